@@ -1,0 +1,157 @@
+"""What an experiment leaves behind: claims with their verdicts, run.json, and arrays, written whole or not at all."""
+
+import dataclasses
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Any
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from research import data
+from research.data import Examples
+
+PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "tensorflow-datasets")
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One sentence of the film with its number. `expected`, `low` and `high` come from theory or the literature and
+    are fixed in the code before the run; None means unbounded on that side."""
+
+    id: str
+    says: str
+    measured: float
+    expected: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    num_seeds: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether the measured number is finite and within its bounds."""
+        above = self.low is None or self.measured >= self.low
+        below = self.high is None or self.measured <= self.high
+        return math.isfinite(self.measured) and above and below
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+    """Writes a file beside its place and moves it there when it is complete, so that nobody meets half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            write(file)
+            file.flush()
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+
+
+def write_run(
+    folder: Path,
+    settings: Any,
+    claims: Iterable[Claim],
+    arrays: dict[str, np.ndarray],
+    *,
+    status: str = "finished",
+    **facts: Any,
+) -> None:
+    """Leaves run.json (settings, command, commit, versions, device, claims, further facts) and arrays.npz in `folder`."""
+    record = {
+        "status": status,
+        "settings": dataclasses.asdict(settings),
+        "command": shlex.join(["python", "-m", _module_name(), *sys.argv[1:]]),
+        **provenance(),
+        **facts,
+        "claims": [{**dataclasses.asdict(claim), "holds": claim.holds} for claim in claims],
+    }
+    text = json.dumps(record, indent=1, default=str, allow_nan=True) + "\n"
+    write_whole(folder / "arrays.npz", lambda file: np.savez_compressed(file, **arrays))
+    write_whole(folder / "run.json", lambda file: file.write(text.encode()))
+
+
+def read_run(folder: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """(run.json, arrays.npz) as an earlier run left them. Raises DataError if there are none."""
+    try:
+        record = json.loads((folder / "run.json").read_text())
+        with np.load(folder / "arrays.npz") as arrays:
+            return record, dict(arrays)
+    except FileNotFoundError as error:
+        raise data.DataError(f"{error.filename} is missing; run the experiment first, without --replot") from error
+
+
+def provenance() -> dict[str, Any]:
+    """Where a result comes from: commit, versions of the packages, machine and device."""
+    device = jax.devices()[0]
+    return {
+        "commit": commit(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+        "device": f"{jax.device_count()} x {device.device_kind} ({device.platform})",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def commit() -> str:
+    """The commit of the code that runs, with '+changes' if tracked files outside results/ differ; '' outside git."""
+    here = Path(__file__).parents[2]
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
+        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def describe_data(name: str, **splits: Examples) -> dict[str, Any]:
+    """The data set's name, and the counts and the checksum of every split that was used."""
+    return {
+        "dataset": {
+            "name": name,
+            **{
+                split: {"count": len(examples.inputs), "sha256": data.checksum(examples)}
+                for split, examples in splits.items()
+            },
+        }
+    }
+
+
+def print_claims(claims: Iterable[Claim]) -> None:
+    """The claims as a table on the terminal: what is said, the number, what was expected, the verdict."""
+    table = Table("claim", "says", "measured", "expected", "verdict", title_justify="left")
+    for claim in claims:
+        bounds = f"{_short(claim.low, '-inf')} .. {_short(claim.high, 'inf')}"
+        verdict = "[green]holds[/]" if claim.holds else "[red]does not hold[/]"
+        expected = f"{_short(claim.expected, '-')} ({bounds})"
+        table.add_row(claim.id, claim.says, f"{_short(claim.measured)} {claim.unit}", expected, verdict)
+    Console().print(table)
+
+
+def _short(value: float | None, none: str = "") -> str:
+    return none if value is None else f"{value:.4g}"
+
+
+def _module_name() -> str:
+    main = sys.modules["__main__"]
+    return main.__spec__.name if getattr(main, "__spec__", None) else Path(sys.argv[0]).stem

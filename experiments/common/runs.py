@@ -1,0 +1,113 @@
+"""Running: compile once, share the seeds out over the devices, go chunk by chunk, show progress, notice divergence."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from research import sharding
+from research.training import History, TrainState
+
+console = Console(stderr=True)
+
+
+class Diverged(ArithmeticError):
+    """The cost of a run became NaN or infinite."""
+
+    def __init__(self, label: str, step: int) -> None:
+        self.step = step
+        super().__init__(f"{label}: the cost was no longer a finite number at step {step}; lower the learning rate")
+
+
+class Run(NamedTuple):
+    """What `descend` leaves behind; every array leads with a seed axis."""
+
+    state: TrainState
+    history: History  # costs: seeds, legs, steps
+    compile_seconds: float
+    run_seconds: float
+
+
+def over_seeds(fun: Callable, in_axes: Sequence[int | None]) -> Callable:
+    """`fun` of one seed -> of all of them: in turn on the devices of a CPU, all at once on a GPU or TPU."""
+    at_once = 1 if jax.default_backend() == "cpu" else 1024
+    return sharding.over_devices(fun, in_axes, at_once=at_once)
+
+
+def progress_bar() -> Progress:
+    """Label, bar, cost, steps a second, time so far and time left; silent where the terminal is none."""
+    return Progress(
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        TextColumn("cost {task.fields[cost]:.4f}"),
+        TextColumn("{task.fields[rate]:>9,.0f} steps/s"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def descend(label: str, loop: Callable, state: TrainState, shared: PyTree, chunks: Sequence[tuple]) -> Run:
+    """Follows one loop of research.training through its chunks, all seeds together, and shows how far it is.
+
+    `loop(state, shared, *chunk) -> (state, History)` is for ONE seed. Every leaf of `state` and of the chunks leads
+    with a seed axis, `shared` is the same for all. It is compiled once, for the shapes of the first chunk.
+
+    Raises Diverged if a cost is not finite.
+    """
+    histories, compiled, compile_seconds, run_seconds, steps_done = [], None, 0.0, 0.0, 0
+    with progress_bar() as bar:
+        task = bar.add_task(label, total=len(chunks), cost=float("nan"), rate=0.0)
+        for chunk in chunks:
+            start = time.perf_counter()
+            if compiled is None:
+                mapped = over_seeds(loop, (0, None, *(0 for _ in chunk)))
+                compiled = jax.jit(mapped).lower(state, shared, *chunk).compile()
+                compile_seconds = time.perf_counter() - start
+                start = time.perf_counter()
+            state, history = jax.block_until_ready(compiled(state, shared, *chunk))
+            run_seconds += time.perf_counter() - start
+            histories.append(jax.tree.map(np.asarray, history))
+            stop_if_diverged(label, histories[-1].costs, steps_done)
+            num_seeds, *legs_and_steps = histories[-1].costs.shape
+            steps_done += int(np.prod(legs_and_steps))
+            bar.update(
+                task, advance=1, cost=histories[-1].costs[:, -1].mean(), rate=num_seeds * steps_done / run_seconds
+            )
+    history = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *histories)
+    return Run(state, history, compile_seconds, run_seconds)
+
+
+def stop_if_diverged(label: str, costs: np.ndarray, steps_before: int) -> None:
+    """Raises Diverged with the first step at which the cost of some seed is NaN or infinite."""
+    bad = ~np.isfinite(costs.reshape(len(costs), -1)).all(axis=0)
+    if bad.any():
+        raise Diverged(label, steps_before + int(bad.argmax()))
+
+
+def seconds_each(calls: dict[str, Callable[[], PyTree]], repeats: int = 3) -> dict[str, float]:
+    """Median seconds of each call, compilation left out, the contestants taken in turn."""
+    for call in calls.values():
+        jax.block_until_ready(call())
+    seconds = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            jax.block_until_ready(call())
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def seed_keys(seed: int, num_seeds: int) -> tuple[jax.Array, jax.Array]:
+    """(init_keys, shuffle_keys), one of each for every seed; seed s of a run is the same however many there are."""
+    keys = jax.vmap(lambda index: jax.random.split(jax.random.fold_in(jax.random.key(seed), index)))(
+        jnp.arange(num_seeds)
+    )
+    return keys[:, 0], keys[:, 1]

@@ -1,0 +1,213 @@
+"""The command line: settings that every experiment has, their checks, and errors of one sentence."""
+
+import dataclasses
+import importlib
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from experiments.common.runs import Diverged
+from research import gradients, models
+from research.data import DataError, Examples, unit_interval
+from research.models import Model
+
+
+class SettingsError(ValueError):
+    """A setting that cannot work: what was wrong, what is allowed, what to do. The command exits with code 2."""
+
+
+def require(condition: bool, sentence: str) -> None:
+    """Raises SettingsError(sentence) unless the condition holds."""
+    if not condition:
+        raise SettingsError(sentence)
+
+
+@dataclasses.dataclass(frozen=True)
+class CommonSettings:
+    """The settings that all experiments share."""
+
+    dataset: str = "mnist"
+    """MNIST is bundled; else any image classification set of TensorFlow Datasets by name (fashion_mnist, kmnist,
+    cifar10, ...), or a folder with four IDX files."""
+    data_dir: Path | None = None
+    """Where TensorFlow Datasets keeps its files; by default its own choice (~/tensorflow_datasets, or TFDS_DATA_DIR)."""
+    cost: str = "research.costs:sum_of_squares"
+    """The cost of one example, package.module:function, a pure function (output, target) -> number. Files in the
+    current folder count: my_costs:my_cost."""
+    layer_sizes: tuple[int, ...] = ()
+    """Neurons in each layer, pixels first, classes last; empty means pixels 16 16 classes, the film's network."""
+    activation: str = "jax.nn:sigmoid"
+    """Activation of the hidden layers, package.module:function; without a module it is one of jax.nn (relu, tanh, ...)."""
+    output_activation: str = "jax.nn:sigmoid"
+    """Activation of the last layer, likewise; jax.nn:identity leaves the weighted sums as they are."""
+    seed: int = 0
+    """Seed of all random numbers, 0 or more; one seed, the same results."""
+    num_seeds: int = 4
+    """How many runs, each with its own start and its own shuffles, 1 or more."""
+    cpu_devices: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Into how many devices JAX divides the CPU, 1 or more; the seeds are shared out over them. No effect on GPU, TPU."""
+    out: Path = Path("results")
+    """Folder for what the experiment leaves behind: OUT/<experiment>/run.json and figures."""
+    replot: bool = False
+    """Draw the figures again from what an earlier run left in OUT, without running."""
+
+    def check(self) -> None:
+        """Raises SettingsError for the first field out of its range. Reads no data and writes nothing."""
+        require(self.seed >= 0, f"--seed is {self.seed}; it must be 0 or more")
+        require(self.num_seeds >= 1, f"--num-seeds is {self.num_seeds}; it must be 1 or more")
+        require(self.cpu_devices >= 1, f"--cpu-devices is {self.cpu_devices}; it must be 1 or more")
+        require(
+            all(size >= 1 for size in self.layer_sizes) and len(self.layer_sizes) != 1,
+            f"--layer-sizes is {self.layer_sizes}; it needs two or more numbers, each at least 1, such as 784 16 16 10",
+        )
+        check_writable(self.out)
+
+    def sizes_for(self, examples: Examples) -> tuple[int, ...]:
+        """The layer sizes, the first and the last taken from the data where none are given, else checked against it."""
+        num_in, num_out = examples.inputs.shape[-1], examples.targets.shape[-1]
+        sizes = self.layer_sizes or (num_in, 16, 16, num_out)
+        require(
+            (sizes[0], sizes[-1]) == (num_in, num_out),
+            f"--layer-sizes is {sizes}; for {self.dataset} it must begin with {num_in} pixels "
+            f"and end with {num_out} classes",
+        )
+        return sizes
+
+
+def check_positive(name: str, values: Sequence[float]) -> None:
+    """Raises SettingsError unless every value is a finite number above 0."""
+    for value in values:
+        require(math.isfinite(value) and value > 0, f"{name} is {value}; it must be a finite number above 0")
+
+
+def check_writable(folder: Path) -> None:
+    """Raises SettingsError unless `folder`, or the nearest existing one above it, is a folder that can be written to."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    require(
+        existing.is_dir() and os.access(existing, os.W_OK),
+        f"--out is {folder}, but {existing} is not a folder that can be written to; choose another with --out",
+    )
+
+
+def import_function(flag: str, path: str, default_module: str) -> Callable:
+    """The function that `path` names, package.module:function; without a module it is one of `default_module`."""
+    module_name, _, name = path.rpartition(":")
+    module_name = module_name or default_module
+    try:
+        function = getattr(importlib.import_module(module_name), name)
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"{flag} is {path}, but there is no module {error.name}; "
+            "name it package.module:function, from the folder in which the module's file lies"
+        ) from error
+    except AttributeError as error:
+        raise SettingsError(f"{flag} is {path}, but {module_name} has no {name}; name a function of it") from error
+    except Exception as error:  # whatever a user's own module raises while it is imported
+        raise SettingsError(
+            f"{flag} is {path}, but importing {module_name} failed: {error!r}; mend it first"
+        ) from error
+    require(callable(function), f"{flag} is {path}, but that is not a function; name a function of {module_name}")
+    return function
+
+
+def cost_function(settings: CommonSettings) -> Callable:
+    """The function behind --cost."""
+    return import_function("--cost", settings.cost, "research.costs")
+
+
+def make_model(settings: CommonSettings, examples: Examples) -> Model:
+    """The network of the settings, its first and last layer as wide as the data ask."""
+    return models.mlp(
+        settings.sizes_for(examples),
+        import_function("--activation", settings.activation, "jax.nn"),
+        import_function("--output-activation", settings.output_activation, "jax.nn"),
+    )
+
+
+def check_cost(cost_fn: Callable, model: Model, examples: Examples) -> None:
+    """Raises SettingsError unless `cost_fn` turns ONE (output, target) into one finite real number with a finite slope.
+
+    It is tried on the outputs of a freshly made network for the first ten examples, before any work starts.
+    """
+    name = getattr(cost_fn, "__name__", repr(cost_fn))
+    hint = "a cost is a pure function of ONE output and ONE target"
+    few = jax.tree.map(lambda leaf: leaf[:10], examples)
+    output = jax.eval_shape(lambda key: model.apply(model.init(key), unit_interval(few.inputs[0])), jax.random.key(0))
+    target = jax.ShapeDtypeStruct(few.targets.shape[1:], few.targets.dtype)
+    try:
+        shape = jax.eval_shape(cost_fn, output, target)
+    except Exception as error:  # whatever a user's own cost raises
+        sizes = f"shapes {output.shape} and {target.shape}"
+        raise SettingsError(f"the cost {name} failed on one example ({sizes}): {error!r}; {hint}") from error
+    is_array = isinstance(shape, jax.ShapeDtypeStruct)
+    found = f"shape {shape.shape}" if is_array else f"a {type(shape).__name__}"
+    require(
+        is_array and shape.shape == (),
+        f"the cost {name} returned {found}; {hint} and returns one number, for instance by jnp.sum",
+    )
+    require(
+        jnp.issubdtype(shape.dtype, jnp.floating),
+        f"the cost {name} returned {shape.dtype}; {hint} and returns a real floating point number",
+    )
+    one = gradients.example_cost(model.apply, cost_fn)
+    tried = jax.jit(lambda key: jax.vmap(jax.value_and_grad(one), (None, 0))(model.init(key), few))(jax.random.key(0))
+    require(
+        all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(tried)),
+        f"the cost {name} or its gradient is not a finite number for a fresh network; {hint}, finite there",
+    )
+
+
+S = TypeVar("S", bound=CommonSettings)
+
+
+def parse(default: S, quick: S, full: S, description: str, argv: Sequence[str]) -> S:
+    """Settings from the command line: --quick or --full choose the values that the other words then change."""
+    sizes = {"--quick": quick, "--full": full}
+    chosen = [word for word in argv if word in sizes]
+    require(len(chosen) <= 1, "--quick and --full were both given; choose one of them, or neither")
+    start = sizes[chosen[0]] if chosen else default
+    words = [word for word in argv if word not in sizes]
+    about = (
+        f"{description}\n\nSizes: --quick (a first look), none of the two (default), --full (the committed results)."
+    )
+    return tyro.cli(type(default), default=start, description=about, args=words)
+
+
+def command(
+    run: Callable[[S], None],
+    plot: Callable[[Path], None],
+    default: S,
+    quick: S,
+    full: S,
+    description: str | None,
+    argv: Sequence[str] | None = None,
+) -> None:
+    """What every script does: read the settings, check them, run, plot; and say in one sentence what went wrong.
+
+    Exit codes: 2 for a wrong setting, file or cost function, before anything is written; 1 for a run that diverged.
+    """
+    print((description or "").strip().splitlines()[0], flush=True)
+    try:
+        settings = parse(default, quick, full, description or "", sys.argv[1:] if argv is None else argv)
+        settings.check()
+        if not settings.replot:
+            jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
+            run(settings)
+        plot(settings.out)
+    except (SettingsError, DataError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except Diverged as error:
+        print(f"diverged: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("stopped by hand; nothing was written", file=sys.stderr)
+        raise SystemExit(130) from None

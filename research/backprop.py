@@ -1,0 +1,175 @@
+"""Backpropagation by hand: what one example wants, layer by layer, from the outputs back to the pixels.
+
+No automatic differentiation goes through the network: `jax.grad` is asked only for the slope of the cost at the outputs
+and for the slope of the activation, a function of one number. All wishes are written in the film's direction, as what
+should CHANGE to lower the cost: minus the derivative. Layer 0 is the pixels, layer L = len(params) the outputs.
+
+    z_l = W_l a_{l-1} + b_l,   a_l = activation(z_l)
+    nudge_l = -dC/da_l                       what the activations should do
+    pull_l  = -dC/dz_l = nudge_l * activation'(z_l)
+    three avenues of neuron j:  bias pull_j,  weight pull_j a_k,  previous activation pull_j w_jk
+    nudge_{l-1} = sum over j of column j = W_l^T pull_l      and so on, backwards
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from research.data import Examples, unit_interval
+from research.models import Activation, Layer
+
+
+class Forward(NamedTuple):
+    """Every number of one forward pass."""
+
+    weighted_sums: list[Array]  # z_1 .. z_L
+    activations: list[Array]  # a_0 .. a_L
+
+
+class Avenues(NamedTuple):
+    """What the neurons of one layer ask for, each along its three avenues."""
+
+    biases: Float[Array, "out"]  # pull_j
+    weights: Float[Array, "out in"]  # pull_j a_k: of rank one; nothing where the neuron before is dark
+    columns: Float[Array, "out in"]  # pull_j w_jk: row j is what neuron j wants from the layer before
+
+
+class Backward(NamedTuple):
+    """The gradient of one example's cost, and its wishes for every layer of activations."""
+
+    grads: list[Layer]  # dC/dW, dC/db: the descent step goes the other way
+    nudges: list[Array]  # nudges[l] = -dC/da of layer l, the pixels (0) to the outputs
+
+
+class Ledger(NamedTuple):
+    """One neuron's account: every number with the addends that it is the sum of."""
+
+    addends: Float[Array, "next"]  # from each neuron of the next layer, pull_i w_ij; of an output: -dC/da alone
+    nudge: Float[Array, ""]  # their sum, -dC/da
+    slope: Float[Array, ""]  # activation'(z)
+    pull: Float[Array, ""]  # nudge * slope: the wish for the bias
+    weights: Float[Array, "in"]  # pull * a_k: the wishes for the incoming weights
+
+
+def feed_forward(params: list[Layer], inputs: Array, activation: Activation, output_activation: Activation) -> Forward:
+    """All weighted sums and activations of one example; `activations[-1]` is what the network answers.
+
+    >>> params = [Layer(jnp.array([[2.0, 1.0]]), jnp.array([-1.0]))]
+    >>> feed_forward(params, jnp.array([1.0, 0.5]), jnp.tanh, lambda z: z).activations[-1].tolist()
+    [1.5]
+    """
+    check_plain(params)
+    weighted_sums, activations = [], [unit_interval(inputs)]
+    for layer, activate in zip(params, _activations_of(params, activation, output_activation), strict=True):
+        weighted_sums.append(layer.weights @ activations[-1] + layer.biases)
+        activations.append(activate(weighted_sums[-1]))
+    return Forward(weighted_sums, activations)
+
+
+def slope(activation: Activation, weighted_sums: Float[Array, "n"]) -> Float[Array, "n"]:
+    """activation'(z) of every neuron; the activation must work on each number alone (softmax does not).
+
+    >>> slope(jnp.tanh, jnp.array([0.0])).tolist()
+    [1.0]
+    """
+    return jax.vmap(jax.grad(activation))(weighted_sums)
+
+
+def avenues(layer: Layer, pull: Float[Array, "out"], previous: Float[Array, "in"]) -> Avenues:
+    """The three avenues of every neuron of one layer, given how hard each is pulled and what it sees.
+
+    >>> asked = avenues(Layer(jnp.array([[3.0, -1.0]]), jnp.array([0.0])), jnp.array([0.5]), jnp.array([1.0, 0.0]))
+    >>> asked.biases.tolist(), asked.weights.tolist(), asked.columns.tolist()
+    ([0.5], [[0.5, 0.0]], [[1.5, -0.5]])
+    """
+    return Avenues(biases=pull, weights=jnp.outer(pull, previous), columns=pull[:, None] * layer.weights)
+
+
+def backpropagate(
+    params: list[Layer], example: Examples, cost_fn: Callable, activation: Activation, output_activation: Activation
+) -> Backward:
+    """The film's routine for one example: the wishes of the outputs, then backwards, layer by layer.
+
+    Works for any cost of (output, target) and any activations that work number by number. The gradient equals
+    `jax.grad` of `research.gradients.example_cost`.
+
+    Raises ValueError if `params` is not a list of `Layer`.
+
+    Source: the film from 3:30 on; Nielsen, chapter 2, BP1-BP4.
+
+    >>> from research import costs
+    >>> params = [Layer(jnp.array([[2.0]]), jnp.array([0.0]))]
+    >>> example = Examples(jnp.array([1.0]), jnp.array([0.0]))
+    >>> backward = backpropagate(params, example, costs.sum_of_squares, jnp.tanh, lambda z: z)  # C = (2 x)^2
+    >>> backward.grads[0].weights.tolist(), backward.nudges[0].tolist()
+    ([[4.0]], [-8.0])
+    """
+    weighted_sums, activations = feed_forward(params, example.inputs, activation, output_activation)
+    nudges = [-jax.grad(cost_fn)(activations[-1], example.targets)]
+    grads = []
+    functions = _activations_of(params, activation, output_activation)
+    for layer, activate, sums, previous in zip(
+        reversed(params), reversed(functions), reversed(weighted_sums), reversed(activations[:-1]), strict=True
+    ):
+        asked = avenues(layer, nudges[0] * slope(activate, sums), previous)
+        grads.insert(0, Layer(weights=-asked.weights, biases=-asked.biases))
+        nudges.insert(0, asked.columns.sum(axis=0))
+    return Backward(grads, nudges)
+
+
+def ledger(
+    params: list[Layer],
+    example: Examples,
+    cost_fn: Callable,
+    activation: Activation,
+    output_activation: Activation,
+    layer: int,
+    neuron: int,
+) -> Ledger:
+    """The account of one neuron: `layer` from 1, the first hidden one, to len(params), the outputs; `neuron` from 0.
+
+    Raises ValueError if there is no such layer or neuron.
+
+    Source: the film, "a lot of little adjustments getting layered on top of each other".
+
+    >>> from research import costs
+    >>> params = [Layer(jnp.array([[2.0]]), jnp.array([0.0])), Layer(jnp.array([[3.0], [1.0]]), jnp.zeros(2))]
+    >>> example = Examples(jnp.array([1.0]), jnp.array([0.0, 0.0]))
+    >>> account = ledger(params, example, costs.sum_of_squares, lambda z: z, lambda z: z, layer=1, neuron=0)
+    >>> account.addends.tolist(), float(account.nudge)  # outputs 6 and 2 pull by -12 * 3 and -4 * 1
+    ([-36.0, -4.0], -40.0)
+    """
+    check_plain(params)
+    if not 1 <= layer <= len(params):
+        raise ValueError(
+            f"layer is {layer}; it must be between 1, the first hidden one, and {len(params)}, the outputs"
+        )
+    num_neurons = len(params[layer - 1].biases)
+    if not 0 <= neuron < num_neurons:
+        raise ValueError(f"neuron is {neuron}; layer {layer} has the neurons 0 to {num_neurons - 1}")
+    forward = feed_forward(params, example.inputs, activation, output_activation)
+    nudges = backpropagate(params, example, cost_fn, activation, output_activation).nudges
+    functions = _activations_of(params, activation, output_activation)
+    addends = nudges[layer][neuron, None]
+    if layer < len(params):
+        pull_after = nudges[layer + 1] * slope(functions[layer], forward.weighted_sums[layer])
+        addends = avenues(params[layer], pull_after, forward.activations[layer]).columns[:, neuron]
+    steepness = slope(functions[layer - 1], forward.weighted_sums[layer - 1])[neuron]
+    pull = addends.sum() * steepness
+    return Ledger(addends, addends.sum(), steepness, pull, pull * forward.activations[layer - 1])
+
+
+def check_plain(params: list[Layer]) -> None:
+    """Raises ValueError unless `params` is a list of `Layer`, the only network that is followed by hand."""
+    if not (isinstance(params, list) and params and all(isinstance(layer, Layer) for layer in params)):
+        raise ValueError(
+            "backpropagation by hand needs plain layers, a list of research.models.Layer as from models.mlp, but got "
+            f"{type(params).__name__}; for other models use jax.grad"
+        )
+
+
+def _activations_of(params: list[Layer], activation: Activation, output_activation: Activation) -> list[Activation]:
+    return [*[activation] * (len(params) - 1), output_activation]

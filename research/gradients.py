@@ -1,0 +1,132 @@
+"""From the cost of one example to the cost, and the gradient, of many.
+
+Every function takes a function and returns one, as `jax.grad` does; jit stays with the caller.
+The film's sentence "do this for every example, record, and average" is three lines here:
+
+    one = example_cost(apply, cost_fn)              # C_i(params)
+    nudges = per_example_gradients(one)             # grad C_i, for every i: a leading example axis
+    average(nudges(params, examples))               # = jax.grad(mean_over_examples(one))(params, examples)
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree, Shaped
+
+from research.data import Examples, unit_interval
+from research.models import Params
+
+Scalar = Shaped[Array, ""]
+
+
+def example_cost(apply: Callable, cost_fn: Callable) -> Callable[[Params, Examples], Scalar]:
+    """The cost of one example as a function of the parameters: C_i = cost_fn(apply(params, x_i), y_i).
+
+    `apply` sees `unit_interval(inputs)`: images stay uint8, a quarter of the memory traffic of
+    float32, until the step that uses them.
+
+    >>> from research import costs
+    >>> example = Examples(inputs=jnp.array([255, 0], jnp.uint8), targets=jnp.array([0.0]))
+    >>> one = example_cost(lambda params, inputs: params * inputs[:1], costs.sum_of_squares)
+    >>> float(one(jnp.float32(3.0), example))  # (3 * 255/255 - 0)^2
+    9.0
+    """
+
+    def cost_of_one(params: Params, example: Examples) -> Scalar:
+        return cost_fn(apply(params, unit_interval(example.inputs)), example.targets)
+
+    return cost_of_one
+
+
+def mean_over_examples(fun: Callable, *, chunk_size: int | None = None) -> Callable[[Params, Examples], Scalar]:
+    """THE objective: C = 1/N sum_i C_i. With `costs.is_correct` for the cost it is the accuracy.
+
+    With a `chunk_size`, the same mean is added up chunk by chunk, so that value and gradient need
+    memory for one chunk of examples instead of N (`sum_in_chunks`); None takes all at once.
+
+    Source: the film's recap, the average over "tens of thousands of training examples".
+
+    >>> squared_distance = lambda params, example: jnp.sum((params - example.inputs) ** 2)
+    >>> examples = Examples(inputs=jnp.array([[1.0], [3.0]]), targets=jnp.zeros((2, 1)))
+    >>> float(mean_over_examples(squared_distance)(jnp.float32(0.0), examples))  # (1 + 9) / 2
+    5.0
+    """
+
+    def mean(params: Params, examples: Examples) -> Scalar:
+        if chunk_size is None:
+            return jnp.mean(jax.vmap(fun, (None, 0))(params, examples))
+        return sum_in_chunks(fun, chunk_size)(params, examples) / len(examples.inputs)
+
+    return mean
+
+
+def sum_in_chunks(fun: Callable, chunk_size: int) -> Callable[[Params, Examples], Scalar]:
+    """sum_i fun(params, example_i), with memory for `chunk_size` examples; a shorter rest goes first.
+
+    Its gradient is added up in the same pass as its value: while a chunk is in the cache it goes
+    forward and backward. (Left to itself, reverse mode would go forward through all the chunks and
+    keep every image, converted to float32, until it comes back.) Hence this gradient exists with
+    respect to the parameters only; asking for another raises ValueError.
+    """
+
+    def chunk_sum(params: Params, chunk: Examples) -> Scalar:
+        return jnp.sum(jax.vmap(fun, (None, 0))(params, chunk))
+
+    def add_up(term: Callable, params: Params, examples: Examples) -> PyTree:
+        whole = len(examples.inputs) // chunk_size * chunk_size
+        rest = jax.tree.map(lambda leaf: leaf[whole:], examples)
+        chunks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, chunk_size, *leaf.shape[1:]), examples)
+
+        def add(total: PyTree, chunk: Examples) -> tuple[PyTree, None]:
+            return jax.tree.map(jnp.add, total, term(params, chunk)), None
+
+        # without a rest nothing is computed for it, and nothing compiled
+        start = term(params, rest) if len(rest.inputs) else zeros_like_result(term, params, rest)
+        return jax.lax.scan(add, start, chunks)[0]
+
+    @jax.custom_vjp
+    def total(params: Params, examples: Examples) -> Scalar:
+        return add_up(chunk_sum, params, examples)
+
+    def forward(params: PyTree, examples: PyTree) -> tuple[Scalar, Params]:
+        if any(leaf.perturbed for leaf in jax.tree.leaves(examples)):
+            raise ValueError("a mean in chunks has a gradient in the parameters only; use chunk_size=None for others")
+        params, examples = jax.tree.map(lambda leaf: leaf.value, (params, examples))
+        return add_up(jax.value_and_grad(chunk_sum), params, examples)
+
+    def backward(grads: Params, cotangent: Scalar) -> tuple[Params, None]:
+        return jax.tree.map(lambda grad: cotangent * grad, grads), None
+
+    total.defvjp(forward, backward, symbolic_zeros=True)
+    return total
+
+
+def zeros_like_result(fun: Callable, *args: PyTree) -> PyTree:
+    """Zeros of the shapes and types that fun(*args) would have."""
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(fun, *args))
+
+
+def per_example_gradients(fun: Callable) -> Callable[[Params, Examples], Params]:
+    """What each example wants: grad C_i for every i at once, by vmap(grad).
+
+    Every leaf of the result gains a leading example axis: N copies of the parameters' size (52 kB
+    each for the film's network), so hand over the examples in chunks when N is large.
+
+    Source: the film's table, one column an example.
+
+    >>> squared_distance = lambda params, example: jnp.sum((params - example.inputs) ** 2)
+    >>> examples = Examples(inputs=jnp.array([[1.0], [3.0]]), targets=jnp.zeros((2, 1)))
+    >>> per_example_gradients(squared_distance)(jnp.float32(0.0), examples).tolist()
+    [-2.0, -6.0]
+    """
+    return jax.vmap(jax.grad(fun), (None, 0))
+
+
+def average(grads: Params) -> Params:
+    """Mean over the leading example axis of every leaf: the last column of the film's table.
+
+    >>> average([jnp.array([[1.0, 2.0], [3.0, 6.0]])])[0].tolist()
+    [2.0, 4.0]
+    """
+    return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), grads)

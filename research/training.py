@@ -1,0 +1,142 @@
+"""One step of descent, and the two loops of the film: the careful man and the drunk man.
+
+The schedule, which examples each step sees, is an integer array that is made before training:
+the loop holds no key. Another order of sampling is another array, not another loop.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from research.data import Examples
+from research.gradients import Scalar
+from research.models import Params
+
+Step = Callable[["TrainState", Examples], tuple["TrainState", Scalar]]
+Observe = Callable[["TrainState"], PyTree]
+
+
+class TrainState(NamedTuple):
+    """All that the next step needs: arrays only."""
+
+    params: Params
+    opt_state: optax.OptState
+
+
+class History(NamedTuple):
+    """What a loop leaves behind: the cost that every step saw BEFORE it moved, and what was observed."""
+
+    costs: Float[Array, "legs steps"]
+    observed: PyTree
+
+
+def make_step(objective: Callable, optimizer: optax.GradientTransformation) -> Step:
+    """One step of descent on `objective(params, examples)`, by any optax optimizer.
+
+    With `optax.sgd(learning_rate)` it is the film's: params - learning_rate * gradient. The second
+    result is the objective before the step. Optimizers that search along a line (`optax.lbfgs`)
+    are handed the value, the gradient and the objective on the same examples.
+
+    >>> slope = lambda params, examples: params * 2.0
+    >>> step = make_step(slope, optax.sgd(0.1))
+    >>> state = TrainState(jnp.float32(1.0), optax.sgd(0.1).init(jnp.float32(1.0)))
+    >>> state, cost = step(state, Examples(jnp.zeros((1, 1)), jnp.zeros((1, 1))))
+    >>> round(float(state.params), 3), float(cost)
+    (0.8, 2.0)
+    """
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def step(state: TrainState, examples: Examples) -> tuple[TrainState, Scalar]:
+        cost, grads = jax.value_and_grad(objective)(state.params, examples)
+        updates, opt_state = optimizer.update(
+            grads,
+            state.opt_state,
+            state.params,
+            value=cost,
+            grad=grads,
+            value_fn=lambda params: objective(params, examples),
+        )
+        return TrainState(optax.apply_updates(state.params, updates), opt_state), cost
+
+    return step
+
+
+def shuffled_schedule(
+    key: Key[Array, ""], num_examples: int, batch_size: int, num_epochs: int
+) -> Int[Array, "epochs steps batch"]:
+    """Which examples each step sees: every epoch a fresh shuffle, divided into mini-batches.
+
+    Within an epoch no example is seen twice. Where batch_size does not divide num_examples, the
+    num_examples % batch_size examples at the end of the shuffle sit that epoch out; they are
+    others in the next one, and every batch has the same size.
+
+    Raises ValueError if batch_size is not in 1..num_examples.
+
+    Source: the film, "randomly shuffle your training data, and then divide it into mini-batches".
+
+    >>> shuffled_schedule(jax.random.key(0), num_examples=7, batch_size=3, num_epochs=2).shape
+    (2, 2, 3)
+    """
+    if not 1 <= batch_size <= num_examples:
+        raise ValueError(f"batch_size is {batch_size}; it must be between 1 and the number of examples, {num_examples}")
+    steps = num_examples // batch_size
+
+    def one_epoch(epoch_key: Key[Array, ""]) -> Int[Array, "steps batch"]:
+        return jax.random.permutation(epoch_key, num_examples)[: steps * batch_size].reshape(steps, batch_size)
+
+    return jax.lax.map(one_epoch, jax.random.split(key, num_epochs))
+
+
+def minibatch_descent(
+    step: Step, state: TrainState, examples: Examples, schedule: Int[Array, "legs steps batch"], observe: Observe
+) -> tuple[TrainState, History]:
+    """The drunk man: one step for every row of the schedule; `observe(state)` after every leg.
+
+    A leg is whatever the schedule's leading axis says: an epoch as it comes from
+    `shuffled_schedule`, fewer steps if the caller reshapes it. An index outside the examples is
+    clipped to the nearest (as by `jnp.take(mode="clip")`).
+
+    Source: the film, "compute a step according to the mini-batch".
+
+    >>> step = lambda state, batch: (TrainState(state.params - jnp.mean(batch.inputs), ()), state.params)
+    >>> examples = Examples(jnp.arange(4.0)[:, None], jnp.zeros((4, 1)))
+    >>> state, history = minibatch_descent(
+    ...     step, TrainState(jnp.float32(0.0), ()), examples, jnp.array([[[0, 1], [2, 3]]]), lambda state: state.params)
+    >>> float(state.params), history.costs.tolist(), history.observed.tolist()
+    (-3.0, [[0.0, -0.5]], [-3.0])
+    """
+
+    def step_on(state: TrainState, rows: Int[Array, "batch"]) -> tuple[TrainState, Scalar]:
+        return step(state, jax.tree.map(lambda leaf: leaf.at[rows].get(mode="clip"), examples))
+
+    def leg(state: TrainState, leg_rows: Int[Array, "steps batch"]) -> tuple[TrainState, History]:
+        state, costs = jax.lax.scan(step_on, state, leg_rows)
+        return state, History(costs, observe(state))
+
+    return jax.lax.scan(leg, state, schedule)
+
+
+def full_batch_descent(
+    step: Step, state: TrainState, examples: Examples, num_legs: int, steps_per_leg: int, observe: Observe
+) -> tuple[TrainState, History]:
+    """The careful man: every step on all the examples, in their order; `observe(state)` after every leg.
+
+    The same path as `minibatch_descent` with one batch of everything, but nothing is gathered.
+
+    >>> step = lambda state, batch: (TrainState(state.params - jnp.mean(batch.inputs), ()), state.params)
+    >>> examples = Examples(jnp.arange(4.0)[:, None], jnp.zeros((4, 1)))
+    >>> state, history = full_batch_descent(
+    ...     step, TrainState(jnp.float32(0.0), ()), examples, 1, 2, lambda state: state.params)
+    >>> float(state.params), history.costs.tolist()
+    (-3.0, [[0.0, -1.5]])
+    """
+
+    def leg(state: TrainState, _: None) -> tuple[TrainState, History]:
+        state, costs = jax.lax.scan(lambda state, _: step(state, examples), state, length=steps_per_leg)
+        return state, History(costs, observe(state))
+
+    return jax.lax.scan(leg, state, length=num_legs)

@@ -1,0 +1,143 @@
+"""Descent: one step by formula, the schedule's laws, and two loops that agree where they must."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import make_examples, make_params
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from research import costs, gradients, training
+from research.models import mlp
+from research.training import TrainState
+
+OBJECTIVE = gradients.mean_over_examples(gradients.example_cost(mlp((12, 5, 6, 4)).apply, costs.sum_of_squares))
+
+
+def start(key, optimizer):
+    params = make_params(key)
+    return TrainState(params, optimizer.init(params))
+
+
+def watch(examples):
+    return lambda state: OBJECTIVE(state.params, examples)
+
+
+def assert_equal_trees(found, wanted, rtol):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol), found, wanted)
+
+
+def test_a_step_of_sgd_is_params_minus_learning_rate_times_gradient(x64):
+    examples = make_examples(jax.random.key(0), 9)
+    state = start(jax.random.key(1), optax.sgd(0.7))
+    moved, cost = training.make_step(OBJECTIVE, optax.sgd(0.7))(state, examples)
+    grads = jax.grad(OBJECTIVE)(state.params, examples)
+    assert_equal_trees(moved.params, jax.tree.map(lambda p, g: p - 0.7 * g, state.params, grads), 1e-15)
+    assert float(cost) == pytest.approx(float(OBJECTIVE(state.params, examples)), rel=1e-15)
+
+
+def test_optimizers_that_search_along_a_line_descend_too():
+    examples = make_examples(jax.random.key(2), 9)
+    optimizer = optax.lbfgs()
+    step, state = training.make_step(OBJECTIVE, optimizer), start(jax.random.key(3), optimizer)
+    with jax.numpy_dtype_promotion("standard"):  # optax's own code mixes integer widths
+        _, history = training.full_batch_descent(step, state, examples, 1, 8, lambda state: ())
+    assert (np.diff(history.costs[0]) < 0).all()
+
+
+@hypothesis_settings(max_examples=25, deadline=None)
+@given(num_examples=st.integers(1, 40), batch_size=st.integers(1, 40), num_epochs=st.integers(1, 4))
+def test_an_epoch_sees_no_example_twice_and_leaves_out_only_the_remainder(num_examples, batch_size, num_epochs):
+    batch_size = min(batch_size, num_examples)
+    schedule = np.asarray(training.shuffled_schedule(jax.random.key(4), num_examples, batch_size, num_epochs))
+    assert schedule.shape == (num_epochs, num_examples // batch_size, batch_size)
+    for epoch in schedule:
+        assert len(np.unique(epoch)) == epoch.size == num_examples - num_examples % batch_size
+        assert epoch.min() >= 0
+        assert epoch.max() < num_examples
+
+
+def test_every_epoch_is_shuffled_afresh_and_its_remainder_is_another():
+    schedule = np.asarray(training.shuffled_schedule(jax.random.key(5), 100, 30, 3))
+    left_out = [set(range(100)) - set(epoch.ravel().tolist()) for epoch in schedule]
+    assert all(len(rest) == 10 for rest in left_out)
+    for a, b in ((0, 1), (1, 2), (0, 2)):
+        assert (schedule[a] != schedule[b]).mean() > 0.9
+        assert left_out[a] != left_out[b]
+
+
+def test_every_example_is_equally_likely_in_every_place():
+    firsts = jax.vmap(lambda key: training.shuffled_schedule(key, 5, 2, 1)[0, 0, 0])(
+        jax.random.split(jax.random.key(6), 5000)
+    )
+    counts = np.bincount(np.asarray(firsts), minlength=5)
+    chi_square = float(((counts - 1000) ** 2 / 1000).sum())
+    assert chi_square < 18.5  # 0.1 % quantile of four degrees of freedom
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 11])
+def test_an_impossible_batch_size_is_refused(batch_size):
+    with pytest.raises(ValueError, match="batch_size is"):
+        training.shuffled_schedule(jax.random.key(0), 10, batch_size, 1)
+
+
+def test_one_batch_of_everything_is_full_batch_descent(x64):
+    examples, optimizer = make_examples(jax.random.key(7), 8), optax.sgd(0.5)
+    step, state = training.make_step(OBJECTIVE, optimizer), start(jax.random.key(8), optimizer)
+    schedule = training.shuffled_schedule(jax.random.key(9), 8, 8, 6)
+    by_batches, batch_history = training.minibatch_descent(step, state, examples, schedule, lambda state: ())
+    by_all, history = training.full_batch_descent(step, state, examples, 6, 1, lambda state: ())
+    assert_equal_trees(by_batches.params, by_all.params, 1e-13)
+    np.testing.assert_allclose(batch_history.costs, history.costs, rtol=1e-13)
+
+
+def test_the_loop_equals_steps_made_one_by_one(x64):
+    examples, optimizer = make_examples(jax.random.key(10), 12), optax.sgd(0.5, momentum=0.9)
+    step, state = training.make_step(OBJECTIVE, optimizer), start(jax.random.key(11), optimizer)
+    schedule = training.shuffled_schedule(jax.random.key(12), 12, 5, 3)
+    looped, history = training.minibatch_descent(step, state, examples, schedule, lambda state: state.params[0].biases)
+    for epoch, rows_of_epoch in enumerate(schedule):
+        for index, rows in enumerate(rows_of_epoch):
+            state, cost = step(state, jax.tree.map(lambda leaf, rows=rows: leaf[rows], examples))
+            assert float(history.costs[epoch, index]) == pytest.approx(float(cost), rel=1e-13)
+        np.testing.assert_allclose(history.observed[epoch], state.params[0].biases, rtol=1e-12)
+    assert_equal_trees(looped, state, 1e-13)
+
+
+def test_looking_more_often_changes_nothing(x64):
+    examples, optimizer = make_examples(jax.random.key(13), 12), optax.sgd(0.5)
+    step, state = training.make_step(OBJECTIVE, optimizer), start(jax.random.key(14), optimizer)
+    schedule = training.shuffled_schedule(jax.random.key(15), 12, 2, 2)
+    rarely, _ = training.minibatch_descent(step, state, examples, schedule, watch(examples))
+    often, _ = training.minibatch_descent(step, state, examples, schedule.reshape(6, 2, 2), watch(examples))
+    assert_equal_trees(rarely.params, often.params, 1e-15)
+
+
+def test_resuming_from_a_leg_is_going_on(x64):
+    examples, optimizer = make_examples(jax.random.key(16), 12), optax.adam(0.05)
+    step, state = training.make_step(OBJECTIVE, optimizer), start(jax.random.key(17), optimizer)
+    schedule = training.shuffled_schedule(jax.random.key(18), 12, 3, 4)
+    whole, _ = training.minibatch_descent(step, state, examples, schedule, lambda state: ())
+    half, _ = training.minibatch_descent(step, state, examples, schedule[:2], lambda state: ())
+    resumed, _ = training.minibatch_descent(step, half, examples, schedule[2:], lambda state: ())
+    assert_equal_trees(resumed, whole, 1e-15)
+
+
+def test_seeds_by_vmap_equal_seeds_in_a_loop_and_the_same_seed_gives_the_same_bits():
+    examples, optimizer = make_examples(jax.random.key(19), 12), optax.sgd(0.5)
+    step = training.make_step(OBJECTIVE, optimizer)
+
+    def run(key):
+        init_key, shuffle_key = jax.random.split(key)
+        schedule = training.shuffled_schedule(shuffle_key, 12, 4, 3)
+        return training.minibatch_descent(step, start(init_key, optimizer), examples, schedule, lambda state: ())
+
+    keys = jax.random.split(jax.random.key(20), 3)
+    together = jax.jit(jax.vmap(run))(keys)
+    for index, key in enumerate(keys):
+        assert_equal_trees(jax.tree.map(lambda leaf, index=index: leaf[index], together), run(key), 1e-5)
+    again = jax.jit(jax.vmap(run))(keys)
+    jax.tree.map(np.testing.assert_array_equal, again, together)
