@@ -4,6 +4,7 @@ The film's network is `mlp()`: 784 pixels, two hidden layers of 16, 10 outputs, 
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
@@ -30,7 +31,7 @@ class Model(NamedTuple):
 
 # N(0, 1/n) weights, n the number of inputs of the neuron: every weighted sum starts of order one.
 scaled_normal = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal", in_axis=-1, out_axis=-2)
-# N(0, 1), whatever n: the start of Nielsen's first chapter, whose program the film's author used.
+# N(0, 1), whatever n: the start of the program in Nielsen's first chapter.
 unit_normal = jax.nn.initializers.normal(1.0)
 
 
@@ -66,7 +67,7 @@ def mlp(
 
     def init(key: Key[Array, ""]) -> list[Layer]:
         layers = []
-        for index, (num_in, num_out) in enumerate(zip(layer_sizes[:-1], layer_sizes[1:], strict=True)):
+        for index, (num_in, num_out) in enumerate(pairwise(layer_sizes)):
             weights_key, biases_key = jax.random.split(jax.random.fold_in(key, index))
             layers.append(
                 Layer(

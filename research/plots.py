@@ -6,6 +6,7 @@ so that a figure survives a grey printer.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -18,7 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), "-")
 
-STYLE = {
+STYLE: Any = {
     "figure.dpi": 110,
     "savefig.dpi": 150,
     "font.size": 11,
@@ -75,7 +76,7 @@ def reference_line(axes: Axes, y: float | int, text: str) -> None:
     )  # fmt: skip
 
 
-def plain_log_ticks(axis: Axis, ticks: Sequence[float]) -> None:
+def plain_log_ticks(axis: Axis, ticks: Sequence[float | int]) -> None:
     """Labels a logarithmic axis with these plain numbers instead of powers of ten.
 
     >>> figure, axes = new_figure(4, 3)

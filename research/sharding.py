@@ -8,11 +8,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
 
-def _mesh(devices: Sequence[jax.Device] | None) -> Mesh:
+def _mesh(devices: Sequence | None) -> Mesh:
     return Mesh(jax.devices() if devices is None else list(devices), ("runs",))
 
 
-def on_every_device(tree: PyTree, *, devices: Sequence[jax.Device] | None = None) -> PyTree:
+def on_every_device(tree: PyTree, *, devices: Sequence | None = None) -> PyTree:
     """The same arrays on all devices, so that no call has to copy them there again.
 
     >>> on_every_device(jnp.arange(3)).tolist()
@@ -22,7 +22,7 @@ def on_every_device(tree: PyTree, *, devices: Sequence[jax.Device] | None = None
 
 
 def over_devices(
-    fun: Callable, in_axes: Sequence[int | None], *, devices: Sequence[jax.Device] | None = None, at_once: int = 1
+    fun: Callable, in_axes: Sequence[int | None], *, devices: Sequence | None = None, at_once: int = 1
 ) -> Callable:
     """Like `jax.vmap(fun, in_axes)`, with the mapped axis shared out evenly over the devices.
 

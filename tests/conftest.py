@@ -2,9 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from research.data import Examples
+from research.data import Examples, load
 from research.models import Layer, mlp
 
 jax.config.update("jax_num_cpu_devices", 2)
@@ -31,3 +32,21 @@ def make_params(key: jax.Array, layer_sizes=(12, 5, 6, 4)) -> list[Layer]:
     """A start in the default precision with biases that are not zero."""
     init = mlp(layer_sizes, init_biases=jax.nn.initializers.normal(1.0)).init
     return jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(float)), init(key))
+
+
+@pytest.fixture(scope="session")
+def small_mnist(tmp_path_factory):
+    """A folder of IDX files with the first 600 training and 200 test images of MNIST: for `--dataset FOLDER`."""
+    folder = tmp_path_factory.mktemp("small_mnist")
+    for split, prefix, count in (("train", "train", 600), ("test", "t10k", 200)):
+        examples = load("mnist", split)
+        write_idx(folder / f"{prefix}-images-idx3-ubyte", np.asarray(examples.inputs[:count]).reshape(count, 28, 28))
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", np.asarray(examples.targets[:count]).argmax(axis=1))
+    return folder
+
+
+def write_idx(path, values):
+    """One file of the IDX format: magic number with the number of axes, their lengths, the bytes."""
+    path.write_bytes(
+        bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes() + values.astype(np.uint8).tobytes()
+    )

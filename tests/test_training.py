@@ -1,7 +1,6 @@
 """Descent: one step by formula, the schedule's laws, and two loops that agree where they must."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest

@@ -40,7 +40,7 @@ class Method(NamedTuple):
 
     label: str
     batch_size: int
-    learning_rate: float | optax.Schedule
+    optimizer: optax.GradientTransformation
 
 
 class Stretch(NamedTuple):
@@ -81,7 +81,7 @@ def make_step(problem: Problem, method: Method) -> Step:
     """The method's step: on the chunked objective where a batch is everything, else on the plain one."""
     whole = method.batch_size == len(problem.train.inputs)
     objective = problem.cost if whole else gradients.mean_over_examples(problem.one)
-    return training.make_step(objective, optax.sgd(method.learning_rate))
+    return training.make_step(objective, method.optimizer)
 
 
 def stretches(
@@ -107,7 +107,7 @@ def careful_man(problem: Problem, method: Method, num_steps: int) -> list[Stretc
 
 
 def drunk_man(problem: Problem, method: Method, order: np.ndarray, opening: int, legs_per_epoch: int) -> list[Stretch]:
-    """Mini-batch descent, observed every 20 steps for the first `opening` of them, then `legs_per_epoch` times an epoch.
+    """Mini-batch descent, observed every 20 steps for the first `opening`, then `legs_per_epoch` times an epoch.
 
     `order` (seeds, epochs, examples) holds each epoch's shuffle, the same for every batch size.
     """
@@ -134,7 +134,7 @@ def in_batches(order: np.ndarray, batch_size: int) -> np.ndarray:
 
 
 def in_legs(rows: np.ndarray, steps_per_leg: int, num_chunks: int) -> list[tuple[np.ndarray]]:
-    """Schedules (seeds, legs, steps, batch), about num_chunks of them and all of one shape; a shorter leg is left out."""
+    """Schedules (seeds, legs, steps, batch), at most num_chunks, all of one shape; a shorter leg is left out."""
     num_seeds, num_steps, batch_size = rows.shape
     num_legs = num_steps // steps_per_leg
     if num_legs == 0:
@@ -147,7 +147,7 @@ def in_legs(rows: np.ndarray, steps_per_leg: int, num_chunks: int) -> list[tuple
 def follow(problem: Problem, method: Method, stretches: list[Stretch], params: models.Params) -> Curve:
     """Descends through the stretches, every seed from its own `params`."""
     shared = (problem.train, problem.test)
-    state = TrainState(params, jax.vmap(optax.sgd(method.learning_rate).init)(params))
+    state = TrainState(params, jax.vmap(method.optimizer.init)(params))
     observed, steps, steps_done, compile_seconds, run_seconds = [], [], 0, 0.0, 0.0
     for stretch in stretches:
         if stretch.chunks:
@@ -192,7 +192,7 @@ def seconds_per_step(
     calls, num_steps = {}, []
     for method in methods:
         step = make_step(problem, method)
-        state = TrainState(params, optax.sgd(method.learning_rate).init(params))
+        state = TrainState(params, method.optimizer.init(params))
         if method.batch_size == len(shuffle):
             calls[method.label] = partial(jax.jit(step), state, train)
             num_steps.append(1)
@@ -213,4 +213,4 @@ def flops_per_example(problem: Problem) -> float:
     batch = jax.tree.map(lambda leaf: leaf[:100], problem.train)
     gradient = jax.jit(jax.grad(gradients.mean_over_examples(problem.one)))
     counted = gradient.lower(jax.eval_shape(problem.model.init, jax.random.key(0)), batch).compile().cost_analysis()
-    return counted["flops"] / len(batch.inputs)
+    return counted["flops"] / len(batch.inputs)  # pyright: ignore[reportOptionalSubscript]

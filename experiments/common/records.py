@@ -47,7 +47,7 @@ class Claim:
         return math.isfinite(self.measured) and above and below
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Writes a file beside its place and moves it there when it is complete, so that nobody meets half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
@@ -70,7 +70,10 @@ def write_run(
     status: str = "finished",
     **facts: Any,
 ) -> None:
-    """Leaves run.json (settings, command, commit, versions, device, claims, further facts) and arrays.npz in `folder`."""
+    """Leaves run.json (settings, command, commit, versions, device, claims, facts) and arrays.npz in `folder`.
+
+    The figures and pages of an earlier run are removed, lest they be taken for this one's.
+    """
     record = {
         "status": status,
         "settings": dataclasses.asdict(settings),
@@ -79,8 +82,10 @@ def write_run(
         **facts,
         "claims": [{**dataclasses.asdict(claim), "holds": claim.holds} for claim in claims],
     }
-    text = json.dumps(record, indent=1, default=str, allow_nan=True) + "\n"
-    write_whole(folder / "arrays.npz", lambda file: np.savez_compressed(file, **arrays))
+    text = json.dumps(record, indent=1, default=str) + "\n"
+    for stale in (*folder.glob("*.png"), *folder.glob("*.gif"), *folder.glob("*.html")):
+        stale.unlink()
+    write_whole(folder / "arrays.npz", lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
     write_whole(folder / "run.json", lambda file: file.write(text.encode()))
 
 
@@ -153,5 +158,5 @@ def _short(value: float | None, none: str = "") -> str:
 
 
 def _module_name() -> str:
-    main = sys.modules["__main__"]
-    return main.__spec__.name if getattr(main, "__spec__", None) else Path(sys.argv[0]).stem
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec.name if spec else Path(sys.argv[0]).stem

@@ -38,14 +38,14 @@ class CommonSettings:
     """MNIST is bundled; else any image classification set of TensorFlow Datasets by name (fashion_mnist, kmnist,
     cifar10, ...), or a folder with four IDX files."""
     data_dir: Path | None = None
-    """Where TensorFlow Datasets keeps its files; by default its own choice (~/tensorflow_datasets, or TFDS_DATA_DIR)."""
+    """Where TensorFlow Datasets keeps its files; by default TFDS_DATA_DIR or ~/tensorflow_datasets."""
     cost: str = "research.costs:sum_of_squares"
     """The cost of one example, package.module:function, a pure function (output, target) -> number. Files in the
     current folder count: my_costs:my_cost."""
     layer_sizes: tuple[int, ...] = ()
     """Neurons in each layer, pixels first, classes last; empty means pixels 16 16 classes, the film's network."""
     activation: str = "jax.nn:sigmoid"
-    """Activation of the hidden layers, package.module:function; without a module it is one of jax.nn (relu, tanh, ...)."""
+    """Activation of the hidden layers, package.module:function; without a module one of jax.nn: relu, tanh, ..."""
     output_activation: str = "jax.nn:sigmoid"
     """Activation of the last layer, likewise; jax.nn:identity leaves the weighted sums as they are."""
     seed: int = 0
@@ -53,7 +53,7 @@ class CommonSettings:
     num_seeds: int = 4
     """How many runs, each with its own start and its own shuffles, 1 or more."""
     cpu_devices: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    """Into how many devices JAX divides the CPU, 1 or more; the seeds are shared out over them. No effect on GPU, TPU."""
+    """Into how many devices JAX divides the CPU, 1 or more; the seeds are shared out over them. Not for GPU, TPU."""
     out: Path = Path("results")
     """Folder for what the experiment leaves behind: OUT/<experiment>/run.json and figures."""
     replot: bool = False
@@ -89,7 +89,7 @@ def check_positive(name: str, values: Sequence[float]) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises SettingsError unless `folder`, or the nearest existing one above it, is a folder that can be written to."""
+    """Raises SettingsError unless `folder`, or the nearest that exists above it, can be written to."""
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     require(
         existing.is_dir() and os.access(existing, os.W_OK),
@@ -139,7 +139,7 @@ def check_cost(cost_fn: Callable, model: Model, examples: Examples) -> None:
     """
     name = getattr(cost_fn, "__name__", repr(cost_fn))
     hint = "a cost is a pure function of ONE output and ONE target"
-    few = jax.tree.map(lambda leaf: leaf[:10], examples)
+    few = jax.tree.map(lambda leaf: jnp.asarray(leaf[:10]), examples)
     output = jax.eval_shape(lambda key: model.apply(model.init(key), unit_interval(few.inputs[0])), jax.random.key(0))
     target = jax.ShapeDtypeStruct(few.targets.shape[1:], few.targets.dtype)
     try:
