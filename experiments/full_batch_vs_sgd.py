@@ -47,9 +47,9 @@ class Settings(common.CommonSettings):
     batch_sizes: tuple[int, ...] = (10, 100, 1000)
     """Mini-batch sizes to compare with the full batch, each between 1 and the number of training examples."""
     learning_rates: tuple[float, ...] = (0.5, 4.0, 4.0)
-    """Learning rate for each of the batch sizes, above 0; per unit of the gradient of the mean cost."""
+    """Learning rate for each of the batch sizes, above 0. These were the best of --tune at commit 50088b6, 4 seeds."""
     full_batch_learning_rate: float = 4.0
-    """Learning rate of full-batch descent, above 0."""
+    """Learning rate of full-batch descent, above 0; found likewise."""
     num_steps: int = 200
     """Full-batch steps, a multiple of 20, above 0."""
     num_epochs: int = 6
@@ -80,7 +80,7 @@ class Settings(common.CommonSettings):
 QUICK = Settings(
     num_seeds=2, batch_sizes=(10, 100), learning_rates=(0.5, 4.0), num_steps=40, num_epochs=1, nielsen_epochs=0
 )
-FULL = Settings(num_seeds=10, num_steps=1000, num_epochs=30)
+FULL = Settings(num_seeds=10, num_steps=600, num_epochs=20)
 
 
 def methods(settings: Settings, num_examples: int) -> list[Method]:
@@ -157,12 +157,6 @@ def batch_quality(problem: Problem, params: models.Params, train: Examples, sche
     )
 
 
-def first_examples_at(curve: Curve, batch_size: int, target: np.ndarray) -> np.ndarray:
-    """Examples read until the cost was first seen at or below each seed's target; NaN where it never was."""
-    reached = curve.cost <= target[:, None]
-    return np.where(reached.any(axis=1), curve.steps[reached.argmax(axis=1)] * float(batch_size), np.nan)
-
-
 class Measured(NamedTuple):
     """All that the claims are about."""
 
@@ -194,6 +188,7 @@ def measure(settings: Settings, problem: Problem, nielsen: Problem | None) -> tu
     if settings.num_epochs >= SETTLED:
         decayed = with_falling_rate(problem, listed[reference], rates(settings)[reference], order, start)
         decayed_end = quality(decayed.end, problem.train, one_epoch)
+    runs.console.print("timing single steps, comparing batch gradients with the full one ...")
     return settings, grid, Measured(
         methods=listed,
         curves=curves,
@@ -267,8 +262,9 @@ def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
         claim("T30", f"a full-batch step takes as long as many steps of {film.batch_size:,} examples; "
               "as many as it has more examples, but for overhead and caches",
               measured.seconds[0] / measured.seconds[measured.reference], ratio, 10.0, 2 * ratio, "times"),
-        claim("T32", "the mini-batch gradients of one epoch average to the gradient",
-              float(np.max(measured.start.mean_error)), 0.0, 0.0, 1e-5, "largest relative error"),
+        *([claim("T32", "the mini-batch gradients of one epoch average to the gradient",
+                 float(np.max(measured.start.mean_error)), 0.0, 0.0, 1e-5, "largest relative error")]
+          if ratio.is_integer() else []),  # else some examples sit the epoch out
         claim("T32", "step for step the full batch wins or ties: its cost over the best mini-batch method's",
               max(float(np.median(full / other)) for other in others), 1.0, None, 1.05, "ratio, median"),
         *(claim("T33", f"the cosine of a batch's gradient with the full one, less what theory says, {when} "

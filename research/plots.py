@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from numpy.typing import ArrayLike
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), "-")
@@ -96,3 +97,59 @@ def save(figure: Figure, path: Path) -> None:
     figure.savefig(unfinished, format=path.suffix[1:])
     unfinished.replace(path)
     plt.close(figure)
+
+
+def wishes(
+    axes: Axes, x: ArrayLike, y: ArrayLike, values: ArrayLike, *, largest: float | None = None, size: float | int = 120
+) -> None:
+    """A triangle for every value: up (blue) what should rise, down (vermillion) what should fall; its area is |value|.
+
+    The direction carries the sign, so that the picture survives grey print. A value of `largest` (default: the
+    largest of them all) gets an area of `size` points squared.
+
+    >>> figure, axes = new_figure(4, 3)
+    >>> wishes(axes[0, 0], np.arange(3), 0, np.array([1.0, -0.5, 0.0]))
+    >>> plt.close(figure)
+    """
+    x, y, values = np.broadcast_arrays(x, y, values)
+    areas = size * np.abs(values) / (largest or np.abs(values).max() or 1)
+    for marker, colour, chosen in (("^", COLOURS[0], values > 0), ("v", COLOURS[1], values < 0)):
+        axes.scatter(x[chosen], y[chosen], s=areas[chosen], marker=marker, color=colour, linewidths=0, zorder=4)
+
+
+def network(
+    axes: Axes, activations: Sequence[np.ndarray], weights: Sequence[np.ndarray], *, max_edges: int = 60
+) -> list[np.ndarray]:
+    """The film's picture: every layer a column of neurons, black at 0, white at 1; the strongest weights as lines.
+
+    Layer l stands at x = l; its neurons, number 0 on top, between y = 0 and 1. At most `max_edges` lines a layer, as
+    thick as the weight is strong; positive ones solid, negative ones dashed. Returns each layer's y.
+
+    >>> figure, axes = new_figure(4, 3)
+    >>> heights = network(axes[0, 0], [np.ones(3), np.zeros(2)], [np.ones((2, 3))])
+    >>> [len(height) for height in heights]
+    [3, 2]
+    >>> plt.close(figure)
+    """
+    heights = [(0.5 + np.arange(len(layer)))[::-1] / len(layer) for layer in activations]
+    for layer, matrix in enumerate(weights):
+        _edges(axes, layer, heights[layer], heights[layer + 1], matrix, max_edges)
+    for layer, (lit, y) in enumerate(zip(activations, heights, strict=True)):
+        size = min(130.0, 3200 / len(lit))
+        axes.scatter(
+            np.full(len(lit), layer), y, s=size, c=np.clip(lit, 0, 1), cmap="gray", vmin=0, vmax=1,
+            edgecolors="0.2", linewidths=0.8, zorder=3,
+        )  # fmt: skip
+    axes.axis("off")
+    return heights
+
+
+def _edges(axes: Axes, x: int, left: np.ndarray, right: np.ndarray, matrix: np.ndarray, max_edges: int) -> None:
+    strongest = np.argsort(-np.abs(matrix), axis=None)[:max_edges]
+    for after, before in zip(*np.unravel_index(strongest, matrix.shape), strict=True):
+        weight, share = matrix[after, before], abs(matrix[after, before]) / (np.abs(matrix).max() or 1)
+        colour, line = (COLOURS[0], "-") if weight > 0 else (COLOURS[1], (0, (3, 2)))
+        axes.plot(
+            [x, x + 1], [left[before], right[after]], color=colour, linestyle=line, linewidth=2 * share,
+            alpha=0.25 + 0.5 * share, zorder=1,
+        )  # fmt: skip

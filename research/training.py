@@ -40,6 +40,7 @@ def make_step(objective: Callable, optimizer: optax.GradientTransformation) -> S
     result is the objective before the step. Optimizers that search along a line (`optax.lbfgs`)
     are handed the value, the gradient and the objective on the same examples.
 
+    >>> import jax.numpy as jnp
     >>> slope = lambda params, examples: params * 2.0
     >>> step = make_step(slope, optax.sgd(0.1))
     >>> state = TrainState(jnp.float32(1.0), optax.sgd(0.1).init(jnp.float32(1.0)))
@@ -101,6 +102,7 @@ def minibatch_descent(
 
     Source: the film, "compute a step according to the mini-batch".
 
+    >>> import jax.numpy as jnp
     >>> step = lambda state, batch: (TrainState(state.params - jnp.mean(batch.inputs), ()), state.params)
     >>> examples = Examples(jnp.arange(4.0)[:, None], jnp.zeros((4, 1)))
     >>> state, history = minibatch_descent(
@@ -126,6 +128,7 @@ def full_batch_descent(
 
     The same path as `minibatch_descent` with one batch of everything, but nothing is gathered.
 
+    >>> import jax.numpy as jnp
     >>> step = lambda state, batch: (TrainState(state.params - jnp.mean(batch.inputs), ()), state.params)
     >>> examples = Examples(jnp.arange(4.0)[:, None], jnp.zeros((4, 1)))
     >>> state, history = full_batch_descent(

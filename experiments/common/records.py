@@ -103,7 +103,7 @@ def provenance() -> dict[str, Any]:
     """Where a result comes from: commit, versions of the packages, machine and device."""
     device = jax.devices()[0]
     return {
-        "commit": commit(),
+        "commit": LOADED_COMMIT,
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in PACKAGES},
@@ -127,6 +127,9 @@ def commit() -> str:
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
+
+
+LOADED_COMMIT = commit()  # asked now: somebody may edit the files while a long run goes on
 
 
 def describe_data(name: str, **splits: Examples) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from research import sharding
 from research.training import History, TrainState
@@ -42,13 +42,12 @@ def over_seeds(fun: Callable, in_axes: Sequence[int | None]) -> Callable:
 
 
 def progress_bar() -> Progress:
-    """Label, bar, cost, steps a second, time so far and time left; silent where the terminal is none."""
+    """Label, bar, cost, steps a second and time left; one line at the end where the output is no terminal."""
     return Progress(
         TextColumn("{task.description:<28}"),
-        BarColumn(),
+        BarColumn(bar_width=16),
         TextColumn("cost {task.fields[cost]:.4f}"),
         TextColumn("{task.fields[rate]:>9,.0f} steps/s"),
-        TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
     )
