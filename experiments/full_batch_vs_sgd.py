@@ -334,6 +334,7 @@ def run(settings: Settings) -> None:
         arrays_for_figures(measured),
         **facts,
         finding=finding,
+        layer_sizes=settings.sizes_for(train),
         grid=grid,
         methods=[
             {
@@ -410,6 +411,7 @@ def compare_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
             plots.seed_band(axes[0, column], steps[shown] * scale, cost[:, shown], index, label)
             plots.seed_band(axes[1, column], steps[shown] * scale, 100 * accuracy[:, shown], index, label)
     num_seeds, dataset = record["settings"]["num_seeds"], record["dataset"]
+    network = "-".join(map(str, record["layer_sizes"]))
     for row in axes:
         row[1].set_xscale("log")
         row[2].set_xscale("log")
@@ -427,7 +429,12 @@ def compare_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     operations.set_xlabel("floating point operations (the same curves)", fontsize=9)
     axes[0, 0].set_ylabel(f"cost on the {dataset['train']['count']:,} training images")
     axes[1, 0].set_ylabel(f"correct on the {dataset['test']['count']:,} test images, %")
-    axes[1, 1].legend(loc="upper left", fontsize=9.5, title=f"median and range of {num_seeds} seeds")
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=len(record["methods"]),
+        title=f"Median and range of {num_seeds} seeds, network {network}; rates are the best for the whole run.",
+    )
     figure.suptitle(textwrap.fill(record["finding"], 120), fontsize=14, fontweight="bold")
     return figure
 
