@@ -20,6 +20,8 @@ def sum_of_squares(output: Float[Array, "n"], target: Float[Array, "n"]) -> Floa
     >>> float(sum_of_squares(jnp.array([0.5, 0.8, 0.2]), jnp.array([0.0, 0.0, 1.0])))  # .25 + .64 + .64
     1.53...
     """
+    if output.shape != target.shape:
+        raise ValueError(f"output and target have the shapes {output.shape} and {target.shape}; they must be the same")
     return jnp.sum(jnp.square(output - target))
 
 

@@ -67,8 +67,11 @@ def sum_in_chunks(fun: Callable, chunk_size: int) -> Callable[[Params, Examples]
     Its gradient is added up in the same pass as its value: while a chunk is in the cache it goes
     forward and backward. (Left to itself, reverse mode would go forward through all the chunks and
     keep every image, converted to float32, until it comes back.) Hence this gradient exists with
-    respect to the parameters only; asking for another raises ValueError.
+    respect to the parameters only; asking for another raises ValueError, as does a chunk_size below 1.
     """
+
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size is {chunk_size}; it must be 1 or more, or None for all examples at once")
 
     def chunk_sum(params: Params, chunk: Examples) -> Scalar:
         return jnp.sum(jax.vmap(fun, (None, 0))(params, chunk))

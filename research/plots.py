@@ -94,9 +94,12 @@ def save(figure: Figure, path: Path) -> None:
     """Writes the figure beside its place, moves it there when it is complete, and closes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}")
-    figure.savefig(unfinished, format=path.suffix[1:])
-    unfinished.replace(path)
-    plt.close(figure)
+    try:
+        figure.savefig(unfinished, format=path.suffix[1:])
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+        plt.close(figure)
 
 
 def wishes(

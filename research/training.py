@@ -13,16 +13,15 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from research.data import Examples
 from research.gradients import Scalar
-from research.models import Params
 
 Step = Callable[["TrainState", Examples], tuple["TrainState", Scalar]]
 Observe = Callable[["TrainState"], PyTree]
 
 
 class TrainState(NamedTuple):
-    """All that the next step needs: arrays only."""
+    """All that the next step needs: arrays only. What the parameters are, only the objective knows."""
 
-    params: Params
+    params: PyTree
     opt_state: optax.OptState
 
 
@@ -97,8 +96,8 @@ def minibatch_descent(
     """The drunk man: one step for every row of the schedule; `observe(state)` after every leg.
 
     A leg is whatever the schedule's leading axis says: an epoch as it comes from
-    `shuffled_schedule`, fewer steps if the caller reshapes it. An index outside the examples is
-    clipped to the nearest (as by `jnp.take(mode="clip")`).
+    `shuffled_schedule`, fewer steps if the caller reshapes it. Indices count from 0; as numpy's, negative
+    ones count from the end, and any beyond that are taken as the nearest that exists.
 
     Source: the film, "compute a step according to the mini-batch".
 

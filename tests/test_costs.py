@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jaxtyping import TypeCheckError
 
 from research import costs
 
@@ -36,8 +35,9 @@ def test_order_of_the_outputs_does_not_matter():
 
 
 def test_outputs_and_targets_of_different_length_are_refused():
-    with pytest.raises(TypeCheckError):
-        costs.sum_of_squares(OUTPUT, TARGET[:3])
+    unchecked = getattr(costs.sum_of_squares, "__wrapped__", costs.sum_of_squares)  # as it is outside the tests
+    with pytest.raises(ValueError, match="they must be the same"):
+        unchecked(OUTPUT, TARGET[:1])
 
 
 @pytest.mark.parametrize("winner", range(4))

@@ -37,10 +37,19 @@ def test_it_leaves_a_record_and_figures(finished):
 
 def test_what_is_theory_holds_on_any_data(finished):
     claims = json.loads((finished / "run.json").read_text())["claims"]
-    assert {claim["id"] for claim in claims} == {"T30", "T32", "T33", "T34", "T38"}
-    exact = [claim for claim in claims if claim["id"] in ("T32", "T33")]
-    assert len(exact) == 4
-    assert all(claim["holds"] for claim in exact if "step for step" not in claim["says"])
+    assert {claim["id"] for claim in claims} == {"T30", "T31", "T32", "T33", "T34", "T38"}
+    exact = [claim for claim in claims if claim["id"] in ("T31", "T32", "T33") and "step for step" not in claim["says"]]
+    assert len(exact) == 7
+    cosines = [claim for claim in exact if "cosine" in claim["says"]]
+    assert all(claim["holds"] for claim in exact if "scatter" not in claim["says"])  # six batches scatter by chance
+    assert len(cosines) == 2
+
+
+def test_every_bound_admits_what_is_expected(finished):
+    for claim in json.loads((finished / "run.json").read_text())["claims"]:
+        if claim["expected"] is not None:
+            assert claim["low"] is None or claim["low"] <= claim["expected"]
+            assert claim["high"] is None or claim["expected"] <= claim["high"]
 
 
 def test_it_can_be_drawn_again_without_running(finished):
@@ -53,15 +62,14 @@ def test_it_can_be_drawn_again_without_running(finished):
 
 def test_a_cost_from_a_users_own_file_runs_with_nothing_edited(small_mnist, tmp_path, monkeypatch):
     (tmp_path / "my_costs.py").write_text(
-        "import jax.numpy as jnp\n\ndef fourth_power(output, target):\n    return jnp.sum((output - target) ** 4)\n"
+        "import jax.numpy as jnp\n\ndef seven(output, target):\n    return 7 + 0 * jnp.sum(output - target)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    settings = dataclasses.replace(
-        SMALL, dataset=str(small_mnist), cost="my_costs:fourth_power", out=tmp_path, num_epochs=4
-    )
+    settings = dataclasses.replace(SMALL, dataset=str(small_mnist), cost="my_costs:seven", out=tmp_path, num_epochs=4)
     full_batch_vs_sgd.run(settings)
-    record = json.loads((tmp_path / full_batch_vs_sgd.NAME / "run.json").read_text())
-    assert record["settings"]["cost"] == "my_costs:fourth_power"
+    with np.load(tmp_path / full_batch_vs_sgd.NAME / "arrays.npz") as arrays:
+        np.testing.assert_allclose(arrays["0_cost"], 7, rtol=1e-6)
+        np.testing.assert_allclose(arrays["1_cost"], 7, rtol=1e-6)
 
 
 def test_a_run_that_diverges_says_so_in_its_record(small_mnist, tmp_path, monkeypatch):
@@ -77,6 +85,14 @@ def test_a_run_that_diverges_says_so_in_its_record(small_mnist, tmp_path, monkey
         full_batch_vs_sgd.run(settings)
     record = json.loads((tmp_path / full_batch_vs_sgd.NAME / "run.json").read_text())
     assert record["status"].startswith("diverged: full batch: the cost was no longer a finite number at step")
+
+
+def test_equal_steps_are_equal():
+    def curve(*steps):
+        return full_batch_vs_sgd.Curve(np.array(steps), np.array([steps], float), *[None] * 4)
+
+    found = full_batch_vs_sgd.costs_at_equal_steps([curve(20, 40), curve(20, 40, 600), curve(20, 30)], 40)
+    assert [one.tolist() for one in found] == [[20], [20], [20]]
 
 
 def test_the_first_point_at_or_below_the_target_counts():

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,17 +54,30 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_record_is_json_with_none_for_what_is_no_number():
+    strange = {"a": math.nan, 2.0: [math.inf, np.float32(0.5), np.arange(1)[0]], "path": Path("x") / "y"}
+    text = json.dumps(records.plain(strange), allow_nan=False)
+    assert json.loads(text) == {"a": None, "2.0": [None, 0.5, 0], "path": str(Path("x") / "y")}
+
+
+@pytest.mark.parametrize("text", ["{", '{"status": "diverged: at step 3", "claims": []}'])
+def test_reading_a_run_that_has_nothing_to_draw_says_so(text, tmp_path):
+    (tmp_path / "run.json").write_text(text)
+    np.savez(tmp_path / "arrays.npz")
+    with pytest.raises(DataError, match=r"damaged|nothing to draw"):
+        records.read_run(tmp_path)
+
+
 def test_reading_a_run_that_was_never_made_says_what_to_do(tmp_path):
     with pytest.raises(DataError, match="run the experiment first"):
         records.read_run(tmp_path)
 
 
 def test_every_committed_run_names_its_commit_and_judges_its_claims_rightly():
-    from pathlib import Path
-
     for path in (Path(__file__).parents[1] / "results").glob("*/run.json"):
         record = json.loads(path.read_text())
         assert len(record["commit"]) == 40, f"{path} comes from changed code"
         for fields in record["claims"]:
             holds = fields.pop("holds")
+            fields["measured"] = math.nan if fields["measured"] is None else fields["measured"]
             assert Claim(**fields).holds is holds

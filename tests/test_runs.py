@@ -1,4 +1,6 @@
-"""Descents in chunks against descents in one piece; divergence is noticed at its step."""
+"""Descents in legs against descents in one piece; divergence is noticed at its step."""
+
+import time
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +18,9 @@ from research.training import TrainState
 MODEL = mlp((12, 5, 4))
 
 
-def make_problem(num_examples=60):
-    examples = make_examples(jax.random.key(0), num_examples)
-    return descents.make_problem(MODEL, costs.sum_of_squares, examples, examples)
+def make_problem(model=MODEL, cost_fn=costs.sum_of_squares):
+    examples = make_examples(jax.random.key(0), 60)
+    return descents.make_problem(model, cost_fn, examples, examples)
 
 
 @pytest.mark.parametrize("num_seeds", [1, 3])
@@ -27,29 +29,48 @@ def test_a_curve_equals_the_same_steps_made_one_by_one(num_seeds):
     init_keys, shuffle_keys = runs.seed_keys(0, num_seeds)
     start = descents.starts(problem, init_keys)
     order = descents.shuffles(shuffle_keys, 60, num_epochs=3)
-    curve = descents.follow(problem, method, descents.stretches(problem, method, order, num_steps=20), start)
-    assert curve.steps.tolist() == [20, 23, 26, 29, 32, 35]
+    curve = descents.follow(problem, method, start, order, num_steps=20, num_legs=3)
+    assert curve.steps.tolist() == [20, 26, 32, 36]  # three epochs of twelve steps, none left out
 
     objective = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, costs.sum_of_squares))
     step = jax.jit(training.make_step(objective, method.optimizer))
     for seed in range(num_seeds):
         params = jax.tree.map(lambda leaf, seed=seed: leaf[seed], start)
         state, rows = TrainState(params, method.optimizer.init(params)), order[seed].reshape(-1, 5)
-        for count in range(35):
+        for count in range(36):
             state, _ = step(state, jax.tree.map(lambda leaf, row=rows[count]: leaf[row], problem.train))
             if count + 1 in curve.steps:
                 seen = curve.cost[seed, curve.steps.tolist().index(count + 1)]
                 assert seen == pytest.approx(float(objective(state.params, problem.train)), rel=1e-5)
 
 
-def test_a_batch_of_everything_is_the_careful_man():
+def test_the_careful_man_is_the_drunk_man_with_a_batch_of_everything():
     problem, method = make_problem(), Method("full", 60, optax.sgd(0.5))
     start = descents.starts(problem, runs.seed_keys(0, 2)[0])
     order = np.tile(np.arange(60, dtype=np.int32), (2, 40, 1))
-    careful = descents.follow(problem, method, descents.careful_man(problem, method, 40), start)
-    drunk = descents.follow(problem, method, descents.drunk_man(problem, method, order, 40, 1), start)
+    careful = descents.follow(problem, method, start, order, num_steps=40)
+    state = TrainState(start, jax.vmap(method.optimizer.init)(start))
+    chunks = descents.in_legs(descents.in_batches(order, 60), 40, 1)
+    drunk = runs.descend("drunk", descents.drunk_man(problem, method), state, (problem.train, problem.test), chunks)
     np.testing.assert_array_equal(careful.steps, drunk.steps)
-    np.testing.assert_allclose(careful.cost, drunk.cost, rtol=1e-5)
+    np.testing.assert_allclose(careful.cost, drunk.history.observed[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5])
+def test_the_order_divided_is_the_shuffled_schedule(batch_size):
+    _, shuffle_keys = runs.seed_keys(0, 2)
+    divided = descents.in_batches(descents.shuffles(shuffle_keys, 10, 3), batch_size)
+    for key, rows in zip(shuffle_keys, divided, strict=True):
+        schedule = training.shuffled_schedule(key, 10, batch_size, 3)
+        np.testing.assert_array_equal(rows, schedule.reshape(-1, batch_size))
+
+
+@pytest.mark.parametrize(("num_steps", "opening", "num_legs"), [(36, 20, 3), (100, 40, 20), (7, 20, 5), (43, 0, 4)])
+def test_legs_leave_no_step_out_and_keep_the_order(num_steps, opening, num_legs):
+    rows = np.arange(2 * num_steps * 3).reshape(2, num_steps, 3)
+    legs = descents.in_legs(rows, opening, num_legs)
+    np.testing.assert_array_equal(np.concatenate([leg.reshape(2, -1, 3) for (leg,) in legs], axis=1), rows)
+    assert len(legs) <= num_legs + 1
 
 
 def test_a_seed_is_the_same_however_many_there_are():
@@ -68,15 +89,15 @@ def test_divergence_is_noticed_with_its_step():
     assert error.value.step == 109
 
 
-def test_a_run_that_diverges_stops():
-    examples = make_examples(jax.random.key(0), 60)
-    cubic = descents.make_problem(
-        MODEL, lambda output, target: jnp.exp(1e3 * jnp.sum((output - target) ** 2)), examples, examples
-    )
-    method = Method("too fast", 60, optax.sgd(1e30))
-    start = descents.starts(cubic, runs.seed_keys(0, 1)[0])
-    with pytest.raises(runs.Diverged):
-        descents.follow(cubic, method, descents.careful_man(cubic, method, 20), start)
+@pytest.mark.parametrize("last_good_step", [5, 27, 35])
+def test_the_step_of_a_divergence_counts_from_the_start_of_the_run(last_good_step):
+    problem = make_problem(mlp((12, 5, 4), output_activation=jax.nn.identity))
+    method = Method("late", 5, optax.sgd(lambda count: jnp.where(count < last_good_step, 0.1, 1e30)))
+    init_keys, shuffle_keys = runs.seed_keys(0, 1)
+    order = descents.shuffles(shuffle_keys, 60, num_epochs=3)
+    with pytest.raises(runs.Diverged) as error:
+        descents.follow(problem, method, descents.starts(problem, init_keys), order, num_steps=20, num_legs=3)
+    assert last_good_step + 1 <= error.value.step <= last_good_step + 2
 
 
 def test_flops_of_a_gradient_are_four_a_weight_and_two_more_behind_the_first_layer():
@@ -87,8 +108,14 @@ def test_flops_of_a_gradient_are_four_a_weight_and_two_more_behind_the_first_lay
     assert formula < descents.flops_per_example(problem) < 1.1 * formula
 
 
-def test_seconds_are_medians_and_leave_the_first_call_out():
+def test_seconds_are_medians_and_leave_the_first_call_out(monkeypatch):
+    clock, calls = iter([0, 1, 10, 15, 20, 22]), []
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    assert runs.seconds_each({"a": lambda: calls.append("a")}, repeats=3) == {"a": 2}
+    assert calls == ["a"] * 4
+
+
+def test_the_contestants_of_a_timing_take_turns():
     calls = []
-    seconds = runs.seconds_each({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=3)
-    assert calls == ["a", "b"] * 4
-    assert all(value >= 0 for value in seconds.values())
+    runs.seconds_each({name: lambda name=name: calls.append(name) for name in "ab"}, repeats=2)
+    assert calls == ["a", "b"] * 3

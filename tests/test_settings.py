@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -47,6 +48,9 @@ def test_every_setting_says_what_it_means(capsys):
     ("changes", "sentence"),
     [
         ({"seed": -1}, "--seed is -1; it must be 0 or more"),
+        ({"seed": 2**32}, "--seed is 4294967296; it must be 0 or more and below 2^32"),
+        ({"batch_sizes": (), "learning_rates": ()}, "--batch-sizes is (); give one or more, all different"),
+        ({"batch_sizes": (10, 10, 100)}, "--batch-sizes is (10, 10, 100); give one or more, all different"),
         ({"num_seeds": 0}, "--num-seeds is 0; it must be 1 or more"),
         ({"cpu_devices": 0}, "--cpu-devices is 0"),
         ({"layer_sizes": (784,)}, "--layer-sizes is"),
@@ -108,8 +112,8 @@ def a_pair(output, target):
     return jnp.sum(output), jnp.sum(target)
 
 
-def a_python_number(output, target):
-    return 3.0
+def of_a_loop(output, target):
+    return jax.lax.while_loop(lambda cost: cost > 1, lambda cost: cost / 2, jnp.sum(output))
 
 
 @pytest.mark.parametrize(
@@ -120,6 +124,7 @@ def a_python_number(output, target):
         (not_a_number, "the cost not_a_number or its gradient is not a finite number"),
         (of_a_batch, "the cost of_a_batch failed on one example (shapes (4,) and (4,))"),
         (a_pair, "the cost a_pair returned a tuple"),
+        (of_a_loop, "the gradient of the cost of_a_loop cannot be taken"),
         (lambda output: output.sum(), "failed on one example"),
     ],
 )
@@ -128,6 +133,14 @@ def test_a_cost_that_is_none_is_refused(cost_fn, sentence):
         common.check_cost(cost_fn, MODEL, examples_of())
     assert sentence in str(error.value)
     assert "pure function of ONE output and ONE target" in str(error.value)
+
+
+@pytest.mark.parametrize("path", ["glu", "jax.numpy:sum", "math:sin", "one_hot"])
+@pytest.mark.parametrize("field", ["activation", "output_activation"])
+def test_an_activation_that_keeps_no_shape_is_refused(field, path):
+    settings = dataclasses.replace(Settings(), **{field: path})
+    with pytest.raises(common.SettingsError, match="keep"):
+        common.check_cost(costs.sum_of_squares, common.make_model(settings, examples_of()), examples_of())
 
 
 def test_a_cost_that_is_one_is_accepted():

@@ -1,6 +1,6 @@
 """Descents from one start: the careful man on the full batch, the drunk man on mini-batches, observed on the way.
 
-An experiment makes a Problem and a Method, asks for its stretches, and follows them to a Curve.
+An experiment makes a Problem and a Method, and follows it to a Curve.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,6 @@ from research.models import Model
 from research.training import History, Step, TrainState
 
 CHUNK = 1000  # examples a full gradient takes at a time: their images, as float32, fit into a core's cache
-NUM_CHUNKS = 20  # at most so often a run comes back to show progress
 TIMED_STEPS = 200  # mini-batch steps that are timed together
 STEPS_PER_LEG = 20  # between two observations where methods are compared step by step
 
@@ -43,14 +42,6 @@ class Method(NamedTuple):
     optimizer: optax.GradientTransformation
 
 
-class Stretch(NamedTuple):
-    """A part of a descent with one distance between its observations."""
-
-    loop: Callable  # one seed's loop, for runs.descend
-    chunks: list[tuple]  # what the loop is given in turn, besides state and data
-    steps_per_leg: int
-
-
 class Curve(NamedTuple):
     """What one method did; every array but `steps` leads with a seed axis."""
 
@@ -71,10 +62,10 @@ def make_problem(model: Model, cost_fn: Callable, train: Examples, test: Example
     return Problem(model, one, cost, accuracy, *sharding.on_every_device((train, test)))
 
 
-def look(problem: Problem, params: models.Params, shared: tuple[Examples, Examples]) -> tuple[jax.Array, jax.Array]:
-    """(cost on the training set, accuracy on the test set)"""
+def look(problem: Problem, shared: tuple[Examples, Examples], state: TrainState) -> tuple[Array, Array]:
+    """(cost on the training set, accuracy on the test set); `shared` is both sets."""
     train, test = shared
-    return problem.cost(params, train), problem.accuracy(params, test)
+    return problem.cost(state.params, train), problem.accuracy(state.params, test)
 
 
 def make_step(problem: Problem, method: Method) -> Step:
@@ -84,46 +75,45 @@ def make_step(problem: Problem, method: Method) -> Step:
     return training.make_step(objective, method.optimizer)
 
 
-def stretches(
-    problem: Problem, method: Method, order: np.ndarray, num_steps: int, legs_per_epoch: int = 4
-) -> list[Stretch]:
-    """The careful man's `num_steps` where a batch is everything, else the drunk man's way through `order`."""
+def follow(
+    problem: Problem, method: Method, params: models.Params, order: np.ndarray, num_steps: int = 0, num_legs: int = 20
+) -> Curve:
+    """Descends by one method, every seed from its own `params`.
+
+    Where a batch is everything, the careful man's `num_steps`, observed every 20. Else the drunk man's way through
+    `order` (seeds, epochs, examples), each epoch's shuffle, the same for every batch size: he too is observed every 20
+    steps for the first `num_steps`, then `num_legs` times to the end.
+    """
     if method.batch_size == len(problem.train.inputs):
-        return careful_man(problem, method, num_steps)
-    return drunk_man(problem, method, order, num_steps, legs_per_epoch)
+        loop, chunks = careful_man(problem, method), [()] * (num_steps // STEPS_PER_LEG)
+    else:
+        loop, chunks = drunk_man(problem, method), in_legs(in_batches(order, method.batch_size), num_steps, num_legs)
+    state = TrainState(params, jax.vmap(method.optimizer.init)(params))
+    run = runs.descend(method.label, loop, state, (problem.train, problem.test), chunks)
+    cost, accuracy = run.history.observed
+    if not np.isfinite(cost).all():  # the last step of all is seen here only
+        raise runs.Diverged(method.label, int(run.steps[~np.isfinite(cost).all(axis=0)][0]))
+    return Curve(run.steps, cost, accuracy, run.state.params, run.compile_seconds, run.run_seconds)
 
 
-def careful_man(problem: Problem, method: Method, num_steps: int) -> list[Stretch]:
-    """Full-batch descent, observed every 20 steps."""
+def careful_man(problem: Problem, method: Method) -> Callable:
+    """One leg of full-batch descent, for `runs.descend`."""
     step = make_step(problem, method)
-    num_chunks = _divisor(num_steps // STEPS_PER_LEG, at_most=NUM_CHUNKS)
-    num_legs = num_steps // STEPS_PER_LEG // num_chunks
 
     def loop(state: TrainState, shared: tuple[Examples, Examples]) -> tuple[TrainState, History]:
-        observe = partial(_look_at_state, problem, shared)
-        return training.full_batch_descent(step, state, shared[0], num_legs, STEPS_PER_LEG, observe)
+        return training.full_batch_descent(step, state, shared[0], 1, STEPS_PER_LEG, partial(look, problem, shared))
 
-    return [Stretch(loop, [()] * num_chunks, STEPS_PER_LEG)]
+    return loop
 
 
-def drunk_man(problem: Problem, method: Method, order: np.ndarray, opening: int, legs_per_epoch: int) -> list[Stretch]:
-    """Mini-batch descent, observed every 20 steps for the first `opening`, then `legs_per_epoch` times an epoch.
-
-    `order` (seeds, epochs, examples) holds each epoch's shuffle, the same for every batch size.
-    """
+def drunk_man(problem: Problem, method: Method) -> Callable:
+    """Legs of mini-batch descent, for `runs.descend`."""
     step = make_step(problem, method)
 
     def loop(state: TrainState, shared: tuple[Examples, Examples], schedule: Array) -> tuple[TrainState, History]:
-        observe = partial(_look_at_state, problem, shared)
-        return training.minibatch_descent(step, state, shared[0], schedule, observe)
+        return training.minibatch_descent(step, state, shared[0], schedule, partial(look, problem, shared))
 
-    rows = in_batches(order, method.batch_size)
-    opening = min(opening, rows.shape[1]) // STEPS_PER_LEG * STEPS_PER_LEG
-    steps_per_leg = max(1, rows.shape[1] // order.shape[1] // legs_per_epoch)
-    return [
-        Stretch(loop, in_legs(rows[:, :opening], STEPS_PER_LEG, num_chunks=1), STEPS_PER_LEG),
-        Stretch(loop, in_legs(rows[:, opening:], steps_per_leg, NUM_CHUNKS), steps_per_leg),
-    ]
+    return loop
 
 
 def in_batches(order: np.ndarray, batch_size: int) -> np.ndarray:
@@ -133,46 +123,21 @@ def in_batches(order: np.ndarray, batch_size: int) -> np.ndarray:
     return order[:, :, : steps * batch_size].reshape(num_seeds, num_epochs * steps, batch_size)
 
 
-def in_legs(rows: np.ndarray, steps_per_leg: int, num_chunks: int) -> list[tuple[np.ndarray]]:
-    """Schedules (seeds, legs, steps, batch), at most num_chunks, all of one shape; a shorter leg is left out."""
+def in_legs(rows: np.ndarray, opening: int, num_legs: int) -> list[tuple[np.ndarray]]:
+    """Schedules (seeds, legs, steps, batch): first legs of 20 steps for at most `opening` steps, all in one schedule,
+    then `num_legs` equal legs, one by one; the last is shorter where they do not divide what is left.
+    """
     num_seeds, num_steps, batch_size = rows.shape
-    num_legs = num_steps // steps_per_leg
-    if num_legs == 0:
-        return []
-    num_chunks = _divisor(num_legs, at_most=num_chunks)
-    legs = rows[:, : num_legs * steps_per_leg].reshape(num_seeds, num_legs, steps_per_leg, batch_size)
-    return [(chunk,) for chunk in np.split(legs, num_chunks, axis=1)]
-
-
-def follow(problem: Problem, method: Method, stretches: list[Stretch], params: models.Params) -> Curve:
-    """Descends through the stretches, every seed from its own `params`."""
-    shared = (problem.train, problem.test)
-    state = TrainState(params, jax.vmap(method.optimizer.init)(params))
-    observed, steps, steps_done, compile_seconds, run_seconds = [], [], 0, 0.0, 0.0
-    for stretch in stretches:
-        if stretch.chunks:
-            run = runs.descend(method.label, stretch.loop, state, shared, stretch.chunks)
-            state, num_legs = run.state, run.history.costs.shape[1]
-            steps.append(steps_done + stretch.steps_per_leg * np.arange(1, num_legs + 1))
-            observed.append(run.history.observed)
-            steps_done = steps[-1][-1]
-            compile_seconds, run_seconds = compile_seconds + run.compile_seconds, run_seconds + run.run_seconds
-    cost, accuracy = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *observed)
-    return Curve(np.concatenate(steps), cost, accuracy, state.params, compile_seconds, run_seconds)
+    opening = min(opening, num_steps) // STEPS_PER_LEG * STEPS_PER_LEG
+    first = rows[:, :opening].reshape(num_seeds, -1, STEPS_PER_LEG, batch_size)
+    length = max(1, -(-(num_steps - opening) // num_legs))
+    rest = [rows[:, None, at : at + length] for at in range(opening, num_steps, length)]
+    return [(schedule,) for schedule in ([first] if opening else []) + rest]
 
 
 def starts(problem: Problem, init_keys: Array) -> models.Params:
     """One start for every seed; every leaf leads with a seed axis."""
     return jax.jit(runs.over_seeds(problem.model.init, (0,)))(init_keys)
-
-
-def _look_at_state(problem: Problem, shared: tuple[Examples, Examples], state: TrainState) -> tuple[Array, Array]:
-    return look(problem, state.params, shared)
-
-
-def _divisor(number: int, at_most: int) -> int:
-    """The largest divisor of `number` that is not above `at_most`."""
-    return max(divisor for divisor in range(1, at_most + 1) if number % divisor == 0)
 
 
 def shuffles(shuffle_keys: Array, num_examples: int, num_epochs: int) -> np.ndarray:

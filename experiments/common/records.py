@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -82,21 +83,38 @@ def write_run(
         **facts,
         "claims": [{**dataclasses.asdict(claim), "holds": claim.holds} for claim in claims],
     }
-    text = json.dumps(record, indent=1, default=str) + "\n"
+    text = json.dumps(plain(record), indent=1, allow_nan=False) + "\n"
     for stale in (*folder.glob("*.png"), *folder.glob("*.gif"), *folder.glob("*.html")):
         stale.unlink()
     write_whole(folder / "arrays.npz", lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
     write_whole(folder / "run.json", lambda file: file.write(text.encode()))
 
 
+def plain(value: Any) -> Any:
+    """The value in JSON's own types: paths as text, numpy's numbers as numbers, and None for NaN and infinity."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    number = value.item() if isinstance(value, (np.generic, np.ndarray, jax.Array)) else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number
+
+
 def read_run(folder: Path) -> tuple[dict, dict[str, np.ndarray]]:
-    """(run.json, arrays.npz) as an earlier run left them. Raises DataError if there are none."""
+    """(run.json, arrays.npz) as an earlier run left them. Raises DataError if there are none, or none to draw."""
     try:
         record = json.loads((folder / "run.json").read_text())
         with np.load(folder / "arrays.npz") as arrays:
-            return record, dict(arrays)
+            found = dict(arrays)
     except FileNotFoundError as error:
         raise data.DataError(f"{error.filename} is missing; run the experiment first, without --replot") from error
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise data.DataError(f"the files in {folder} are damaged ({error}); run again, without --replot") from error
+    if record["status"] != "finished":
+        raise data.DataError(f"there is nothing to draw in {folder}, that run ended thus: {record['status']}")
+    return record, found
 
 
 def provenance() -> dict[str, Any]:
@@ -114,7 +132,7 @@ def provenance() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit of the code that runs, with '+changes' if tracked files outside results/ differ; '' outside git."""
+    """The commit of the code that runs, with '+changes' if files of it differ or are new; '' outside git."""
     here = Path(__file__).parents[2]
 
     def git(*words: str) -> str:
@@ -123,7 +141,9 @@ def commit() -> str:
         ).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
+        changed = git(
+            "status", "--porcelain", "--untracked-files=all", "--", "research", "experiments", "pyproject.toml"
+        )
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return ""

@@ -27,10 +27,11 @@ class Diverged(ArithmeticError):
 
 
 class Run(NamedTuple):
-    """What `descend` leaves behind; every array leads with a seed axis. Seconds of compiling stand apart."""
+    """What `descend` leaves behind; arrays but `steps` lead with a seed axis. Seconds of compiling stand apart."""
 
     state: TrainState
-    history: History  # costs: seeds, legs, steps
+    steps: np.ndarray  # points: steps made when it was observed
+    history: History  # costs: seeds, steps; observed: seeds, points, ...
     compile_seconds: float
     run_seconds: float
 
@@ -57,35 +58,38 @@ def descend(label: str, loop: Callable, state: TrainState, shared: PyTree, chunk
     """Follows one loop of research.training through its chunks, all seeds together, and shows how far it is.
 
     `loop(state, shared, *chunk) -> (state, History)` is for ONE seed. Every leaf of `state` and of the chunks leads
-    with a seed axis, `shared` is the same for all. It is compiled once, for the shapes of the first chunk.
+    with a seed axis, `shared` is the same for all. It is compiled once for every shape of chunk.
 
     Raises Diverged if a cost is not finite.
     """
-    histories, compiled, compile_seconds, run_seconds, steps_done = [], None, 0.0, 0.0, 0
+    compiled, compile_seconds, run_seconds = {}, 0.0, 0.0
+    steps, histories = [np.zeros(1, int)], []
     with progress_bar() as bar:
         task = bar.add_task(label, total=len(chunks), cost=float("nan"), rate=0.0)
         for chunk in chunks:
             start = time.perf_counter()
-            if compiled is None:
+            shapes = tuple(np.shape(leaf) for leaf in chunk)
+            if shapes not in compiled:
                 mapped = over_seeds(loop, (0, None, *(0 for _ in chunk)))
-                compiled = jax.jit(mapped).lower(state, shared, *chunk).compile()
-                compile_seconds = time.perf_counter() - start
+                compiled[shapes] = jax.jit(mapped).lower(state, shared, *chunk).compile()
+                compile_seconds += time.perf_counter() - start
                 start = time.perf_counter()
-            state, history = jax.block_until_ready(compiled(state, shared, *chunk))
+            state, history = jax.block_until_ready(compiled[shapes](state, shared, *chunk))
             run_seconds += time.perf_counter() - start
-            histories.append(jax.tree.map(np.asarray, history))
-            stop_if_diverged(label, histories[-1].costs, steps_done)
-            num_seeds, *legs_and_steps = histories[-1].costs.shape
-            steps_done += int(np.prod(legs_and_steps))
-            bar.update(
-                task, advance=1, cost=histories[-1].costs[:, -1].mean(), rate=num_seeds * steps_done / run_seconds
-            )
+            history = jax.tree.map(np.asarray, history)
+            num_seeds, num_legs, steps_per_leg = history.costs.shape
+            steps_done = int(steps[-1][-1])
+            stop_if_diverged(label, history.costs, steps_done)
+            steps.append(steps_done + steps_per_leg * np.arange(1, num_legs + 1))
+            histories.append(history._replace(costs=history.costs.reshape(num_seeds, -1)))
+            rate = num_seeds * steps[-1][-1] / run_seconds
+            bar.update(task, advance=1, cost=history.costs[:, -1].mean(), rate=rate)
     history = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *histories)
-    return Run(state, history, compile_seconds, run_seconds)
+    return Run(state, np.concatenate(steps[1:]), history, compile_seconds, run_seconds)
 
 
 def stop_if_diverged(label: str, costs: np.ndarray, steps_before: int) -> None:
-    """Raises Diverged with the first step at which the cost of some seed is NaN or infinite."""
+    """Raises Diverged with the first step at which a seed's cost is NaN or infinite; costs: seeds, ..., steps."""
     bad = ~np.isfinite(costs.reshape(len(costs), -1)).all(axis=0)
     if bad.any():
         raise Diverged(label, steps_before + int(bad.argmax()))

@@ -49,7 +49,7 @@ class CommonSettings:
     output_activation: str = "jax.nn:sigmoid"
     """Activation of the last layer, likewise; jax.nn:identity leaves the weighted sums as they are."""
     seed: int = 0
-    """Seed of all random numbers, 0 or more; one seed, the same results."""
+    """Seed of all random numbers, 0 or more, below 2^32; one seed, the same results."""
     num_seeds: int = 4
     """How many runs, each with its own start and its own shuffles, 1 or more."""
     cpu_devices: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -61,7 +61,7 @@ class CommonSettings:
 
     def check(self) -> None:
         """Raises SettingsError for the first field out of its range. Reads no data and writes nothing."""
-        require(self.seed >= 0, f"--seed is {self.seed}; it must be 0 or more")
+        require(0 <= self.seed < 2**32, f"--seed is {self.seed}; it must be 0 or more and below 2^32")
         require(self.num_seeds >= 1, f"--num-seeds is {self.num_seeds}; it must be 1 or more")
         require(self.cpu_devices >= 1, f"--cpu-devices is {self.cpu_devices}; it must be 1 or more")
         require(
@@ -105,8 +105,8 @@ def import_function(flag: str, path: str, default_module: str) -> Callable:
         function = getattr(importlib.import_module(module_name), name)
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"{flag} is {path}, but there is no module {error.name}; "
-            "name it package.module:function, from the folder in which the module's file lies"
+            f"{flag} is {path}, but there is no module {error.name}; name package.module:function, from the folder in "
+            "which the module's file lies, and install what it imports"
         ) from error
     except AttributeError as error:
         raise SettingsError(f"{flag} is {path}, but {module_name} has no {name}; name a function of it") from error
@@ -132,6 +132,25 @@ def make_model(settings: CommonSettings, examples: Examples) -> Model:
     )
 
 
+def output_shape(model: Model, examples: Examples) -> jax.ShapeDtypeStruct:
+    """Shape and type of the output for one example. Raises SettingsError unless there is one number for every class."""
+    shape, num_classes = None, examples.targets.shape[-1]
+    try:
+        first = unit_interval(jnp.asarray(examples.inputs[0]))
+        shape = jax.eval_shape(lambda key: model.apply(model.init(key), first), jax.random.key(0))
+    except Exception as error:  # whatever a user's own activation raises
+        raise SettingsError(
+            f"the network cannot be computed with this --activation and --output-activation: {error!r}; "
+            "each is a function that keeps the shape of what it gets, such as relu, tanh or sigmoid"
+        ) from error
+    require(
+        getattr(shape, "shape", None) == (num_classes,),
+        f"the network answers with shape {getattr(shape, 'shape', shape)} where {num_classes} numbers are needed; "
+        "--activation and --output-activation must keep the shape of what they get, as relu, tanh and sigmoid do",
+    )
+    return shape
+
+
 def check_cost(cost_fn: Callable, model: Model, examples: Examples) -> None:
     """Raises SettingsError unless `cost_fn` turns ONE (output, target) into one finite real number with a finite slope.
 
@@ -140,7 +159,7 @@ def check_cost(cost_fn: Callable, model: Model, examples: Examples) -> None:
     name = getattr(cost_fn, "__name__", repr(cost_fn))
     hint = "a cost is a pure function of ONE output and ONE target"
     few = jax.tree.map(lambda leaf: jnp.asarray(leaf[:10]), examples)
-    output = jax.eval_shape(lambda key: model.apply(model.init(key), unit_interval(few.inputs[0])), jax.random.key(0))
+    output = output_shape(model, few)
     target = jax.ShapeDtypeStruct(few.targets.shape[1:], few.targets.dtype)
     try:
         shape = jax.eval_shape(cost_fn, output, target)
@@ -158,7 +177,11 @@ def check_cost(cost_fn: Callable, model: Model, examples: Examples) -> None:
         f"the cost {name} returned {shape.dtype}; {hint} and returns a real floating point number",
     )
     one = gradients.example_cost(model.apply, cost_fn)
-    tried = jax.jit(lambda key: jax.vmap(jax.value_and_grad(one), (None, 0))(model.init(key), few))(jax.random.key(0))
+    try:
+        costs_and_slopes = jax.jit(lambda key: jax.vmap(jax.value_and_grad(one), (None, 0))(model.init(key), few))
+        tried = costs_and_slopes(jax.random.key(0))
+    except Exception as error:
+        raise SettingsError(f"the gradient of the cost {name} cannot be taken: {error!r}; {hint}") from error
     require(
         all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(tried)),
         f"the cost {name} or its gradient is not a finite number for a fresh network; {hint}, finite there",
@@ -209,5 +232,5 @@ def command(
         print(f"diverged: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        print("stopped by hand; nothing was written", file=sys.stderr)
+        print("stopped by hand", file=sys.stderr)
         raise SystemExit(130) from None
