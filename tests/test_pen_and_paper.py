@@ -1,0 +1,123 @@
+"""The text that can be followed with a pencil: a reader that knows only arithmetic checks every line of it."""
+
+import dataclasses
+import json
+import math
+import re
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import pen_and_paper
+from experiments.common.settings import SettingsError
+from experiments.pen_and_paper import NAME, Settings
+
+GOLDEN = Path(__file__).parent / "golden" / "pen_and_paper.txt"
+NUMBER = r"(-?\d+\.?\d*)"
+PRODUCT = re.compile(rf"{NUMBER} x +{NUMBER} = +{NUMBER}")
+SUM = re.compile(rf"((?:{NUMBER} \+ +)+{NUMBER}) = +{NUMBER}")
+SIGMA = re.compile(rf"sigma\({NUMBER}\) = +{NUMBER}")
+LINES_OF_A_NEURON = re.compile(rf"((?:.*x.* = .*\n)+) +-+\n +z = +{NUMBER}")
+NEW_NUMBERS = re.compile(rf"x +{NUMBER} = +{NUMBER} +{NUMBER} \+ +{NUMBER} = +{NUMBER}")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("results")
+    pen_and_paper.run(Settings(num_seeds=2, out=out))
+    return out
+
+
+@pytest.fixture(scope="module")
+def text(finished):
+    return (finished / NAME / "trace.txt").read_text()
+
+
+def rounded(number):
+    return Decimal(number).quantize(Decimal("0.0001"), ROUND_HALF_UP)
+
+
+def test_text_is_the_golden_one_up_to_its_last_sentence(text):
+    assert text.partition("By pencil")[0] == GOLDEN.read_text()
+
+
+def test_every_product_checks_out_to_the_last_digit(text):
+    found = PRODUCT.findall(text)
+    assert len(found) == 2 * (18 + 3 + 4) + 2 * 2 + 2 * (1 + 3) + 25 + (18 + 3) + 25
+    for a, b, c in found:
+        assert rounded(Decimal(a) * Decimal(b)) == Decimal(c), f"{a} x {b} = {c}"
+
+
+def test_every_sum_checks_out(text):
+    found = SUM.findall(text)
+    assert len(found) == 6 + 25
+    for addends, *_, total in found:
+        assert sum(map(Decimal, re.findall(NUMBER, addends))) == Decimal(total)
+
+
+def test_every_weighted_sum_is_the_sum_of_the_lines_above_it(text):
+    found = LINES_OF_A_NEURON.findall(text)
+    assert len(found) == 2 * 4
+    for lines, z in found:
+        assert sum(Decimal(product) for _, _, product in PRODUCT.findall(lines)) == Decimal(z)
+
+
+def test_every_sigmoid_checks_out(text):
+    found = SIGMA.findall(text)
+    assert len(found) == 2 * 4
+    for z, a in found:
+        assert rounded(1 / (1 + math.exp(-float(z)))) == Decimal(a)
+
+
+def numbers_of_the_step(text):
+    """(old, gradient, new) of the 25 parameters, as a reader finds them in section 9."""
+    return np.array([(old, slope, new) for slope, _, old, _, new in NEW_NUMBERS.findall(text)], float).T
+
+
+def cost_of_a_red_light(parameters):
+    """The 6-3-1 network once more, from its 25 numbers in the order of the text: rows of weights, then the bias."""
+    seen = jnp.array([0.9, 0.8, 0.1, 0.0, 0.1, 0.0, 1.0])
+    middle = jax.nn.sigmoid(parameters[:21].reshape(3, 7) @ seen)
+    return (jax.nn.sigmoid(parameters[21:24] @ middle + parameters[24]) - 1) ** 2
+
+
+def test_all_25_components_are_those_of_autodiff(text, x64):
+    old, slopes, _ = numbers_of_the_step(text)
+    assert len(old) == 25
+    np.testing.assert_allclose(slopes, jax.grad(cost_of_a_red_light)(jnp.array(old)), atol=5e-4)
+
+
+def test_cost_before_and_after_the_step(text, x64):
+    old, _, new = numbers_of_the_step(text)
+    before, after = map(float, re.search(rf"the cost was {NUMBER} and is {NUMBER}", text).groups())
+    assert float(cost_of_a_red_light(jnp.array(old))) == pytest.approx(before, abs=5e-4)
+    assert float(cost_of_a_red_light(jnp.array(new))) == pytest.approx(after, abs=5e-4)
+    assert after < before
+
+
+def test_claims_hold_and_the_text_can_be_printed_again(finished, capsys):
+    claims = json.loads((finished / NAME / "run.json").read_text())["claims"]
+    assert [claim["id"] for claim in claims] == ["C27", "C27", "C15"]
+    assert all(claim["holds"] for claim in claims)
+    pen_and_paper.plot(finished)
+    assert GOLDEN.read_text() in capsys.readouterr().out
+
+
+def test_another_cost_runs_too(tmp_path, monkeypatch):
+    (tmp_path / "pencil_costs.py").write_text(
+        "import jax.numpy as jnp\n\ndef fourth_power(output, target):\n    return jnp.sum((output - target) ** 4)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = Settings(num_seeds=1, num_steps=10, cost="pencil_costs:fourth_power", lamps=("green", "red"))
+    pen_and_paper.run(dataclasses.replace(settings, out=tmp_path))
+    claims = json.loads((tmp_path / NAME / "run.json").read_text())["claims"]
+    assert [claim["holds"] for claim in claims] == [True]  # what holds for the film's cost alone is left out
+
+
+def test_a_lamp_that_no_traffic_light_has_is_refused():
+    with pytest.raises(SettingsError, match="--lamps has blue; choose among red, amber, green"):
+        Settings(lamps=("blue",)).check()
