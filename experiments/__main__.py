@@ -44,6 +44,10 @@ def ledger(out: Path) -> str:
         lines += [
             "",
             *(f"![{figure.stem}]({path.parent.name}/{figure.name})" for figure in sorted(path.parent.glob("*.png"))),
+            *(
+                f"[{page.name}]({path.parent.name}/{page.name})"
+                for page in sorted([*path.parent.glob("*.html"), *path.parent.glob("*.txt")])
+            ),
         ]
     return "\n".join(lines) + "\n"
 

@@ -6,8 +6,9 @@ test accuracy against steps, examples read, floating point operations and second
 batches of 10, 30 epochs), whose accuracy is known from his book.
 
 Run:     python -m experiments.full_batch_vs_sgd [--quick | --full]
-Time:    default 75 s, --quick 15 s, --full 9 min, --tune 8 min on 2 cores, compilation included
-Result:  TODO
+Time:    default 80 s, --quick 20 s, --full 8 min, --tune 8 min more, on 2 cores, compilation included
+Result:  step for step the full batch wins or ties; but batches of 100 come as far as its 600 steps with 1/308 of the
+         examples in 1/185 of the time (10 seeds). Nielsen's setting reaches 94.9 % (median of 10; his book: 95.34).
 """
 
 import dataclasses
@@ -44,7 +45,7 @@ SETTLED = 5  # epochs after which a constant learning rate stumbles on its floor
 
 @dataclasses.dataclass(frozen=True)
 class Settings(common.CommonSettings):
-    """Settings of the comparison; the default takes about 75 s on 2 cores."""
+    """Settings of the comparison; the default takes about 80 s on 2 cores."""
 
     batch_sizes: tuple[int, ...] = (10, 100, 1000)
     """Mini-batch sizes to compare with the full batch, all different, 1 or more, fewer than the training examples."""

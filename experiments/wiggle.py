@@ -312,7 +312,7 @@ def wiggle_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     plots.reference_line(middle, exact[0], f"one component over the other: {exact[0]:.2f}")
     middle.set_ylabel("ratio of the two changes")
     middle.set_title(f"Small wiggles: {exact[0]:.2f} times")
-    middle.legend(loc="lower left")
+    middle.legend(loc="upper left")
     draw_errors(right, np.abs(measured - exact[:, None]), arrays["error_slope"])
     for axis in axes[0]:
         axis.set_xscale("log")

@@ -31,11 +31,15 @@ def test_a_claim_that_does_not_hold_is_shown_as_such(tmp_path):
     for name, holds in (("first", True), ("second", False)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").write_text(json.dumps(record(claims=[{**CLAIM, "holds": holds}])))
-    (tmp_path / "first" / "figure.png").write_bytes(b"")
+    for name in ("figure.png", "page.html", "trace.txt", "arrays.npz"):
+        (tmp_path / "first" / name).write_bytes(b"")
     text = listing.ledger(tmp_path)
     assert "| T28 | a \\| b | 3.1e-08 | 0 |  | 1e-06 | difference | 5 | holds |" in text
     assert text.count("**does not hold**") == 1
     assert "![figure](first/figure.png)" in text
+    assert "[page.html](first/page.html)" in text
+    assert "[trace.txt](first/trace.txt)" in text
+    assert "npz" not in text
 
 
 @pytest.mark.parametrize("word", ["--quick", "nonsense"])
