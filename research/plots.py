@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from numpy.typing import ArrayLike
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), "-")
@@ -102,8 +101,11 @@ def save(figure: Figure, path: Path) -> None:
         plt.close(figure)
 
 
+Numbers = np.ndarray | float | int
+
+
 def wishes(
-    axes: Axes, x: ArrayLike, y: ArrayLike, values: ArrayLike, *, largest: float | None = None, size: float | int = 120
+    axes: Axes, x: Numbers, y: Numbers, values: np.ndarray, *, largest: float | None = None, size: float | int = 120
 ) -> None:
     """A triangle for every value: up (blue) what should rise, down (vermillion) what should fall; its area is |value|.
 

@@ -1,5 +1,7 @@
 """Strictness for every test, and the small data they share."""
 
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,14 @@ from research.models import Layer, mlp
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests of pages need Chromium and its driver, which .ci/run installs; without them they are deselected, and counted."""
+    if shutil.which("chromium") and shutil.which("chromedriver"):
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("browser")])
+    items[:] = [item for item in items if not item.get_closest_marker("browser")]
 
 
 @pytest.fixture
