@@ -16,7 +16,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests of pages need Chromium and its driver, which .ci/run installs; without them they are deselected, and counted."""
+    """Tests of pages need Chromium and its driver, which .ci/run installs; without them they are deselected."""
     if shutil.which("chromium") and shutil.which("chromedriver"):
         return
     config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("browser")])
