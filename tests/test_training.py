@@ -47,7 +47,7 @@ def test_optimizers_that_search_along_a_line_descend_too():
     assert (np.diff(history.costs[0]) < 0).all()
 
 
-@hypothesis_settings(max_examples=25, deadline=None)
+@hypothesis_settings(max_examples=12, deadline=None)
 @given(num_examples=st.integers(1, 40), batch_size=st.integers(1, 40), num_epochs=st.integers(1, 4))
 def test_an_epoch_sees_no_example_twice_and_leaves_out_only_the_remainder(num_examples, batch_size, num_epochs):
     batch_size = min(batch_size, num_examples)
@@ -129,6 +129,7 @@ def test_seeds_by_vmap_equal_seeds_in_a_loop_and_the_same_seed_gives_the_same_bi
     examples, optimizer = make_examples(jax.random.key(19), 12), optax.sgd(0.5)
     step = training.make_step(OBJECTIVE, optimizer)
 
+    @jax.jit
     def run(key):
         init_key, shuffle_key = jax.random.split(key)
         schedule = training.shuffled_schedule(shuffle_key, 12, 4, 3)
