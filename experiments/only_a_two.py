@@ -7,7 +7,8 @@ the 2; to the 2 and a 5; to one of each digit; to a hundred; to a thousand; to a
 Run:     python -m experiments.only_a_two [--quick | --full]
 Time:    default 20 s, --quick 13 s, --full 1 min, on 2 cores
 Result:  from small weights a 2 alone makes everything a 2 within 100 steps, in all of 10 seeds; from N(0, 1) not in
-         every seed, since outputs that are wrong but saturated hardly move: those claims do not hold. One, two, ten, 100, 1,000 and all examples: 10 to 92 % right.
+         every seed, since outputs that are wrong but saturated hardly move: those claims do not hold. One, two, ten,
+         100, 1,000 and all examples: 10 to 92 % right.
 """
 
 import dataclasses
