@@ -26,13 +26,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import descents, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
+from experiments.figures import avenues_and_blame as figures
 from research import backprop, data, gradients, plots, training
 from research.data import Examples
 from research.models import Layer
@@ -188,34 +187,44 @@ def blame_and_repair(
     return jnp.log2(share / share_of_layers(params)[None]), (broken[:, None] - mended) / (broken - whole)[:, None]
 
 
-def tell(settings: Settings, problem: Problem, init_key: Array, key: Array, shared: tuple[Examples, Examples]) -> Story:
+def tell(
+    settings: Settings, problem: Problem, params: list[Layer], key: Array, shared: tuple[Examples, Examples]
+) -> Story:
     """Trains one seed's network in three ways from one start, keeps the accounts, then damages the first."""
     train, few = shared
-    params = problem.model.init(init_key)
     shuffle_key, blame_key = jax.random.split(key)
     rows = batches(shuffle_key, settings, len(train.inputs), settings.num_legs * settings.steps_per_leg)
     schedule = rows.reshape(settings.num_legs, settings.steps_per_leg, settings.batch_size)
     objective = gradients.mean_over_examples(problem.one)
-    last = jnp.eye(len(params))[-1]
-    rate = settings.learning_rate
+    everyone, last = jnp.ones(len(params)), jnp.eye(len(params))[-1]
+    start = TrainState(params, ())
 
     def look(state: TrainState) -> tuple[Array, Array]:
         cost, grads = jax.value_and_grad(problem.cost)(state.params, few)
         return cost, shares(grads)
 
-    def follow(step: Step) -> tuple[TrainState, Array, Array]:
-        start = TrainState(params, ())
+    def follow(step: Step) -> tuple[list[Layer], tuple[Array, Array]]:
         end, history = training.minibatch_descent(step, start, train, schedule, look)
-        cost, share = jax.tree.map(
-            lambda first, rest: jnp.concatenate([first[None], rest]), look(start), history.observed
-        )
-        return end, cost, share
+        return end.params, history.observed
 
-    end, cost, share = follow(at_once(objective, rate, jnp.ones_like(last)))
-    others = [follow(step)[1] for step in (last_first(objective, rate, last), at_once(objective, rate, last))]
+    def free_at_once(free: Array) -> tuple[list[Layer], tuple[Array, Array]]:
+        return follow(at_once(objective, settings.learning_rate, free))
+
+    # one program for two of the ways: what is compiled once need not be compiled again
+    ends, (costs, share) = jax.lax.map(free_at_once, jnp.stack([everyone, last]))
+    costs_last_first = follow(last_first(objective, settings.learning_rate, last))[1][0]
+    cost_at_start, share_at_start = look(start)
     changed = ravel_pytree(jax.grad(problem.cost)(params, train))[0] != 0
-    blame, repaired = blame_and_repair(settings, problem, end.params, shared, blame_key)
-    return Story(share, changed.sum(), jnp.stack([cost, *others]), blame, repaired)
+    end = jax.tree.map(lambda leaf: leaf[0], ends)
+    blame, repaired = blame_and_repair(settings, problem, end, shared, blame_key)
+    ways = jnp.stack([costs[0], costs_last_first, costs[1]])
+    return Story(
+        shares=jnp.concatenate([share_at_start[None], share[0]]),
+        num_changed=changed.sum(),
+        costs=jnp.concatenate([jnp.full((len(ways), 1), cost_at_start), ways], axis=1),
+        blame=blame,
+        repaired=repaired,
+    )
 
 
 def small_steps(cost: Callable, activations: Callable, params: list[Layer], few: Examples) -> SmallSteps:
@@ -244,12 +253,9 @@ def small_steps(cost: Callable, activations: Callable, params: list[Layer], few:
     return jax.lax.map(of_rate, jnp.array(RATES))
 
 
-def measure_small_steps(settings: Settings, problem: Problem, few: Examples, init_keys: Array) -> SmallSteps:
+def measure_small_steps(settings: Settings, problem: Problem, few: Examples, starts: list[Layer]) -> SmallSteps:
     """`small_steps` for every seed, in float64."""
-    functions = [
-        common.import_function(flag, path, "jax.nn")
-        for flag, path in (("--activation", settings.activation), ("--output-activation", settings.output_activation))
-    ]
+    functions = common.activations(settings)
 
     def of_seed(params: list[Layer], few: Examples) -> SmallSteps:
         def activations(params: list[Layer]) -> Array:
@@ -260,7 +266,7 @@ def measure_small_steps(settings: Settings, problem: Problem, few: Examples, ini
 
         return small_steps(problem.cost, activations, params, few)
 
-    params = jax.tree.map(np.asarray, descents.starts(problem, init_keys))
+    params = jax.tree.map(np.asarray, starts)
     with jax.enable_x64(True):
         wide = Examples(jnp.asarray(np.asarray(few.inputs) / 255.0), jnp.asarray(np.asarray(few.targets), float))
         params = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), params)
@@ -270,10 +276,11 @@ def measure_small_steps(settings: Settings, problem: Problem, few: Examples, ini
 # What comes of it.
 
 
-def expected_changes(problem: Problem, params: list[Layer]) -> int:
-    """How many parameters can change: all but the weights of pixels that are black in every image."""
+def expected_changes(problem: Problem, starts: list[Layer]) -> tuple[int, int]:
+    """(How many parameters can change, how many there are): all but the weights of pixels black in every image."""
     num_black = int((np.asarray(problem.train.inputs) == 0).all(axis=0).sum())
-    return sum(leaf.size for leaf in jax.tree.leaves(params)) - num_black * len(params[0].biases)
+    num_parameters = sum(leaf[0].size for leaf in jax.tree.leaves(starts))
+    return num_parameters - num_black * starts[0].biases.shape[-1], num_parameters
 
 
 def slope_of(errors: Numbers) -> float:
@@ -356,13 +363,13 @@ def run(settings: Settings) -> None:
     few = jax.tree.map(lambda leaf: leaf[: settings.num_examples], problem.train)
     init_keys, keys = runs.seed_keys(settings.seed, settings.num_seeds)
     told = jax.jit(runs.over_seeds(partial(tell, settings, problem), (0, 0, None)))
-    story = jax.tree.map(np.asarray, told(init_keys, keys, (problem.train, few)))
+    starts = descents.starts(problem, init_keys)
+    story = jax.tree.map(np.asarray, told(starts, keys, (problem.train, few)))
     bad = ~np.isfinite(story.costs).all(axis=(0, 1))
     if bad.any():
         raise runs.Diverged("training", settings.steps_per_leg * int(bad.argmax()))
-    steps = measure_small_steps(settings, problem, few, init_keys)
-    params = model.init(init_keys[0])
-    num_expected, num_parameters = expected_changes(problem, params), ravel_pytree(params)[0].size
+    steps = measure_small_steps(settings, problem, few, starts)
+    num_expected, num_parameters = expected_changes(problem, starts)
     claims, finding = make_claims(settings, story, steps, num_expected), sentence(story, num_expected, num_parameters)
     records.write_run(
         settings.out / NAME,
@@ -379,107 +386,11 @@ def run(settings: Settings) -> None:
 def plot(out: Path) -> None:
     """Draws the figures from what a run left behind."""
     record, arrays = records.read_run(out / NAME)
-    plots.save(avenues_figure(record, arrays), out / NAME / "avenues.png")
-    plots.save(blame_figure(record, arrays), out / NAME / "blame.png")
+    plots.save(figures.avenues_figure(record, arrays, RATES), out / NAME / "avenues.png")
+    cases = (rises(arrays["blame"]), hits(arrays["blame"]), hits(arrays["repaired"]))
+    shares_of_cases = [float(found.mean()) for found in cases]
+    plots.save(figures.blame_figure(record, arrays, WAYS, *shares_of_cases), out / NAME / "blame.png")
     print(f"figures and run.json are in {out / NAME}")
-
-
-def avenues_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
-    """Who carries the improvement, through training; and what is left of the first order's errors in small steps."""
-    figure, axes = plots.new_figure(15, 5.5, columns=2)
-    draw_shares(axes[0, 0], arrays["shares"].mean(axis=0), record["settings"]["steps_per_leg"])
-    draw_small_steps(axes[0, 1], arrays)
-    first, last = arrays["shares"].sum(axis=3).mean(axis=0)[:, [0, -1]].T
-    figure.suptitle(
-        f"At the start the last layer carries {last[0]:.0%} of the improvement and the first {first[0]:.1%}; "
-        f"at the end {last[-1]:.0%} and {first[-1]:.0%} ({record['settings']['num_seeds']} seeds)",
-        fontsize=14, fontweight="bold",
-    )  # fmt: skip
-    return figure
-
-
-def draw_shares(axis: Axes, shares: np.ndarray, steps_per_leg: int) -> None:
-    """Stacked bars (looks, layers, 2): weights plain, biases hatched, one colour a layer, the last layer at the top."""
-    steps = steps_per_leg * np.arange(len(shares))
-    base = np.zeros(len(shares))
-    for layer in range(shares.shape[1]):
-        for kind, hatch in ((0, None), (1, "///")):
-            label = f"layer {layer + 1}, {('weights', 'biases')[kind]}"
-            axis.bar(steps, 100 * shares[:, layer, kind], 0.8 * steps_per_leg, base, hatch=hatch, label=label,
-                     color=plots.COLOURS[layer % len(plots.COLOURS)], edgecolor="white", linewidth=0.5)  # fmt: skip
-            base = base + 100 * shares[:, layer, kind]
-    axis.set_axisbelow(True)
-    axis.set_xlabel("mini-batch steps made")
-    axis.set_ylabel("share of the first-order improvement, %")
-    axis.set_title("Nobody sets the balance of the avenues: the gradient does")
-    handles, labels = axis.get_legend_handles_labels()
-    axis.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5))
-
-
-def draw_small_steps(axis: Axes, arrays: dict[str, np.ndarray]) -> None:
-    """The three errors against the learning rate, with a line of slope 1."""
-    labels = ("decrease of the cost: actual against predicted", "update of w: with the old or the new v",
-              "activations: change against prediction")  # fmt: skip
-    for series, (name, label) in enumerate(zip(SmallSteps._fields, labels, strict=True)):
-        plots.seed_band(axis, RATES, arrays[name], series, label)
-    middle = np.median(arrays["updates"][:, 0])
-    axis.plot(RATES, middle / 3 * RATES / RATES[0], color="0.4", linewidth=1, label="slope 1")
-    axis.set_xscale("log")
-    axis.set_yscale("log")
-    axis.set_xlabel("learning rate of one step from the start")
-    axis.set_ylabel("relative difference")
-    axis.set_title("A tenth of the step, a tenth of the difference")
-    axis.legend()
-
-
-def blame_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
-    """Where the gradient grows, which layer repairs, and how far the last layer comes alone."""
-    figure, axes = plots.new_figure(16, 5.5, columns=3)
-    left, middle, right = axes[0]
-    grown, mended = np.median(arrays["blame"], axis=0), 100 * np.median(arrays["repaired"], axis=0)
-    draw_matrix(left, grown, "{:+.1f}", "doublings of its share of |G|$^2$ by the damage", "layer that is looked at")
-    rising, most = rises(arrays["blame"]).mean(), hits(arrays["blame"]).mean()
-    left.set_title(f"Where the gradient grows (the most: bold):\nin the damaged layer in {most:.0%} of cases")
-    num_steps = record["settings"]["repair_steps"]
-    draw_matrix(middle, mended, "{:.0f} %", f"damage undone in {num_steps} steps", "the one layer that may learn")
-    middle.set_title("One layer alone may learn:\nthe best repairer is bold")
-    steps = record["settings"]["steps_per_leg"] * np.arange(arrays["costs"].shape[2])
-    for series, label in enumerate(WAYS):
-        plots.seed_band(right, steps, arrays["costs"][:, series], series, label)
-    right.set_yscale("log")
-    plots.plain_log_ticks(right.yaxis, (0.05, 0.1, 0.2, 0.5, 1, 2))
-    right.set_xlabel("mini-batch steps from the start")
-    right.set_ylabel(f"cost on {record['settings']['num_examples']:,} training images")
-    ends = np.median(arrays["costs"][:, :, -1], axis=0)
-    right.set_title(
-        f"The last layer alone ends at {ends[2]:.2f}, all at {ends[0]:.2f};\nwith the new v for w: {ends[1]:.2f}"
-    )
-    right.legend(fontsize=9)
-    best = hits(arrays["repaired"]).mean()
-    figure.suptitle(
-        f"Shuffle one layer's weights: its share of the gradient rises in {rising:.0%} of cases, the most of all in "
-        f"{most:.0%};\ntraining that layer alone is the best repair in {best:.0%} "
-        f"({record['settings']['num_seeds']} seeds, {len(grown)} layers)",
-        fontsize=13, fontweight="bold",
-    )  # fmt: skip
-    return figure
-
-
-def draw_matrix(axis: Axes, matrix: np.ndarray, form: str, numbers: str, columns: str) -> None:
-    """A square of numbers (damaged layer, layer); the largest of every row is bold."""
-    largest = np.abs(matrix).max()
-    axis.imshow(matrix, cmap="PuOr_r", vmin=-largest, vmax=largest)
-    axis.grid(visible=False)
-    for (row, column), value in np.ndenumerate(matrix):
-        strong = abs(value) > 0.6 * largest
-        axis.annotate(form.format(value), (column, row), ha="center", va="center", fontsize=13,
-                      fontweight="bold" if column == matrix[row].argmax() else "normal",
-                      color="white" if strong else "black")  # fmt: skip
-    names = [str(layer + 1) for layer in range(len(matrix))]
-    axis.set_xticks(range(len(matrix)), names)
-    axis.set_yticks(range(len(matrix)), names)
-    axis.set_xlabel(f"{columns}\n({numbers}; median of seeds)")
-    axis.set_ylabel("layer whose weights were shuffled")
 
 
 def main() -> None:

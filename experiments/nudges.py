@@ -12,10 +12,7 @@ Result:  by hand = jax.grad to 3e-8, down to the pixels; the columns of unwanted
          wishes are exactly 2 (y - a), but a saturated output, wrong by 0.9999, is pulled with 0.0003 only
 """
 
-import base64
 import dataclasses
-import json
-import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,25 +24,22 @@ import numpy as np
 import optax
 from jax import Array
 from jaxtyping import PyTree
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from experiments.common import descents, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Method, Problem
 from experiments.common.records import Claim
+from experiments.figures import nudges as figures
 from research import backprop, costs, data, plots
 from research.data import Examples
 from research.models import Layer
 
 NAME = Path(__file__).stem
-TEMPLATE = Path(__file__).with_name("nudges_page.html")
 START, TRAINED = "start", "trained"
 BATCH_SIZE, LEARNING_RATE = 100, 4.0  # as in full_batch_vs_sgd, which found them
 GALLERY = 20  # digits on the page, besides the chosen one
 UNTRAINED = 32  # starts whose accuracy is averaged: one start says nearly always the same, right or wrong
-MOST_ROWS = 16  # neurons before that a picture of columns has room for, and as many columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,14 +244,13 @@ class Network(NamedTuple):
     params: list[Layer]  # of all seeds, in numpy or jax; the pictures show the first
 
 
-def make_networks(settings: Settings, problem: Problem, starts: list[Layer]) -> list[Network]:
+def make_networks(settings: Settings, problem: Problem, starts: list[Layer], shuffle_keys: Array) -> list[Network]:
     """The networks at the start and, if asked for, after some epochs of mini-batches of 100."""
-    _, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
     start = jax.tree.map(lambda leaf: np.asarray(leaf[: settings.num_seeds]), starts)
     found = [Network(START, "before any training", start)]
     if settings.epochs:
         method = Method(f"batches of {BATCH_SIZE}", BATCH_SIZE, optax.sgd(LEARNING_RATE))
-        order = descents.shuffles(shuffle_keys, len(problem.train.inputs), settings.epochs)
+        order = descents.shuffles(shuffle_keys[: settings.num_seeds], len(problem.train.inputs), settings.epochs)
         curve = descents.follow(problem, method, start, order, num_legs=settings.epochs)
         epochs = f"{settings.epochs} {'epoch' if settings.epochs == 1 else 'epochs'}"
         found.append(Network(TRAINED, f"after {epochs} of training", curve.end))
@@ -375,34 +368,9 @@ def choose_layer(settings: Settings, num_layers: int) -> int:
     return settings.layer if settings.layer >= 1 else num_layers
 
 
-def make_functions(settings: Settings) -> Functions:
-    """Cost and activations. Raises common.SettingsError for an activation that does not take each number alone."""
-    flags = {"--activation": settings.activation, "--output-activation": settings.output_activation}
-    chosen = {flag: common.import_function(flag, path, "jax.nn") for flag, path in flags.items()}
-    for flag, activation in chosen.items():
-        common.require(
-            works_number_by_number(activation),
-            f"{flag} is {flags[flag]}; backpropagation by hand needs a function of each number alone, such as sigmoid",
-        )
-    return Functions(common.cost_function(settings), *chosen.values())
-
-
-def works_number_by_number(activation: Callable) -> bool:
-    """Whether the activation of several numbers is the activation of each.
-
-    >>> works_number_by_number(jax.nn.relu), works_number_by_number(jax.nn.softmax)
-    (True, False)
-    """
-    numbers = jnp.linspace(-1, 1, 5)
-    try:
-        return bool(jnp.allclose(jnp.stack([activation(number) for number in numbers]), activation(numbers)))
-    except Exception:  # whatever a user's own function raises
-        return False
-
-
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
-    functions = make_functions(settings)
+    functions = Functions(common.cost_function(settings), *common.activations_by_hand(settings))
     train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
     index, layer = choose_index(settings, train), choose_layer(settings, len(settings.sizes_for(train)) - 1)
     common.require(
@@ -415,9 +383,9 @@ def run(settings: Settings) -> None:
     problem = descents.make_problem(model, functions.cost_fn, train, test)
     rows = choose_gallery(np.argmax(train.targets, axis=1), index)
     digits = jax.tree.map(lambda leaf: leaf[rows], train)
-    init_keys, _ = runs.seed_keys(settings.seed, max(UNTRAINED, settings.num_seeds))
+    init_keys, shuffle_keys = runs.seed_keys(settings.seed, max(UNTRAINED, settings.num_seeds))
     starts = descents.starts(problem, init_keys)
-    networks = make_networks(settings, problem, starts)
+    networks = make_networks(settings, problem, starts, shuffle_keys)
     measured = measure(problem, functions, starts, networks, digits)
     claims = make_claims(settings, measured, train.targets.shape[1])
     arrays = arrays_for_figures(problem, functions, networks, digits, measured.distances)
@@ -469,346 +437,18 @@ def numbered(name: str, arrays: Sequence, first: int) -> dict[str, Any]:
     return {f"{name}_{layer}": array for layer, array in enumerate(arrays, first)}
 
 
-class Picture(NamedTuple):
-    """One digit in one network, as the figures need it: lists over layers, None where a layer 0 has no such thing."""
-
-    label: int
-    says: str
-    shape: tuple[int, int, int]
-    weights: list
-    activations: list
-    nudges: list
-    pulls: list
-    slopes: list
-
-
-def read_picture(record: dict, arrays: dict[str, np.ndarray], name: str) -> Picture:
-    """The chosen digit in one of the networks."""
-    digit = int(np.flatnonzero(arrays["rows"] == record["index"])[0])
-
-    def of_layers(field: str, first: int) -> list:
-        layers = range(first, record["num_layers"] + 1)
-        return [None] * first + [arrays[f"{name}_{field}_{layer}"][digit] for layer in layers]
-
-    weights = [None, *(arrays[f"{name}_weights_{layer}"] for layer in range(1, record["num_layers"] + 1))]
-    return Picture(
-        record["label"], record["networks"][name], tuple(record["image_shape"]), weights,
-        of_layers("activations", 0), of_layers("nudges", 0), of_layers("pulls", 1), of_layers("slopes", 1),
-    )  # fmt: skip
-
-
 def plot(out: Path) -> None:
     """Draws the figures and the page from what a run left behind."""
     record, arrays = records.read_run(out / NAME)
     for name in record["networks"]:
-        picture = read_picture(record, arrays, name)
+        picture = figures.read_picture(record, arrays, name)
         ending = "" if name == START else "_after_training"
-        plots.save(network_figure(picture), out / NAME / f"nudges{ending}.png")
-        plots.save(columns_figure(picture, record["layer"]), out / NAME / f"columns{ending}.png")
-        plots.save(pixels_and_weights_figure(picture), out / NAME / f"pixels_and_weights{ending}.png")
-    plots.save(distance_figure(arrays), out / NAME / "distance_and_slope.png")
-    records.write_whole(out / NAME / "nudges.html", lambda file: file.write(page(record, arrays).encode()))
+        plots.save(figures.network_figure(picture), out / NAME / f"nudges{ending}.png")
+        plots.save(figures.columns_figure(picture, record["layer"]), out / NAME / f"columns{ending}.png")
+        plots.save(figures.pixels_and_weights_figure(picture), out / NAME / f"pixels_and_weights{ending}.png")
+    plots.save(figures.distance_figure(arrays), out / NAME / "distance_and_slope.png")
+    records.write_whole(out / NAME / "nudges.html", lambda file: file.write(figures.page(record, arrays).encode()))
     print(f"figures, nudges.html and run.json are in {out / NAME}")
-
-
-def network_figure(picture: Picture) -> Figure:
-    """The network lit up by the digit, with its strongest weights and every neuron's wish."""
-    figure, (sides,) = plots.new_figure(13, 7.5, columns=2, width_ratios=(1, 3.6))
-    last = len(picture.activations) - 1
-    shown = [strip(picture), *(strongest(picture.nudges[layer], 24) for layer in range(1, last + 1))]
-    shown[-1] = np.sort(strongest(picture.pulls[last], 24))
-    lit = [picture.activations[layer][rows] for layer, rows in enumerate(shown)]
-    weights = [picture.weights[layer][np.ix_(shown[layer], shown[layer - 1])] for layer in range(1, last + 1)]
-    heights = plots.network(sides[1], lit, weights)
-    for layer, (rows, y) in enumerate(zip(shown, heights, strict=True)):
-        plots.wishes(sides[1], layer + 0.09, y, picture.nudges[layer][rows], size=min(150.0, 3200 / len(rows)))
-        sides[1].text(layer, 1.02, layer_name(layer, last, len(rows), len(picture.nudges[layer])), ha="center")
-    label_outputs(sides[1], picture, shown[-1], heights[-1])
-    draw_digit(sides[0], picture, shown[0])
-    figure.suptitle(textwrap.fill(network_finding(picture), 110), fontsize=14, fontweight="bold")
-    return figure
-
-
-def network_finding(picture: Picture) -> str:
-    """What the picture of the network shows, in a sentence."""
-    output, label = picture.activations[-1], picture.label
-    answer = int(np.argmax(output))
-    verdict = "rightly" if answer == label else "wrongly"
-    return (
-        f"{picture.says.capitalize()} the network {verdict} calls this {label} a {answer} ({output[answer]:.2f}). "
-        f"Output {label} should rise and the others fall: backwards, that makes a wish for every neuron and pixel"
-    )
-
-
-def layer_name(layer: int, last: int, shown: int, of: int) -> str:
-    """What stands above a layer of the drawn network."""
-    name = "pixels" if layer == 0 else "outputs" if layer == last else f"hidden layer {layer}"
-    return f"{shown} of the {of} {name}" if shown < of else f"{of} {name}" if layer in (0, last) else name
-
-
-def label_outputs(axes: Axes, picture: Picture, rows: np.ndarray, heights: np.ndarray) -> None:
-    """Beside each output what it answers and what it should have been."""
-    last = len(picture.activations) - 1
-    for row, height in zip(rows, heights, strict=True):
-        wanted = row == picture.label
-        axes.text(
-            last + 0.19, height, f"{row}:  {picture.activations[-1][row]:.2f}  →  {int(wanted)}", va="center",
-            fontweight="bold" if wanted else "normal",
-        )  # fmt: skip
-    axes.set_xlim(-0.15, last + 0.62)
-    axes.set_ylim(-0.02, 1.08)
-
-
-def draw_digit(axes: Axes, picture: Picture, pixels: np.ndarray) -> None:
-    """The digit with the strip of pixels that the network's first layer shows, and how to read the picture."""
-    _, width, channels = picture.shape
-    axes.imshow(image(picture, picture.activations[0]), cmap="gray", vmin=0, vmax=1)
-    column = pixels[0] // channels % width
-    axes.axvspan(column - 0.5, column + 0.5, fill=False, edgecolor=plots.COLOURS[4], linewidth=2)
-    axes.set_title(f"the digit, a {picture.label}; framed:\nthe pixels drawn on the right")
-    key = (
-        "▲ should rise, ▼ should fall:\n-dC/da, area in proportion\nwithin each layer\n\n"
-        "discs: activation, black 0, white 1\n\nlines: the strongest weights,\nsolid positive, dashed negative\n\n"
-        "outputs:  answer  →  target"
-    )
-    axes.text(0, -0.08, key, transform=axes.transAxes, va="top", linespacing=1.4)
-    axes.set_anchor("N")
-    axes.axis("off")
-
-
-def image(picture: Picture, pixels: np.ndarray) -> np.ndarray:
-    """Pixels as rows and columns; colours, if there are three, in a last axis."""
-    height, width, channels = picture.shape
-    return pixels.reshape(height, width) if channels == 1 else pixels.reshape(height, width, channels)
-
-
-def strip(picture: Picture) -> np.ndarray:
-    """The pixels of the image's brightest column, top to bottom (of a colour image: its first colour)."""
-    height, width, channels = picture.shape
-    numbers = np.arange(height * width * channels).reshape(height, width, channels)[..., 0]
-    return numbers[:, np.argmax(picture.activations[0][numbers].sum(axis=0))]
-
-
-def strongest(values: np.ndarray, count: int) -> np.ndarray:
-    """The places, in order, of at most `count` values: the largest ones by size.
-
-    >>> strongest(np.array([1.0, -3.0, 0.0, 2.0]), 2)
-    array([1, 3])
-    """
-    return np.sort(np.argsort(-np.abs(values), kind="stable")[:count])
-
-
-def columns_figure(picture: Picture, layer: int) -> Figure:
-    """Every neuron's column of wishes for the layer before and their sum; beside it what the film draws at 7:38."""
-    neurons = strongest(picture.pulls[layer], MOST_ROWS)
-    rows = strongest(picture.nudges[layer - 1], MOST_ROWS)
-    weights = picture.weights[layer][np.ix_(neurons, rows)].T
-    computed = picture.pulls[layer][neurons] * weights
-    drawn = np.abs(computed) * np.sign(weights)
-    wrong = np.sign(drawn) != np.sign(computed)
-    total = picture.nudges[layer - 1][rows]
-    figure, (sides,) = plots.new_figure(14, 7.5, columns=2, width_ratios=(len(neurons) + 2, len(neurons) + 0.5))
-    draw_columns(sides[0], computed, neurons, rows, picture.pulls[layer][neurons])
-    draw_columns(sides[1], drawn, neurons, rows, np.ones(len(neurons)))
-    draw_sum(sides[0], total, len(neurons), float(np.abs(computed).max()))
-    sides[1].scatter(*np.nonzero(wrong)[::-1], marker="o", s=230, facecolors="none", edgecolors="0.35", linewidths=1)
-    name_columns(sides[0], picture, layer, neurons, rows)
-    sides[0].set_title("computed: pull of the neuron x weight (▲ brighter, ▼ dimmer)")
-    sides[1].set_title(f"as drawn in the film at 7:38: the weight's sign alone; ringed: wrong, {wrong.sum()}")
-    sides[1].set_xlabel("the same neurons; on top, as if each of them should rise", fontsize=9)
-    figure.suptitle(textwrap.fill(columns_finding(picture, layer, wrong), 110), fontsize=14, fontweight="bold")
-    return figure
-
-
-def columns_finding(picture: Picture, layer: int, wrong: np.ndarray) -> str:
-    """What the picture of the columns shows, in a sentence."""
-    share_wrong = 100 * wrong.mean()
-    return (
-        f"A neuron that should fall wants the opposite of what its weights say: drawn by the weight's sign alone, "
-        f"{share_wrong:.0f} % of the arrows point the wrong way (a {picture.label}, {picture.says})"
-    )
-
-
-def draw_columns(axes: Axes, values: np.ndarray, neurons: np.ndarray, rows: np.ndarray, pulls: np.ndarray) -> None:
-    """A grid of triangles, a column for every neuron; above each which way the neuron itself should go."""
-    height, width = values.shape
-    plots.wishes(axes, np.arange(width)[None], np.arange(height)[:, None], values, size=190)
-    plots.wishes(axes, np.arange(width), -1.3, np.sign(pulls), size=60)
-    axes.set_xticks(range(width), [str(neuron) for neuron in neurons])
-    axes.set_yticks(range(height), [str(row) for row in rows])
-    axes.set_xlim(-0.7, width - 0.3)
-    axes.set_ylim(height - 0.3, -2)
-    axes.grid(False)
-    axes.axhline(-0.7, color="0.6", linewidth=1)
-
-
-def draw_sum(axes: Axes, total: np.ndarray, width: int, largest: float) -> None:
-    """The sum of the columns, set apart on the right, its triangles in the columns' scale."""
-    plots.wishes(axes, width + 0.6, np.arange(len(total)), total, largest=largest, size=190)
-    axes.axvline(width - 0.2, color="0.6", linewidth=1)
-    axes.set_xlim(-0.7, width + 1.3)
-    axes.set_xticks([*range(width), width + 0.6], [*(label.get_text() for label in axes.get_xticklabels()), "sum"])
-
-
-def name_columns(axes: Axes, picture: Picture, layer: int, neurons: np.ndarray, rows: np.ndarray) -> None:
-    """Axis labels that say which neurons ask and which are asked, and how many are left out."""
-    last = len(picture.weights) - 1
-    asking = layer_name(layer, last, len(neurons), len(picture.pulls[layer]))
-    asked = layer_name(layer - 1, last, len(rows), len(picture.nudges[layer - 1]))
-    axes.set_xlabel(f"who asks: {asking}; on top, which way it should go itself", fontsize=9)
-    axes.set_ylabel(f"who is asked: neurons of {asked}" if layer > 1 else f"who is asked: {asked}")
-
-
-def pixels_and_weights_figure(picture: Picture) -> Figure:
-    """The wishes for the pixels, the requests for the last layer's weights, and what Hebb's rule would ask."""
-    figure, (panels,) = plots.new_figure(16, 6.2, columns=3, width_ratios=(1, 1.15, 1))
-    draw_pixel_wishes(panels[0], picture)
-    draw_requests(panels[1], picture)
-    draw_hebb(panels[2], picture)
-    weakened = np.mean(np.outer(picture.pulls[-1], picture.activations[-2]) < 0)
-    title = (
-        f"What one {picture.label} wants, {picture.says}: a wish for every pixel, and for every weight pull x "
-        f"activation; against Hebb's rule, {weakened:.0%} of these weights should be weakened, however much both "
-        "ends fire"
-    )
-    figure.suptitle(textwrap.fill(title, 110), fontsize=14, fontweight="bold")
-    return figure
-
-
-def draw_pixel_wishes(axes: Axes, picture: Picture) -> None:
-    """A triangle on every pixel: whether it should get lighter or darker."""
-    height, width, channels = picture.shape
-    axes.imshow(0.6 * image(picture, picture.activations[0]) + 0.4, cmap="gray", vmin=0, vmax=1)
-    per_pixel = picture.nudges[0].reshape(height, width, channels).sum(axis=-1)
-    rows, columns = np.indices((height, width))
-    plots.wishes(axes, columns, rows, per_pixel, size=75)
-    axes.set_title("pixels: ▲ lighter, ▼ darker would lower the cost")
-    axes.set_xlabel("-dC/da of every pixel; area in proportion")
-    axes.set_xticks([])
-    axes.set_yticks([])
-
-
-def draw_requests(axes: Axes, picture: Picture) -> None:
-    """The requests for the last layer's weights: pull of the output (right) times activation before (top)."""
-    pull, before = picture.pulls[-1], picture.activations[-2]
-    order = np.argsort(-before)[:MOST_ROWS]
-    requests = np.outer(pull, before[order])
-    height, width = requests.shape
-    plots.wishes(axes, np.arange(width)[None], np.arange(height)[:, None], requests, size=130)
-    plots.wishes(axes, width + 0.5, np.arange(height), pull, size=130)
-    axes.scatter(np.arange(width), np.full(width, -1.5), c=before[order], cmap="gray", vmin=0, vmax=1, s=130,
-                 edgecolors="0.2")  # fmt: skip
-    axes.axhline(-0.75, color="0.6", linewidth=1)
-    axes.axvline(width - 0.25, color="0.6", linewidth=1)
-    axes.set_xticks([*range(width), width + 0.5], [*map(str, order), "pull"])
-    axes.set_yticks(range(height))
-    axes.set_ylim(height - 0.4, -2.3)
-    axes.set_xlim(-0.6, width + 1.1)
-    axes.grid(False)
-    axes.set_title("weights into the outputs: request = pull x activation")
-    axes.set_xlabel("neuron of the layer before, brightest first; disc: its activation")
-    axes.set_ylabel("output")
-
-
-def draw_hebb(axes: Axes, picture: Picture) -> None:
-    """Every request for an output's weight against how much its two ends fire together."""
-    together = np.outer(picture.activations[-1], picture.activations[-2])
-    requests = np.outer(picture.pulls[-1], picture.activations[-2])
-    strengthened = requests > 0
-    for chosen, marker, colour, text in (
-        (strengthened, "^", plots.COLOURS[0], "strengthened"), (~strengthened, "v", plots.COLOURS[1], "weakened")
-    ):  # fmt: skip
-        label = f"{text}: {chosen.mean():.0%} of the weights"
-        axes.scatter(together[chosen], requests[chosen], marker=marker, color=colour, s=32, label=label)
-    axes.axhline(0, color="0.4", linewidth=1)
-    axes.set_title("Hebb's asterisk: firing together is not enough")
-    axes.set_xlabel(
-        "how much both ends fire: product of the two activations\n(Hebb's rule would strengthen in proportion)"
-    )
-    axes.set_ylabel("request for the weight, -dC/dw")
-    axes.legend(fontsize=9.5)
-
-
-def distance_figure(arrays: dict[str, np.ndarray]) -> Figure:
-    """How much an output wants to move against its distance from the target: activation, weights, cross-entropy."""
-    figure, (panels,) = plots.new_figure(15, 5.8, columns=3, sharex=True)
-    distance = np.linspace(-1, 1, 201)
-    lines = [2 * distance, 2 * distance * np.abs(distance) * (1 - np.abs(distance)), distance]
-    fields = ("wish", "pull", "cross_entropy_pull")
-    titles = (
-        "The wish for the activation:\nproportional, exactly 2 (y - a)",
-        "What reaches bias and weights: x slope of the sigmoid\nnot proportional, and nothing when saturated",
-        "With cross-entropy instead:\nproportional again, exactly y - a",
-    )
-    for panel, line, field, title in zip(panels, lines, fields, titles, strict=True):
-        panel.plot(distance, line, color="0.5", linewidth=1.5, label="theory")
-        draw_outputs(panel, arrays["distance"].ravel(), arrays[field].ravel())
-        panel.axhline(0, color="0.4", linewidth=0.8)
-        panel.set_title(title)
-        panel.set_xlabel("distance from the target, y - a")
-        panel.set_xticks((-1, -0.5, 0, 0.5, 1))
-    panels[0].set_ylabel("-dC/da")
-    panels[1].set_ylabel("-dC/dz: the request for the bias")
-    panels[2].set_ylabel("-dC/dz: the request for the bias")
-    panels[0].legend(loc="upper left", fontsize=9.5)
-    mark_saturated(panels[1], arrays["distance"].ravel(), arrays["pull"].ravel())
-    num_seeds, num_digits, _ = arrays["distance"].shape
-    figure.suptitle(
-        "'In proportion to the distance' is exact for the activation; a saturated neuron, however wrong, hardly moves\n"
-        f"(every output for {num_digits} digits in {num_seeds} untrained networks with weights from N(0, 1))",
-        fontsize=13, fontweight="bold",
-    )  # fmt: skip
-    return figure
-
-
-def draw_outputs(axes: Axes, distance: np.ndarray, wish: np.ndarray) -> None:
-    """Every real output as a triangle in the direction in which it should go."""
-    for marker, colour, chosen, text in (
-        ("^", plots.COLOURS[0], distance > 0, "should rise"), ("v", plots.COLOURS[1], distance <= 0, "should fall")
-    ):  # fmt: skip
-        axes.scatter(distance[chosen], wish[chosen], marker=marker, color=colour, s=18, alpha=0.5, label=text)
-
-
-def mark_saturated(axes: Axes, distance: np.ndarray, pull: np.ndarray) -> None:
-    """An arrow to the output that is most wrong."""
-    far = int(np.argmax(np.abs(distance)))
-    axes.annotate(
-        f"the most wrong output: {abs(distance[far]):.4f} away,\nyet its pull is only {abs(pull[far]):.4f}",
-        (distance[far], pull[far]), xytext=(0.03, 0.93), textcoords="axes fraction", va="top", fontsize=9.5,
-        arrowprops={"arrowstyle": "->", "color": "0.3"},
-    )  # fmt: skip
-
-
-def page(record: dict, arrays: dict[str, np.ndarray]) -> str:
-    """nudges.html: the template with the digits and the networks in it; it asks for nothing outside itself."""
-    data_of_page = {
-        "dataset": Path(record["dataset"]["name"]).name,
-        "trainCount": record["dataset"]["train"]["count"],
-        "shape": record["image_shape"],
-        "film": record["film"],
-        "chosen": record["index"],
-        "rows": arrays["rows"].tolist(),
-        "labels": arrays["targets"].argmax(axis=1).tolist(),
-        "numClasses": arrays["targets"].shape[1],
-        "inputs": in_base64(arrays["inputs"]),
-        "networks": [page_network(record, arrays, name) for name in record["networks"]],
-    }
-    text = json.dumps(data_of_page).replace("<", "\\u003c")  # no name can end the script
-    return TEMPLATE.read_text().replace('"DATA"', text)
-
-
-def page_network(record: dict, arrays: dict[str, np.ndarray], name: str) -> dict[str, Any]:
-    """One network and every digit's story in it; item 0 of a list is for layer 1."""
-    layers = range(1, record["num_layers"] + 1)
-    fields = ("weights", "biases", "average_weights", "average_biases", *Story._fields)
-    packed = {field: [in_base64(arrays[f"{name}_{field}_{layer}"]) for layer in layers] for field in fields}
-    return {"name": name, "says": record["networks"][name], **packed}
-
-
-def in_base64(array: np.ndarray) -> str:
-    """The array's bytes, little-endian, uint8 or float32, as text."""
-    kind = "u1" if array.dtype == np.uint8 else "<f4"
-    return base64.b64encode(np.ascontiguousarray(array.astype(kind)).tobytes()).decode()
 
 
 def main() -> None:

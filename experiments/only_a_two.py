@@ -13,7 +13,6 @@ Result:  from small weights a 2 alone makes everything a 2 within 100 steps, in 
 
 import dataclasses
 import math
-import textwrap
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -25,12 +24,11 @@ import numpy as np
 import optax
 from jax import Array
 from jaxtyping import PyTree
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import records, runs
 from experiments.common import settings as common
 from experiments.common.records import Claim
+from experiments.figures import only_a_two as figures
 from research import data, gradients, models, plots, sharding, training
 from research.data import Examples, unit_interval
 from research.training import History, Step, TrainState
@@ -263,12 +261,6 @@ def measure(settings: Settings, model: models.Model, cost_fn: Callable, train: E
     )
 
 
-def is_the_films(settings: Settings) -> bool:
-    """Whether data, cost and network are the film's."""
-    fields = ("dataset", "cost", "layer_sizes", "activation", "output_activation")
-    return all(getattr(settings, field) == getattr(Settings(), field) for field in fields)
-
-
 def accuracies(confusion: np.ndarray) -> np.ndarray:
     """Share of right answers: the diagonal's sum, over the last two axes.
 
@@ -285,7 +277,7 @@ def share_named(shares: np.ndarray) -> np.ndarray:
 
 def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
     """Every claim with its bounds, fixed before the run; they are about the film's network, cost and data."""
-    if not is_the_films(settings):
+    if not common.is_the_films(settings):
         return []
     claim = partial(Claim, num_seeds=settings.num_seeds)
     right = 100 * accuracies(measured.confusion)
@@ -353,110 +345,11 @@ def run(settings: Settings) -> None:
 def plot(out: Path) -> None:
     """Draws the figures from what a run left behind."""
     record, arrays = records.read_run(out / NAME)
-    plots.save(alone_figure(record, arrays), out / NAME / f"{NAME}.png")
-    plots.save(more_figure(record, arrays), out / NAME / "more_and_more.png")
+    alone = figures.alone_figure(record, arrays["steps"], 100 * share_named(arrays["shares"]), STARTS)
+    plots.save(alone, out / NAME / f"{NAME}.png")
+    more = figures.more_figure(record, arrays["confusion"], 100 * accuracies(arrays["confusion"]), BATCH)
+    plots.save(more, out / NAME / "more_and_more.png")
     print(f"figures and run.json are in {out / NAME}")
-
-
-def alone_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
-    """For each digit, the share of the test images called by its name, against steps on one image of it."""
-    steps, named = arrays["steps"], 100 * share_named(arrays["shares"])
-    digits, num_test = named.shape[2], record["dataset"]["test"]["count"]
-    num_rows = math.ceil(digits / 5)
-    figure, axes = plots.new_figure(15, 1.5 + 3 * num_rows, rows=num_rows, columns=5, sharex=True, sharey=True)
-    for digit, axis in enumerate(axes.flat[:digits]):
-        for kind, label in enumerate(STARTS):
-            every_seed(axis, steps, named[kind, :, digit], kind, label)
-        axis.set_title(f"one {digit}")
-    for axis in axes.flat[digits:]:
-        axis.set_axis_off()
-    axes[0, 0].set_xscale("symlog", linthresh=1)
-    axes[0, 0].set_ylim(-3, 103)
-    plots.plain_log_ticks(axes[0, 0].xaxis, [0, *(10**power for power in range(len(str(steps[-1]))))])
-    for axis in axes[-1]:
-        axis.set_xlabel("steps, all on that image")
-    for axis in axes[:, 0]:
-        axis.set_ylabel(f"called by its name,\n% of {num_test:,} test images")
-    title = f"start of the network (bold: median of {named.shape[1]} seeds; thin: each seed)"
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, title=title)
-    figure.suptitle(alone_title(steps, named), fontsize=14, fontweight="bold")
-    return figure
-
-
-def every_seed(axis: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str) -> None:
-    """Each seed's curve, thin, and their median, bold: where some jump late, a band would hide how many."""
-    colour, line = plots.COLOURS[series], plots.LINES[series]
-    axis.plot(x, y.T, color=colour, linestyle=line, linewidth=0.8, alpha=0.6)
-    axis.plot(x, np.median(y, axis=0), color=colour, linestyle=line, linewidth=2.5, label=label)
-
-
-def alone_title(steps: np.ndarray, named: np.ndarray) -> str:
-    """The finding in words: in how many runs of each kind nearly all is called by the name of the one image."""
-    at = np.flatnonzero(steps <= 100)[-1]
-    small, large = (f"{(shares >= 99).sum()} of {shares.size}" for shares in named[..., at])
-    return (
-        f"Taught by one image alone, the network calls everything by its name: after {steps[at]} steps in {small} "
-        f"runs from small weights,\nin {large} from N(0, 1), where outputs that are wrong but saturated move slowly"
-    )
-
-
-def more_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
-    """Right answers against how many examples are listened to; below, what every digit is then called."""
-    sizes, right = record["sizes"], 100 * accuracies(arrays["confusion"])
-    figure, axes = plots.new_figure(14, 7.5, rows=2, columns=len(sizes), height_ratios=(1.5, 1))
-    grid = axes[0, 0].get_gridspec()
-    for axis in axes[0]:
-        axis.remove()
-    top = figure.add_subplot(grid[0, :])
-    places = np.arange(len(sizes))
-    plots.seed_band(top, places, right.T, 0, f"median and range of {right.shape[1]} seeds")
-    for place, percents in zip(places, right, strict=True):
-        top.plot(np.full(len(percents), place), percents, "o", color=plots.COLOURS[0], alpha=0.4, markersize=4)
-        top.annotate(f"{np.median(percents):.0f} %", (place, np.median(percents)), xytext=(-22, 8),
-                     textcoords="offset points", ha="center", fontweight="bold")  # fmt: skip
-    top.set_xlim(-0.5, len(sizes) - 0.5)
-    top.set_ylim(0, 105)
-    top.set_xticks(places, listened_names(sizes, record["classes"]))
-    top.set_ylabel(f"correct on the {record['dataset']['test']['count']:,} test images, %")
-    top.legend(loc="upper left", title=f"{record['settings']['num_steps']:,} steps of {BATCH} examples each")
-    for axis, matrices in zip(axes[1], arrays["confusion"], strict=True):
-        draw_confusion(axis, matrices.mean(axis=0))
-    axes[1, 0].set_ylabel("a test image of this digit\n...")
-    figure.suptitle(textwrap.fill(more_title(right, record["classes"]), 110), fontsize=14, fontweight="bold")
-    return figure
-
-
-def listened_names(sizes: list[int], classes: list[int]) -> list[str]:
-    """What the network listened to, in words."""
-    first, second, *_ = classes
-    words = {
-        1: f"one {first}",
-        2: f"a {first} and a {second}",
-        len(classes): "one of each",
-        sizes[-1]: f"all {sizes[-1]:,}",
-    }
-    return [words.get(size, f"{size:,} examples") for size in sizes]
-
-
-def draw_confusion(axis: Axes, matrix: np.ndarray) -> None:
-    """Each true class's answers as a row of grey levels: black where all of its images get that answer."""
-    axis.imshow(matrix / matrix.sum(axis=1, keepdims=True), cmap="Greys", vmin=0, vmax=1)
-    ticks = range(0, len(matrix), math.ceil(len(matrix) / 10))
-    names = [str(tick) for tick in ticks]
-    axis.set_xticks(ticks, names, fontsize=8)
-    axis.set_yticks(ticks, names, fontsize=8)
-    axis.grid(False)
-    axis.tick_params(length=0)
-    axis.set_xlabel("... is called", fontsize=9)
-
-
-def more_title(right: np.ndarray, classes: list[int]) -> str:
-    """The finding in words."""
-    one, all_of_them = np.median(right[0]), np.median(right[-1])
-    return (
-        f"All must be asked: taught by one {classes[0]} alone the network calls everything a {classes[0]} and is right "
-        f"{one:.0f} % of the time, taught by everyone {all_of_them:.0f} %"
-    )
 
 
 def main() -> None:

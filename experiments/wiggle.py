@@ -25,12 +25,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import records, runs
 from experiments.common import settings as common
 from experiments.common.records import Claim
+from experiments.figures import wiggle as figures
 from research import data, gradients, models, plots
 from research.data import Examples
 from research.models import Layer
@@ -287,89 +286,11 @@ def run(settings: Settings) -> None:
 def plot(out: Path) -> None:
     """Draws the figures from what a run left behind."""
     record, arrays = records.read_run(out / NAME)
-    plots.save(wiggle_figure(record, arrays), out / NAME / "wiggle.png")
-    plots.save(direction_figure(record, arrays), out / NAME / "directions.png")
+    exact, measured = ratios(TwoWeights(*(arrays[name] for name in TwoWeights._fields)))
+    plots.save(figures.wiggle_figure(record, arrays, EPSILONS, exact, measured), out / NAME / "wiggle.png")
+    directions = figures.direction_figure(record, arrays, STEP_LENGTH, SENSITIVITY_EPSILON)
+    plots.save(directions, out / NAME / "directions.png")
     print(f"figures and run.json are in {out / NAME}")
-
-
-def wiggle_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
-    """Changes of the cost, their ratio, and the ratio's error, each against epsilon, for the first seed."""
-    figure, axes = plots.new_figure(15, 5, columns=3)
-    pair = TwoWeights(*(arrays[name] for name in TwoWeights._fields))
-    exact, measured = ratios(pair)
-    left, middle, right = axes[0]
-    for series, label in enumerate(("the most sensitive weight", f"one nearest to 1/{TIMES} of it")):
-        colour, line = plots.COLOURS[series], plots.LINES[series]
-        component = abs(pair.components[0, series])
-        left.plot(EPSILONS, np.abs(pair.changes[0, :, series]), "o", color=colour, linestyle=line,
-                  label=f"{label}: component {component:.2g}")  # fmt: skip
-    left.set_yscale("log")
-    left.set_ylabel("change of the cost, without sign")
-    left.set_title("The same wiggle, two changes of the cost")
-    left.legend(loc="lower right")
-    left.annotate(f"{exact[0]:.0f} times", (3e-4, np.sqrt(np.prod(np.abs(at(pair.changes[0], 3e-4))))), ha="center")
-    middle.plot(EPSILONS, measured[0], "o-", color=plots.COLOURS[2], label="one change over the other")
-    plots.reference_line(middle, exact[0], f"one component over the other: {exact[0]:.2f}")
-    middle.set_ylabel("ratio of the two changes")
-    middle.set_title(f"Small wiggles: {exact[0]:.2f} times")
-    middle.legend(loc="upper left")
-    draw_errors(right, np.abs(measured - exact[:, None]), arrays["error_slope"])
-    for axis in axes[0]:
-        axis.set_xscale("log")
-        axis.set_xlabel("epsilon, added to one weight alone")
-    figure.suptitle(
-        f"A component {exact[0]:.0f} times larger: the cost is {exact[0]:.0f} times as sensitive to that weight "
-        f"(mean over {record['settings']['num_examples']:,} images)",
-        fontsize=14, fontweight="bold",
-    )  # fmt: skip
-    return figure
-
-
-def draw_errors(axis: Axes, errors: np.ndarray, error_slopes: np.ndarray) -> None:
-    """The ratio's error against epsilon for every seed, with the line that the curvatures predict."""
-    for seed, (error, error_slope) in enumerate(zip(errors, error_slopes, strict=True)):
-        colour = plots.COLOURS[seed % len(plots.COLOURS)]
-        axis.plot(EPSILONS, error, "o", color=colour, label="measured" if seed == 0 else None)
-        axis.plot(EPSILONS, error_slope * EPSILONS, "--", color=colour, linewidth=1,
-                  label="from the two curvatures" if seed == 0 else None)  # fmt: skip
-    axis.set_yscale("log")
-    axis.set_ylabel("distance of the ratio from the exact one")
-    axis.set_title(f"A tenth of the wiggle, a tenth of the error ({len(errors)} seeds)")
-    axis.legend()
-
-
-def direction_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
-    """How steeply four ways go down; and the sensitivity of weights drawn at random against their components."""
-    figure, axes = plots.new_figure(14, 5, columns=2)
-    left, right = axes[0]
-    names = ("the gradient", "its signs alone", "best single parameter",
-             f"best of {record['settings']['num_directions']:,}\nrandom directions")  # fmt: skip
-    shares = 100 * np.median(arrays["first_order"], axis=0)
-    actual = 100 * np.median(arrays["actual"] / arrays["actual"][:, :1], axis=0)
-    places = np.arange(len(names))
-    left.barh(places, shares, color=plots.COLOURS[0], height=0.6, label="slope of the cost")
-    left.plot(actual, places, "D", color=plots.COLOURS[1], markersize=8, label=f"a real step of length {STEP_LENGTH}")
-    for place, share in zip(places, shares, strict=True):
-        left.annotate(f"{share:.3g} %", (share, place), xytext=(10, 8), textcoords="offset points")
-    left.set_yticks(places, names)
-    left.invert_yaxis()
-    left.set_xlim(0, 115)
-    left.set_xlabel("decrease of the cost for the same length of step, % of the gradient's")
-    left.set_title(f"Nothing goes down as steeply as the gradient ({record['num_parameters']:,} dimensions)")
-    left.legend(loc="lower right")
-    components, measured = np.abs(arrays["wiggled_components"][0]), np.abs(arrays["wiggled_measured"][0])
-    shown = components > 1e-7 * components.max()  # the weights of pixels that are always black are 0 on both axes
-    span = np.array([components[shown].min(), components.max()])
-    right.plot(span, span, color="0.4", linewidth=1, label="equal")
-    right.plot(components[shown], measured[shown], "o", color=plots.COLOURS[2], alpha=0.6, markersize=5,
-               label=f"{shown.sum()} weights and biases")  # fmt: skip
-    right.set_xscale("log")
-    right.set_yscale("log")
-    right.set_xlabel("size of the gradient's component")
-    right.set_ylabel(f"change of the cost / epsilon, wiggled by {SENSITIVITY_EPSILON:g}")
-    right.set_title("The component IS the sensitivity")
-    right.legend()
-    return figure
 
 
 def main() -> None:

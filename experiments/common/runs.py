@@ -110,7 +110,9 @@ def seconds_each(calls: dict[str, Callable[[], PyTree]], repeats: int = 3) -> di
 
 def seed_keys(seed: int, num_seeds: int) -> tuple[jax.Array, jax.Array]:
     """(init_keys, shuffle_keys), one of each for every seed; seed s of a run is the same however many there are."""
-    keys = jax.vmap(lambda index: jax.random.split(jax.random.fold_in(jax.random.key(seed), index)))(
-        jnp.arange(num_seeds)
-    )
-    return keys[:, 0], keys[:, 1]
+
+    def of_seed(index: jax.Array) -> tuple[jax.Array, jax.Array]:
+        init_key, shuffle_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), index))
+        return init_key, shuffle_key
+
+    return jax.jit(jax.vmap(of_seed))(jnp.arange(num_seeds))

@@ -17,7 +17,7 @@ import tyro
 from experiments.common.runs import Diverged
 from research import gradients, models
 from research.data import DataError, Examples, unit_interval
-from research.models import Model
+from research.models import Activation, Model
 
 
 class SettingsError(ValueError):
@@ -123,13 +123,48 @@ def cost_function(settings: CommonSettings) -> Callable:
     return import_function("--cost", settings.cost, "research.costs")
 
 
-def make_model(settings: CommonSettings, examples: Examples) -> Model:
-    """The network of the settings, its first and last layer as wide as the data ask."""
-    return models.mlp(
-        settings.sizes_for(examples),
+def activations(settings: CommonSettings) -> tuple[Activation, Activation]:
+    """The functions behind --activation and --output-activation."""
+    return (
         import_function("--activation", settings.activation, "jax.nn"),
         import_function("--output-activation", settings.output_activation, "jax.nn"),
     )
+
+
+def activations_by_hand(settings: CommonSettings) -> tuple[Activation, Activation]:
+    """The same for research.backprop. Raises SettingsError for one that does not take each number alone."""
+    found = activations(settings)
+    paths = (("--activation", settings.activation), ("--output-activation", settings.output_activation))
+    for (flag, path), activation in zip(paths, found, strict=True):
+        require(
+            works_number_by_number(activation),
+            f"{flag} is {path}; backpropagation by hand needs a function of each number alone, such as sigmoid",
+        )
+    return found
+
+
+def works_number_by_number(activation: Activation) -> bool:
+    """Whether the activation of several numbers is the activation of each.
+
+    >>> works_number_by_number(jax.nn.relu), works_number_by_number(jax.nn.softmax)
+    (True, False)
+    """
+    numbers = jnp.linspace(-1, 1, 5)
+    try:
+        return bool(jnp.allclose(jnp.stack([activation(number) for number in numbers]), activation(numbers)))
+    except Exception:  # whatever a user's own function raises
+        return False
+
+
+def make_model(settings: CommonSettings, examples: Examples) -> Model:
+    """The network of the settings, its first and last layer as wide as the data ask."""
+    return models.mlp(settings.sizes_for(examples), *activations(settings))
+
+
+def is_the_films(settings: CommonSettings) -> bool:
+    """Whether data, cost and network are the film's, all else being left to the experiment."""
+    fields = ("dataset", "cost", "layer_sizes", "activation", "output_activation")
+    return all(getattr(settings, field) == getattr(CommonSettings, field) for field in fields)
 
 
 def output_shape(model: Model, examples: Examples) -> jax.ShapeDtypeStruct:
@@ -154,7 +189,7 @@ def output_shape(model: Model, examples: Examples) -> jax.ShapeDtypeStruct:
 def check_cost(cost_fn: Callable, model: Model, examples: Examples) -> None:
     """Raises SettingsError unless `cost_fn` turns ONE (output, target) into one finite real number with a finite slope.
 
-    It is tried on the outputs of a freshly made network for the first ten examples, before any work starts.
+    It is tried on the first ten examples in a network of random parameters, before any work starts.
     """
     name = getattr(cost_fn, "__name__", repr(cost_fn))
     hint = "a cost is a pure function of ONE output and ONE target"
@@ -178,13 +213,29 @@ def check_cost(cost_fn: Callable, model: Model, examples: Examples) -> None:
     )
     one = gradients.example_cost(model.apply, cost_fn)
     try:
-        costs_and_slopes = jax.jit(lambda key: jax.vmap(jax.value_and_grad(one), (None, 0))(model.init(key), few))
-        tried = costs_and_slopes(jax.random.key(0))
+        tried = jax.jit(jax.vmap(jax.value_and_grad(one), (None, 0)))(random_parameters(model), few)
     except Exception as error:
         raise SettingsError(f"the gradient of the cost {name} cannot be taken: {error!r}; {hint}") from error
     require(
         all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(tried)),
-        f"the cost {name} or its gradient is not a finite number for a fresh network; {hint}, finite there",
+        f"the cost {name} or its gradient is not a finite number in a network of random parameters; "
+        f"{hint}, finite there",
+    )
+
+
+def random_parameters(model: Model) -> models.Params:
+    """Parameters of the shapes that `model.init` makes, from N(0, 1/n), n the last axis.
+
+    By numpy: to compile `init` for this would take three times as long as the check itself.
+
+    >>> [layer.biases.shape for layer in random_parameters(models.mlp((3, 2, 1)))]
+    [(2,), (1,)]
+    """
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape) / max(leaf.shape[-1:], default=1) ** 0.5, leaf.dtype),
+        shapes,
     )
 
 
