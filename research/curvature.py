@@ -1,0 +1,244 @@
+"""How the cost curves: what its Hessian H does, never the Hessian itself.
+
+H has as many rows as there are parameters, 13,002 for the film's network; but H times a direction costs about as much
+as two or three gradients, and that is all that is asked for here. The network is a black box: everything takes
+objective(params, examples) -> cost, for instance `research.gradients.mean_over_examples`, and with its `chunk_size`
+needs memory for one chunk of examples.
+
+    sharpness            the largest eigenvalue of H: gradient descent on a parabola diverges where it is above 2/eta
+    Lanczos iteration    finds the eigenvalues at both ends of the spectrum
+    trace                the sum of all eigenvalues, from random signs
+    batch sharpness      how much each batch's cost curves along its own gradient
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int, Key, PyTree
+from matfree import decomp
+
+from research.gradients import Scalar
+
+
+class Eigenpairs(NamedTuple):
+    """Eigenvalues, the largest first, and their eigenvectors of length 1, flat as by `ravel_pytree`, one a row."""
+
+    values: Float[Array, "num"]
+    vectors: Float[Array, "num params"]
+
+
+class Estimate(NamedTuple):
+    """A mean over random draws and its standard error."""
+
+    mean: Scalar
+    standard_error: Scalar
+
+
+def hessian_vector_product(objective: Callable) -> Callable[[PyTree, PyTree, PyTree], PyTree]:
+    """H v, the change of the gradient along `direction` v, a pytree like the parameters: d/dt grad C(params + t v).
+
+    Forward over reverse: one pass, nothing stored beyond what the gradient itself needs, and it goes through
+    objectives that are added up in chunks.
+
+    Source: Pearlmutter (1994), "Fast exact multiplication by the Hessian".
+
+    >>> objective = lambda params, examples: params[0] ** 2 * params[1]  # H = [[2 y, 2 x], [2 x, 0]]
+    >>> product = hessian_vector_product(objective)
+    >>> product(jnp.array([3.0, 5.0]), (), jnp.array([1.0, 0.0])).tolist()
+    [10.0, 6.0]
+    """
+
+    def product(params: PyTree, examples: PyTree, direction: PyTree) -> PyTree:
+        return jax.jvp(lambda point: jax.grad(objective)(point, examples), (params,), (direction,))[1]
+
+    return product
+
+
+def ritz_pairs(
+    objective: Callable, params: PyTree, examples: PyTree, key: Key[Array, ""], *, num_iterations: int = 30
+) -> Eigenpairs:
+    """Approximate eigenvalues of H by Lanczos' iteration, fully reorthogonalised, from a random start.
+
+    H is restricted to the span of v, Hv, H^2 v, ..., of `num_iterations` dimensions (at most as many as there are
+    parameters); the eigenvalues there, the Ritz values, all lie between the smallest and the largest of H. ONLY THE
+    ENDS CONVERGE to eigenvalues of H: take values[0], values[1], ... and values[-1], and check them by `residuals`;
+    those in the middle are no eigenvalues. One of several equal eigenvalues is found once. Where the span cannot grow
+    any more, the ends are exact, and the pairs left over lie in the middle, with vectors of zeros.
+
+    Needs memory for `num_iterations` vectors of the parameters' size, beside one product with H.
+
+    Raises ValueError if num_iterations is below 1.
+
+    Source: Lanczos (1950); the iteration is matfree's.
+
+    >>> objective = lambda params, examples: 0.5 * jnp.sum(jnp.array([4.0, 1.0, -2.0]) * params**2)
+    >>> pairs = ritz_pairs(objective, jnp.zeros(3), (), jax.random.key(0), num_iterations=3)
+    >>> [round(float(value), 4) for value in pairs.values]
+    [4.0, 1.0, -2.0]
+    """
+    if num_iterations < 1:
+        raise ValueError(f"num_iterations is {num_iterations}; it must be 1 or more")
+    flat, unflatten = ravel_pytree(params)
+    product = hessian_vector_product(objective)
+    iterate = decomp.tridiag_sym(min(num_iterations, flat.size), materialize=False, custom_vjp=False)
+    found: Any = iterate(
+        lambda vector: ravel_pytree(product(params, examples, unflatten(vector)))[0],
+        jax.random.normal(key, flat.shape, flat.dtype),
+    )
+    return _ritz_pairs(found.Q_tall, *found.J_small)
+
+
+def _ritz_pairs(
+    basis: Float[Array, "k params"], diagonal: Float[Array, "k"], off_diagonal: Float[Array, "k-1"]
+) -> Eigenpairs:
+    """The eigenpairs of the tridiagonal matrix, as vectors of the parameters.
+
+    Where the span was exhausted, the off-diagonal entry is of the size of rounding errors, and what the iteration
+    divides by it is noise: the rows from there on are replaced by zeros, with a Ritz value from the middle.
+    """
+    so_far = jax.lax.cummax(jnp.abs(diagonal[:-1]) + jnp.abs(off_diagonal))
+    grows = off_diagonal > 10 * jnp.finfo(diagonal.dtype).eps * so_far  # False for NaN too
+    sound = jnp.cumprod(jnp.concatenate([jnp.ones(1, int), grows.astype(int)])).astype(bool)
+    diagonal = jnp.where(sound, diagonal, diagonal[0])
+    off_diagonal = jnp.where(sound[1:], off_diagonal, jnp.zeros_like(off_diagonal))
+    basis = jnp.where(sound[:, None], basis, jnp.zeros_like(basis))
+    values, mixtures = jnp.linalg.eigh(jnp.diag(diagonal) + jnp.diag(off_diagonal, 1) + jnp.diag(off_diagonal, -1))
+    return Eigenpairs(values[::-1], mixtures.T[::-1] @ basis)
+
+
+def top_eigenvalues(
+    objective: Callable,
+    params: PyTree,
+    examples: PyTree,
+    key: Key[Array, ""],
+    *,
+    num: int = 1,
+    num_iterations: int = 30,
+) -> Eigenpairs:
+    """The `num` largest eigenvalues of H, the largest first, with eigenvectors, as far as `ritz_pairs` found them.
+
+    The first converge first: take several iterations for each that is asked for, and look at their `residuals`.
+
+    Raises ValueError if num is not in 1..num_iterations.
+
+    >>> objective = lambda params, examples: 0.5 * jnp.sum(jnp.array([4.0, 1.0, -2.0]) * params**2)
+    >>> pairs = top_eigenvalues(objective, jnp.zeros(3), (), jax.random.key(0), num=2)
+    >>> [round(float(value), 4) for value in pairs.values], jnp.abs(pairs.vectors).round(3).tolist()
+    ([4.0, 1.0], [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    """
+    if not 1 <= num <= num_iterations:
+        raise ValueError(f"num is {num}; it must be between 1 and num_iterations, {num_iterations}")
+    pairs = ritz_pairs(objective, params, examples, key, num_iterations=num_iterations)
+    return Eigenpairs(pairs.values[:num], pairs.vectors[:num])
+
+
+def residuals(objective: Callable, params: PyTree, examples: PyTree, pairs: Eigenpairs) -> Float[Array, "num"]:
+    """|H v - lambda v| of every pair, one product with H each: some eigenvalue of H lies that near to lambda.
+
+    >>> objective = lambda params, examples: jnp.sum(jnp.array([2.0, 1.0]) * params**2)
+    >>> pairs = Eigenpairs(jnp.array([4.0, 1.0]), jnp.eye(2))  # the eigenvalues are 4 and 2
+    >>> residuals(objective, jnp.zeros(2), (), pairs).tolist()
+    [0.0, 1.0]
+    """
+    unflatten = ravel_pytree(params)[1]
+    product = hessian_vector_product(objective)
+
+    def of_one(pair: Eigenpairs) -> Scalar:
+        curved = ravel_pytree(product(params, examples, unflatten(pair.vectors)))[0]
+        return jnp.linalg.norm(curved - pair.values * pair.vectors)
+
+    return jax.lax.map(of_one, pairs)
+
+
+def sharpness(
+    objective: Callable, params: PyTree, examples: PyTree, key: Key[Array, ""], *, num_iterations: int = 30
+) -> Scalar:
+    """The largest eigenvalue of H, approached from below.
+
+    Gradient descent with the learning rate eta on a parabola diverges exactly where the sharpness is above 2/eta.
+
+    Source: Cohen et al., arXiv:2103.00065.
+
+    >>> objective = lambda params, examples: 0.5 * jnp.sum(jnp.array([4.0, 1.0, -9.0]) * params**2)
+    >>> round(float(sharpness(objective, jnp.zeros(3), (), jax.random.key(0))), 4)
+    4.0
+    """
+    return ritz_pairs(objective, params, examples, key, num_iterations=num_iterations).values[0]
+
+
+def sharpness_along(
+    objective: Callable, path: PyTree, examples: PyTree, key: Key[Array, ""], *, num_iterations: int = 30
+) -> Float[Array, "points"]:
+    """The sharpness at every point of a path, one point after the other; every leaf of `path` leads with a point axis.
+
+    >>> objective = lambda params, examples: params**4 / 12  # its second derivative is params^2
+    >>> sharpness_along(objective, jnp.array([1.0, 3.0]), (), jax.random.key(0)).tolist()
+    [1.0, 9.0]
+    """
+    return jax.lax.map(lambda at: sharpness(objective, at, examples, key, num_iterations=num_iterations), path)
+
+
+def random_signs(key: Key[Array, ""], num_probes: int, params: PyTree) -> Float[Array, "probes params"]:
+    """Probes for `trace`: numbers +1 and -1, each with probability 1/2, independent of each other.
+
+    >>> random_signs(jax.random.key(0), 2, jnp.zeros(3)).shape
+    (2, 3)
+    """
+    flat, _ = ravel_pytree(params)
+    return jax.random.rademacher(key, (num_probes, flat.size), flat.dtype)
+
+
+def trace(objective: Callable, params: PyTree, examples: PyTree, probes: Float[Array, "probes params"]) -> Estimate:
+    """The trace of H, the sum of its eigenvalues, as the mean of z^T H z over the rows z of `probes`.
+
+    For random signs the mean is right, E z^T H z = tr H, and the variance of one is 2 sum_{i != j} H_ij^2, nothing for
+    a diagonal H. One product with H a probe, one after the other.
+
+    Raises ValueError for fewer than two probes, which have no standard error.
+
+    Source: Hutchinson (1990).
+
+    >>> objective = lambda params, examples: jnp.sum(jnp.array([2.0, 1.0]) * params**2)
+    >>> found = trace(objective, jnp.zeros(2), (), random_signs(jax.random.key(0), 5, jnp.zeros(2)))
+    >>> float(found.mean), float(found.standard_error)  # 2 (2 + 1)
+    (6.0, 0.0)
+    """
+    if len(probes) < 2:
+        raise ValueError(f"there are {len(probes)} probes; a standard error needs two or more")
+    unflatten = ravel_pytree(params)[1]
+    product = hessian_vector_product(objective)
+    terms = jax.lax.map(lambda z: z @ ravel_pytree(product(params, examples, unflatten(z)))[0], probes)
+    return Estimate(jnp.mean(terms), jnp.std(terms, ddof=1) / len(probes) ** 0.5)
+
+
+def batch_sharpness(
+    objective: Callable, params: PyTree, examples: PyTree, schedule: Int[Array, "batches batch"]
+) -> Scalar:
+    """The mean over batches B of g_B^T H_B g_B / |g_B|^2, where g_B and H_B are gradient and Hessian of B's own cost.
+
+    How much each batch's cost curves the way that its own step goes: above 2/eta the step overshoots so far, to
+    second order, that the batch's own cost rises. With one batch of everything it is the curvature along the gradient,
+    at most the sharpness. NaN where a batch's gradient is zero, which points nowhere.
+
+    `schedule` is as in `research.training.minibatch_descent`, without the legs: the rows of each batch.
+
+    Source: Andreyev and Beneventano, arXiv:2412.20553.
+
+    >>> from research.data import Examples
+    >>> objective = lambda params, batch: jnp.mean(batch.inputs @ params**2) / 2  # H_B = diag(mean of the inputs)
+    >>> examples = Examples(jnp.array([[2.0, 0.0], [0.0, 6.0]]), jnp.zeros((2, 1)))
+    >>> float(batch_sharpness(objective, jnp.ones(2), examples, jnp.array([[0], [1]])))
+    4.0
+    """
+    product = hessian_vector_product(objective)
+
+    def of_one(rows: Int[Array, "batch"]) -> Scalar:
+        batch = jax.tree.map(lambda leaf: leaf.at[rows].get(mode="clip"), examples)
+        grads = jax.grad(objective)(params, batch)
+        curved, flat = ravel_pytree(product(params, batch, grads))[0], ravel_pytree(grads)[0]
+        return flat @ curved / (flat @ flat)
+
+    return jnp.mean(jax.lax.map(of_one, schedule))

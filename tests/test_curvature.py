@@ -1,0 +1,195 @@
+"""The Hessian asked with directions, against the Hessian written out: of a small network, and of parabolas."""
+
+from functools import partial
+from itertools import combinations, product
+from math import comb
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import make_examples, make_params
+from jax.flatten_util import ravel_pytree
+
+from research import costs, curvature, gradients
+from research.data import Examples
+from research.models import mlp
+
+MODEL = mlp((12, 5, 6, 4))
+ONE = gradients.example_cost(MODEL.apply, costs.sum_of_squares)
+MEAN = gradients.mean_over_examples(ONE)
+IN_CHUNKS = gradients.mean_over_examples(ONE, chunk_size=4)
+
+
+def parabola(params, hessian):
+    """An objective whose Hessian is its second argument."""
+    return params @ hessian @ params / 2
+
+
+def dense_hessian(params, examples):
+    """The Hessian of MEAN written out, rows and columns in the order of `ravel_pytree`."""
+    flat, unflatten = ravel_pytree(params)
+    return jax.hessian(lambda vector: MEAN(unflatten(vector), examples))(flat)
+
+
+ritz_of_parabola = jax.jit(partial(curvature.ritz_pairs, parabola), static_argnames="num_iterations")
+residuals_of_parabola = jax.jit(partial(curvature.residuals, parabola))
+dense_hessians = jax.jit(lambda path, examples: jax.lax.map(lambda point: dense_hessian(point, examples), path))
+
+
+def rotated(eigenvalues):
+    """The symmetric matrix with these eigenvalues, in the default precision, its eigenvectors drawn at random."""
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(len(eigenvalues), len(eigenvalues))))[0]
+    return jnp.asarray((rotation * eigenvalues) @ rotation.T, jnp.result_type(float))
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Three points, examples, and the dense Hessians there, of the small network in float64."""
+    with jax.enable_x64(True):
+        path = jax.tree.map(
+            lambda *leaves: jnp.stack(leaves), *(make_params(jax.random.key(seed)) for seed in range(3))
+        )
+        examples = make_examples(jax.random.key(1), 10)
+        return path, examples, np.asarray(dense_hessians(path, examples))
+
+
+@pytest.fixture(scope="module")
+def point(network):
+    """The first of them: params, examples, dense Hessian."""
+    return jax.tree.map(lambda leaf: leaf[0], network[0]), network[1], network[2][0]
+
+
+@pytest.fixture(scope="module")
+def point32(point):
+    """The same with params and examples in float32."""
+    return *jax.tree.map(lambda leaf: leaf.astype(jnp.float32), point[:2]), point[2]
+
+
+@pytest.mark.parametrize("objective", [MEAN, IN_CHUNKS], ids=["at once", "in chunks"])
+def test_product_is_the_dense_hessian_times_the_direction(objective, point, x64):
+    params, examples, dense = point
+    direction = make_params(jax.random.key(9))
+    found = jax.jit(curvature.hessian_vector_product(objective))(params, examples, direction)
+    assert jax.tree.structure(found) == jax.tree.structure(params)
+    np.testing.assert_allclose(ravel_pytree(found)[0], dense @ ravel_pytree(direction)[0], rtol=0, atol=1e-12)
+
+
+def test_product_of_a_mean_in_chunks_holds_one_chunk_however_many_examples_there_are():
+    params, bytes_held = make_params(jax.random.key(0)), []
+    for num_examples in (400, 4000):
+        examples = Examples(jnp.zeros((num_examples, 12), jnp.uint8), jnp.zeros((num_examples, 4)))
+        apply = jax.jit(curvature.hessian_vector_product(gradients.mean_over_examples(ONE, chunk_size=100)))
+        bytes_held.append(apply.lower(params, examples, params).compile().memory_analysis().temp_size_in_bytes)
+    assert bytes_held[1] < 1.1 * bytes_held[0]
+
+
+def test_both_ends_are_those_of_the_dense_hessian(point, x64):
+    params, examples, dense = point
+    ritz = jax.jit(partial(curvature.ritz_pairs, IN_CHUNKS, num_iterations=60))
+    pairs = jax.tree.map(np.asarray, ritz(params, examples, jax.random.key(3)))
+    values, vectors = np.linalg.eigh(dense)
+    np.testing.assert_allclose(pairs.values[:4], values[::-1][:4], rtol=1e-10)
+    np.testing.assert_allclose(pairs.values[-2:], values[:2][::-1], rtol=1e-10)
+    cosines = np.abs(np.sum(pairs.vectors[[0, 1, -1]] * vectors.T[[-1, -2, 0]], axis=1))
+    np.testing.assert_allclose(cosines, 1, rtol=1e-10)
+
+
+def test_top_eigenvalues_in_float32_with_chunks(point32):
+    params, examples, dense = point32
+    top = jax.jit(partial(curvature.top_eigenvalues, IN_CHUNKS, num=3))
+    pairs = top(params, examples, jax.random.key(3))
+    np.testing.assert_allclose(pairs.values, np.linalg.eigvalsh(dense)[::-1][:3], rtol=1e-3)
+    np.testing.assert_allclose(pairs.vectors @ pairs.vectors.T, np.eye(3), atol=1e-4)
+
+
+def test_all_ritz_values_lie_within_the_spectrum_and_only_the_ends_are_eigenvalues(x64):
+    hessian = rotated([9.0, 6.0, *np.random.default_rng(1).normal(size=200), -8.0])
+    pairs = ritz_of_parabola(jnp.ones(203), hessian, jax.random.key(4), num_iterations=30)
+    found = residuals_of_parabola(jnp.ones(203), hessian, pairs)
+    assert (np.diff(pairs.values) < 0).all()
+    np.testing.assert_allclose(np.asarray(pairs.values)[[0, 1, -1]], [9.0, 6.0, -8.0], rtol=1e-10)
+    assert np.asarray(found)[[0, 1, -1]].max() < 1e-5 < 1e-2 < found[15]
+
+
+def test_residual_bounds_the_distance_to_the_nearest_eigenvalue(x64):
+    hessian = rotated(np.random.default_rng(2).normal(size=40))
+    pairs = ritz_of_parabola(jnp.ones(40), hessian, jax.random.key(5), num_iterations=8)
+    found = np.asarray(residuals_of_parabola(jnp.ones(40), hessian, pairs))
+    values, vectors = map(np.asarray, pairs)
+    np.testing.assert_allclose(found, np.linalg.norm(vectors @ hessian - values[:, None] * vectors, axis=1), atol=1e-12)
+    distances = np.abs(values[:, None] - np.linalg.eigvalsh(hessian)).min(axis=1)
+    assert (distances <= found + 1e-12).all()
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_where_the_span_cannot_grow_the_ends_are_exact(precision):
+    with jax.enable_x64(precision is np.float64):
+        for eigenvalues in ([0.0] * 11 + [3.0], [0.0] * 12, [2.0] * 12, [-1.0, *[0.0] * 10, 5.0], [1.0, 2.0, 4.0] * 4):
+            hessian = rotated(np.array(eigenvalues))
+            pairs = ritz_of_parabola(jnp.ones(12), hessian, jax.random.key(6), num_iterations=50)
+            ends = [float(pairs.values[0]), float(pairs.values[-1])]
+            tolerance = 300 * np.finfo(precision).eps
+            np.testing.assert_allclose(ends, [max(eigenvalues), min(eigenvalues)], atol=tolerance)
+            assert float(residuals_of_parabola(jnp.ones(12), hessian, pairs)[0]) < tolerance
+
+
+def test_sharpness_along_a_path_is_that_of_each_point(network, x64):
+    path, examples, dense = network
+    along = jax.jit(partial(curvature.sharpness_along, MEAN, num_iterations=40))
+    np.testing.assert_allclose(along(path, examples, jax.random.key(7)), np.linalg.eigvalsh(dense)[:, -1], rtol=1e-10)
+
+
+def test_over_all_signs_the_trace_is_exact_and_so_is_its_variance(x64):
+    hessian = rotated(np.arange(8.0) - 2)
+    every = jnp.array(list(product([-1.0, 1.0], repeat=8)))
+    found = curvature.trace(parabola, jnp.ones(8), hessian, every)
+    variance = 2 * (np.sum(hessian**2) - np.sum(np.diag(hessian) ** 2))
+    assert float(found.mean) == pytest.approx(np.trace(hessian), rel=1e-12)
+    assert float(found.standard_error) == pytest.approx(np.sqrt(variance / (len(every) - 1)), rel=1e-12)
+
+
+def test_trace_of_the_network_lies_within_its_standard_error(point32):
+    params, examples, dense = point32
+    signs = curvature.random_signs(jax.random.key(8), 1000, params)
+    assert set(np.unique(signs)) == {-1.0, 1.0}
+    found = jax.jit(partial(curvature.trace, IN_CHUNKS))(params, examples, signs)
+    predicted = np.sqrt(2 * (np.sum(dense**2) - np.sum(np.diag(dense) ** 2)) / 1000)
+    assert abs(found.mean - np.trace(dense)) < 4 * predicted
+    assert float(found.standard_error) == pytest.approx(predicted, rel=0.1)
+
+
+def test_batch_sharpness_is_the_mean_over_all_batches_written_out(point, x64):
+    params, examples, _ = point
+    rows = jnp.array(list(combinations(range(5), 2)))
+
+    def of_one(batch_rows):
+        batch = jax.tree.map(lambda leaf: leaf[batch_rows], examples)
+        grad = ravel_pytree(jax.grad(MEAN)(params, batch))[0]
+        return grad @ dense_hessian(params, batch) @ grad / (grad @ grad)
+
+    wanted = jax.jit(lambda rows: jax.lax.map(of_one, rows))(rows)
+    assert len(wanted) == comb(5, 2)
+    found = jax.jit(partial(curvature.batch_sharpness, MEAN))(params, examples, rows)
+    assert float(found) == pytest.approx(float(np.mean(wanted)), rel=1e-11)
+
+
+def test_batch_sharpness_with_one_batch_of_everything_is_the_curvature_along_the_gradient(point, x64):
+    params, examples, dense = point
+    grad = ravel_pytree(jax.jit(jax.grad(MEAN))(params, examples))[0]
+    found = float(jax.jit(partial(curvature.batch_sharpness, IN_CHUNKS))(params, examples, jnp.arange(10)[None]))
+    assert found == pytest.approx(float(grad @ dense @ grad / (grad @ grad)), rel=1e-11)
+    assert found < np.linalg.eigvalsh(dense)[-1]
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda *at: curvature.ritz_pairs(*at, jax.random.key(0), num_iterations=0), "num_iterations is 0"),
+        (lambda *at: curvature.top_eigenvalues(*at, jax.random.key(0), num=31), "num is 31; it must be between 1 and"),
+        (lambda *at: curvature.trace(*at, jnp.ones((1, 3))), "a standard error needs two or more"),
+    ],
+)
+def test_what_cannot_be_is_refused(ask, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ask(parabola, jnp.ones(3), jnp.eye(3))
