@@ -117,14 +117,84 @@ def shuffled_schedule(
     >>> shuffled_schedule(jax.random.key(0), num_examples=7, batch_size=3, num_epochs=2).shape
     (2, 2, 3)
     """
+    _check_batch_size(batch_size, num_examples)
+    return in_batches(_shuffles(jax.random.split(key, num_epochs), num_examples), batch_size)
+
+
+def shuffled_once_schedule(
+    key: Key[Array, ""], num_examples: int, batch_size: int, num_epochs: int
+) -> Int[Array, "epochs steps batch"]:
+    """One shuffle, the same mini-batches in the same order in every epoch; a remainder is never seen.
+
+    Raises ValueError if batch_size is not in 1..num_examples.
+
+    >>> schedule = shuffled_once_schedule(jax.random.key(0), num_examples=7, batch_size=3, num_epochs=2)
+    >>> bool((schedule[0] == schedule[1]).all())
+    True
+    """
+    _check_batch_size(batch_size, num_examples)
+    return in_batches(jnp.repeat(_shuffles(key[None], num_examples), num_epochs, axis=0), batch_size)
+
+
+def with_replacement_schedule(
+    key: Key[Array, ""], num_examples: int, batch_size: int, num_epochs: int
+) -> Int[Array, "epochs steps batch"]:
+    """Every place of every batch drawn from all examples, whatever was drawn before: the sampling of most theorems.
+
+    An epoch has as many steps as that of `shuffled_schedule`, but misses about 1/e of the examples.
+
+    Raises ValueError if batch_size is not in 1..num_examples.
+
+    >>> with_replacement_schedule(jax.random.key(0), num_examples=7, batch_size=3, num_epochs=2).shape
+    (2, 2, 3)
+    """
+    _check_batch_size(batch_size, num_examples)
+    return jax.random.randint(key, (num_epochs, num_examples // batch_size, batch_size), 0, num_examples)
+
+
+def cyclic_schedule(num_examples: int, batch_size: int, num_epochs: int) -> Int[Array, "epochs steps batch"]:
+    """The examples in the order in which they lie there, in every epoch; a remainder is never seen.
+
+    Raises ValueError if batch_size is not in 1..num_examples.
+
+    >>> cyclic_schedule(num_examples=5, batch_size=2, num_epochs=2).tolist()
+    [[[0, 1], [2, 3]], [[0, 1], [2, 3]]]
+    """
+    _check_batch_size(batch_size, num_examples)
+    return in_batches(jnp.tile(jnp.arange(num_examples), (num_epochs, 1)), batch_size)
+
+
+def sorted_schedule(
+    labels: Int[Array, "examples"], batch_size: int, num_epochs: int
+) -> Int[Array, "epochs steps batch"]:
+    """First all examples of the lowest label, then those of the next, in every epoch: what shuffling is to prevent.
+
+    Raises ValueError if batch_size is not in 1..num_examples.
+
+    >>> sorted_schedule(jnp.array([1, 0, 1, 0]), batch_size=2, num_epochs=1).tolist()
+    [[[1, 3], [0, 2]]]
+    """
+    _check_batch_size(batch_size, len(labels))
+    return in_batches(jnp.tile(jnp.argsort(labels, stable=True), (num_epochs, 1)), batch_size)
+
+
+def in_batches(orders: Int[Array, "epochs examples"], batch_size: int) -> Int[Array, "epochs steps batch"]:
+    """Divides each epoch's order of the examples into mini-batches; what is left at its end sits that epoch out.
+
+    >>> in_batches(jnp.array([[3, 0, 4, 1, 2]]), 2).tolist()
+    [[[3, 0], [4, 1]]]
+    """
+    steps = orders.shape[1] // batch_size
+    return orders[:, : steps * batch_size].reshape(-1, steps, batch_size)
+
+
+def _shuffles(keys: Key[Array, "epochs"], num_examples: int) -> Int[Array, "epochs examples"]:
+    return jax.lax.map(lambda key: jax.random.permutation(key, num_examples), keys)
+
+
+def _check_batch_size(batch_size: int, num_examples: int) -> None:
     if not 1 <= batch_size <= num_examples:
         raise ValueError(f"batch_size is {batch_size}; it must be between 1 and the number of examples, {num_examples}")
-    steps = num_examples // batch_size
-
-    def one_epoch(epoch_key: Key[Array, ""]) -> Int[Array, "steps batch"]:
-        return jax.random.permutation(epoch_key, num_examples)[: steps * batch_size].reshape(steps, batch_size)
-
-    return jax.lax.map(one_epoch, jax.random.split(key, num_epochs))
 
 
 def minibatch_descent(

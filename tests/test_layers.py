@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"research.costs", "research.models", "research.data", "research.sharding", "research.plots"},
     {"research.gradients", "research.backprop", "research.flax_models"},
-    {"research.statistics"},
+    {"research.statistics", "research.agreement"},
     {"research.training", "research.landscape", "research.curvature"},
     {"experiments.common.records", "experiments.common.runs"},
     {"experiments.common.settings", "experiments.common.descents"},
@@ -23,6 +23,8 @@ ALONE = {  # of research, these import only what is named
     "research.sharding": set(),
     "research.flax_models": {"research.models"},
     "research.backprop": {"research.models", "research.data"},
+    "research.statistics": {"research.data", "research.models", "research.gradients", "research.backprop"},
+    "research.agreement": {"research.data", "research.models", "research.gradients"},
     "research.training": {"research.data", "research.gradients"},
     "research.landscape": {"research.data", "research.gradients"},
     "research.curvature": {"research.data", "research.gradients"},

@@ -1,5 +1,6 @@
 """Descent: one step by formula, the schedule's laws, and two loops that agree where they must."""
 
+import itertools
 from functools import partial
 
 import jax
@@ -81,10 +82,93 @@ def test_every_example_is_equally_likely_in_every_place():
     assert chi_square < 18.5  # 0.1 % quantile of four degrees of freedom
 
 
+SCHEDULES = {
+    "shuffled": lambda num, size, epochs: training.shuffled_schedule(jax.random.key(0), num, size, epochs),
+    "shuffled once": lambda num, size, epochs: training.shuffled_once_schedule(jax.random.key(0), num, size, epochs),
+    "with replacement": lambda num, size, epochs: training.with_replacement_schedule(
+        jax.random.key(0), num, size, epochs
+    ),
+    "cyclic": training.cyclic_schedule,
+    "sorted": lambda num, size, epochs: training.sorted_schedule(jnp.zeros(num, int), size, epochs),
+}
+
+
 @pytest.mark.parametrize("batch_size", [0, -1, 11])
-def test_an_impossible_batch_size_is_refused(batch_size):
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+def test_an_impossible_batch_size_is_refused(schedule, batch_size):
     with pytest.raises(ValueError, match="batch_size is"):
-        training.shuffled_schedule(jax.random.key(0), 10, batch_size, 1)
+        schedule(10, batch_size, 1)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+def test_every_order_of_sampling_is_an_array_of_the_same_shape(schedule):
+    found = np.asarray(schedule(17, 5, 3))
+    assert found.shape == (3, 3, 5)
+    assert found.dtype == np.int32
+    assert found.min() >= 0
+    assert found.max() < 17
+
+
+def test_one_shuffle_is_repeated_and_is_a_shuffle():
+    found = np.asarray(training.shuffled_once_schedule(jax.random.key(1), 40, 8, 3)).reshape(3, 40)
+    np.testing.assert_array_equal(found[1:], found[:2])
+    assert sorted(found[0].tolist()) == list(range(40))
+    assert (found[0] != np.arange(40)).mean() > 0.8
+
+
+def test_sorted_examples_come_class_by_class_each_in_its_own_order():
+    labels = jnp.array([2, 0, 1, 0, 2, 1])
+    assert training.sorted_schedule(labels, 3, 1).ravel().tolist() == [1, 3, 2, 5, 0, 4]
+
+
+# The laws of sampling: scalars x_1 .. x_8 stand for gradients; g_B is the mean over a batch of B of them.
+
+VALUES = np.random.default_rng(3).normal(size=8)
+PERMUTATIONS = jnp.array(list(itertools.permutations(range(8))))
+BATCHES = {size: training.in_batches(PERMUTATIONS, size) for size in range(1, 9)}
+
+
+@pytest.mark.parametrize("size", range(1, 9))
+def test_without_replacement_the_variance_is_that_of_a_finite_population(size):
+    means = VALUES[np.asarray(BATCHES[size])].mean(axis=-1)  # permutations, steps
+    expected = VALUES.var() / size * (8 - size) / 7
+    np.testing.assert_allclose(means.var(axis=0), expected, rtol=1e-12, atol=1e-16)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_two_batches_of_one_shuffle_pull_in_opposite_directions(size):
+    means = VALUES[np.asarray(BATCHES[size])].mean(axis=-1)
+    covariances = np.cov(means.T, bias=True)
+    apart = covariances[~np.eye(len(covariances), dtype=bool)]
+    np.testing.assert_allclose(apart, -VALUES.var() / 7, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_with_replacement_the_variance_is_that_of_independent_draws(size):
+    draws = np.array(list(itertools.product(range(8), repeat=size)))
+    assert VALUES[draws].mean(axis=1).var() == pytest.approx(VALUES.var() / size, rel=1e-12)
+
+
+def assert_equally_likely(outcomes, num_outcomes):
+    """Chi square of the counts below its 0.1 % quantile, by Wilson and Hilferty's cube."""
+    counts = np.bincount(outcomes, minlength=num_outcomes)
+    expected, freedom = len(outcomes) / num_outcomes, num_outcomes - 1
+    assert len(counts) == num_outcomes
+    limit = freedom * (1 - 2 / (9 * freedom) + 3.09 * np.sqrt(2 / (9 * freedom))) ** 3
+    assert ((counts - expected) ** 2 / expected).sum() < limit
+
+
+@pytest.mark.parametrize("schedule", [training.shuffled_schedule, training.shuffled_once_schedule])
+def test_every_permutation_is_equally_likely(schedule):
+    keys = jax.random.split(jax.random.key(7), 6000)
+    orders = np.asarray(jax.jit(jax.vmap(lambda key: schedule(key, 4, 2, 1)))(keys)).reshape(6000, 4)
+    numbers = {order: index for index, order in enumerate(itertools.permutations(range(4)))}
+    assert_equally_likely([numbers[tuple(order)] for order in orders.tolist()], 24)
+
+
+def test_every_draw_with_replacement_is_equally_likely_whatever_came_before():
+    pairs = np.asarray(training.with_replacement_schedule(jax.random.key(8), 5, 2, 3000)).reshape(-1, 2)
+    assert_equally_likely(pairs @ np.array([5, 1]), 25)
 
 
 def test_one_batch_of_everything_is_full_batch_descent(x64):

@@ -1,0 +1,334 @@
+"""Every example's gradient, in bulk: how far the examples scatter, how far they agree, and what that says of batches.
+
+    g_i = grad C_i,   G = 1/N sum_i g_i,   Sigma = 1/N sum_i (g_i - G)(g_i - G)^T
+
+All of them together would be N copies of the parameters (3 GB for the film's network), so the examples go through in
+chunks, and only sums and one number an example are kept. There are two ways to the same numbers:
+
+    moments         weighted_sums          by per_example_gradients: any model, any cost
+    layer_moments   layer_weighted_sums    plain layers only; the moments about five times as fast
+
+The second way never forms a gradient. That of a layer's weights is an outer product, delta_l a_{l-1}^T, and so all that
+is wanted of it can be had from its two factors (Goodfellow, arXiv:1510.01799):
+
+    |g_i|^2 = sum_l |delta_l|^2 (|a_{l-1}|^2 + 1),     g_i . g_j = sum_l (delta_l . delta_l') (a_{l-1} . a_{l-1}' + 1)
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from research import backprop, gradients
+from research.data import Examples
+from research.models import Activation, Layer, Params
+
+Number = Float[Array, ""] | float
+Groups = Float[Array, "examples groups"]
+
+
+class Moments(NamedTuple):
+    """How the gradients of many examples scatter. Sigma itself, params x params, is never formed."""
+
+    mean: Params  # G
+    variance: Params  # of every component over the examples, with 1/N: the diagonal of Sigma
+    squared_norms: Float[Array, "examples"]  # |g_i|^2
+
+
+class Factor(NamedTuple):
+    """One layer's gradient in two factors: delta a^T for the weights, delta for the biases."""
+
+    deltas: Float[Array, "*batch out"]  # dC_i/dz_l
+    activations: Float[Array, "*batch in"]  # a_{l-1}
+
+
+class Estimate(NamedTuple):
+    """What two batches of different size tell about all examples."""
+
+    squared_norm: Number  # of |G|^2
+    trace: Number  # of tr Sigma
+
+
+# Any model, any cost: the gradients of a chunk are formed.
+
+
+def moments(one: Callable, chunk_size: int = 100) -> Callable[[Params, Examples], Moments]:
+    """Mean and variance of every component of the gradient of `one(params, example)`, and every example's |g_i|^2.
+
+    Each chunk's own mean is taken off before squaring, and chunks are pooled by means and variances, never by raw sums
+    of squares, which in float32 lose the variance where the mean is large (Chan, Golub and LeVeque, 1983).
+
+    >>> one = lambda params, example: jnp.vdot(params, example.inputs)  # its gradient is the input
+    >>> examples = Examples(jnp.array([[1.0, 5.0], [3.0, 5.0]]), jnp.zeros((2, 1)))
+    >>> found = moments(one)(jnp.zeros(2), examples)
+    >>> found.mean.tolist(), found.variance.tolist(), found.squared_norms.tolist()
+    ([2.0, 5.0], [1.0, 0.0], [26.0, 34.0])
+    """
+    nudges = gradients.per_example_gradients(one)
+
+    def of_chunk(params: Params, chunk: Examples) -> Moments:
+        grads = nudges(params, chunk)
+        mean = gradients.average(grads)
+        variance = jax.tree.map(lambda leaf, middle: jnp.mean((leaf - middle[None]) ** 2, axis=0), grads, mean)
+        squares = [jnp.sum(leaf**2, axis=range(1, leaf.ndim)) for leaf in jax.tree.leaves(grads)]
+        return Moments(mean, variance, jax.tree.reduce(jnp.add, squares))
+
+    return _pooled(of_chunk, chunk_size)
+
+
+def weighted_sums(one: Callable, chunk_size: int = 100) -> Callable[[Params, Examples, Groups], Params]:
+    """sum_i w_ic g_i for every column c of the weights: each leaf of the result leads with an axis of columns.
+
+    Columns that are one-hot over their count give the mean gradient of a class or of a mini-batch.
+
+    >>> one = lambda params, example: jnp.vdot(params, example.inputs)
+    >>> examples = Examples(jnp.array([[1.0, 5.0], [3.0, 5.0]]), jnp.zeros((2, 1)))
+    >>> weighted_sums(one)(jnp.zeros(2), examples, jnp.array([[0.5, 1.0], [0.5, -1.0]])).tolist()
+    [[2.0, 5.0], [-2.0, 0.0]]
+    """
+    nudges = gradients.per_example_gradients(one)
+
+    def of_chunk(params: Params, chunk: Examples, weights: Groups) -> Params:
+        return jax.tree.map(lambda leaf: jnp.tensordot(weights, leaf, axes=(0, 0)), nudges(params, chunk))
+
+    return _summed(of_chunk, chunk_size)
+
+
+def slopes_along(one: Callable, chunk_size: int = 1000) -> Callable[[Params, Examples, Params], Float[Array, "n"]]:
+    """g_i . direction for every example: the slope of its own cost in that direction, by forward mode.
+
+    No gradient is formed, for any model. With G for the direction, and over |g_i| |G|, it is each example's cosine with
+    the full gradient.
+
+    >>> one = lambda params, example: jnp.vdot(params, example.inputs)
+    >>> examples = Examples(jnp.array([[1.0, 5.0], [3.0, -1.0]]), jnp.zeros((2, 1)))
+    >>> slopes_along(one)(jnp.zeros(2), examples, jnp.array([1.0, 1.0])).tolist()
+    [6.0, 2.0]
+    """
+
+    def of_all(params: Params, examples: Examples, direction: Params) -> Float[Array, "n"]:
+        def slope(example: Examples) -> Float[Array, ""]:
+            return jax.jvp(lambda params: one(params, example), (params,), (direction,))[1]
+
+        return jax.lax.map(slope, examples, batch_size=chunk_size)
+
+    return of_all
+
+
+# Plain layers: the gradient stays in its two factors.
+
+
+def layer_factors(
+    cost_fn: Callable, activation: Activation, output_activation: Activation
+) -> Callable[[list[Layer], Examples], list[Factor]]:
+    """For one example, each layer's two factors, by backpropagation by hand: research.backprop's functions, its limits.
+
+    >>> from research import costs
+    >>> params = [Layer(jnp.array([[2.0]]), jnp.array([0.0]))]
+    >>> example = Examples(jnp.array([1.0]), jnp.array([0.0]))
+    >>> factors = layer_factors(costs.sum_of_squares, jnp.tanh, lambda z: z)(params, example)  # C = (2 x)^2
+    >>> factors[0].deltas.tolist(), factors[0].activations.tolist()
+    ([4.0], [1.0])
+    """
+
+    def factors(params: list[Layer], example: Examples) -> list[Factor]:
+        before = backprop.feed_forward(params, example.inputs, activation, output_activation).activations[:-1]
+        grads = backprop.backpropagate(params, example, cost_fn, activation, output_activation).grads
+        return [Factor(layer.biases, sees) for layer, sees in zip(grads, before, strict=True)]
+
+    return factors
+
+
+def layer_moments(factors: Callable, chunk_size: int = 500) -> Callable[[list[Layer], Examples], Moments]:
+    """What `moments` finds, for plain layers: `factors` are those of `layer_factors`.
+
+    Mean square of the component w_jk: 1/N sum_i delta_ij^2 a_ik^2, one matrix product. The square of the mean is taken
+    off it within each chunk, which costs the variance about mean^2 / variance times the rounding error: where nearly
+    all examples agree on a component, ask `moments`.
+
+    >>> from research import costs
+    >>> factors = layer_factors(costs.sum_of_squares, jnp.tanh, lambda z: z)
+    >>> params = [Layer(jnp.array([[2.0]]), jnp.array([0.0]))]  # gradients (8 x^2 , 4 * 2 x) / 2
+    >>> found = layer_moments(factors)(params, Examples(jnp.array([[1.0], [0.5]]), jnp.zeros((2, 1))))
+    >>> found.mean[0].weights.tolist(), found.variance[0].biases.tolist(), found.squared_norms.tolist()
+    ([[2.5]], [1.0], [32.0, 5.0])
+    """
+
+    def of_chunk(params: list[Layer], chunk: Examples) -> Moments:
+        found = jax.vmap(factors, (None, 0))(params, chunk)
+        squared = [Factor(*(part**2 for part in factor)) for factor in found]
+        mean, mean_square = _mean_gradient(found), _mean_gradient(squared)
+        variance = jax.tree.map(lambda square, middle: jnp.maximum(square - middle**2, 0), mean_square, mean)
+        norms = [jnp.sum(deltas, axis=1) * (jnp.sum(activations, axis=1) + 1) for deltas, activations in squared]
+        return Moments(mean, variance, jax.tree.reduce(jnp.add, norms))
+
+    return _pooled(of_chunk, chunk_size)
+
+
+def layer_weighted_sums(factors: Callable, chunk_size: int = 500) -> Callable[[list[Layer], Examples, Groups], Params]:
+    """What `weighted_sums` finds, for plain layers: sum_i (w_ic delta_i) a_i^T, one matrix product.
+
+    >>> from research import costs
+    >>> factors = layer_factors(costs.sum_of_squares, jnp.tanh, lambda z: z)
+    >>> params = [Layer(jnp.array([[2.0]]), jnp.array([0.0]))]
+    >>> examples = Examples(jnp.array([[1.0], [0.5]]), jnp.zeros((2, 1)))
+    >>> layer_weighted_sums(factors)(params, examples, jnp.array([[0.5], [0.5]]))[0].weights.tolist()
+    [[[2.5]]]
+    """
+
+    def of_chunk(params: list[Layer], chunk: Examples, weights: Groups) -> Params:
+        return [
+            Layer(jnp.einsum("ng,no,ni->goi", weights, deltas, activations), weights.T @ deltas)
+            for deltas, activations in jax.vmap(factors, (None, 0))(params, chunk)
+        ]
+
+    return _summed(of_chunk, chunk_size)
+
+
+# Numbers that follow from the moments.
+
+
+def squared_norm(tree: PyTree) -> Float[Array, ""]:
+    """The sum of the squares of all components: |G|^2 of a mean gradient.
+
+    >>> float(squared_norm([jnp.array([1.0, 2.0]), jnp.array([2.0])]))
+    9.0
+    """
+    squares = [jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)]
+    return jax.tree.reduce(jnp.add, squares)
+
+
+def trace(found: Moments) -> Float[Array, ""]:
+    """tr Sigma: the mean squared distance of an example's gradient from their mean.
+
+    >>> float(trace(Moments(jnp.array([2.0, 5.0]), jnp.array([1.0, 0.5]), jnp.array([26.0, 34.0]))))
+    1.5
+    """
+    return jax.tree.reduce(jnp.add, jax.tree.map(jnp.sum, found.variance))
+
+
+def noise_scale(found: Moments) -> Float[Array, ""]:
+    """B_simple = tr Sigma / |G|^2: the batch size at which a mini-batch gradient is as much noise as signal.
+
+    Source: McCandlish et al., arXiv:1812.06162, eq. 2.9.
+
+    >>> float(noise_scale(Moments(jnp.array([1.0, 1.0]), jnp.array([3.0, 5.0]), jnp.array([10.0]))))
+    4.0
+    """
+    return trace(found) / squared_norm(found.mean)
+
+
+def gradient_diversity(found: Moments) -> Float[Array, ""]:
+    """sum_i |g_i|^2 / |sum_i g_i|^2: 1/N where all examples want the same, 1 where they are at right angles.
+
+    One over it is the m-coherence of the N examples: how many of them an example's own step helps, itself included.
+
+    Source: Yin et al., arXiv:1706.05699; Chatterjee and Zielinski, arXiv:2008.01217.
+
+    >>> float(gradient_diversity(Moments(jnp.array([0.5, 0.5]), jnp.array([0.25, 0.25]), jnp.array([1.0, 1.0]))))
+    1.0
+    """
+    return jnp.mean(found.squared_norms) / squared_norm(found.mean) / len(found.squared_norms)
+
+
+def finite_population(batch_size: Number | int, num_examples: int) -> Number:
+    """(N - B)/(N - 1): what drawing without replacement makes of the covariance Sigma/B of a mini-batch gradient.
+
+    >>> finite_population(1, 8), finite_population(8, 8)
+    (1.0, 0.0)
+    """
+    return (num_examples - batch_size) / (num_examples - 1)
+
+
+def expected_cosine(scale: Number, batch_size: Number | int, num_examples: int) -> Array:
+    """About what cosine a mini-batch gradient has with G: 1/sqrt(1 + (B_simple/B)(N-B)/(N-1)).
+
+    It is |G| over the root mean square of |g_B|, a ratio of means: close where B or the number of dimensions over which
+    the noise spreads is large, and only rough for single examples of very unequal gradients.
+
+    >>> round(float(expected_cosine(900.0, 100, 60_000)), 3)
+    0.316
+    """
+    return 1 / jnp.sqrt(1 + scale / batch_size * finite_population(batch_size, num_examples))
+
+
+def two_batch_estimate(small: Number, big: Number, small_size: int, big_size: int) -> Estimate:
+    """|G|^2 and tr Sigma from the squared norms of the mean gradients of a small and a big batch, both unbiased.
+
+    E |g_B|^2 = |G|^2 + tr Sigma / B, for two B: two equations, two unknowns. The ratio of the two is not unbiased, so
+    average each over many pairs first. Of batches drawn without replacement from N examples the estimates are
+    N/(N-1) tr Sigma and |G|^2 - tr Sigma/(N-1): those of the population from which the N were drawn.
+
+    Raises ValueError unless 1 <= small_size < big_size.
+
+    Source: McCandlish et al., arXiv:1812.06162, appendix A.1.
+
+    >>> [float(number) for number in two_batch_estimate(4.0 + 8.0 / 2, 4.0 + 8.0 / 8, small_size=2, big_size=8)]
+    [4.0, 8.0]
+    """
+    if not 1 <= small_size < big_size:
+        raise ValueError(f"the sizes are {small_size} and {big_size}; the small one must be 1 or more and the smaller")
+    return Estimate(
+        squared_norm=(big_size * big - small_size * small) / (big_size - small_size),
+        trace=(small - big) / (1 / small_size - 1 / big_size),
+    )
+
+
+# Streaming.
+
+
+def _mean_gradient(factors: list[Factor]) -> list[Layer]:
+    return [Layer(deltas.T @ activations / len(deltas), jnp.mean(deltas, axis=0)) for deltas, activations in factors]
+
+
+def _pooled(of_chunk: Callable, chunk_size: int) -> Callable[[Params, Examples], Moments]:
+    """The moments of all examples from those of chunks: with shares s of the second set and 1 - s of the first,
+    mean = m + s d and variance = v + s (v' - v) + s (1 - s) d^2, where d = m' - m."""
+
+    def of_all(params: Params, examples: Examples) -> Moments:
+        def pool(so_far: tuple[Array, Params, Params], chunk: Examples) -> tuple[tuple, Array]:
+            count, mean, variance = so_far
+            new, size = of_chunk(params, chunk), len(chunk.inputs)
+            share = size / (count + size)
+
+            def pooled_variance(v: Array, v_new: Array, m: Array, m_new: Array) -> Array:
+                s = share.astype(v.dtype)
+                return v + s * (v_new - v) + s * (1 - s) * (m_new - m) ** 2
+
+            variance = jax.tree.map(pooled_variance, variance, new.variance, mean, new.mean)
+            mean = jax.tree.map(lambda m, m_new: m + share.astype(m.dtype) * (m_new - m), mean, new.mean)
+            return (count + size, mean, variance), new.squared_norms
+
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        (_, mean, variance), norms = _stream(pool, (jnp.zeros(()), zeros, zeros), examples, chunk_size)
+        return Moments(mean, variance, norms)
+
+    return of_all
+
+
+def _summed(of_chunk: Callable, chunk_size: int) -> Callable[[Params, Examples, Groups], Params]:
+    def of_all(params: Params, examples: Examples, weights: Groups) -> Params:
+        def add(total: Params, chunk: tuple[Examples, Groups]) -> tuple[Params, tuple]:
+            return jax.tree.map(jnp.add, total, of_chunk(params, *chunk)), ()
+
+        zeros = jax.tree.map(lambda leaf: jnp.zeros((weights.shape[1], *leaf.shape), leaf.dtype), params)
+        return _stream(add, zeros, (examples, weights), chunk_size)[0]
+
+    return of_all
+
+
+def _stream(step: Callable, start: PyTree, rows: PyTree, chunk_size: int) -> tuple[PyTree, PyTree]:
+    """`jax.lax.scan(step)` over chunks of the rows, a shorter rest last; what each chunk gives for its rows, joined."""
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size is {chunk_size}; it must be 1 or more")
+    num_rows = len(jax.tree.leaves(rows)[0])
+    whole = num_rows // chunk_size * chunk_size
+    chunks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, chunk_size, *leaf.shape[1:]), rows)
+    total, found = jax.lax.scan(step, start, chunks)
+    found = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), found)
+    if whole == num_rows:
+        return total, found
+    total, of_rest = step(total, jax.tree.map(lambda leaf: leaf[whole:], rows))
+    return total, jax.tree.map(lambda *parts: jnp.concatenate(parts), found, of_rest)

@@ -1,0 +1,175 @@
+"""Statistics of every example's gradient, against numpy on the gradients written out, and the two ways against each
+other."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import make_examples, make_params
+from jax.flatten_util import ravel_pytree
+
+from research import costs, gradients, statistics
+from research.data import Examples
+from research.models import mlp
+from research.statistics import Moments
+
+SIZES, NUM = (12, 5, 6, 4), 23
+SIGMOID = jax.nn.sigmoid
+ONE = gradients.example_cost(mlp(SIZES).apply, costs.sum_of_squares)
+FACTORS = statistics.layer_factors(costs.sum_of_squares, SIGMOID, SIGMOID)
+
+
+def rows(params, examples):
+    """(examples, parameters): each example's gradient, one call after the other, in float64."""
+    slope = jax.jit(jax.grad(ONE))
+    pick = lambda index: jax.tree.map(lambda leaf: leaf[index], examples)  # noqa: E731
+    return np.stack([ravel_pytree(slope(params, pick(index)))[0] for index in range(len(examples.inputs))]).astype(
+        float
+    )
+
+
+def flat(tree):
+    return np.asarray(ravel_pytree(tree)[0], float)
+
+
+def distance(found, wanted):
+    """Relative to the norm."""
+    return np.linalg.norm(flat(found) - flat(wanted)) / np.linalg.norm(flat(wanted))
+
+
+def data():
+    return make_params(jax.random.key(0)), make_examples(jax.random.key(1), NUM)
+
+
+def assert_moments(found, wanted, rtol):
+    for part, wanted_part in zip(found, wanted, strict=True):
+        assert distance(part, wanted_part) < rtol
+
+
+def both_ways(chunk_size):
+    return (statistics.moments(ONE, chunk_size), statistics.layer_moments(FACTORS, chunk_size))
+
+
+@pytest.mark.parametrize("way", [0, 1], ids=["explicit", "layers"])
+def test_moments_are_numpys_in_float64(way, x64):
+    params, examples = data()
+    gs = rows(params, examples)
+    wanted = (gs.mean(axis=0), gs.var(axis=0), (gs**2).sum(axis=1))
+    assert_moments(jax.jit(both_ways(10)[way])(params, examples), wanted, 1e-12)
+
+
+def test_the_two_ways_agree_in_float32():
+    params, examples = data()
+    assert_moments(*(jax.jit(way)(params, examples) for way in both_ways(10)), 1e-5)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 23, 40])
+def test_chunks_do_not_change_the_moments(chunk_size, x64):
+    one = lambda params, example: jnp.sum(jnp.sin(params * example.inputs))  # noqa: E731
+    params, examples = jnp.arange(12.0), make_examples(jax.random.key(2), NUM)
+    found = statistics.moments(one, chunk_size)(params, examples)
+    assert_moments(found, statistics.moments(one, 5)(params, examples), 1e-13)
+
+
+def test_a_small_scatter_round_a_large_mean_survives_float32():
+    inputs = 1000 + jax.random.normal(jax.random.key(3), (4000, 3))
+    one = lambda params, example: jnp.vdot(params, example.inputs)  # noqa: E731  its gradient is the input
+    found = statistics.moments(one, 100)(jnp.zeros(3), Examples(inputs, jnp.zeros((4000, 1))))
+    np.testing.assert_allclose(found.variance, np.asarray(inputs, float).var(axis=0), rtol=1e-5)
+    of_raw_sums = jnp.mean(inputs**2, axis=0) - jnp.mean(inputs, axis=0) ** 2
+    assert np.abs(of_raw_sums - found.variance).max() > 0.01  # what the care is for
+
+
+def test_moments_of_a_cost_that_is_no_network():
+    one = lambda params, example: params["a"] ** 2 * example.inputs[0] + jnp.sum(params["b"])  # noqa: E731
+    found = statistics.moments(one, 2)(
+        {"a": jnp.float32(1.5), "b": jnp.zeros((2, 2))}, Examples(jnp.arange(5.0)[:, None], jnp.zeros((5, 1)))
+    )
+    assert float(found.mean["a"]) == pytest.approx(6.0)
+    assert float(found.variance["a"]) == pytest.approx(9 * 2.0)
+    np.testing.assert_allclose(found.squared_norms, (3 * np.arange(5)) ** 2 + 4)
+
+
+def test_layers_take_any_cost_and_activation(x64):
+    cost = lambda output, target: jnp.sum(jnp.cosh(output - target)) + jnp.prod(output)  # noqa: E731
+    one = gradients.example_cost(mlp(SIZES, jnp.tanh, jax.nn.identity).apply, cost)
+    factors = statistics.layer_factors(cost, jnp.tanh, jax.nn.identity)
+    params, examples = data()
+    ways = (statistics.moments(one, 10), statistics.layer_moments(factors, 10))
+    assert_moments(*(jax.jit(way)(params, examples) for way in ways), 1e-12)
+
+
+@pytest.mark.parametrize("way", [0, 1], ids=["explicit", "layers"])
+def test_weighted_sums_are_a_matrix_product(way, x64):
+    params, examples = data()
+    weights = jax.random.normal(jax.random.key(4), (NUM, 3))
+    sums = (statistics.weighted_sums(ONE, 10), statistics.layer_weighted_sums(FACTORS, 10))[way]
+    found = jax.vmap(lambda tree: ravel_pytree(tree)[0])(jax.jit(sums)(params, examples, weights))
+    np.testing.assert_allclose(found, weights.T @ rows(params, examples), rtol=1e-11, atol=1e-13)
+
+
+def test_the_two_ways_to_weighted_sums_agree_in_float32():
+    params, examples = data()
+    weights = jax.random.normal(jax.random.key(4), (NUM, 3))
+    ways = (statistics.weighted_sums(ONE, 10), statistics.layer_weighted_sums(FACTORS, 10))
+    assert distance(*(jax.jit(sums)(params, examples, weights) for sums in ways)) < 1e-5
+
+
+def test_slopes_along_a_direction_are_dot_products(x64):
+    params, examples = data()
+    direction = make_params(jax.random.key(5))
+    found = jax.jit(statistics.slopes_along(ONE, 10))(params, examples, direction)
+    np.testing.assert_allclose(found, rows(params, examples) @ flat(direction), rtol=1e-12)
+
+
+def test_a_chunk_of_nothing_is_refused():
+    params, examples = data()
+    with pytest.raises(ValueError, match="chunk_size is 0"):
+        statistics.moments(ONE, 0)(params, examples)
+
+
+def made_up_moments():
+    gs = np.random.default_rng(0).normal(size=(40, 7)) + 0.5
+    return gs, Moments(jnp.array(gs.mean(axis=0)), jnp.array(gs.var(axis=0)), jnp.array((gs**2).sum(axis=1)))
+
+
+def test_one_scatter_seen_in_four_numbers(x64):
+    gs, found = made_up_moments()
+    sigma = np.cov(gs.T, bias=True)
+    squared = float(statistics.squared_norm(found.mean))
+    assert float(statistics.trace(found)) == pytest.approx(np.trace(sigma), rel=1e-13)
+    assert float(statistics.noise_scale(found)) == pytest.approx(np.trace(sigma) / squared, rel=1e-13)
+    assert float(jnp.mean(found.squared_norms)) == pytest.approx(np.trace(sigma) + squared, rel=1e-13)
+    diversity = (gs**2).sum() / (gs.sum(axis=0) ** 2).sum()
+    assert float(statistics.gradient_diversity(found)) == pytest.approx(diversity, rel=1e-12)
+    assert diversity == pytest.approx((1 + float(statistics.noise_scale(found))) / 40, rel=1e-12)
+
+
+def test_the_expected_cosine_is_that_of_drawn_batches(x64):
+    rng = np.random.default_rng(1)
+    gs = rng.normal(size=(500, 400)) + 0.3  # many dimensions: |g_B| hardly varies
+    gs -= gs.mean(axis=0) - 0.3
+    scale = gs.var(axis=0).sum() / (gs.mean(axis=0) ** 2).sum()
+    for size in (5, 50, 400):
+        drawn = np.stack([gs[rng.permutation(500)[:size]].mean(axis=0) for _ in range(300)])
+        cosines = drawn.sum(axis=1) / np.linalg.norm(drawn, axis=1) / 400**0.5
+        assert cosines.mean() == pytest.approx(float(statistics.expected_cosine(scale, size, 500)), abs=0.005)
+    assert float(statistics.expected_cosine(scale, 500, 500)) == 1.0
+
+
+def test_two_batches_give_the_moments_of_what_they_were_drawn_from(x64):
+    gs = np.random.default_rng(2).normal(size=(6, 3)) + 0.5
+    trace, squared = gs.var(axis=0).sum(), (gs.mean(axis=0) ** 2).sum()
+    pairs = np.stack(np.meshgrid(range(6), range(6), indexing="ij"), axis=-1).reshape(-1, 2)
+    small = np.mean([(gs[list(pair)].mean(axis=0) ** 2).sum() for pair in pairs])  # all draws of 2 with replacement
+    triples = np.stack(np.meshgrid(*[range(6)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    big = np.mean([(gs[list(triple)].mean(axis=0) ** 2).sum() for triple in triples])
+    found = statistics.two_batch_estimate(small, big, 2, 3)
+    assert found.trace == pytest.approx(trace, rel=1e-12)
+    assert found.squared_norm == pytest.approx(squared, rel=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (3, 2), (0, 2)])
+def test_two_batches_of_impossible_sizes_are_refused(sizes):
+    with pytest.raises(ValueError, match="the sizes are"):
+        statistics.two_batch_estimate(1.0, 1.0, *sizes)
