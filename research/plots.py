@@ -4,7 +4,8 @@ Colours are Okabe and Ito's, which colour-blind readers tell apart; every series
 so that a figure survives a grey printer.
 """
 
-from collections.abc import Sequence
+import html
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from PIL import Image
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), "-")
@@ -158,3 +160,107 @@ def _edges(axes: Axes, x: int, left: np.ndarray, right: np.ndarray, matrix: np.n
             [x, x + 1], [left[before], right[after]], color=colour, linestyle=line, linewidth=2 * share,
             alpha=0.25 + 0.5 * share, zorder=1,
         )  # fmt: skip
+
+
+def new_mosaic(width: float | int, height: float | int, mosaic: Any, **options) -> tuple[Figure, dict]:
+    """A figure in the house style with named axes, as `matplotlib.pyplot.subplot_mosaic` lays them out.
+
+    >>> figure, axes = new_mosaic(4, 3, [["left", "right"]])
+    >>> sorted(axes)
+    ['left', 'right']
+    >>> plt.close(figure)
+    """
+    with mpl.rc_context(STYLE):
+        return plt.subplot_mosaic(mosaic, figsize=(width, height), layout="constrained", **options)
+
+
+def map_of_hill(axes: Axes, alphas: np.ndarray, betas: np.ndarray, surface: np.ndarray, num_levels: int = 14) -> None:
+    """A map of a surface (alphas, betas), alphas to the right: the darker the higher, height lines in equal ratios.
+
+    >>> figure, axes = new_figure(4, 3)
+    >>> map_of_hill(axes[0, 0], np.arange(3.0), np.arange(2.0), np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    >>> plt.close(figure)
+    """
+    low, high = surface.min(), surface.max()
+    levels = np.geomspace(low, high, num_levels) if low > 0 else np.linspace(low, high, num_levels)
+    axes.contourf(alphas, betas, surface.T, levels=np.unique(levels), cmap="Greys", alpha=0.55)
+    lines = axes.contour(alphas, betas, surface.T, levels=np.unique(levels), colors="0.45", linewidths=0.6)
+    axes.clabel(lines, list(np.unique(levels)[::2]), fmt=lambda level: f"{level:.2g}", fontsize=8)
+    axes.set_aspect("equal")
+    axes.grid(False)
+
+
+def path_on_map(axes: Axes, shadow: np.ndarray, series: int, label: str, **options) -> None:
+    """A path (points, 2) on a map, in the colour and line style of `series`, its end marked by a disc.
+
+    >>> figure, axes = new_figure(4, 3)
+    >>> path_on_map(axes[0, 0], np.array([[0.0, 0.0], [1.0, 2.0]]), 0, "straight")
+    >>> plt.close(figure)
+    """
+    colour = COLOURS[series % len(COLOURS)]
+    axes.plot(*shadow.T, color=colour, linestyle=LINES[series % len(LINES)], label=label, **options)
+    axes.plot(*shadow[-1], marker="o", markersize=9, color=colour, markeredgecolor="white", zorder=5)
+
+
+def save_gif(pictures: Iterable[np.ndarray], path: Path, *, milliseconds: int = 120) -> None:
+    """Writes pictures (height, width, 3 bytes) as a moving one that begins again after a second and a half."""
+    images = [Image.fromarray(picture).convert("P", palette=Image.Palette.ADAPTIVE, colors=64) for picture in pictures]
+    pauses = [milliseconds] * (len(images) - 1) + [1500]
+    unfinished = path.with_name(f".{path.name}")
+    images[0].save(
+        unfinished, format="GIF", save_all=True, append_images=images[1:], duration=pauses, loop=0, optimize=True
+    )
+    unfinished.replace(path)
+
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>
+  body {{ margin: 0 auto; padding: 8px 12px; max-width: 1120px; font: 16px/1.4 system-ui, sans-serif; color: #1a1a1a;
+         background: #fff; }}
+  h1 {{ font-size: 1.25rem; line-height: 1.25; margin: 4px 0; }}
+  p {{ margin: 4px 0; font-size: .95rem; color: #333; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{says}</p>
+{figure}
+</body>
+</html>
+"""
+
+
+# A scene shows as much of its height on a telephone as on a desk, and cuts off its sides: step back from it.
+NARROW = """
+const figure = document.getElementById("{plot_id}"), eye = figure.layout.scene && figure.layout.scene.camera.eye;
+if (eye && window.innerWidth < 700) {
+  const back = 700 / Math.max(window.innerWidth, 350);
+  Plotly.relayout(figure, {"scene.camera.eye": {x: back * eye.x, y: back * eye.y, z: back * eye.z}});
+}
+"""
+
+
+def save_page(figure: Any, path: Path, *, title: str, says: str, self_contained: bool) -> None:
+    """Writes a plotly figure as a page that asks for nothing outside: plotly's script lies beside its folder, once for
+    all pages, or, if `self_contained`, in the page itself (5 MB)."""
+    from plotly.offline import get_plotlyjs
+
+    script = path.parent.parent / "plotly.min.js"
+    if not self_contained:
+        script.write_text(get_plotlyjs(), encoding="utf-8")
+    drawn = figure.to_html(
+        full_html=False,
+        include_plotlyjs=True if self_contained else "../plotly.min.js",
+        config={"responsive": True, "displayModeBar": False},
+        auto_play=False,
+        post_script=NARROW,
+        div_id="figure",
+    )
+    text = PAGE.format(title=html.escape(title), says=html.escape(says), figure=drawn)
+    path.write_text(text, encoding="utf-8")

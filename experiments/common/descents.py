@@ -96,22 +96,24 @@ def follow(
     return Curve(run.steps, cost, accuracy, run.state.params, run.compile_seconds, run.run_seconds)
 
 
-def careful_man(problem: Problem, method: Method) -> Callable:
-    """One leg of full-batch descent, for `runs.descend`."""
+def careful_man(
+    problem: Problem, method: Method, observe: Callable = look, steps_per_leg: int = STEPS_PER_LEG
+) -> Callable:
+    """One leg of full-batch descent, for `runs.descend`; `observe(problem, shared, state)` looks after it."""
     step = make_step(problem, method)
 
     def loop(state: TrainState, shared: tuple[Examples, Examples]) -> tuple[TrainState, History]:
-        return training.full_batch_descent(step, state, shared[0], 1, STEPS_PER_LEG, partial(look, problem, shared))
+        return training.full_batch_descent(step, state, shared[0], 1, steps_per_leg, partial(observe, problem, shared))
 
     return loop
 
 
-def drunk_man(problem: Problem, method: Method) -> Callable:
-    """Legs of mini-batch descent, for `runs.descend`."""
+def drunk_man(problem: Problem, method: Method, observe: Callable = look) -> Callable:
+    """Legs of mini-batch descent, for `runs.descend`; `observe(problem, shared, state)` looks after each."""
     step = make_step(problem, method)
 
     def loop(state: TrainState, shared: tuple[Examples, Examples], schedule: Array) -> tuple[TrainState, History]:
-        return training.minibatch_descent(step, state, shared[0], schedule, partial(look, problem, shared))
+        return training.minibatch_descent(step, state, shared[0], schedule, partial(observe, problem, shared))
 
     return loop
 

@@ -1,0 +1,65 @@
+"""Paths on a plane: the exact surface round them, their shadows, and how far off the plane they run."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+from experiments.common import settings as common
+from experiments.common.descents import Problem
+from research import landscape, models
+from research.landscape import Plane
+
+Surface = Callable[[Plane, np.ndarray, np.ndarray], Array]
+
+
+class View(NamedTuple):
+    """Some paths seen from above, on one plane."""
+
+    alphas: np.ndarray
+    betas: np.ndarray
+    surface: np.ndarray  # alphas, betas: the cost at every point of the grid
+    shadows: list[np.ndarray]  # of every path: points, 2
+    off_plane: list[np.ndarray]  # of every path: points; the distance of each from its shadow
+
+
+def unravel_of(problem: Problem) -> Callable[[Array], models.Params]:
+    """A flat point -> the parameters of the problem's model."""
+    shapes = jax.eval_shape(problem.model.init, jax.random.key(0))
+    return ravel_pytree(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes))[1]
+
+
+def surface_of(settings: common.CommonSettings, problem: Problem) -> Surface:
+    """The cost on the training set as a function of plane and grid, for the plain layers of the settings."""
+    functions = (unravel_of(problem), common.cost_function(settings), *common.activations(settings))
+    on_grid = jax.jit(partial(landscape.surface_of_layers, *functions))
+    train = jax.device_put(problem.train, jax.devices()[0])
+    return lambda plane, alphas, betas: on_grid(plane, train, alphas, betas)
+
+
+def look_down(
+    surface: Surface,
+    plane: Plane,
+    paths: Sequence[np.ndarray],
+    *,
+    resolution: int = 51,
+    margin: float = 0.25,
+    reach: float = 0.0,
+) -> View:
+    """Any paths, each (points, params), on any plane: their shadows, and the exact surface in a frame round these.
+
+    The frame is `margin` of the shadows' extent wider than they are on every side, but reaches at least `reach` from
+    its middle, with `resolution` points along each direction.
+    """
+    seen = jax.jit(jax.vmap(lambda point: (landscape.coordinates(plane, point), landscape.off_plane(plane, point))))
+    shadows, off_plane = zip(*(map(np.asarray, seen(path)) for path in paths), strict=True)
+    places = np.concatenate(shadows)
+    low, high = places.min(axis=0), places.max(axis=0)
+    middle, half = (low + high) / 2, np.maximum((high - low) * (0.5 + margin), max(reach, 1e-6))
+    alphas, betas = np.linspace(middle - half, middle + half, resolution, dtype=np.float32).T
+    return View(alphas, betas, np.asarray(surface(plane, alphas, betas)), list(shadows), list(off_plane))

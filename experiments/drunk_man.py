@@ -1,0 +1,453 @@
+"""The drunk man and the careful man: what do their paths look like on the real hill, and what does a picture hide?
+
+Full-batch descent and mini-batches of 10, 100 and 1000 from one start, on the real cost of the film's network on all
+of MNIST. Their paths are laid on the plane nearest to all of them, whose cost is computed exactly; beside it what the
+plane hides: how far off it the paths run, and the true cost along each against the cost of its shadow. How drunk each
+is, in numbers: path length over displacement, cosine of successive steps, mean squared displacement, and the cost
+after equally many steps, examples and seconds. A page, drunk_man.html, lets both walk on the surface.
+
+Run:     python -m experiments.drunk_man [--quick | --full] [--gif-frames 48] [--save-points] [--self-contained]
+Time:    to be measured
+Result:  to be measured
+"""
+
+import dataclasses
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+from experiments.common import descents, hills, records, runs
+from experiments.common import settings as common
+from experiments.common.descents import Method, Problem
+from experiments.common.records import Claim
+from experiments.figures import drunk_man as figures
+from research import data, landscape, models, plots, training
+from research.data import Examples
+from research.training import TrainState
+
+NAME = Path(__file__).stem
+CHECKED = 20  # points of the surface that are computed once more, one by one
+FILMS_BATCH, DRUNKEST = 100, 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(common.CommonSettings):
+    """Settings of the two walks; the default takes about 80 s on 2 cores."""
+
+    num_seeds: int = 2
+    """How many starts, each with its own shuffles, 1 or more; the pictures show the first."""
+    batch_sizes: tuple[int, ...] = (10, 100, 1000)
+    """Mini-batch sizes, all different, 1 or more, fewer than the training examples."""
+    learning_rates: tuple[float, ...] = (0.5, 4.0, 4.0)
+    """Learning rate for each of the batch sizes, above 0; those that full_batch_vs_sgd --tune found."""
+    full_batch_learning_rate: float = 4.0
+    """Learning rate of full-batch descent, above 0; found likewise."""
+    num_steps: int = 100
+    """Full-batch steps, 10 or more."""
+    num_epochs: int = 3
+    """Passes over the training set for every mini-batch size, 1 or more."""
+    num_points: int = 100
+    """Points of each path that are looked at, about, 10 or more."""
+    resolution: int = 41
+    """Points of the surface along each direction, 2 or more."""
+    gif_frames: int = 48
+    """Pictures in the moving one; 0 leaves it out."""
+    save_points: bool = False
+    """Save the whole points of the first seed's paths too, 13,002 numbers each, in points.npz."""
+    self_contained: bool = False
+    """Put plotly's script into the page, 5 MB, so that it can be sent by itself; else it lies beside, in OUT."""
+
+    def check(self) -> None:
+        """Raises common.SettingsError for the first field out of its range."""
+        super().check()
+        common.check_positive("--learning-rates", self.learning_rates)
+        common.check_positive("--full-batch-learning-rate", [self.full_batch_learning_rate])
+        common.require(
+            0 < len(self.batch_sizes) == len(set(self.batch_sizes)) == len(self.learning_rates),
+            f"--batch-sizes is {self.batch_sizes} and --learning-rates {self.learning_rates}; give one or more sizes, "
+            "all different, and as many rates",
+        )
+        least = {"num_steps": 10, "num_epochs": 1, "num_points": 10, "resolution": 2, "gif_frames": 0}
+        for field, low in least.items():
+            value = getattr(self, field)
+            common.require(value >= low, f"--{field.replace('_', '-')} is {value}; it must be {low} or more")
+
+
+QUICK = Settings(
+    num_seeds=1, batch_sizes=(10, 100), learning_rates=(0.5, 4.0), num_steps=20, num_epochs=1, num_points=30,
+    resolution=21, gif_frames=0,
+)  # fmt: skip
+FULL = Settings(num_seeds=5, num_steps=400, num_epochs=12, num_points=200, resolution=51)
+
+
+class Sight(NamedTuple):
+    """What is seen of a walker at the end of a leg; arrays of jax in the loop, of numpy after it."""
+
+    point: Any
+    cost: Any  # on the training set
+    length: Any  # of the path so far
+    turns: Any  # sum of the cosines of successive steps so far
+
+
+class Walk(NamedTuple):
+    """One method's way; arrays but `steps` lead with a seed axis, and begin at the start."""
+
+    steps: np.ndarray  # points
+    sight: Sight  # leaves seeds, points, ...
+    logged: np.ndarray  # seeds, steps: the cost that training itself saw before every step
+
+
+def methods(settings: Settings, num_examples: int) -> list[Method]:
+    """The careful man first, then the drunk men in the order of the settings, each with an odometer."""
+    labels = ["full batch", *(f"batches of {size:,}" for size in settings.batch_sizes)]
+    sizes = [num_examples, *settings.batch_sizes]
+    return [
+        Method(label, size, optax.chain(optax.sgd(rate), training.odometer()))
+        for label, size, rate in zip(labels, sizes, rates(settings), strict=True)
+    ]
+
+
+def rates(settings: Settings) -> list[float]:
+    """The learning rate of every method, in the order of `methods`."""
+    return [settings.full_batch_learning_rate, *settings.learning_rates]
+
+
+def observe(problem: Problem, shared: tuple[Examples, Examples], state: TrainState) -> Sight:
+    """Where the walker is, how high the hill is there, and what his odometer reads."""
+    opt_state: Any = state.opt_state
+    walked = opt_state[-1]
+    return Sight(ravel_pytree(state.params)[0], problem.cost(state.params, shared[0]), walked.length, walked.turns)
+
+
+def walk(settings: Settings, problem: Problem, method: Method, start: models.Params, order: np.ndarray) -> Walk:
+    """Follows one method from the starts of all seeds; `order` (seeds, epochs, examples) is each epoch's shuffle."""
+    if method.batch_size == order.shape[-1]:
+        length = leg_length(settings.num_steps, settings.num_steps, settings.num_points)
+        loop = descents.careful_man(problem, method, observe, length)
+        chunks = [()] * (settings.num_steps // length)
+    else:
+        rows = descents.in_batches(order, method.batch_size)
+        length = leg_length(rows.shape[1], settings.num_steps, settings.num_points)
+        loop, chunks = descents.drunk_man(problem, method, observe), in_equal_legs(rows, length)
+    state = TrainState(start, jax.vmap(method.optimizer.init)(start))
+    before = jax.jit(runs.over_seeds(partial(observe, problem), (None, 0)))((problem.train, problem.test), state)
+    run = runs.descend(method.label, loop, state, (problem.train, problem.test), chunks)
+    sight = jax.tree.map(
+        lambda first, rest: np.concatenate([np.asarray(first)[:, None], rest], axis=1), before, run.history.observed
+    )
+    return Walk(np.concatenate([[0], run.steps]), sight, np.asarray(run.history.costs))
+
+
+def leg_length(total: int, num_steps: int, num_points: int) -> int:
+    """Steps between two looks: a divisor of `num_steps`, so that all methods are seen after equally many steps, and
+    the least that makes at most `num_points` legs of `total` steps; `num_steps` itself where none is enough."""
+    enough = [length for length in range(1, num_steps) if num_steps % length == 0 and total <= length * num_points]
+    return min(enough, default=num_steps)
+
+
+def in_equal_legs(rows: np.ndarray, length: int) -> list[tuple[np.ndarray]]:
+    """At most ten schedules (seeds, legs, length, batch) of one shape; steps that fill no leg are left out."""
+    num_seeds, num_steps, batch_size = rows.shape
+    legs = rows[:, : num_steps // length * length].reshape(num_seeds, -1, length, batch_size)
+    num_chunks = max(count for count in range(1, 11) if legs.shape[1] % count == 0)
+    return [(chunk,) for chunk in np.split(legs, num_chunks, axis=1)]
+
+
+def squared_displacements(points: np.ndarray) -> np.ndarray:
+    """Mean of |p(t + lag) - p(t)|^2 over t, for lag = 1, 2, ... up to half of the path; points: (points, params)."""
+    centred = points.astype(float) - points.mean(axis=0, dtype=float)
+    products = centred @ centred.T
+    squares = products.diagonal()[:, None] + products.diagonal()[None] - 2 * products
+    return np.array([squares.diagonal(lag).mean() for lag in range(1, max(2, len(points) // 2 + 1))])
+
+
+def exponent(displacements: np.ndarray) -> float:
+    """The slope of log displacement against log lag over the first half of the lags.
+
+    2 is straight ahead, 1 a random walk, less is held back.
+    """
+    lags = np.arange(1, max(3, len(displacements) // 2 + 1))
+    return float(np.polyfit(np.log(lags), np.log(displacements[: len(lags)]), 1)[0])
+
+
+def places_to_look(num_points: int) -> np.ndarray:
+    """Numbers of some forty points of a path: all along it, and closer together at its beginning."""
+    last = num_points - 1
+    return np.unique(np.concatenate([np.linspace(0, last, 25), np.geomspace(1, last, 25)]).astype(int))
+
+
+class Gait(NamedTuple):
+    """How a method walks, from its start to its end; every array is (seeds,) but for the last two."""
+
+    tortuosity: np.ndarray  # length of the path over displacement, 1 for a straight line
+    cosine: np.ndarray  # mean cosine between successive steps
+    exponent: np.ndarray  # of the mean squared displacement
+    gained: np.ndarray  # cost gained per unit of length
+    shares: np.ndarray  # seeds, 3: of the path's variance along its own principal components
+    displacements: np.ndarray  # seeds, lags: mean squared displacement
+
+
+def gait(path: Walk) -> Gait:
+    """Measures one method's way."""
+    point, cost, length, turns = path.sight
+    away = np.linalg.norm(point[:, -1].astype(float) - point[:, 0], axis=1)
+    displacements = np.stack([squared_displacements(points) for points in point])
+    shares = jax.jit(lambda points: landscape.explained_shares(points)[:3])
+    return Gait(
+        tortuosity=length[:, -1] / away,
+        cosine=turns[:, -1] / (path.steps[-1] - 1),
+        exponent=np.array([exponent(each) for each in displacements]),
+        gained=(cost[:, 0] - cost[:, -1]) / length[:, -1],
+        shares=np.stack([np.asarray(shares(points)) for points in point]),
+        displacements=displacements,
+    )
+
+
+def costs_at(walks: list[Walk], per_step: list[float]) -> list[np.ndarray]:
+    """Every method's cost, for every seed, when all clocks show the same: as late as the first to end allows.
+
+    `per_step` says how far each method's clock goes on in one step. Where nobody looked just then, the look before
+    counts; the budget is one at which the careful man, who is looked at most rarely, was looked at.
+    """
+    shortest = min(path.steps[-1] * each for path, each in zip(walks, per_step, strict=True)) * (1 + 1e-9)
+    clocks = [path.steps * each for path, each in zip(walks, per_step, strict=True)]
+    budget = clocks[0][clocks[0] <= shortest][-1] * (1 + 1e-9)
+    return [path.sight.cost[:, clock <= budget][:, -1] for path, clock in zip(walks, clocks, strict=True)]
+
+
+class Measured(NamedTuple):
+    """All that claims and figures are about."""
+
+    methods: list[Method]
+    seconds: list[float]  # of one step of each method
+    walks: list[Walk]
+    gaits: list[Gait]
+    together: dict[str, list[np.ndarray]]  # "steps", "examples", "seconds" -> every method's cost at the same reading
+    view: hills.View  # of the first seed, on the principal plane of all its paths
+    union_shares: np.ndarray  # 3
+    looked_at: list[np.ndarray]  # of every path: numbers of the points whose shadow's cost was computed
+    shadow_costs: list[np.ndarray]
+    checked: tuple[np.ndarray, np.ndarray]  # the cost at some points of the surface, and once more, one by one
+    random_view: hills.View  # the same paths on a random plane, filter-normalised
+
+
+def measure(settings: Settings, problem: Problem) -> Measured:
+    """Walks by every method from the same starts, then looks at the paths from above."""
+    init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
+    start = descents.starts(problem, init_keys)
+    order = descents.shuffles(shuffle_keys, len(problem.train.inputs), settings.num_epochs)
+    listed = methods(settings, order.shape[-1])
+    walks = [walk(settings, problem, method, start, order) for method in listed]
+    runs.console.print("timing single steps, computing the surface ...")
+    seconds = descents.seconds_per_step(problem, listed, jax.tree.map(lambda leaf: leaf[0], start), order[0, 0])
+    sizes = [float(method.batch_size) for method in listed]
+    clocks = {"steps": [1.0] * len(listed), "examples": sizes, "seconds": seconds}
+    paths = [path.sight.point[0] for path in walks]
+    surface, union = hills.surface_of(settings, problem), np.concatenate(paths)
+    plane = jax.jit(landscape.principal_plane)(union)
+    view = hills.look_down(surface, plane, paths, resolution=settings.resolution)
+    looked_at = [places_to_look(len(path)) for path in paths]
+    shadow_costs, checked = look_closer(problem, plane, view, looked_at, settings.seed)
+    return Measured(
+        methods=listed,
+        seconds=seconds,
+        walks=walks,
+        gaits=[gait(path) for path in walks],
+        together={name: costs_at(walks, per_step) for name, per_step in clocks.items()},
+        view=view,
+        union_shares=np.asarray(jax.jit(landscape.explained_shares)(union)[:3]),
+        looked_at=looked_at,
+        shadow_costs=shadow_costs,
+        checked=checked,
+        random_view=from_a_random_side(settings, problem, surface, paths),
+    )
+
+
+def look_closer(
+    problem: Problem, plane: landscape.Plane, view: hills.View, looked_at: list[np.ndarray], seed: int
+) -> tuple[list[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """The cost of the shadows at the numbers `looked_at`, and of some points of the grid beside what `view` has there.
+
+    These are computed plainly, one point at a time.
+    """
+    rows, columns = np.random.default_rng(seed).integers(0, len(view.alphas), (2, CHECKED))
+    places = [shadow[numbers] for shadow, numbers in zip(view.shadows, looked_at, strict=True)]
+    places.append(np.stack([view.alphas[rows], view.betas[columns]], axis=1))
+    unravel = ravel_pytree(problem.model.init(jax.random.key(0)))[1]
+
+    def cost(place: Array, plane: landscape.Plane, train: Examples) -> Array:
+        return problem.cost(unravel(landscape.point_at(plane, place)), train)
+
+    found = jax.jit(runs.over_seeds(cost, (0, None, None)))(np.concatenate(places), plane, problem.train)
+    *shadows, plain = np.split(np.asarray(found), np.cumsum([len(each) for each in places])[:-1])
+    return shadows, (view.surface[rows, columns], plain)
+
+
+def from_a_random_side(
+    settings: Settings, problem: Problem, surface: hills.Surface, paths: list[np.ndarray]
+) -> hills.View:
+    """The same paths on a random plane through the end of the last one, scaled as Li et al., arXiv:1712.09913."""
+    end, unravel = paths[-1][-1], hills.unravel_of(problem)
+
+    def one_direction(key: Array) -> Array:
+        return ravel_pytree(landscape.filter_normalised(key, unravel(end)))[0]
+
+    first, second = jax.jit(jax.vmap(one_direction))(jax.random.split(jax.random.key(settings.seed)))
+    plane = landscape.spanned_plane(end, first, second)
+    reach = float(np.linalg.norm(first))
+    return hills.look_down(surface, plane, paths, resolution=settings.resolution, reach=reach)
+
+
+def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
+    """Every claim with its bounds, which come from theory or the literature and do not look at the run."""
+    claim = partial(Claim, num_seeds=settings.num_seeds)
+    return [*surface_claims(measured), *(gait_claims(measured, claim) if common.is_the_films(settings) else [])]
+
+
+def surface_claims(measured: Measured) -> list[Claim]:
+    """That what is drawn is true."""
+    on_grid, plain = measured.checked
+    careful = measured.walks[0]
+    logged = careful.logged[:, careful.steps[:-1]]
+    seen = careful.sight.cost[:, :-1]
+    return [
+        Claim("T35", f"the surface is the cost itself: {CHECKED} points of it, computed one by one",
+              float(np.max(np.abs(on_grid - plain) / np.abs(plain))), 0.0, None, 1e-6, "largest relative error", 1),
+        Claim("T35", "the path that is drawn is the path that was trained: its cost and that of the training log",
+              float(np.max(np.abs(logged - seen) / np.abs(logged))), 0.0, None, 1e-6, "largest relative error",
+              len(logged)),
+    ]  # fmt: skip
+
+
+def gait_claims(measured: Measured, claim: partial[Claim]) -> list[Claim]:
+    """T35, E8: how straight each of them walks, and who is lower when; about the film's network on MNIST."""
+    careful, *others = measured.gaits
+    found = [
+        claim("T35", "the careful man walks on as he went: cosine of his successive steps",
+              float(np.median(careful.cosine)), None, 0.5, 1.0, "cosine, mean of a path, median"),
+    ]  # fmt: skip
+    for method, drunk in zip(measured.methods[1:], others, strict=True):
+        if method.batch_size == DRUNKEST:
+            found += [
+                claim("T35", "the drunk man's next step has nothing to do with his last: their cosine, batches of 10",
+                      float(np.median(drunk.cosine)), 0.0, -0.1, 0.1, "cosine, mean of a path, median"),
+                claim("E8", "and his way is this many times more winding than the careful man's",
+                      float(np.median(drunk.tortuosity / careful.tortuosity)), None, 5.0, None,
+                      "ratio of length / displacement, median"),
+            ]  # fmt: skip
+    for clock in ("examples", "seconds"):
+        first, *later = measured.together[clock]
+        found += [
+            claim("T35", f"quick steps win: after equally many {clock} each drunk man is lower than the careful one",
+                  max(float(np.max(each / first)) for each in later), None, None, 1.0,
+                  "cost / his cost, largest of all")
+        ]  # fmt: skip
+    return found
+
+
+def sentence(measured: Measured) -> str:
+    """What was found, in one sentence."""
+    careful, *others = measured.gaits
+    wind = [float(np.median(each.tortuosity)) for each in others]
+    drunkest = int(np.argmax(wind))
+    method, hidden = measured.methods[1 + drunkest], 1 - measured.union_shares[:2].sum()
+    first, *later = (float(np.median(each)) for each in measured.together["examples"])
+    return (
+        f"The drunk man ({method.label}) walks {wind[drunkest]:.3g} times as far as he gets, the careful man "
+        f"{np.median(careful.tortuosity):.3g} times; after equally many examples their costs are "
+        f"{later[drunkest]:.2g} and {first:.2g}. The best plane hides {hidden:.0%} of the paths' variance."
+    )
+
+
+def run(settings: Settings) -> None:
+    """Checks first, then walks, and leaves run.json and arrays.npz behind."""
+    began = time.perf_counter()
+    cost_fn = common.cost_function(settings)
+    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
+    for size in settings.batch_sizes:
+        common.require(
+            1 <= size < len(train.inputs),
+            f"--batch-sizes has {size}; each must be at least 1 and below the full batch, {len(train.inputs)} examples",
+        )
+    model = common.make_model(settings, train)
+    common.check_cost(cost_fn, model, train)
+    problem = descents.make_problem(model, cost_fn, train, test)
+    folder, facts = settings.out / NAME, records.describe_data(settings.dataset, train=train)
+    try:
+        measured = measure(settings, problem)
+    except runs.Diverged as error:
+        records.write_run(folder, settings, [], {}, status=f"diverged: {error}", **facts)
+        raise
+    claims, finding = make_claims(settings, measured), sentence(measured)
+    records.write_run(
+        folder,
+        settings,
+        claims,
+        arrays_for_figures(measured),
+        **facts,
+        finding=finding,
+        layer_sizes=settings.sizes_for(train),
+        methods=[
+            {"label": method.label, "batch_size": method.batch_size, "learning_rate": rate, "seconds_per_step": seconds}
+            for method, rate, seconds in zip(measured.methods, rates(settings), measured.seconds, strict=True)
+        ],
+        union_shares=measured.union_shares.tolist(),
+        seconds=time.perf_counter() - began,
+    )
+    if settings.save_points:
+        points: dict[str, Any] = {str(index): path.sight.point[0] for index, path in enumerate(measured.walks)}
+        records.write_whole(folder / "points.npz", lambda file: np.savez_compressed(file, **points))
+    records.print_claims(claims)
+    print(finding)
+
+
+def arrays_for_figures(measured: Measured) -> dict[str, np.ndarray]:
+    """By name: NUMBER_field of every method, together_CLOCK (methods, seeds), and the two views."""
+    named: dict[str, np.ndarray] = {}
+    for index, (path, how) in enumerate(zip(measured.walks, measured.gaits, strict=True)):
+        named |= {f"{index}_{field}": getattr(how, field) for field in Gait._fields}
+        named |= {f"{index}_steps": path.steps, f"{index}_cost": path.sight.cost}
+        named |= {
+            f"{index}_looked_at": measured.looked_at[index],
+            f"{index}_shadow_cost": measured.shadow_costs[index],
+        }
+    for name, view in (("view", measured.view), ("random", measured.random_view)):
+        named |= {f"{name}_{field}": getattr(view, field) for field in ("alphas", "betas", "surface")}
+        for index, (shadow, off_plane) in enumerate(zip(view.shadows, view.off_plane, strict=True)):
+            named |= {f"{name}_{index}_shadow": shadow, f"{name}_{index}_off_plane": off_plane}
+    return named | {f"together_{clock}": np.stack(costs) for clock, costs in measured.together.items()}
+
+
+def plot(out: Path) -> None:
+    """Draws the figures, the moving picture and the page from what a run left behind."""
+    folder = out / NAME
+    record, arrays = records.read_run(folder)
+    plots.save(figures.hill(record, arrays), folder / f"{NAME}.png")
+    plots.save(figures.how_drunk(record, arrays), folder / "how_drunk.png")
+    plots.save(figures.random_plane(record, arrays), folder / "random_plane.png")
+    plots.save_page(
+        figures.page(record, arrays),
+        folder / f"{NAME}.html",
+        title="The drunk man and the careful man on the real hill",
+        says=f"{record['finding']} Drag to turn. Thick: the path at its true cost; thin: its shadow on the surface.",
+        self_contained=record["settings"]["self_contained"],
+    )
+    if record["settings"]["gif_frames"]:
+        plots.save_gif(figures.frames(record, arrays), folder / f"{NAME}.gif")
+    print(f"figures, the page {NAME}.html and run.json are in {folder}")
+
+
+def main() -> None:
+    """python -m experiments.drunk_man"""
+    common.command(run, plot, Settings(), QUICK, FULL, __doc__)
+
+
+if __name__ == "__main__":
+    main()
