@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
@@ -91,17 +92,24 @@ class Sight(NamedTuple):
     """What is seen of a walker at the end of a leg; arrays of jax in the loop, of numpy after it."""
 
     point: Any
-    cost: Any  # on the training set
     length: Any  # of the path so far
     turns: Any  # sum of the cosines of successive steps so far
 
 
 class Walk(NamedTuple):
-    """One method's way; arrays but `steps` lead with a seed axis, and begin at the start."""
+    """One method's way, from its start on."""
 
     steps: np.ndarray  # points
     sight: Sight  # leaves seeds, points, ...
     logged: np.ndarray  # seeds, steps: the cost that training itself saw before every step
+
+
+class Looks(NamedTuple):
+    """The cost at some points of a way."""
+
+    numbers: np.ndarray  # looks: of the points
+    steps: np.ndarray  # looks
+    cost: np.ndarray  # seeds, looks; on the training set
 
 
 def methods(settings: Settings, num_examples: int) -> list[Method]:
@@ -120,10 +128,9 @@ def rates(settings: Settings) -> list[float]:
 
 
 def observe(problem: Problem, shared: tuple[Examples, Examples], state: TrainState) -> Sight:
-    """Where the walker is, how high the hill is there, and what his odometer reads."""
+    """Where the walker is, and what his odometer reads."""
     opt_state: Any = state.opt_state
-    walked = opt_state[-1]
-    return Sight(ravel_pytree(state.params)[0], problem.cost(state.params, shared[0]), walked.length, walked.turns)
+    return Sight(ravel_pytree(state.params)[0], opt_state[-1].length, opt_state[-1].turns)
 
 
 def walk(settings: Settings, problem: Problem, method: Method, start: models.Params, order: np.ndarray) -> Walk:
@@ -136,13 +143,43 @@ def walk(settings: Settings, problem: Problem, method: Method, start: models.Par
         rows = descents.in_batches(order, method.batch_size)
         length = leg_length(rows.shape[1], settings.num_steps, settings.num_points)
         loop, chunks = descents.drunk_man(problem, method, observe), in_equal_legs(rows, length)
-    state = TrainState(start, jax.vmap(method.optimizer.init)(start))
-    before = jax.jit(runs.over_seeds(partial(observe, problem), (None, 0)))((problem.train, problem.test), state)
-    run = runs.descend(method.label, loop, state, (problem.train, problem.test), chunks)
+    state, shared = TrainState(start, jax.vmap(method.optimizer.init)(start)), (problem.train, problem.test)
+    before = jax.vmap(partial(observe, problem, shared))(state)
+    run = runs.descend(method.label, loop, state, shared, chunks)
     sight = jax.tree.map(
         lambda first, rest: np.concatenate([np.asarray(first)[:, None], rest], axis=1), before, run.history.observed
     )
     return Walk(np.concatenate([[0], run.steps]), sight, np.asarray(run.history.costs))
+
+
+def look_at(settings: Settings, problem: Problem, methods: list[Method], walks: list[Walk]) -> list[Looks]:
+    """The cost along every way, of all seeds. Raises runs.Diverged where it is no finite number."""
+    chosen = [places_to_look(path.steps, settings.num_steps) for path in walks]
+    points = [path.sight.point[:, numbers] for path, numbers in zip(walks, chosen, strict=True)]
+    costs = np.split(heights(problem, np.concatenate(points, axis=1)), np.cumsum(list(map(len, chosen)))[:-1], axis=1)
+    looks = [Looks(each, path.steps[each], cost) for each, path, cost in zip(chosen, walks, costs, strict=True)]
+    for method, seen in zip(methods, looks, strict=True):
+        if not np.isfinite(seen.cost).all():  # training itself does not see the cost after its last step
+            raise runs.Diverged(method.label, int(seen.steps[-1]))
+    return looks
+
+
+def places_to_look(steps: np.ndarray, num_steps: int) -> np.ndarray:
+    """Numbers of some fifty points of a path: all along it, closer together at its beginning, and after `num_steps`."""
+    last = len(steps) - 1
+    spread = np.concatenate([np.linspace(0, last, 41), np.geomspace(1, last, 15)]).astype(int)
+    return np.unique(np.append(spread, np.flatnonzero(steps == num_steps)))
+
+
+def heights(problem: Problem, points: np.ndarray) -> np.ndarray:
+    """The cost on the training set at any points (..., params), computed plainly, one by one."""
+    unravel = hills.unravel_of(problem)
+
+    def height(point: Array, train: Examples) -> Array:
+        return problem.cost(unravel(point), train)
+
+    flat = points.reshape(-1, points.shape[-1])
+    return np.asarray(jax.jit(runs.over_seeds(height, (0, None)))(flat, problem.train)).reshape(points.shape[:-1])
 
 
 def leg_length(total: int, num_steps: int, num_points: int) -> int:
@@ -177,12 +214,6 @@ def exponent(displacements: np.ndarray) -> float:
     return float(np.polyfit(np.log(lags), np.log(displacements[: len(lags)]), 1)[0])
 
 
-def places_to_look(num_points: int) -> np.ndarray:
-    """Numbers of some forty points of a path: all along it, and closer together at its beginning."""
-    last = num_points - 1
-    return np.unique(np.concatenate([np.linspace(0, last, 25), np.geomspace(1, last, 25)]).astype(int))
-
-
 class Gait(NamedTuple):
     """How a method walks, from its start to its end; every array is (seeds,) but for the last two."""
 
@@ -194,9 +225,9 @@ class Gait(NamedTuple):
     displacements: np.ndarray  # seeds, lags: mean squared displacement
 
 
-def gait(path: Walk) -> Gait:
+def gait(path: Walk, looks: Looks) -> Gait:
     """Measures one method's way."""
-    point, cost, length, turns = path.sight
+    point, length, turns = path.sight
     away = np.linalg.norm(point[:, -1].astype(float) - point[:, 0], axis=1)
     displacements = np.stack([squared_displacements(points) for points in point])
     shares = jax.jit(lambda points: landscape.explained_shares(points)[:3])
@@ -204,22 +235,22 @@ def gait(path: Walk) -> Gait:
         tortuosity=length[:, -1] / away,
         cosine=turns[:, -1] / (path.steps[-1] - 1),
         exponent=np.array([exponent(each) for each in displacements]),
-        gained=(cost[:, 0] - cost[:, -1]) / length[:, -1],
+        gained=(looks.cost[:, 0] - looks.cost[:, -1]) / length[:, -1],
         shares=np.stack([np.asarray(shares(points)) for points in point]),
         displacements=displacements,
     )
 
 
-def costs_at(walks: list[Walk], per_step: list[float]) -> list[np.ndarray]:
+def costs_at(looks: list[Looks], per_step: list[float]) -> list[np.ndarray]:
     """Every method's cost, for every seed, when all clocks show the same: as late as the first to end allows.
 
     `per_step` says how far each method's clock goes on in one step. Where nobody looked just then, the look before
     counts; the budget is one at which the careful man, who is looked at most rarely, was looked at.
     """
-    shortest = min(path.steps[-1] * each for path, each in zip(walks, per_step, strict=True)) * (1 + 1e-9)
-    clocks = [path.steps * each for path, each in zip(walks, per_step, strict=True)]
+    clocks = [seen.steps * each for seen, each in zip(looks, per_step, strict=True)]
+    shortest = min(clock[-1] for clock in clocks) * (1 + 1e-9)
     budget = clocks[0][clocks[0] <= shortest][-1] * (1 + 1e-9)
-    return [path.sight.cost[:, clock <= budget][:, -1] for path, clock in zip(walks, clocks, strict=True)]
+    return [seen.cost[:, clock <= budget][:, -1] for seen, clock in zip(looks, clocks, strict=True)]
 
 
 class Measured(NamedTuple):
@@ -228,12 +259,12 @@ class Measured(NamedTuple):
     methods: list[Method]
     seconds: list[float]  # of one step of each method
     walks: list[Walk]
+    looks: list[Looks]
     gaits: list[Gait]
     together: dict[str, list[np.ndarray]]  # "steps", "examples", "seconds" -> every method's cost at the same reading
     view: hills.View  # of the first seed, on the principal plane of all its paths
     union_shares: np.ndarray  # 3
-    looked_at: list[np.ndarray]  # of every path: numbers of the points whose shadow's cost was computed
-    shadow_costs: list[np.ndarray]
+    shadow_costs: list[np.ndarray]  # of every path of the first seed, where it was looked at
     checked: tuple[np.ndarray, np.ndarray]  # the cost at some points of the surface, and once more, one by one
     random_view: hills.View  # the same paths on a random plane, filter-normalised
 
@@ -245,6 +276,7 @@ def measure(settings: Settings, problem: Problem) -> Measured:
     order = descents.shuffles(shuffle_keys, len(problem.train.inputs), settings.num_epochs)
     listed = methods(settings, order.shape[-1])
     walks = [walk(settings, problem, method, start, order) for method in listed]
+    looks = look_at(settings, problem, listed, walks)
     runs.console.print("timing single steps, computing the surface ...")
     seconds = descents.seconds_per_step(problem, listed, jax.tree.map(lambda leaf: leaf[0], start), order[0, 0])
     sizes = [float(method.batch_size) for method in listed]
@@ -253,17 +285,16 @@ def measure(settings: Settings, problem: Problem) -> Measured:
     surface, union = hills.surface_of(settings, problem), np.concatenate(paths)
     plane = jax.jit(landscape.principal_plane)(union)
     view = hills.look_down(surface, plane, paths, resolution=settings.resolution)
-    looked_at = [places_to_look(len(path)) for path in paths]
-    shadow_costs, checked = look_closer(problem, plane, view, looked_at, settings.seed)
+    shadow_costs, checked = look_closer(problem, plane, view, [seen.numbers for seen in looks], settings.seed)
     return Measured(
         methods=listed,
         seconds=seconds,
         walks=walks,
-        gaits=[gait(path) for path in walks],
-        together={name: costs_at(walks, per_step) for name, per_step in clocks.items()},
+        looks=looks,
+        gaits=list(map(gait, walks, looks)),
+        together={name: costs_at(looks, per_step) for name, per_step in clocks.items()},
         view=view,
         union_shares=np.asarray(jax.jit(landscape.explained_shares)(union)[:3]),
-        looked_at=looked_at,
         shadow_costs=shadow_costs,
         checked=checked,
         random_view=from_a_random_side(settings, problem, surface, paths),
@@ -273,20 +304,13 @@ def measure(settings: Settings, problem: Problem) -> Measured:
 def look_closer(
     problem: Problem, plane: landscape.Plane, view: hills.View, looked_at: list[np.ndarray], seed: int
 ) -> tuple[list[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """The cost of the shadows at the numbers `looked_at`, and of some points of the grid beside what `view` has there.
-
-    These are computed plainly, one point at a time.
-    """
+    """The cost of the shadows where they were looked at, and of some grid points, beside what `view` has there."""
     rows, columns = np.random.default_rng(seed).integers(0, len(view.alphas), (2, CHECKED))
     places = [shadow[numbers] for shadow, numbers in zip(view.shadows, looked_at, strict=True)]
     places.append(np.stack([view.alphas[rows], view.betas[columns]], axis=1))
-    unravel = ravel_pytree(problem.model.init(jax.random.key(0)))[1]
-
-    def cost(place: Array, plane: landscape.Plane, train: Examples) -> Array:
-        return problem.cost(unravel(landscape.point_at(plane, place)), train)
-
-    found = jax.jit(runs.over_seeds(cost, (0, None, None)))(np.concatenate(places), plane, problem.train)
-    *shadows, plain = np.split(np.asarray(found), np.cumsum([len(each) for each in places])[:-1])
+    points = jax.vmap(partial(landscape.point_at, plane))(jnp.asarray(np.concatenate(places)))
+    ends = np.cumsum([len(each) for each in places])[:-1]
+    *shadows, plain = np.split(heights(problem, np.asarray(points)), ends)
     return shadows, (view.surface[rows, columns], plain)
 
 
@@ -314,9 +338,8 @@ def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
 def surface_claims(measured: Measured) -> list[Claim]:
     """That what is drawn is true."""
     on_grid, plain = measured.checked
-    careful = measured.walks[0]
-    logged = careful.logged[:, careful.steps[:-1]]
-    seen = careful.sight.cost[:, :-1]
+    logged = measured.walks[0].logged[:, measured.looks[0].steps[:-1]]
+    seen = measured.looks[0].cost[:, :-1]
     return [
         Claim("T35", f"the surface is the cost itself: {CHECKED} points of it, computed one by one",
               float(np.max(np.abs(on_grid - plain) / np.abs(plain))), 0.0, None, 1e-6, "largest relative error", 1),
@@ -411,13 +434,10 @@ def run(settings: Settings) -> None:
 def arrays_for_figures(measured: Measured) -> dict[str, np.ndarray]:
     """By name: NUMBER_field of every method, together_CLOCK (methods, seeds), and the two views."""
     named: dict[str, np.ndarray] = {}
-    for index, (path, how) in enumerate(zip(measured.walks, measured.gaits, strict=True)):
+    for index, (path, looks, how) in enumerate(zip(measured.walks, measured.looks, measured.gaits, strict=True)):
         named |= {f"{index}_{field}": getattr(how, field) for field in Gait._fields}
-        named |= {f"{index}_steps": path.steps, f"{index}_cost": path.sight.cost}
-        named |= {
-            f"{index}_looked_at": measured.looked_at[index],
-            f"{index}_shadow_cost": measured.shadow_costs[index],
-        }
+        named |= {f"{index}_steps": path.steps, f"{index}_looked_at": looks.numbers, f"{index}_cost": looks.cost}
+        named |= {f"{index}_shadow_cost": measured.shadow_costs[index]}
     for name, view in (("view", measured.view), ("random", measured.random_view)):
         named |= {f"{name}_{field}": getattr(view, field) for field in ("alphas", "betas", "surface")}
         for index, (shadow, off_plane) in enumerate(zip(view.shadows, view.off_plane, strict=True)):

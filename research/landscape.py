@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key, PyTree
 
 from research.data import Examples, unit_interval
@@ -93,16 +94,15 @@ def filter_normalised(key: Key[Array, ""], params: PyTree, *, neuron_axis: int =
     ([5.0, 0.0], [0.0, 0.0])
     """
 
-    def of_leaf(leaf: Array, leaf_key: Key[Array, ""]) -> Array:
+    def of_leaf(leaf: Array, random: Array) -> Array:
         if leaf.ndim < 2:
             return jnp.zeros_like(leaf)
         inputs = [axis for axis in range(leaf.ndim) if axis != neuron_axis % leaf.ndim]
-        random = jax.random.normal(leaf_key, leaf.shape, leaf.dtype)
         own, drawn = (jnp.sqrt(jnp.sum(each**2, axis=inputs, keepdims=True)) for each in (leaf, random))
         return random * (own / drawn)
 
-    leaves, structure = jax.tree.flatten(params)
-    return jax.tree.unflatten(structure, list(map(of_leaf, leaves, jax.random.split(key, len(leaves)))))
+    flat, unravel = ravel_pytree(params)
+    return jax.tree.map(of_leaf, params, unravel(jax.random.normal(key, flat.shape, flat.dtype)))
 
 
 def coordinates(plane: Plane, point: Point) -> Float[Array, "2"]:
@@ -169,7 +169,6 @@ def surface_of_layers(
     to three times 16 weighted sums, once for all points. `unravel(point)` is a list of `models.Layer`. Neurons are
     rows and examples columns, `chunk_size` examples at a time meet all points: both for the cache's sake.
 
-    >>> from jax.flatten_util import ravel_pytree
     >>> from research import costs, models
     >>> point, unravel = ravel_pytree(models.mlp((2, 3, 2)).init(jax.random.key(0)))
     >>> examples, plane = Examples(jnp.ones((1, 2)), jnp.ones((1, 2))), Plane(point, jnp.eye(17)[:2])

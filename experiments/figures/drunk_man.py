@@ -72,13 +72,11 @@ def draw_surface(axes: Any, record: dict, arrays: dict[str, np.ndarray]) -> None
     across, along = np.meshgrid(alphas, betas, indexing="ij")
     axes.plot_surface(across, along, np.log10(surface), cmap="Greys", alpha=0.45, linewidth=0, rstride=1, cstride=1)
     for index in range(len(record["methods"])):
-        shadow, looked_at = arrays[f"view_{index}_shadow"], arrays[f"{index}_looked_at"]
+        shadow = arrays[f"view_{index}_shadow"][arrays[f"{index}_looked_at"]]
         colour, line = plots.COLOURS[index], plots.LINES[index]
-        axes.plot(
-            *shadow.T, np.log10(arrays[f"{index}_cost"][0]), color=colour, linestyle=line, linewidth=2.4, zorder=9
-        )
-        below = np.log10(arrays[f"{index}_shadow_cost"])
-        axes.plot(*shadow[looked_at].T, below, color=colour, linewidth=0.9, alpha=0.8, zorder=8)
+        true, below = (np.log10(each) for each in (arrays[f"{index}_cost"][0], arrays[f"{index}_shadow_cost"]))
+        axes.plot(*shadow.T, true, color=colour, linestyle=line, linewidth=2.4, zorder=9)
+        axes.plot(*shadow.T, below, color=colour, linewidth=0.9, alpha=0.8, zorder=8)
     ticks = [tick for tick in TICKS if surface.min() * 0.8 < tick < surface.max() * 1.2]
     axes.set_zticks(np.log10(ticks), [f"{tick:g}" for tick in ticks])
     axes.set_zlabel("cost")
@@ -102,12 +100,10 @@ def draw_off_plane(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) -> N
 def draw_shadow_costs(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
     """The true cost along each path, and the cost of its shadow."""
     for index in range(len(record["methods"])):
-        done = 100 * arrays[f"{index}_steps"] / arrays[f"{index}_steps"][-1]
-        colour, looked_at = plots.COLOURS[index], arrays[f"{index}_looked_at"]
+        steps = arrays[f"{index}_steps"]
+        done, colour = 100 * steps[arrays[f"{index}_looked_at"]] / steps[-1], plots.COLOURS[index]
         axes.plot(done, arrays[f"{index}_cost"][0], color=colour, linestyle=plots.LINES[index])
-        axes.plot(
-            done[looked_at], arrays[f"{index}_shadow_cost"], color=colour, linewidth=0.9, marker="x", markersize=4
-        )
+        axes.plot(done, arrays[f"{index}_shadow_cost"], color=colour, linewidth=0.9, marker="x", markersize=4)
     axes.set_yscale("log")
     plots.plain_log_ticks(axes.yaxis, TICKS)
     axes.set_title("True cost (thick), and cost of the shadow on the plane (thin, x)")
@@ -255,7 +251,7 @@ def frames(record: dict, arrays: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
         (trail,) = axes["map"].plot([], [], color=colour, linestyle=line, label=label, linewidth=2)
         (head,) = axes["map"].plot([], [], "o", color=colour, markersize=10, markeredgecolor="white", zorder=5)
         axes["cost"].plot(times(record, arrays, index, "examples")[1:] / count,
-                          arrays[f"{index}_cost"][0][arrays[f"{index}_looked_at"]][1:], color=colour, linestyle=line,
+                          arrays[f"{index}_cost"][0][1:], color=colour, linestyle=line,
                           alpha=0.45)  # fmt: skip
         (height,) = axes["cost"].plot([], [], "o", color=colour, markersize=9, markeredgecolor="white", zorder=5)
         walkers.append((trail, head, height))
@@ -273,7 +269,7 @@ def frames(record: dict, arrays: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
             trail.set_data(*shadow.T)
             head.set_data(*shadow[-1:].T)
             now = max(times(record, arrays, index, "examples")[at], times(record, arrays, index, "examples")[1]) / count
-            height.set_data([now], [arrays[f"{index}_cost"][0][point]])
+            height.set_data([now], [arrays[f"{index}_cost"][0][at]])
         axes["map"].set_title(f"all have read {reading / count:.3g} times the training set")
         figure.canvas.draw()
         yield np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # pyright: ignore[reportAttributeAccessIssue]
@@ -312,16 +308,16 @@ def add_hill(figure: Any, arrays: dict[str, np.ndarray]) -> None:
 
 def add_walker(figure: Any, record: dict, arrays: dict[str, np.ndarray], index: int, label: str) -> None:
     """A path at its true cost, its shadow, the walker with the line down to his shadow, and his cost over time."""
-    steps, looked_at = arrays[f"{index}_steps"], arrays[f"{index}_looked_at"]
-    shadow, cost = arrays[f"view_{index}_shadow"], arrays[f"{index}_cost"][0]
+    looked_at, cost = arrays[f"{index}_looked_at"], arrays[f"{index}_cost"][0]
+    steps, shadow = arrays[f"{index}_steps"][looked_at], arrays[f"view_{index}_shadow"][looked_at]
     colour, line = plots.COLOURS[index], {"color": plots.COLOURS[index], "width": 7}
     figure.add_scatter3d(
         x=rounded(shadow[:, 0]), y=rounded(shadow[:, 1]), z=rounded(cost), mode="lines", line=line, name=label,
         customdata=steps, hovertemplate=f"{label}<br>step %{{customdata:,}}<br>cost %{{z:.3g}}<extra></extra>",
     )  # fmt: skip
     figure.add_scatter3d(
-        x=rounded(shadow[looked_at, 0]), y=rounded(shadow[looked_at, 1]), z=rounded(arrays[f"{index}_shadow_cost"]),
-        mode="lines", line={"color": colour, "width": 2}, showlegend=False, customdata=steps[looked_at],
+        x=rounded(shadow[:, 0]), y=rounded(shadow[:, 1]), z=rounded(arrays[f"{index}_shadow_cost"]),
+        mode="lines", line={"color": colour, "width": 2}, showlegend=False, customdata=steps,
         hovertemplate=f"shadow of {label}<br>step %{{customdata:,}}<br>its cost %{{z:.3g}}<extra></extra>",
     )  # fmt: skip
     head = {"color": colour, "size": 7, "line": {"color": "white", "width": 1}}
@@ -329,9 +325,9 @@ def add_walker(figure: Any, record: dict, arrays: dict[str, np.ndarray], index: 
     figure.add_scatter3d(mode="lines", line={"color": colour, "width": 2}, showlegend=False, meta="moves",
                          hoverinfo="skip")  # fmt: skip
     figure.add_scatter(
-        x=rounded(times(record, arrays, index, "examples")[1:]), y=rounded(cost[looked_at][1:]), mode="lines",
+        x=rounded(times(record, arrays, index, "examples")[1:]), y=rounded(cost[1:]), mode="lines",
         line={"color": colour, "width": 2, "dash": DASHES[index]}, showlegend=False, meta="timed",
-        customdata=steps[looked_at][1:],
+        customdata=steps[1:],
         hovertemplate=f"{label}<br>step %{{customdata:,}}<br>cost %{{y:.3g}}<extra></extra>",
     )  # fmt: skip
     figure.add_scatter(mode="markers", marker={"color": colour, "size": 12, "line": {"color": "white", "width": 1.5}},
@@ -345,7 +341,7 @@ def walkers_at(record: dict, arrays: dict[str, np.ndarray], clock: str, reading:
         at = seen_at(record, arrays, index, clock, reading)
         point = arrays[f"{index}_looked_at"][at]
         x, y = rounded(arrays[f"view_{index}_shadow"][point])
-        high, low = rounded(np.array([arrays[f"{index}_cost"][0][point], arrays[f"{index}_shadow_cost"][at]]))
+        high, low = rounded(np.array([arrays[f"{index}_cost"][0][at], arrays[f"{index}_shadow_cost"][at]]))
         time = times(record, arrays, index, clock)
         placed += [
             {"type": "scatter3d", "x": [x], "y": [y], "z": [high]},
@@ -387,7 +383,7 @@ def timed_state(record: dict, arrays: dict[str, np.ndarray], clock: str) -> list
     found = []
     for index in range(len(record["methods"])):
         walker, down, place = placed[3 * index : 3 * index + 3]
-        cost = arrays[f"{index}_cost"][0][arrays[f"{index}_looked_at"]]
+        cost = arrays[f"{index}_cost"][0]
         curve = {"x": rounded(times(record, arrays, index, clock)[1:]), "y": rounded(cost[1:])}
         found += [walker, down, curve, place]
     return found
