@@ -214,6 +214,12 @@ def exponent(displacements: np.ndarray) -> float:
     return float(np.polyfit(np.log(lags), np.log(displacements[: len(lags)]), 1)[0])
 
 
+def winding(points: np.ndarray) -> float:
+    """The length of the line through some points over the distance from the first to the last."""
+    points = points.astype(float)
+    return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum() / np.linalg.norm(points[-1] - points[0]))
+
+
 class Gait(NamedTuple):
     """How a method walks, from its start to its end; every array is (seeds,) but for the last two."""
 
@@ -318,7 +324,7 @@ def from_a_random_side(
     settings: Settings, problem: Problem, surface: hills.Surface, paths: list[np.ndarray]
 ) -> hills.View:
     """The same paths on a random plane through the end of the last one, scaled as Li et al., arXiv:1712.09913."""
-    end, unravel = paths[-1][-1], hills.unravel_of(problem)
+    end, unravel = jnp.asarray(paths[-1][-1]), hills.unravel_of(problem)
 
     def one_direction(key: Array) -> Array:
         return ravel_pytree(landscape.filter_normalised(key, unravel(end)))[0]
@@ -379,13 +385,15 @@ def sentence(measured: Measured) -> str:
     """What was found, in one sentence."""
     careful, *others = measured.gaits
     wind = [float(np.median(each.tortuosity)) for each in others]
-    drunkest = int(np.argmax(wind))
-    method, hidden = measured.methods[1 + drunkest], 1 - measured.union_shares[:2].sum()
+    drunkest = 1 + int(np.argmax(wind))
     first, *later = (float(np.median(each)) for each in measured.together["examples"])
+    path, shadow = measured.walks[drunkest].sight.point[0], measured.view.shadows[drunkest]
     return (
-        f"The drunk man ({method.label}) walks {wind[drunkest]:.3g} times as far as he gets, the careful man "
-        f"{np.median(careful.tortuosity):.3g} times; after equally many examples their costs are "
-        f"{later[drunkest]:.2g} and {first:.2g}. The best plane hides {hidden:.0%} of the paths' variance."
+        f"The drunk man ({measured.methods[drunkest].label}) walks {max(wind):.3g} times as far as he gets, the "
+        f"careful man {np.median(careful.tortuosity):.3g} times; after equally many examples their costs are "
+        f"{later[drunkest - 1]:.2g} and {first:.2g}. A picture hides the stumbling: on the best plane "
+        f"({measured.union_shares[:2].sum():.0%} of the variance), seen at the same {len(shadow)} points, his way "
+        f"winds {winding(shadow):.3g}-fold instead of {winding(path):.3g}-fold."
     )
 
 

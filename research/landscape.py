@@ -27,7 +27,8 @@ class Plane(NamedTuple):
 
 def principal_plane(trajectory: Float[Array, "points params"]) -> Plane:
     """The plane nearest to some points, by the sum of squared distances: through their mean, along the first two
-    principal components. Each direction is turned so that the last point lies on its positive side.
+    principal components. Each direction is turned so that the first point lies on its negative side: paths from it
+    lead to the right and upwards.
 
     For several paths, hand over all their points, one below the other. Raises ValueError for fewer than three points.
 
@@ -41,7 +42,7 @@ def principal_plane(trajectory: Float[Array, "points params"]) -> Plane:
         raise ValueError(f"the trajectory has {len(trajectory)} points; a plane needs three or more")
     mean = trajectory.mean(axis=0)
     directions = jnp.linalg.svd(trajectory - mean[None], full_matrices=False)[2][:2]
-    signs = jnp.where(directions @ (trajectory[-1] - mean) < 0, -1, 1).astype(directions.dtype)
+    signs = jnp.where(directions @ (trajectory[0] - mean) > 0, -1, 1).astype(directions.dtype)
     return Plane(mean, signs[:, None] * directions)
 
 

@@ -203,13 +203,13 @@ def path_on_map(axes: Axes, shadow: np.ndarray, series: int, label: str, **optio
 
 
 def save_gif(pictures: Iterable[np.ndarray], path: Path, *, milliseconds: int = 120) -> None:
-    """Writes pictures (height, width, 3 bytes) as a moving one that begins again after a second and a half."""
-    images = [Image.fromarray(picture).convert("P", palette=Image.Palette.ADAPTIVE, colors=64) for picture in pictures]
-    pauses = [milliseconds] * (len(images) - 1) + [1500]
+    """Writes pictures (height, width, 3 bytes) as a moving one, in the last one's colours, that rests at its end."""
+    images = list(map(Image.fromarray, pictures))
+    palette = images[-1].quantize(128, Image.Quantize.MAXCOVERAGE)
+    first, *others = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    pauses = [*[milliseconds] * len(others), 2000]
     unfinished = path.with_name(f".{path.name}")
-    images[0].save(
-        unfinished, format="GIF", save_all=True, append_images=images[1:], duration=pauses, loop=0, optimize=True
-    )
+    first.save(unfinished, format="GIF", save_all=True, append_images=others, duration=pauses, loop=0, optimize=True)
     unfinished.replace(path)
 
 

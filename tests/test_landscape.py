@@ -46,7 +46,7 @@ def test_the_principal_plane_is_the_one_of_an_independent_eigendecomposition(x64
     np.testing.assert_allclose(plane.origin, points.mean(axis=0), atol=1e-14)
     shares = landscape.explained_shares(jnp.asarray(points))
     np.testing.assert_allclose(shares, eigenvalues[::-1] / eigenvalues.sum(), atol=1e-12)
-    assert (np.asarray(plane.directions) @ (points[-1] - points.mean(axis=0)) >= 0).all()
+    assert (np.asarray(plane.directions) @ (points[0] - points.mean(axis=0)) <= 0).all()
 
 
 def test_no_other_plane_is_nearer_to_the_points(x64):

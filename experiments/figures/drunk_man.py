@@ -255,12 +255,14 @@ def frames(record: dict, arrays: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
                           alpha=0.45)  # fmt: skip
         (height,) = axes["cost"].plot([], [], "o", color=colour, markersize=9, markeredgecolor="white", zorder=5)
         walkers.append((trail, head, height))
+    axes["map"].plot(*arrays["view_0_shadow"][0], "k*", markersize=14, markeredgecolor="white", label="start")
     axes["cost"].set_xscale("log")
     axes["cost"].set_yscale("log")
     plots.plain_log_ticks(axes["cost"].yaxis, TICKS)
+    plots.plain_log_ticks(axes["cost"].xaxis, [10.0**power for power in range(-4, 5)])
     axes["cost"].set_xlabel("examples read, in passes over the training set")
     axes["cost"].set_title("cost on all training images")
-    figure.legend(*axes["map"].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
+    figure.legend(*axes["map"].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9)
     for reading in readings(record, arrays, "examples", record["settings"]["gif_frames"]):
         for index, (trail, head, height) in enumerate(walkers):
             at = seen_at(record, arrays, index, "examples", reading)

@@ -1,0 +1,154 @@
+"""Two walkers: how they are watched and measured, and that what is drawn is what was trained."""
+
+import dataclasses
+import json
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from experiments import drunk_man as experiment
+from experiments.common.settings import SettingsError
+from research import data
+
+
+@hypothesis_settings(max_examples=200, deadline=None)
+@given(total=st.integers(1, 5000), num_steps=st.integers(10, 400), num_points=st.integers(10, 200))
+def test_all_are_seen_after_equally_many_steps_and_not_too_often(total, num_steps, num_points):
+    length = experiment.leg_length(total, num_steps, num_points)
+    assert num_steps % length == 0
+    assert total <= length * num_points or length == num_steps
+    shorter = [each for each in range(1, length) if num_steps % each == 0]
+    assert not any(total <= each * num_points for each in shorter)
+
+
+def test_equal_legs_are_the_same_steps_in_the_same_order():
+    rows = np.arange(2 * 23 * 3).reshape(2, 23, 3)
+    chunks = [chunk for (chunk,) in experiment.in_equal_legs(rows, 2)]
+    assert len({chunk.shape for chunk in chunks}) == 1
+    np.testing.assert_array_equal(np.concatenate(chunks, axis=1).reshape(2, -1, 3), rows[:, :22])
+
+
+def test_displacements_are_those_of_two_loops():
+    points = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    for lag, found in enumerate(experiment.squared_displacements(points), start=1):
+        apart = [np.sum((points[t + lag].astype(float) - points[t]) ** 2) for t in range(9 - lag)]
+        assert found == pytest.approx(np.mean(apart), rel=1e-6)
+
+
+def test_straight_on_is_exponent_2_and_a_walk_without_memory_1():
+    straight = np.arange(40.0)[:, None] * np.ones((1, 3))
+    assert experiment.exponent(experiment.squared_displacements(straight)) == pytest.approx(2)
+    assert experiment.winding(straight) == pytest.approx(1)
+    # every step at right angles to all others: |p(t + lag) - p(t)|^2 = lag, as a random walk's on average
+    walk = np.tril(np.ones((40, 40)))
+    assert experiment.exponent(experiment.squared_displacements(walk)) == pytest.approx(1)
+    assert experiment.winding(walk) == pytest.approx(39 / 39**0.5)
+
+
+def test_clocks_stop_when_the_first_walker_ends_and_the_look_before_counts():
+    careful = experiment.Looks(np.arange(3), np.array([0, 1, 2]), np.array([[3.0, 2.0, 1.0]]))
+    drunk = experiment.Looks(np.arange(4), np.array([0, 4, 9, 12]), np.array([[3.0, 0.5, 0.4, 0.3]]))
+    both = [careful, drunk]
+    assert [float(cost[0]) for cost in experiment.costs_at(both, [1.0, 1.0])] == [1.0, 3.0]  # 2 steps each
+    assert [float(cost[0]) for cost in experiment.costs_at(both, [10.0, 1.0])] == [2.0, 0.4]  # 12 examples at most
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("num_steps", 9), ("resolution", 1), ("batch_sizes", (10, 10)), ("learning_rates", (0.5,)), ("gif_frames", -1)],
+)
+def test_settings_out_of_range_are_refused(tmp_path, field, value):
+    with pytest.raises(SettingsError, match=field.replace("_", "-")):
+        dataclasses.replace(experiment.QUICK, out=tmp_path, **{field: value}).check()
+
+
+def test_a_batch_of_everything_is_no_mini_batch(tmp_path, small_mnist):
+    settings = dataclasses.replace(experiment.QUICK, out=tmp_path, dataset=str(small_mnist), batch_sizes=(10, 600))
+    with pytest.raises(SettingsError, match="600"):
+        experiment.run(settings)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def finished(small_mnist, tmp_path_factory):
+    """(folder, record, arrays, points) of a walk on a small data set."""
+    out = tmp_path_factory.mktemp("walk")
+    settings = dataclasses.replace(
+        experiment.QUICK, dataset=str(small_mnist), out=out, num_epochs=4, save_points=True, gif_frames=5, resolution=8
+    )
+    experiment.run(settings)
+    experiment.plot(out)
+    record, arrays = experiment.records.read_run(out / "drunk_man")
+    with np.load(out / "drunk_man" / "points.npz") as points:
+        return out / "drunk_man", record, arrays, [points[str(index)].astype(float) for index in range(3)]
+
+
+def test_what_is_drawn_is_true(finished):
+    _, record, _, _ = finished
+    assert [claim["id"] for claim in record["claims"]] == ["T35", "T35"]  # the others are about the film's network
+    assert all(claim["holds"] for claim in record["claims"])
+
+
+def test_shadows_and_distances_are_those_of_the_points_by_numpy(finished):
+    _, _, arrays, points = finished
+    union = np.concatenate(points)
+    centre = union.mean(axis=0)
+    _, sizes, directions = np.linalg.svd(union - centre, full_matrices=False)
+    for index, path in enumerate(points):
+        away = path - centre
+        shadow = away @ directions[:2].T
+        np.testing.assert_allclose(np.abs(arrays[f"view_{index}_shadow"]), np.abs(shadow), atol=2e-4)
+        off_plane = np.linalg.norm(away - shadow @ directions[:2], axis=1)
+        np.testing.assert_allclose(arrays[f"view_{index}_off_plane"], off_plane, atol=2e-4)
+    assert (sizes[:2] ** 2).sum() / (sizes**2).sum() == pytest.approx(sum(finished[1]["union_shares"][:2]), abs=1e-4)
+
+
+def test_the_cost_of_the_last_point_is_that_of_the_network_it_stands_for(finished, small_mnist):
+    _, _, arrays, points = finished
+    train = data.load(str(small_mnist))
+    for index, path in enumerate(points):
+        activations, at = train.inputs / 255, 0
+        for inputs, outputs in ((784, 16), (16, 16), (16, 10)):
+            weights, at = path[-1, at : at + inputs * outputs].reshape(outputs, inputs), at + inputs * outputs
+            biases, at = path[-1, at : at + outputs], at + outputs
+            activations = 1 / (1 + np.exp(-(activations @ weights.T + biases)))
+        cost = np.mean(np.sum((activations - train.targets) ** 2, axis=1))
+        assert arrays[f"{index}_cost"][0, -1] == pytest.approx(cost, rel=1e-5)
+
+
+def test_it_leaves_figures_a_moving_picture_and_a_page_that_asks_for_nothing_outside(finished):
+    folder = finished[0]
+    for name in ("drunk_man.png", "how_drunk.png", "random_plane.png"):
+        assert (folder / name).stat().st_size > 20_000
+    with Image.open(folder / "drunk_man.gif") as picture:
+        assert picture.n_frames == 5
+    page = (folder / "drunk_man.html").read_text()
+    assert len(page) < 1_000_000
+    assert re.findall(r'(?:src|href)="([^"]*)"', page) == ["data:,", "../plotly.min.js"]
+    assert (folder.parent / "plotly.min.js").stat().st_size > 1_000_000
+
+
+def hinge(output, target):
+    return jnp.sum(jax.nn.relu(0.5 - output * (2 * target - 1)))
+
+
+def test_another_network_with_a_users_cost_walks_too_and_the_page_can_stand_alone(tmp_path, small_mnist):
+    settings = dataclasses.replace(
+        experiment.QUICK, dataset=str(small_mnist), out=tmp_path, cost="test_drunk_man:hinge", layer_sizes=(784, 10),
+        output_activation="jax.nn:softmax", batch_sizes=(50,), learning_rates=(0.1,), full_batch_learning_rate=0.1,
+        num_steps=10, resolution=5, self_contained=True,
+    )  # fmt: skip
+    experiment.run(settings)
+    experiment.plot(tmp_path)
+    record = json.loads((tmp_path / "drunk_man" / "run.json").read_text())
+    assert all(claim["holds"] for claim in record["claims"])
+    page = (tmp_path / "drunk_man" / "drunk_man.html").read_text()
+    assert not re.findall(r'src="', page.split("<script")[0] + page[-10_000:])
+    assert not (tmp_path / "plotly.min.js").exists()
