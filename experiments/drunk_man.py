@@ -48,8 +48,9 @@ class Settings(common.CommonSettings):
     """Mini-batch sizes, all different, 1 or more, fewer than the training examples."""
     learning_rates: tuple[float, ...] = (0.5, 4.0, 4.0)
     """Learning rate for each of the batch sizes, above 0; those that full_batch_vs_sgd --tune found."""
-    full_batch_learning_rate: float = 4.0
-    """Learning rate of full-batch descent, above 0; found likewise."""
+    full_batch_learning_rates: tuple[float, ...] = (4.0, 1.0)
+    """Learning rates of full-batch descent, one or more, all different, above 0: the first, found likewise, is the
+    careful man's; the others show what becomes of him with more patience."""
     num_steps: int = 100
     """Full-batch steps, 10 or more."""
     num_epochs: int = 3
@@ -69,7 +70,11 @@ class Settings(common.CommonSettings):
         """Raises common.SettingsError for the first field out of its range."""
         super().check()
         common.check_positive("--learning-rates", self.learning_rates)
-        common.check_positive("--full-batch-learning-rate", [self.full_batch_learning_rate])
+        common.check_positive("--full-batch-learning-rates", self.full_batch_learning_rates)
+        common.require(
+            0 < len(self.full_batch_learning_rates) == len(set(self.full_batch_learning_rates)),
+            f"--full-batch-learning-rates is {self.full_batch_learning_rates}; give one or more, all different",
+        )
         common.require(
             0 < len(self.batch_sizes) == len(set(self.batch_sizes)) == len(self.learning_rates),
             f"--batch-sizes is {self.batch_sizes} and --learning-rates {self.learning_rates}; give one or more sizes, "
@@ -82,7 +87,7 @@ class Settings(common.CommonSettings):
 
 
 QUICK = Settings(
-    num_seeds=1, batch_sizes=(10, 100), learning_rates=(0.5, 4.0), num_steps=20, num_epochs=1, num_points=30,
+    num_seeds=1, batch_sizes=(10, 100), learning_rates=(0.5, 4.0), full_batch_learning_rates=(4.0,), num_steps=20, num_epochs=1, num_points=30,
     resolution=21, gif_frames=0,
 )  # fmt: skip
 FULL = Settings(num_seeds=5, num_steps=400, num_epochs=12, num_points=200, resolution=51)
@@ -113,9 +118,10 @@ class Looks(NamedTuple):
 
 
 def methods(settings: Settings, num_examples: int) -> list[Method]:
-    """The careful man first, then the drunk men in the order of the settings, each with an odometer."""
-    labels = ["full batch", *(f"batches of {size:,}" for size in settings.batch_sizes)]
-    sizes = [num_examples, *settings.batch_sizes]
+    """The careful man first, then he with other rates, then the drunk men, each with an odometer."""
+    num_careful = len(settings.full_batch_learning_rates)
+    labels = ["full batch"] * num_careful + [f"batches of {size:,}" for size in settings.batch_sizes]
+    sizes = [num_examples] * num_careful + list(settings.batch_sizes)
     return [
         Method(label, size, optax.chain(optax.sgd(rate), training.odometer()))
         for label, size, rate in zip(labels, sizes, rates(settings), strict=True)
@@ -124,7 +130,7 @@ def methods(settings: Settings, num_examples: int) -> list[Method]:
 
 def rates(settings: Settings) -> list[float]:
     """The learning rate of every method, in the order of `methods`."""
-    return [settings.full_batch_learning_rate, *settings.learning_rates]
+    return [*settings.full_batch_learning_rates, *settings.learning_rates]
 
 
 def observe(problem: Problem, shared: tuple[Examples, Examples], state: TrainState) -> Sight:
@@ -338,7 +344,10 @@ def from_a_random_side(
 def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
     """Every claim with its bounds, which come from theory or the literature and do not look at the run."""
     claim = partial(Claim, num_seeds=settings.num_seeds)
-    return [*surface_claims(measured), *(gait_claims(measured, claim) if common.is_the_films(settings) else [])]
+    return [
+        *surface_claims(measured),
+        *(gait_claims(settings, measured, claim) if common.is_the_films(settings) else []),
+    ]
 
 
 def surface_claims(measured: Measured) -> list[Claim]:
@@ -355,27 +364,32 @@ def surface_claims(measured: Measured) -> list[Claim]:
     ]  # fmt: skip
 
 
-def gait_claims(measured: Measured, claim: partial[Claim]) -> list[Claim]:
-    """T35, E8: how straight each of them walks, and who is lower when; about the film's network on MNIST."""
-    careful, *others = measured.gaits
+def gait_claims(settings: Settings, measured: Measured, claim: partial[Claim]) -> list[Claim]:
+    """T35, E8: how straight each of them walks, and who is lower when; about the film's network on MNIST.
+
+    On a parabola of curvature h every step of descent is 1 - eta h times the one before it: who goes down with a rate
+    above 1/h along the direction in which he moves most turns round at every step, careful or not.
+    """
+    num_careful = len(settings.full_batch_learning_rates)
     found = [
-        claim("T35", "the careful man walks on as he went: cosine of his successive steps",
-              float(np.median(careful.cosine)), None, 0.5, 1.0, "cosine, mean of a path, median"),
+        claim("T35", f"the careful man walks on as he went: cosine of his successive steps, rate {rate:g}",
+              float(np.median(careful.cosine)), None, 0.5, 1.0, "cosine, mean of a path, median")
+        for rate, careful in zip(settings.full_batch_learning_rates, measured.gaits, strict=False)
     ]  # fmt: skip
-    for method, drunk in zip(measured.methods[1:], others, strict=True):
+    for method, drunk in list(zip(measured.methods, measured.gaits, strict=True))[num_careful:]:
         if method.batch_size == DRUNKEST:
             found += [
                 claim("T35", "the drunk man's next step has nothing to do with his last: their cosine, batches of 10",
                       float(np.median(drunk.cosine)), 0.0, -0.1, 0.1, "cosine, mean of a path, median"),
                 claim("E8", "and his way is this many times more winding than the careful man's",
-                      float(np.median(drunk.tortuosity / careful.tortuosity)), None, 5.0, None,
+                      float(np.median(drunk.tortuosity / measured.gaits[0].tortuosity)), None, 5.0, None,
                       "ratio of length / displacement, median"),
             ]  # fmt: skip
     for clock in ("examples", "seconds"):
-        first, *later = measured.together[clock]
+        costs = measured.together[clock]
         found += [
             claim("T35", f"quick steps win: after equally many {clock} each drunk man is lower than the careful one",
-                  max(float(np.max(each / first)) for each in later), None, None, 1.0,
+                  max(float(np.max(each / costs[0])) for each in costs[num_careful:]), None, None, 1.0,
                   "cost / his cost, largest of all")
         ]  # fmt: skip
     return found
@@ -383,15 +397,14 @@ def gait_claims(measured: Measured, claim: partial[Claim]) -> list[Claim]:
 
 def sentence(measured: Measured) -> str:
     """What was found, in one sentence."""
-    careful, *others = measured.gaits
-    wind = [float(np.median(each.tortuosity)) for each in others]
-    drunkest = 1 + int(np.argmax(wind))
-    first, *later = (float(np.median(each)) for each in measured.together["examples"])
+    wind = [float(np.median(each.tortuosity)) for each in measured.gaits]
+    drunkest = int(np.argmax(wind))
+    costs = [float(np.median(each)) for each in measured.together["examples"]]
     path, shadow = measured.walks[drunkest].sight.point[0], measured.view.shadows[drunkest]
     return (
         f"The drunk man ({measured.methods[drunkest].label}) walks {max(wind):.3g} times as far as he gets, the "
-        f"careful man {np.median(careful.tortuosity):.3g} times; after equally many examples their costs are "
-        f"{later[drunkest - 1]:.2g} and {first:.2g}. A picture hides the stumbling: on the best plane "
+        f"careful man {wind[0]:.3g} times; after equally many examples their costs are {costs[drunkest]:.2g} and "
+        f"{costs[0]:.2g}. A picture hides the stumbling: on the best plane "
         f"({measured.union_shares[:2].sum():.0%} of the variance), seen at the same {len(shadow)} points, his way "
         f"winds {winding(shadow):.3g}-fold instead of {winding(path):.3g}-fold."
     )

@@ -157,16 +157,16 @@ def seconds_per_step(
     """
     train, params = jax.device_put((problem.train, jax.tree.map(np.asarray, params)), jax.devices()[0])
     calls, num_steps = {}, []
-    for method in methods:
+    for name, method in enumerate(methods):  # two of them may share a label
         step = make_step(problem, method)
         state = TrainState(params, method.optimizer.init(params))
         if method.batch_size == len(shuffle):
-            calls[method.label] = partial(jax.jit(step), state, train)
+            calls[str(name)] = partial(jax.jit(step), state, train)
             num_steps.append(1)
         else:
             schedule = in_batches(shuffle[None, None], method.batch_size)[:, :TIMED_STEPS]
             loop = jax.jit(partial(training.minibatch_descent, step, observe=lambda state: ()))
-            calls[method.label] = partial(loop, state, train, schedule)
+            calls[str(name)] = partial(loop, state, train, schedule)
             num_steps.append(schedule.shape[1])
     return [seconds / steps for seconds, steps in zip(runs.seconds_each(calls).values(), num_steps, strict=True)]
 

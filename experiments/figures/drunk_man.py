@@ -23,6 +23,14 @@ def labels(record: dict) -> list[str]:
     return [f"{method['label']}, rate {method['learning_rate']:g}" for method in record["methods"]]
 
 
+def short_names(record: dict) -> list[str]:
+    """For the narrow places."""
+    return [
+        f"{method['label'].replace('batches of ', 'B = ')}\nrate {method['learning_rate']:g}"
+        for method in record["methods"]
+    ]
+
+
 def network_and_data(record: dict) -> str:
     """For captions."""
     count = record["dataset"]["train"]["count"]
@@ -132,7 +140,7 @@ def how_drunk(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
 
 def bars(axes: Axes, record: dict, arrays: dict[str, np.ndarray], field: str, title: str, *, log: bool = False) -> None:
     """One bar a method, its number written on it, a dot for every seed."""
-    names = [method["label"].replace("batches of ", "B = ") for method in record["methods"]]
+    names = short_names(record)
     for index in range(len(names)):
         values = arrays[f"{index}_{field}"]
         middle = float(np.median(values))
@@ -154,12 +162,11 @@ def bars(axes: Axes, record: dict, arrays: dict[str, np.ndarray], field: str, ti
 
 def draw_displacements(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
     """Mean squared displacement against the lag, with its exponent."""
-    for index, method in enumerate(record["methods"]):
+    for index, name in enumerate(short_names(record)):
         moved = arrays[f"{index}_displacements"]
         lags = np.arange(1, moved.shape[1] + 1) / moved.shape[1] / 2
         power = np.median(arrays[f"{index}_exponent"])
-        name = method["label"].replace("batches of ", "B = ")
-        plots.seed_band(axes, 100 * lags, moved, index, f"{name}: exponent {power:.2f}")
+        plots.seed_band(axes, 100 * lags, moved, index, f"{name.replace(chr(10), ', ')}: exponent {power:.2f}")
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_title("Squared displacement: 2 straight on, 1 random")
@@ -170,10 +177,9 @@ def draw_displacements(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) 
 def draw_shares(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
     """What each path's own first three principal components explain, against a random walk's."""
     null = 100 * np.asarray(landscape.random_walk_shares(3))
-    for index, method in enumerate(record["methods"]):
+    for index, label in enumerate(labels(record)):
         shares = 100 * np.median(arrays[f"{index}_shares"], axis=0)
-        axes.bar(np.arange(3) + 0.2 * index - 0.3, shares, width=0.19, color=plots.COLOURS[index], alpha=0.75,
-                 label=method["label"])  # fmt: skip
+        axes.bar(*side_by_side(record, index, shares), color=plots.COLOURS[index], alpha=0.75, label=label)
     for component, share in enumerate(null):
         text = "a random walk" if component == 0 else None
         axes.plot([component - 0.42, component + 0.42], [share, share], color="black", linestyle="--", label=text)
@@ -184,13 +190,19 @@ def draw_shares(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None
     axes.legend(fontsize=9)
 
 
+def side_by_side(record: dict, index: int, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Places, heights and width of one method's bars in groups of all methods'."""
+    width = 0.8 / len(record["methods"])
+    return np.arange(len(heights)) + width * (index + 0.5) - 0.4, heights, 0.95 * width
+
+
 def draw_together(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
     """The cost of every method after equally many steps, examples and seconds."""
     clocks = ("steps", "examples", "seconds")
     for index in range(len(record["methods"])):
         costs = np.median([arrays[f"together_{clock}"][index] for clock in clocks], axis=1)
-        places = np.arange(3) + 0.2 * index - 0.3
-        axes.bar(places, costs, width=0.19, color=plots.COLOURS[index], alpha=0.75)
+        places, _, width = side_by_side(record, index, costs)
+        axes.bar(places, costs, width, color=plots.COLOURS[index], alpha=0.75)
         for place, cost in zip(places, costs, strict=True):
             axes.annotate(
                 f"{cost:.2g}", (place, cost), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=8
