@@ -87,7 +87,8 @@ class Settings(common.CommonSettings):
 
 
 QUICK = Settings(
-    num_seeds=1, batch_sizes=(10, 100), learning_rates=(0.5, 4.0), full_batch_learning_rates=(4.0,), num_steps=20, num_epochs=1, num_points=30,
+    num_seeds=1, batch_sizes=(10, 100), learning_rates=(0.5, 4.0), full_batch_learning_rates=(4.0,),
+    num_steps=20, num_epochs=1, num_points=30,
     resolution=21, gif_frames=0,
 )  # fmt: skip
 FULL = Settings(num_seeds=5, num_steps=400, num_epochs=12, num_points=200, resolution=51)

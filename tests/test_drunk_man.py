@@ -142,8 +142,8 @@ def hinge(output, target):
 def test_another_network_with_a_users_cost_walks_too_and_the_page_can_stand_alone(tmp_path, small_mnist):
     settings = dataclasses.replace(
         experiment.QUICK, dataset=str(small_mnist), out=tmp_path, cost="test_drunk_man:hinge", layer_sizes=(784, 10),
-        output_activation="jax.nn:softmax", batch_sizes=(50,), learning_rates=(0.1,), full_batch_learning_rates=(0.1, 0.05),
-        num_steps=10, resolution=5, self_contained=True,
+        output_activation="jax.nn:softmax", batch_sizes=(50,), learning_rates=(0.1,), num_steps=10, resolution=5,
+        full_batch_learning_rates=(0.1, 0.05), self_contained=True,
     )  # fmt: skip
     experiment.run(settings)
     experiment.plot(tmp_path)
