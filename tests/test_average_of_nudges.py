@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 from test_data import write_idx_folder
 
 from experiments import average_of_nudges as experiment
+from experiments.figures import average_of_nudges as figures
 from research import costs, gradients
 from research.models import mlp
 
@@ -31,11 +32,15 @@ def requests_in_a_loop(params, examples):
 def test_every_identity_holds_in_float64(x64):
     params, examples = make_params(jax.random.key(0)), make_examples(jax.random.key(1), 9)
     found = jax.jit(partial(experiment.identities, ONE, BY_HAND))(params, examples)
-    for error in (found.averaged, found.by_hand, found.separate_steps, found.leave_one_out):
-        assert float(error) < 1e-13
-    assert float(found.factor.mean) == pytest.approx(1, abs=1e-13)
-    assert float(found.half_factor.mean) == pytest.approx(0.5, abs=1e-13)
-    assert max(float(found.factor.spread), float(found.half_factor.spread)) < 1e-11
+    found = jax.tree.map(lambda leaf: np.asarray(leaf)[None], found)
+    for way in (found.averaged, found.by_hand):
+        assert experiment.row_errors(way, found.minus_gradient) < 1e-13
+    assert experiment.row_errors(found.separate_steps, found.one_step) < 1e-13
+    assert float(found.leave_one_out) < 1e-13
+    for way, factor in ((found.averaged, 1), (found.halved, 0.5)):
+        mean, spread = experiment.factors(way, found.minus_gradient)
+        assert mean == pytest.approx(factor, abs=1e-13)
+        assert spread < 1e-11
 
 
 def test_the_identities_notice_a_gradient_that_is_not_the_average(x64):
@@ -43,9 +48,11 @@ def test_the_identities_notice_a_gradient_that_is_not_the_average(x64):
     of_another_cost = experiment.requests_by_hand(
         lambda output, target: jnp.sum((output - target) ** 4), jax.nn.sigmoid, jax.nn.sigmoid
     )
-    assert float(jax.jit(partial(experiment.identities, ONE, of_another_cost))(params, examples).by_hand) > 0.01
-    components = jnp.arange(1.0, 5.0)
-    assert float(experiment.proportionality(components**2, components).spread) > 0.1
+    wanted = -ravel_pytree(jax.jit(jax.grad(gradients.mean_over_examples(ONE)))(params, examples))[0]
+    found = ravel_pytree(gradients.average(jax.jit(of_another_cost)(params, examples)))[0]
+    assert experiment.row_errors(found[None], wanted[None]) > 0.01
+    components = np.arange(1.0, 5.0)[None]
+    assert experiment.factors(components**2, components)[1] > 0.1
 
 
 @pytest.mark.parametrize(("num_examples", "chunk_size"), [(1, 1), (6, 3), (7, 3), (2, 5)])
@@ -95,20 +102,20 @@ def test_with_two_classes_the_untrained_always_disagree_and_with_one_never():
 def test_every_parameter_is_named_by_its_place():
     params = mlp((3, 2, 2)).init(jax.random.key(0))
     numbered = ravel_pytree(params)[1](jnp.arange(14.0))
-    assert experiment.parameter_name(int(numbered[0].weights[1, 2]), (3, 2, 2)) == "pixel 2 to neuron 1 of layer 1"
-    assert experiment.parameter_name(int(numbered[0].biases[1]), (3, 2, 2)) == "bias of neuron 1 of layer 1"
-    assert experiment.parameter_name(int(numbered[1].weights[0, 1]), (3, 2, 2)) == "neuron 1 to output 0"
-    assert experiment.parameter_name(int(numbered[1].biases[0]), (3, 2, 2)) == "bias of output 0"
-    assert len({experiment.parameter_name(index, (3, 2, 2)) for index in range(14)}) == 14
+    assert figures.parameter_name(int(numbered[0].weights[1, 2]), (3, 2, 2)) == "pixel 2 to neuron 1 of layer 1"
+    assert figures.parameter_name(int(numbered[0].biases[1]), (3, 2, 2)) == "bias of neuron 1 of layer 1"
+    assert figures.parameter_name(int(numbered[1].weights[0, 1]), (3, 2, 2)) == "neuron 1 to output 0"
+    assert figures.parameter_name(int(numbered[1].biases[0]), (3, 2, 2)) == "bias of output 0"
+    assert len({figures.parameter_name(index, (3, 2, 2)) for index in range(14)}) == 14
     with pytest.raises(ValueError, match="no parameter"):
-        experiment.parameter_name(14, (3, 2, 2))
+        figures.parameter_name(14, (3, 2, 2))
 
 
 def test_the_table_shows_the_first_the_last_and_the_loudest_of_every_layer():
     mean_square = np.zeros(14)
     mean_square[[4, 7, 9, 12]] = 1.0  # a weight and a bias of each of the two layers of 3-2-2
-    assert experiment.table_rows(mean_square, (3, 2, 2)).tolist() == [0, 4, 7, 9, 12, 13]
-    assert set(experiment.heat_map_rows(mean_square, (3, 2, 2), seed=0).tolist()) == {4, 7, 9, 12}
+    assert figures.table_rows(mean_square, (3, 2, 2)).tolist() == [0, 4, 7, 9, 12, 13]
+    assert set(figures.heat_map_rows(mean_square, (3, 2, 2), seed=0).tolist()) == {4, 7, 9, 12}
 
 
 def small_digits(folder):
