@@ -98,10 +98,11 @@ def direction_figure(record: dict, arrays: dict[str, np.ndarray], step_length: f
     right.set_ylabel(f"change of the cost / epsilon, wiggled by {epsilon:g}")
     right.set_title("The component IS the sensitivity (first seed)")
     right.legend()
+    over = f"{record['settings']['num_examples']:,} images of {data_name(record)}"
     figure.suptitle(
         f"Step for equal step, the gradient's signs alone go down {shares[1]:.0f} % as steeply as the gradient, "
-        f"a random direction at best {shares[3]:.0f} %\n({data_name(record)}, {record['settings']['num_examples']:,} images, "
-        f"{record['num_parameters']:,} parameters, median of {len(arrays['actual'])} seeds)",
+        f"a random direction at best {shares[3]:.0f} %\n"
+        f"({over}, {record['num_parameters']:,} parameters, median of {len(arrays['actual'])} seeds)",
         fontsize=13, fontweight="bold",
     )  # fmt: skip
     return figure
