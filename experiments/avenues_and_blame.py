@@ -289,7 +289,7 @@ def measure_small_steps(settings: Settings, problem: Problem, few: Examples, sta
 def expected_changes(problem: Problem, starts: list[Layer]) -> tuple[int, int]:
     """(How many parameters can change, how many there are): all but the weights of pixels black in every image."""
     num_black = int((np.asarray(problem.train.inputs) == 0).all(axis=0).sum())
-    num_parameters = sum(leaf[0].size for leaf in jax.tree.leaves(starts))
+    num_parameters = sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(starts))
     return num_parameters - num_black * starts[0].biases.shape[-1], num_parameters
 
 
