@@ -89,11 +89,13 @@ class Story(NamedTuple):
 
 
 class SmallSteps(NamedTuple):
-    """Three errors of the first order, at the start, for every learning rate; over seeds with a seed axis."""
+    """One step from the start, for every learning rate: three errors of the first order, and whether the order in which
+    the layers move counts; over seeds with a seed axis."""
 
     decrease: Numbers  # |1 - actual / predicted decrease of the cost|
     updates: Numbers  # |dw with the old v - dw with the new v| / |dw|
     activations: Numbers  # |change of all activations - J dtheta| / |change|
+    order: Numbers  # largest difference between parameters: all layers moved at once, or one after another
 
 
 # Descents in which some layers rest.
@@ -170,21 +172,22 @@ def blame_and_repair(
     objective = gradients.mean_over_examples(problem.one)
     rows = batches(shuffle_key, settings, len(train.inputs), settings.repair_steps)
     layers = jnp.eye(len(params))
+    broken = damaged(params, damage_key)
 
-    def share_of_layers(params: list[Layer]) -> Array:
-        return shares(jax.grad(problem.cost)(params, few)).sum(axis=1)
+    def look(params: list[Layer]) -> tuple[Array, Array]:
+        cost, grads = jax.value_and_grad(problem.cost)(params, few)
+        return cost, shares(grads).sum(axis=1)
 
     def repair(params: list[Layer], free: Array) -> Array:
         step = at_once(objective, settings.learning_rate, free)
         state, _ = training.minibatch_descent(step, TrainState(params, ()), train, rows[None], lambda _: ())
         return problem.cost(state.params, few)
 
-    def of_damage(params: list[Layer]) -> tuple[Array, Array, Array]:
-        return share_of_layers(params), problem.cost(params, few), jax.lax.map(partial(repair, params), layers)
-
-    share, broken, mended = jax.lax.map(of_damage, damaged(params, damage_key))
-    whole = problem.cost(params, few)
-    return jnp.log2(share / share_of_layers(params)[None]), (broken[:, None] - mended) / (broken - whole)[:, None]
+    everything = jax.tree.map(lambda leaves, leaf: jnp.concatenate([leaves, leaf[None]]), broken, params)
+    costs, share = jax.lax.map(look, everything)  # the last one is the whole network's
+    mended = jax.lax.map(lambda params: jax.lax.map(partial(repair, params), layers), broken)
+    harm = (costs[:-1] - costs[-1])[:, None]
+    return jnp.log2(share[:-1] / share[-1:]), (costs[:-1, None] - mended) / harm
 
 
 def tell(
@@ -228,11 +231,12 @@ def tell(
 
 
 def small_steps(cost: Callable, activations: Callable, params: list[Layer], few: Examples) -> SmallSteps:
-    """The three errors of the first order as the learning rate gets smaller; `activations(params)` are watched.
+    """What one step does as the learning rate gets smaller; `activations(params)` are watched.
 
     w is the first layer and v the last: dw is the change of w in one step, with v as it was or already moved.
     """
     layers = jnp.eye(len(params))
+    orders = jnp.stack([layers, layers[::-1]])  # first to last, last to first
     before, grads = jax.value_and_grad(cost)(params, few)
     steepness = squares(grads).sum()
 
@@ -244,10 +248,16 @@ def small_steps(cost: Callable, activations: Callable, params: list[Layer], few:
         steps = jax.tree.map(lambda slope: -rate * slope, grads)
         seen, predicted = jax.jvp(activations, (params,), (steps,))
         change = activations(moved) - seen
+
+        def apart(order: Array) -> Array:
+            in_turn = jax.lax.scan(lambda params, free: (go(params, grads, rate, free), None), params, order)[0]
+            return jnp.max(jnp.abs(ravel_pytree(in_turn)[0] - ravel_pytree(moved)[0]))
+
         return SmallSteps(
             decrease=jnp.abs(1 - (before - cost(moved, few)) / (rate * steepness)),
             updates=jnp.linalg.norm(dw - dw_with_new_v) / jnp.linalg.norm(dw),
             activations=jnp.linalg.norm(change - predicted) / jnp.linalg.norm(change),
+            order=jnp.max(jax.lax.map(apart, orders)),
         )
 
     return jax.lax.map(of_rate, jnp.array(RATES))
@@ -279,7 +289,7 @@ def measure_small_steps(settings: Settings, problem: Problem, few: Examples, sta
 def expected_changes(problem: Problem, starts: list[Layer]) -> tuple[int, int]:
     """(How many parameters can change, how many there are): all but the weights of pixels black in every image."""
     num_black = int((np.asarray(problem.train.inputs) == 0).all(axis=0).sum())
-    num_parameters = sum(leaf[0].size for leaf in jax.tree.leaves(starts))
+    num_parameters = sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(starts))
     return num_parameters - num_black * starts[0].biases.shape[-1], num_parameters
 
 
@@ -312,6 +322,8 @@ def make_claims(settings: Settings, story: Story, steps: SmallSteps, num_expecte
               1.0, 0.9, 1.1, "slope, log-log"),
         claim("C2", "w updated with the old or with the new v: the difference shrinks with the learning rate",
               slope_of(steps.updates), 1.0, 0.9, 1.1, "slope, log-log"),
+        claim("C23", "all slopes taken beforehand, the order of applying them, first layer to last or back, is free",
+              float(np.max(steps.order)), 0.0, 0.0, 1e-15, "largest difference between parameters, float64"),
     ]  # fmt: skip
     if settings.activation == Settings.activation:  # with others, such as ReLU, neurons may sleep, and wake in a jump
         found += [

@@ -63,7 +63,7 @@ class Settings(common.CommonSettings):
         )
 
 
-QUICK = Settings(num_seeds=1, num_decades=2)
+QUICK = Settings(num_seeds=1, num_decades=2, num_steps=3000)
 FULL = Settings(num_seeds=10, num_decades=4, num_steps=30000)
 
 

@@ -65,7 +65,7 @@ class Settings(common.CommonSettings):
         )
 
 
-QUICK = Settings(num_seeds=2, num_examples=1000, num_weights=100, num_directions=5000)
+QUICK = Settings(num_seeds=2, num_examples=1000, num_weights=100, num_directions=2500)
 FULL = Settings(num_seeds=10, num_examples=20_000, num_weights=500)
 
 
@@ -97,10 +97,10 @@ class Directions(NamedTuple):
 
 
 Found = tuple[TwoWeights, Sensitivities, Directions]
-Hill = Callable[[Array], Array]  # the cost of all parameters in one row
+Rise = Callable[[Array], Array]  # how much higher the cost is than here, for all parameters in one row
 
 
-def two_weights(hill: Hill, here: Array, gradient: Array, is_weight: Array) -> TwoWeights:
+def two_weights(rise: Rise, here: Array, gradient: Array, is_weight: Array) -> TwoWeights:
     """Wiggles the two weights by every epsilon; `is_weight` is 1 for weights, 0 for biases.
 
     Theory: with slopes g and curvatures h the changes are g eps + h eps^2 / 2 each, so their ratio is off the ratio of
@@ -111,25 +111,25 @@ def two_weights(hill: Hill, here: Array, gradient: Array, is_weight: Array) -> T
     components = gradient[pair]
 
     def change(epsilon: Array) -> Array:
-        return jnp.array([hill(here.at[weight].add(epsilon)) for weight in pair]) - hill(here)
+        return jax.lax.map(lambda weight: rise(here.at[weight].add(epsilon)), pair)
 
     def curvature(weight: Array) -> Array:
         along = jnp.zeros_like(here).at[weight].set(1)
-        return jax.jvp(jax.grad(hill), (here,), (along,))[1][weight]
+        return jax.jvp(jax.grad(rise), (here,), (along,))[1][weight]
 
     bends = jax.lax.map(curvature, pair) / components
     error_slope = jnp.abs(components[0] / components[1] * (bends[0] - bends[1]) / 2)
     return TwoWeights(components, jax.lax.map(change, jnp.array(EPSILONS)), error_slope)
 
 
-def sensitivities(hill: Hill, here: Array, gradient: Array, key: Array, num_weights: int) -> Sensitivities:
+def sensitivities(rise: Rise, here: Array, gradient: Array, key: Array, num_weights: int) -> Sensitivities:
     """The change of the cost per wiggle, for weights drawn at random."""
     drawn = jax.random.choice(key, len(here), (min(num_weights, len(here)),), replace=False)
-    wiggled = jax.lax.map(lambda weight: hill(here.at[weight].add(SENSITIVITY_EPSILON)), drawn)
-    return Sensitivities(gradient[drawn], (wiggled - hill(here)) / SENSITIVITY_EPSILON)
+    risen = jax.lax.map(lambda weight: rise(here.at[weight].add(SENSITIVITY_EPSILON)), drawn)
+    return Sensitivities(gradient[drawn], risen / SENSITIVITY_EPSILON)
 
 
-def directions(hill: Hill, here: Array, gradient: Array, key: Array, num_directions: int) -> Directions:
+def directions(rise: Rise, here: Array, gradient: Array, key: Array, num_directions: int) -> Directions:
     """The way down against its signs alone, against every single weight, and against random directions."""
     down = unit(-gradient)
     down32 = down.astype(jnp.float32)
@@ -145,7 +145,7 @@ def directions(hill: Hill, here: Array, gradient: Array, key: Array, num_directi
     steepest = jnp.argmax(jnp.abs(gradient))
     best_single = jnp.zeros_like(here).at[steepest].set(jnp.sign(down[steepest]))
     ways = jnp.stack([down, unit(jnp.sign(down)), best_single, unit(best_random)])
-    actual = hill(here) - jax.lax.map(lambda way: hill(here + STEP_LENGTH * way), ways)
+    actual = -jax.lax.map(lambda way: rise(here + STEP_LENGTH * way), ways)
     return Directions(cosines.ravel(), between.ravel(), ways @ down, actual)
 
 
@@ -169,11 +169,15 @@ def measure(settings: Settings, model: models.Model, cost_fn: Callable, examples
         def hill(parameters: Array) -> Array:
             return cost(unflatten(parameters), examples)
 
-        gradient = jax.grad(hill)(here)
+        height, gradient = jax.value_and_grad(hill)(here)  # the height of here is computed once
+
+        def rise(parameters: Array) -> Array:
+            return hill(parameters) - height
+
         return (
-            two_weights(hill, here, gradient, is_weight),
-            sensitivities(hill, here, gradient, weights_key, settings.num_weights),
-            directions(hill, here, gradient, directions_key, settings.num_directions),
+            two_weights(rise, here, gradient, is_weight),
+            sensitivities(rise, here, gradient, weights_key, settings.num_weights),
+            directions(rise, here, gradient, directions_key, settings.num_directions),
         )
 
     with jax.enable_x64(True):

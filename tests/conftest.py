@@ -1,6 +1,7 @@
 """Strictness for every test, and the small data they share."""
 
 import shutil
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +31,7 @@ def x64():
         yield
 
 
+@partial(jax.jit, static_argnums=(1, 2, 3))  # one program, where every operation by itself would be compiled anew
 def make_examples(key: jax.Array, num_examples: int, num_pixels: int = 12, num_classes: int = 4) -> Examples:
     """Random inputs in [0, 1] with random one-hot targets, in the default precision."""
     inputs_key, labels_key = jax.random.split(key)
@@ -38,6 +40,7 @@ def make_examples(key: jax.Array, num_examples: int, num_pixels: int = 12, num_c
     return Examples(inputs, jax.nn.one_hot(labels, num_classes, dtype=inputs.dtype))
 
 
+@partial(jax.jit, static_argnums=1)
 def make_params(key: jax.Array, layer_sizes=(12, 5, 6, 4)) -> list[Layer]:
     """A start in the default precision with biases that are not zero."""
     init = mlp(layer_sizes, init_biases=jax.nn.initializers.normal(1.0)).init

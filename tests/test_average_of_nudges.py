@@ -14,7 +14,9 @@ from jax.flatten_util import ravel_pytree
 from test_data import write_idx_folder
 
 from experiments import average_of_nudges as experiment
+from experiments.figures import average_of_nudges as figures
 from research import costs, gradients
+from research.data import Examples
 from research.models import mlp
 
 SIZES = (12, 5, 6, 4)
@@ -24,18 +26,24 @@ BY_HAND = experiment.requests_by_hand(costs.sum_of_squares, jax.nn.sigmoid, jax.
 
 def requests_in_a_loop(params, examples):
     """(examples, params): minus the gradient of each example's cost, one call after the other."""
-    pick = lambda index: jax.tree.map(lambda leaf: leaf[index], examples)  # noqa: E731
-    return np.stack([-ravel_pytree(jax.grad(ONE)(params, pick(index)))[0] for index in range(len(examples.inputs))])
+    gradient, rows = jax.jit(jax.grad(ONE)), jax.tree.map(np.asarray, examples)
+    pick = lambda index: jax.tree.map(lambda leaf: leaf[index], rows)  # noqa: E731
+    wanted = [jax.tree.leaves(gradient(params, pick(index))) for index in range(len(examples.inputs))]
+    return np.stack([-np.concatenate([np.ravel(leaf) for leaf in leaves]) for leaves in wanted])
 
 
 def test_every_identity_holds_in_float64(x64):
     params, examples = make_params(jax.random.key(0)), make_examples(jax.random.key(1), 9)
     found = jax.jit(partial(experiment.identities, ONE, BY_HAND))(params, examples)
-    for error in (found.averaged, found.by_hand, found.separate_steps, found.leave_one_out):
-        assert float(error) < 1e-13
-    assert float(found.factor.mean) == pytest.approx(1, abs=1e-13)
-    assert float(found.half_factor.mean) == pytest.approx(0.5, abs=1e-13)
-    assert max(float(found.factor.spread), float(found.half_factor.spread)) < 1e-11
+    found = jax.tree.map(lambda leaf: np.asarray(leaf)[None], found)
+    for way in (found.averaged, found.by_hand):
+        assert experiment.row_errors(way, found.minus_gradient) < 1e-13
+    assert experiment.row_errors(found.separate_steps, found.minus_gradient) < 1e-13
+    assert found.leave_one_out < 1e-13
+    for way, factor in ((found.averaged, 1), (found.halved, 0.5)):
+        mean, spread = experiment.factors(way, found.minus_gradient)
+        assert mean == pytest.approx(factor, abs=1e-13)
+        assert spread < 1e-11
 
 
 def test_the_identities_notice_a_gradient_that_is_not_the_average(x64):
@@ -43,14 +51,17 @@ def test_the_identities_notice_a_gradient_that_is_not_the_average(x64):
     of_another_cost = experiment.requests_by_hand(
         lambda output, target: jnp.sum((output - target) ** 4), jax.nn.sigmoid, jax.nn.sigmoid
     )
-    assert float(jax.jit(partial(experiment.identities, ONE, of_another_cost))(params, examples).by_hand) > 0.01
-    components = jnp.arange(1.0, 5.0)
-    assert float(experiment.proportionality(components**2, components).spread) > 0.1
+    wanted = -ravel_pytree(jax.jit(jax.grad(gradients.mean_over_examples(ONE)))(params, examples))[0]
+    found = ravel_pytree(gradients.average(jax.jit(of_another_cost)(params, examples)))[0]
+    assert experiment.row_errors(found[None], wanted[None]) > 0.01
+    components = np.arange(1.0, 5.0)[None]
+    assert experiment.factors(components**2, components)[1] > 0.1
 
 
 @pytest.mark.parametrize(("num_examples", "chunk_size"), [(1, 1), (6, 3), (7, 3), (2, 5)])
 def test_the_chunks_do_not_change_the_average(num_examples, chunk_size):
-    examples = make_examples(jax.random.key(2), num_examples)
+    inputs = np.random.default_rng(2).uniform(size=(num_examples, 3)).astype(np.float32)
+    examples = Examples(inputs, np.zeros((num_examples, 1), np.float32))
     found = experiment.average_in_chunks(lambda params, some: some.inputs - params, 0.5, examples, chunk_size)
     np.testing.assert_allclose(found, examples.inputs.mean(axis=0) - 0.5, atol=1e-6)
 
@@ -58,7 +69,7 @@ def test_the_chunks_do_not_change_the_average(num_examples, chunk_size):
 def test_the_tally_counts_what_a_loop_sees(x64):
     params, examples = make_params(jax.random.key(3)), make_examples(jax.random.key(4), 7)
     examples = examples._replace(inputs=examples.inputs.at[:, 5].set(0.0))  # a pixel that is always black
-    wanted, found = requests_in_a_loop(params, examples), experiment.tally(ONE, params, examples)
+    wanted, found = requests_in_a_loop(params, examples), jax.jit(partial(experiment.tally, ONE))(params, examples)
     np.testing.assert_allclose(found.mean_square, (wanted**2).mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(found.more, (wanted > 0).mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(found.less, (wanted < 0).mean(axis=0), rtol=1e-12)
@@ -78,9 +89,11 @@ def test_the_noise_scale_is_the_trace_of_the_covariance_over_the_squared_gradien
 def test_over_all_orders_the_running_mean_is_as_far_away_as_theory_says(x64):
     params, examples = make_params(jax.random.key(5)), make_examples(jax.random.key(6), 5)
     wanted = requests_in_a_loop(params, examples)
-    gradient = jax.grad(gradients.mean_over_examples(ONE))(params, examples)
-    orders = jnp.array(list(itertools.permutations(range(5))))
-    distances = jax.vmap(lambda order: experiment.running_distance(ONE, params, gradient, order, examples))(orders)
+    gradient = jax.jit(jax.grad(gradients.mean_over_examples(ONE)))(params, examples)
+    orders = np.array(list(itertools.permutations(range(5))))
+    distances = jax.jit(jax.vmap(partial(experiment.running_distance, ONE), (None, None, 0, None)))(
+        params, gradient, orders, examples
+    )
     scale = experiment.noise_scale(wanted.mean(axis=0)[None], (wanted**2).mean(axis=0)[None])
     expected = experiment.expected_distance(scale, np.arange(1, 6), 5)
     np.testing.assert_allclose(np.sqrt((np.asarray(distances) ** 2).mean(axis=0)), expected, atol=1e-12)
@@ -93,22 +106,22 @@ def test_with_two_classes_the_untrained_always_disagree_and_with_one_never():
 
 
 def test_every_parameter_is_named_by_its_place():
-    params = mlp((3, 2, 2)).init(jax.random.key(0))
+    params = make_params(jax.random.key(0), (3, 2, 2))
     numbered = ravel_pytree(params)[1](jnp.arange(14.0))
-    assert experiment.parameter_name(int(numbered[0].weights[1, 2]), (3, 2, 2)) == "pixel 2 to neuron 1 of layer 1"
-    assert experiment.parameter_name(int(numbered[0].biases[1]), (3, 2, 2)) == "bias of neuron 1 of layer 1"
-    assert experiment.parameter_name(int(numbered[1].weights[0, 1]), (3, 2, 2)) == "neuron 1 to output 0"
-    assert experiment.parameter_name(int(numbered[1].biases[0]), (3, 2, 2)) == "bias of output 0"
-    assert len({experiment.parameter_name(index, (3, 2, 2)) for index in range(14)}) == 14
+    assert figures.parameter_name(int(numbered[0].weights[1, 2]), (3, 2, 2)) == "pixel 2 to neuron 1 of layer 1"
+    assert figures.parameter_name(int(numbered[0].biases[1]), (3, 2, 2)) == "bias of neuron 1 of layer 1"
+    assert figures.parameter_name(int(numbered[1].weights[0, 1]), (3, 2, 2)) == "neuron 1 to output 0"
+    assert figures.parameter_name(int(numbered[1].biases[0]), (3, 2, 2)) == "bias of output 0"
+    assert len({figures.parameter_name(index, (3, 2, 2)) for index in range(14)}) == 14
     with pytest.raises(ValueError, match="no parameter"):
-        experiment.parameter_name(14, (3, 2, 2))
+        figures.parameter_name(14, (3, 2, 2))
 
 
 def test_the_table_shows_the_first_the_last_and_the_loudest_of_every_layer():
     mean_square = np.zeros(14)
     mean_square[[4, 7, 9, 12]] = 1.0  # a weight and a bias of each of the two layers of 3-2-2
-    assert experiment.table_rows(mean_square, (3, 2, 2)).tolist() == [0, 4, 7, 9, 12, 13]
-    assert set(experiment.heat_map_rows(mean_square, (3, 2, 2), seed=0).tolist()) == {4, 7, 9, 12}
+    assert figures.table_rows(mean_square, (3, 2, 2)).tolist() == [0, 4, 7, 9, 12, 13]
+    assert set(figures.heat_map_rows(mean_square, (3, 2, 2), seed=0).tolist()) == {4, 7, 9, 12}
 
 
 def small_digits(folder):

@@ -22,6 +22,7 @@ import pytest
 
 from experiments import nudges
 from experiments.common import descents
+from experiments.figures import nudges as figures
 from experiments.nudges import Network
 from research import backprop, costs, data, models
 from research.data import Examples
@@ -134,7 +135,7 @@ def finished(small_mnist, tmp_path_factory):
     nothing = nudges.Distances(*[jax.numpy.zeros(1)] * 4)
     arrays = {"rows": rows, **nudges.arrays_for_figures(problem, functions, networks, digits, nothing)}
     path = tmp_path_factory.mktemp("page") / "nudges.html"
-    path.write_text(nudges.page(RECORD, arrays))
+    path.write_text(figures.page(RECORD, arrays))
     return arrays, path
 
 
@@ -314,7 +315,7 @@ def test_it_asks_nothing_of_the_network(browser, finished):
 def test_networks_of_other_depths_and_colour_images_have_their_page(browser, tmp_path, sizes, shape):
     page = tmp_path / "page.html"
     record = {**RECORD, "num_layers": len(sizes) - 1, "networks": {"start": "before"}, "image_shape": shape}
-    page.write_text(nudges.page(record, made_up(sizes)))
+    page.write_text(figures.page(record, made_up(sizes)))
     browser.ask("POST", "/se/log", type="browser")
     for step in range(1, 8 + len(sizes)):
         browser.open(page, step)
@@ -361,4 +362,4 @@ def test_the_numbers_in_the_page_are_the_arrays_bytes(finished):
 def test_the_name_of_a_data_set_cannot_end_the_script(finished):
     arrays, _ = finished
     record = {**RECORD, "dataset": {"name": "a<b></script><script>", "train": {"count": 600}}}
-    assert nudges.page(record, arrays).count("<script>") == 1
+    assert figures.page(record, arrays).count("<script>") == 1

@@ -1,6 +1,7 @@
 """Descent: one step by formula, the schedule's laws, and two loops that agree where they must."""
 
 import itertools
+import math
 from functools import partial
 
 import jax
@@ -41,6 +42,20 @@ def test_a_step_of_sgd_is_params_minus_learning_rate_times_gradient(x64):
     grads = jax.grad(OBJECTIVE)(state.params, examples)
     assert_equal_trees(moved.params, jax.tree.map(lambda p, g: p - 0.7 * g, state.params, grads), 1e-15)
     assert float(cost) == pytest.approx(float(OBJECTIVE(state.params, examples)), rel=1e-15)
+
+
+def test_going_on_until_the_gradient_is_small_stops_where_a_parabola_says(x64):
+    # C = theta^2: the gradient is 2 theta and shrinks by the factor 1 - 2 * 0.1 in every step
+    examples, small = make_examples(jax.random.key(21), 1), 1e-3
+    step = training.make_step(lambda theta, examples: theta**2, optax.sgd(0.1))
+    state = TrainState(jax.numpy.asarray(3.0), optax.sgd(0.1).init(0.0))
+    slope = lambda state: abs(2 * state.params)  # noqa: E731
+    _, history = training.full_batch_descent(step, state, examples, 60, 1, slope)
+    first_below = 1 + int(np.argmax(np.asarray(history.observed) < small))
+    stopped = jax.lax.while_loop(lambda state: slope(state) >= small, lambda state: step(state, examples)[0], state)
+    steps = math.ceil(math.log(small / 6) / math.log(0.8))
+    assert first_below == steps
+    assert float(slope(stopped)) == pytest.approx(6 * 0.8**steps)
 
 
 def test_optimizers_that_search_along_a_line_descend_too():

@@ -149,9 +149,9 @@ def works_number_by_number(activation: Activation) -> bool:
     >>> works_number_by_number(jax.nn.relu), works_number_by_number(jax.nn.softmax)
     (True, False)
     """
-    numbers = jnp.linspace(-1, 1, 5)
+    numbers = np.linspace(-1, 1, 5, dtype=np.float32)
     try:
-        return bool(jnp.allclose(jnp.stack([activation(number) for number in numbers]), activation(numbers)))
+        return np.allclose([activation(number) for number in numbers], activation(numbers))  # pyright: ignore
     except Exception:  # whatever a user's own function raises
         return False
 
@@ -171,8 +171,9 @@ def output_shape(model: Model, examples: Examples) -> jax.ShapeDtypeStruct:
     """Shape and type of the output for one example. Raises SettingsError unless there is one number for every class."""
     shape, num_classes = None, examples.targets.shape[-1]
     try:
-        first = unit_interval(jnp.asarray(examples.inputs[0]))
-        shape = jax.eval_shape(lambda key: model.apply(model.init(key), first), jax.random.key(0))
+        shape = jax.eval_shape(
+            lambda first: model.apply(model.init(jax.random.key(0)), unit_interval(first)), examples.inputs[0]
+        )
     except Exception as error:  # whatever a user's own activation raises
         raise SettingsError(
             f"the network cannot be computed with this --activation and --output-activation: {error!r}; "
@@ -193,7 +194,7 @@ def check_cost(cost_fn: Callable, model: Model, examples: Examples) -> None:
     """
     name = getattr(cost_fn, "__name__", repr(cost_fn))
     hint = "a cost is a pure function of ONE output and ONE target"
-    few = jax.tree.map(lambda leaf: jnp.asarray(leaf[:10]), examples)
+    few = jax.tree.map(lambda leaf: np.asarray(leaf[:10]), examples)
     output = output_shape(model, few)
     target = jax.ShapeDtypeStruct(few.targets.shape[1:], few.targets.dtype)
     try:
@@ -232,9 +233,9 @@ def random_parameters(model: Model) -> models.Params:
     [(2,), (1,)]
     """
     rng = np.random.default_rng(0)
-    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0)))
     return jax.tree.map(
-        lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape) / max(leaf.shape[-1:], default=1) ** 0.5, leaf.dtype),
+        lambda leaf: (rng.standard_normal(leaf.shape) / max(leaf.shape[-1:], default=1) ** 0.5).astype(leaf.dtype),
         shapes,
     )
 

@@ -27,6 +27,7 @@ def alone_figure(record: dict, steps: np.ndarray, named: np.ndarray, starts: tup
     plots.plain_log_ticks(axes[0, 0].xaxis, [0, *(10**power for power in range(len(str(steps[-1]))))])
     for axis in axes[-1]:
         axis.set_xlabel("steps, all on that image")
+        axis.tick_params(axis="x", labelsize=9)
     for axis in axes[:, 0]:
         axis.set_ylabel(f"called by its name,\n% of {num_test:,} test images")
     title = f"start of the network (bold: median of {named.shape[1]} seeds; thin: each seed)"

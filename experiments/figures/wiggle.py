@@ -1,5 +1,7 @@
 """Two wiggled weights and their ratio, four ways down, and the sensitivities of weights drawn at random."""
 
+from pathlib import Path
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,11 +27,13 @@ def wiggle_figure(
     left.set_yscale("log")
     left.set_ylabel("change of the cost, without sign")
     left.set_title("The same wiggle, two changes of the cost")
-    left.legend(loc="lower right")
+    left.set_ylim(top=20 * changes.max())
+    left.legend(loc="upper left")
     between = np.sqrt(np.prod(changes[np.argmin(np.abs(epsilons - 3e-4))]))
     left.annotate(f"{exact[0]:.0f} times", (3e-4, between), ha="center")
     middle.plot(epsilons, measured[0], "o-", color=plots.COLOURS[2], label="one change over the other")
-    plots.reference_line(middle, exact[0], f"one component over the other: {exact[0]:.2f}")
+    exactly = f"one component over the other: {exact[0]:.2f}"  # in the legend: beside the line it would meet the curve
+    middle.axhline(exact[0], color="0.4", linewidth=1, linestyle=(0, (2, 2)), label=exactly)
     middle.set_ylabel("ratio of the two changes")
     middle.set_title(f"Small wiggles: {exact[0]:.2f} times")
     middle.legend(loc="upper left")
@@ -39,10 +43,15 @@ def wiggle_figure(
         axis.set_xlabel("epsilon, added to one weight alone")
     figure.suptitle(
         f"A component {exact[0]:.0f} times larger: the cost is {exact[0]:.0f} times as sensitive to that weight "
-        f"(mean over {record['settings']['num_examples']:,} images)",
+        f"(mean over {record['settings']['num_examples']:,} images of {data_name(record)})",
         fontsize=14, fontweight="bold",
     )  # fmt: skip
     return figure
+
+
+def data_name(record: dict) -> str:
+    """The name of the data set, of a folder the last part."""
+    return Path(record["dataset"]["name"]).name
 
 
 def draw_errors(axis: Axes, epsilons: np.ndarray, errors: np.ndarray, error_slopes: np.ndarray) -> None:
@@ -60,7 +69,7 @@ def draw_errors(axis: Axes, epsilons: np.ndarray, errors: np.ndarray, error_slop
 
 def direction_figure(record: dict, arrays: dict[str, np.ndarray], step_length: float, epsilon: float) -> Figure:
     """How steeply four ways go down; and the sensitivity of weights drawn at random against their components."""
-    figure, axes = plots.new_figure(14, 5, columns=2)
+    figure, axes = plots.new_figure(14, 5.6, columns=2)
     left, right = axes[0]
     names = ("the gradient", "its signs alone", "best single parameter",
              f"best of {record['settings']['num_directions']:,}\nrandom directions")  # fmt: skip
@@ -75,7 +84,7 @@ def direction_figure(record: dict, arrays: dict[str, np.ndarray], step_length: f
     left.invert_yaxis()
     left.set_xlim(0, 115)
     left.set_xlabel("decrease of the cost for the same length of step, % of the gradient's")
-    left.set_title(f"Nothing goes down as steeply as the gradient ({record['num_parameters']:,} dimensions)")
+    left.set_title("Nothing goes down as steeply as the gradient")
     left.legend(loc="lower right")
     components, measured = np.abs(arrays["wiggled_components"][0]), np.abs(arrays["wiggled_measured"][0])
     shown = components > 1e-7 * components.max()  # the weights of pixels that are always black are 0 on both axes
@@ -87,6 +96,13 @@ def direction_figure(record: dict, arrays: dict[str, np.ndarray], step_length: f
     right.set_yscale("log")
     right.set_xlabel("size of the gradient's component")
     right.set_ylabel(f"change of the cost / epsilon, wiggled by {epsilon:g}")
-    right.set_title("The component IS the sensitivity")
+    right.set_title("The component IS the sensitivity (first seed)")
     right.legend()
+    over = f"{record['settings']['num_examples']:,} images of {data_name(record)}"
+    figure.suptitle(
+        f"Step for equal step, the gradient's signs alone go down {shares[1]:.0f} % as steeply as the gradient, "
+        f"a random direction at best {shares[3]:.0f} %\n"
+        f"({over}, {record['num_parameters']:,} parameters, median of {len(arrays['actual'])} seeds)",
+        fontsize=13, fontweight="bold",
+    )  # fmt: skip
     return figure
