@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from browser import Browser, driver_on_free_port
 
 from research.data import Examples, load
 from research.models import Layer, mlp
@@ -22,6 +23,18 @@ def pytest_collection_modifyitems(config, items):
         return
     config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("browser")])
     items[:] = [item for item in items if not item.get_closest_marker("browser")]
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """One window of headless Chromium for all tests of pages."""
+    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    if missing:
+        pytest.fail(f'{" and ".join(missing)} not found: install it, or leave these tests out with -m "not browser"')
+    with driver_on_free_port() as driver:
+        window = Browser(driver, tmp_path_factory.mktemp("profile"))
+        yield window
+        window.ask("DELETE", "")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import time
 
 import jax
 import jax.numpy as jnp
@@ -133,6 +134,59 @@ def test_it_leaves_figures_a_moving_picture_and_a_page_that_asks_for_nothing_out
     assert len(page) < 1_000_000
     assert re.findall(r'(?:src|href)="([^"]*)"', page) == ["data:,", "../plotly.min.js"]
     assert (folder.parent / "plotly.min.js").stat().st_size > 1_000_000
+
+
+def click_button(browser, text):
+    """A real click on the page's button with this text."""
+    places = f"[...document.querySelectorAll('.updatemenu-button')].map(b => b.textContent).indexOf('{text}')"
+    browser.run(f"document.querySelectorAll('.updatemenu-button')[{places}].setAttribute('id', 'wanted') || 1")
+    browser.click("#wanted")
+    browser.run("document.getElementById('wanted').removeAttribute('id') || 1")
+
+
+def wait_for(browser, expression):
+    """Until the expression is true, for at most ten seconds."""
+    for _ in range(200):
+        if browser.run(expression):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"never true: {expression}")
+
+
+@pytest.mark.browser
+def test_the_page_shows_the_numbers_of_the_run_and_its_buttons_work(browser, finished):
+    folder, _, arrays, _ = finished
+    browser.narrow(400)  # where less is to be drawn, without a graphics card
+    browser.errors()
+    browser.visit((folder / "drunk_man.html").as_uri())
+    wait_for(browser, "window.Plotly && document.querySelector('#figure .gl-container canvas') !== null")
+    paths = browser.run("figure.data.filter(t => t.type == 'scatter3d' && t.name).map(t => [t.name, t.z])")
+    assert [name for name, _ in paths] == ["full batch, rate 4", "batches of 10, rate 0.5", "batches of 100, rate 4"]
+    for index, (_, heights) in enumerate(paths):
+        np.testing.assert_allclose(heights, arrays[f"{index}_cost"][0], rtol=1e-3)
+    walkers = "figure.data.filter(t => t.type == 'scatter3d' && t.mode == 'markers').map(t => t.z[0])"
+    ends = browser.run(walkers)
+    np.testing.assert_allclose(ends, [arrays[f"{index}_cost"][0, -1] for index in range(3)], rtol=1e-3)
+    click_button(browser, "▶ Play")
+    wait_for(browser, "figure.layout.sliders[0].active < 59")  # from the start on, no longer at the end
+    click_button(browser, "clock: seconds")
+    wait_for(browser, "figure.layout.xaxis.title.text.startsWith('seconds')")
+    assert browser.run("figure.layout.sliders.map(s => s.visible)") == [False, True]
+    assert all(name.startswith("file:") for name in browser.run("performance.getEntries().map(e => e.name)")
+               if "://" in name)  # fmt: skip
+    assert browser.errors() == []
+    browser.widen()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [400, 1200])
+def test_nothing_of_the_page_sticks_out(browser, finished, width):
+    browser.narrow(width)
+    browser.visit((finished[0] / "drunk_man.html").as_uri())
+    wait_for(browser, "window.Plotly && document.querySelector('#figure .gl-container canvas') !== null")
+    assert browser.run("innerWidth") == width
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    browser.widen()
 
 
 def hinge(output, target):

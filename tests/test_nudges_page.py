@@ -1,19 +1,11 @@
 """The page, in headless Chromium: its numbers are those of backprop.py, every step works by click and by key.
 
-The tests marked `browser` need Chromium and its driver (Debian: chromium, chromium-driver); leave them out where there
-are none with -m "not browser". Spoken to over the driver's own protocol, WebDriver: JSON over HTTP.
+See browser.py for what the tests marked `browser` need.
 """
 
 import base64
-import contextlib
 import json
 import re
-import shutil
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 from itertools import pairwise
 
 import jax
@@ -28,16 +20,6 @@ from research import backprop, costs, data, models
 from research.data import Examples
 from research.models import Layer
 
-CHROMIUM_WORDS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 RECORD = {
     "dataset": {"name": "mnist", "train": {"count": 600}},
     "image_shape": (28, 28, 1),
@@ -47,79 +29,19 @@ RECORD = {
     "networks": {"start": "before any training", "trained": "after 1 epoch of training"},
 }
 NUM_STEPS = 11
-KEYS = {"left": "\ue012", "right": "\ue014", "tab": "\ue004"}
 VALUES = (
     "[...document.querySelectorAll('#stage [data-about=%s]')].map(e => [e.dataset.places, Number(e.dataset.value)])"
 )
 
 
-class Browser:
-    """One window of headless Chromium."""
-
-    def __init__(self, driver: str, profile) -> None:
-        options = {"args": [*CHROMIUM_WORDS, f"--user-data-dir={profile}"], "binary": shutil.which("chromium")}
-        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
-        self.address = driver + "/session"
-        self.address += "/" + self.ask("POST", "", capabilities={"alwaysMatch": wanted})["sessionId"]
-
-    def ask(self, method, path, **body):
-        """What the driver answers."""
-        payload = json.dumps(body).encode() if method == "POST" else None
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.address + path, payload, headers, method=method)
-        with urllib.request.urlopen(request, timeout=60) as reply:
-            return json.load(reply)["value"]
-
-    def open(self, page, step=1, digit=5, network="start", width=1200):
-        """Shows the page at that digit, step and network, in a window of that width."""
-        self.ask("POST", "/window/rect", width=width, height=900)
-        self.ask("POST", "/url", url="about:blank")
-        self.ask("POST", "/url", url=f"{page.as_uri()}#digit={digit}&step={step}&network={network}")
-
-    def run(self, expression):
-        """The value of a JavaScript expression."""
-        return self.ask("POST", "/execute/sync", script=f"return {expression}", args=[])
-
-    def press(self, key):
-        """A real key press."""
-        moves = [{"type": kind, "value": KEYS[key]} for kind in ("keyDown", "keyUp")]
-        self.ask("POST", "/actions", actions=[{"type": "key", "id": "keyboard", "actions": moves}])
-
-    def click(self, selector):
-        """A real click on the element."""
-        found = self.ask("POST", "/element", using="css selector", value=selector)
-        self.ask("POST", f"/element/{next(iter(found.values()))}/click")
-
-    def hover(self, selector):
-        """Moves the pointer over the element."""
-        found = self.ask("POST", "/element", using="css selector", value=selector)
-        move = {"type": "pointerMove", "duration": 0, "origin": found, "x": 0, "y": 0}
-        self.ask("POST", "/actions", actions=[{"type": "pointer", "id": "mouse", "actions": [move]}])
-
-    def values(self, kind):
-        """{places: value} of everything drawn of that kind."""
-        return {tuple(map(int, places.split())): value for places, value in self.run(VALUES % kind)}
+def show(browser, page, step=1, digit=5, network="start", width=1200):
+    """The page at that digit, step and network, in a window of that width."""
+    browser.visit(f"{page.as_uri()}#digit={digit}&step={step}&network={network}", width)
 
 
-@contextlib.contextmanager
-def driver_on_free_port():
-    """chromedriver, and its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [shutil.which("chromedriver"), f"--port={port}"]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(200):
-            with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                urllib.request.urlopen(f"{address}/status", timeout=5).close()
-                break
-            time.sleep(0.05)
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
+def values(browser, kind):
+    """{places: value} of everything drawn of that kind."""
+    return {tuple(map(int, places.split())): value for places, value in browser.run(VALUES % kind)}
 
 
 @pytest.fixture(scope="module")
@@ -137,17 +59,6 @@ def finished(small_mnist, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "nudges.html"
     path.write_text(figures.page(RECORD, arrays))
     return arrays, path
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-    if missing:
-        pytest.fail(f'{" and ".join(missing)} not found: install it, or leave these tests out with -m "not browser"')
-    with driver_on_free_port() as driver:
-        window = Browser(driver, tmp_path_factory.mktemp("profile"))
-        yield window
-        window.ask("DELETE", "")
 
 
 def by_hand(arrays, network, row):
@@ -179,21 +90,21 @@ def test_the_numbers_of_every_step_are_those_of_backprop(browser, finished, row,
     def column(layer, j, k):
         return -backward.grads[layer - 1].biases[j] * params[layer - 1].weights[j, k]
 
-    browser.open(page, 1, row, network)
-    assert_same(browser.values("answer"), lambda layer, j: forward.activations[layer][j])
-    browser.open(page, 2, row, network)
-    assert_same(browser.values("wish"), lambda layer, j: backward.nudges[layer][j])
-    browser.open(page, 3, row, network)
-    assert_same(browser.values("bias"), lambda layer, j: -backward.grads[layer - 1].biases[j])
-    assert_same(browser.values("weight"), lambda layer, j, k: -backward.grads[layer - 1].weights[j, k])
+    show(browser, page, 1, row, network)
+    assert_same(values(browser, "answer"), lambda layer, j: forward.activations[layer][j])
+    show(browser, page, 2, row, network)
+    assert_same(values(browser, "wish"), lambda layer, j: backward.nudges[layer][j])
+    show(browser, page, 3, row, network)
+    assert_same(values(browser, "bias"), lambda layer, j: -backward.grads[layer - 1].biases[j])
+    assert_same(values(browser, "weight"), lambda layer, j, k: -backward.grads[layer - 1].weights[j, k])
     for step, layer in ((4, 3), (5, 3), (6, 3), (7, 2)):
-        browser.open(page, step, row, network)
-        assert_same(browser.values("column"), column)
-        sums = {places: value for places, value in browser.values("wish").items() if places[0] == layer - 1}
+        show(browser, page, step, row, network)
+        assert_same(values(browser, "column"), column)
+        sums = {places: value for places, value in values(browser, "wish").items() if places[0] == layer - 1}
         assert (len(sums) == 16) == (step >= 6)
         if sums:
             assert_same(sums, lambda layer, k: backward.nudges[layer][k])
-    browser.open(page, 8, row, network)
+    show(browser, page, 8, row, network)
     pixels = dict(zip(((0, k) for k in range(784)), browser.run("range(784).map(k => together(1, k))"), strict=True))
     assert_same(pixels, lambda layer, k: backward.nudges[layer][k])
 
@@ -201,8 +112,8 @@ def test_the_numbers_of_every_step_are_those_of_backprop(browser, finished, row,
 @pytest.mark.browser
 def test_the_table_has_each_digits_request_and_the_average_of_the_whole_training_set(browser, finished, small_mnist):
     arrays, page = finished
-    browser.open(page, 11)
-    cells, means = browser.values("cell"), browser.values("average")
+    show(browser, page, 11)
+    cells, means = values(browser, "cell"), values(browser, "average")
     stories = {place: by_hand(arrays, "start", arrays["rows"][place])[2] for place in {places[3] for places in cells}}
     assert len(stories) > 4
     assert_same(cells, lambda layer, j, k, place: -stories[place].grads[layer - 1].weights[j, k])
@@ -219,34 +130,33 @@ def test_the_table_has_each_digits_request_and_the_average_of_the_whole_training
 @pytest.mark.parametrize("width", [1200, 500])
 def test_every_step_fits_the_window_and_says_something_without_errors(browser, finished, width):
     _, page = finished
-    browser.ask("POST", "/se/log", type="browser")
+    browser.errors()
     titles = []
     for step in range(1, NUM_STEPS + 1):
-        browser.open(page, step, width=width)
+        show(browser, page, step, width=width)
         titles.append(browser.run("document.getElementById('title').textContent"))
         assert browser.run("document.documentElement.scrollWidth <= innerWidth")
         assert browser.run("document.getElementById('account').textContent.length") > 20
         assert not re.search("NaN|undefined|Infinity|null", browser.run("document.body.innerText"))
     assert len(set(titles)) == NUM_STEPS
-    assert browser.ask("POST", "/se/log", type="browser") == []
+    assert browser.errors() == []
 
 
 @pytest.mark.browser
 def test_at_400_pixels_nothing_sticks_out(browser, finished):
     _, page = finished
-    browser.ask("POST", "/goog/cdp/execute", cmd="Emulation.setDeviceMetricsOverride",
-                params={"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True})  # fmt: skip
+    browser.narrow(400)
     for step in range(1, NUM_STEPS + 1):
-        browser.open(page, step)
+        show(browser, page, step)
         assert browser.run("innerWidth") == 400
         assert browser.run("document.documentElement.scrollWidth") <= 400
-    browser.ask("POST", "/goog/cdp/execute", cmd="Emulation.clearDeviceMetricsOverride", params={})
+    browser.widen()
 
 
 @pytest.mark.browser
 def test_clicks_and_keys_go_through_the_steps_and_the_address_remembers_them(browser, finished):
     _, page = finished
-    browser.open(page, 1)
+    show(browser, page, 1)
     for step in range(2, NUM_STEPS + 1):
         if step % 2:
             browser.press("right")
@@ -274,7 +184,7 @@ def test_clicks_and_keys_go_through_the_steps_and_the_address_remembers_them(bro
 def test_pointing_and_tabbing_show_the_addends(browser, finished):
     arrays, page = finished
     _, _, backward = by_hand(arrays, "start", 5)
-    browser.open(page, 6)
+    show(browser, page, 6)
     browser.hover('#stage [data-about=wish][data-places="2 3"]')
     account = browser.run("document.getElementById('account').innerText")
     assert account.startswith("hidden layer 2, neuron 3 should")
@@ -289,10 +199,10 @@ def test_pointing_and_tabbing_show_the_addends(browser, finished):
 @pytest.mark.browser
 def test_another_output_can_be_chosen_and_a_foolish_address_is_survived(browser, finished):
     _, page = finished
-    browser.open(page, 3)
+    show(browser, page, 3)
     browser.click('[data-output="7"]')
     assert browser.run("document.getElementById('title').textContent").startswith("Output 7 should fall")
-    browser.open(page, step=99, digit="no", network="none")
+    show(browser, page, step=99, digit="no", network="none")
     assert browser.run("document.getElementById('where').textContent") == f"step {NUM_STEPS} of {NUM_STEPS}"
 
 
@@ -300,7 +210,7 @@ def test_another_output_can_be_chosen_and_a_foolish_address_is_survived(browser,
 def test_it_asks_nothing_of_the_network(browser, finished):
     _, page = finished
     browser.ask("POST", "/se/log", type="performance")
-    browser.open(page, 8)
+    show(browser, page, 8)
     messages = [json.loads(entry["message"])["message"] for entry in browser.ask("POST", "/se/log", type="performance")]
     asked = [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
     assert {address.split(":")[0] for address in asked} <= {"file", "data", "about"}
@@ -316,11 +226,11 @@ def test_networks_of_other_depths_and_colour_images_have_their_page(browser, tmp
     page = tmp_path / "page.html"
     record = {**RECORD, "num_layers": len(sizes) - 1, "networks": {"start": "before"}, "image_shape": shape}
     page.write_text(figures.page(record, made_up(sizes)))
-    browser.ask("POST", "/se/log", type="browser")
+    browser.errors()
     for step in range(1, 8 + len(sizes)):
-        browser.open(page, step)
+        show(browser, page, step)
         assert browser.run("document.getElementById('where').textContent") == f"step {step} of {7 + len(sizes)}"
-    assert browser.ask("POST", "/se/log", type="browser") == []
+    assert browser.errors() == []
 
 
 def made_up(sizes):
