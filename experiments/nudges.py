@@ -6,7 +6,7 @@ the columns stands what the film draws at 7:38, where the arrows follow the sign
 checked on some twenty digits in several networks, and a page, nudges.html, goes through them one click at a time.
 
 Run:     python -m experiments.nudges [--quick | --full] [--index 5] [--layer 3] [--epochs 2]
-Time:    default 24 s, --quick 14 s, --full 30 s on 2 busy cores, compilation included
+Time:    default 11 s, --quick 7 s, --full 14 s on 2 cores, compilation included
 Result:  by hand = jax.grad to 3e-8, down to the pixels; the columns of unwanted outputs have the sign opposite to the
          weight without exception, so that 90 % of the arrows at 7:38 point the wrong way, before training and after;
          wishes are exactly 2 (y - a), but a saturated output, wrong by 0.9999, is pulled with 0.0003 only
@@ -44,7 +44,7 @@ UNTRAINED = 32  # starts whose accuracy is averaged: one start says nearly alway
 
 @dataclasses.dataclass(frozen=True)
 class Settings(common.CommonSettings):
-    """Settings of one digit's story; the default takes about 20 s on 2 cores."""
+    """Settings of one digit's story; the default takes about 11 s on 2 cores."""
 
     index: int = -1
     """Which training example is to be listened to, from 0; -1 is the first 2."""

@@ -55,6 +55,14 @@ class Browser:
         """The value of a JavaScript expression."""
         return self.ask("POST", "/execute/sync", script=f"return {expression}", args=[])
 
+    def becomes(self, expression, wanted):
+        """Whether the expression has that value within ten seconds: a busy browser answers late."""
+        for _ in range(200):
+            if self.run(expression) == wanted:
+                return True
+            time.sleep(0.05)
+        return False
+
     def press(self, key):
         """A real key press."""
         moves = [{"type": kind, "value": KEYS[key]} for kind in ("keyDown", "keyUp")]

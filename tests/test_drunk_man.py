@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import re
-import time
 
 import jax
 import jax.numpy as jnp
@@ -144,13 +143,7 @@ def click_button(browser, text):
     browser.run("document.getElementById('wanted').removeAttribute('id') || 1")
 
 
-def wait_for(browser, expression):
-    """Until the expression is true, for at most ten seconds."""
-    for _ in range(200):
-        if browser.run(expression):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"never true: {expression}")
+DRAWN = "Boolean(window.Plotly) && document.querySelector('#figure .gl-container canvas') !== null"
 
 
 @pytest.mark.browser
@@ -159,7 +152,7 @@ def test_the_page_shows_the_numbers_of_the_run_and_its_buttons_work(browser, fin
     browser.narrow(400)  # where less is to be drawn, without a graphics card
     browser.errors()
     browser.visit((folder / "drunk_man.html").as_uri())
-    wait_for(browser, "window.Plotly && document.querySelector('#figure .gl-container canvas') !== null")
+    assert browser.becomes(DRAWN, True)
     paths = browser.run("figure.data.filter(t => t.type == 'scatter3d' && t.name).map(t => [t.name, t.z])")
     assert [name for name, _ in paths] == ["full batch, rate 4", "batches of 10, rate 0.5", "batches of 100, rate 4"]
     for index, (_, heights) in enumerate(paths):
@@ -168,9 +161,9 @@ def test_the_page_shows_the_numbers_of_the_run_and_its_buttons_work(browser, fin
     ends = browser.run(walkers)
     np.testing.assert_allclose(ends, [arrays[f"{index}_cost"][0, -1] for index in range(3)], rtol=1e-3)
     click_button(browser, "▶ Play")
-    wait_for(browser, "figure.layout.sliders[0].active < 59")  # from the start on, no longer at the end
+    assert browser.becomes("figure.layout.sliders[0].active < 59", True)  # from the start on, no longer at the end
     click_button(browser, "clock: seconds")
-    wait_for(browser, "figure.layout.xaxis.title.text.startsWith('seconds')")
+    assert browser.becomes("figure.layout.xaxis.title.text.split(' ')[0]", "seconds")
     assert browser.run("figure.layout.sliders.map(s => s.visible)") == [False, True]
     assert all(name.startswith("file:") for name in browser.run("performance.getEntries().map(e => e.name)")
                if "://" in name)  # fmt: skip
@@ -183,7 +176,7 @@ def test_the_page_shows_the_numbers_of_the_run_and_its_buttons_work(browser, fin
 def test_nothing_of_the_page_sticks_out(browser, finished, width):
     browser.narrow(width)
     browser.visit((finished[0] / "drunk_man.html").as_uri())
-    wait_for(browser, "window.Plotly && document.querySelector('#figure .gl-container canvas') !== null")
+    assert browser.becomes(DRAWN, True)
     assert browser.run("innerWidth") == width
     assert browser.run("document.documentElement.scrollWidth") <= width
     browser.widen()

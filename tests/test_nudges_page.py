@@ -162,14 +162,16 @@ def test_clicks_and_keys_go_through_the_steps_and_the_address_remembers_them(bro
             browser.press("right")
         else:
             browser.click("#next")
-        assert browser.run("location.hash") == f"#digit=5&step={step}&network=start"
-        assert browser.run("document.getElementById('where').textContent") == f"step {step} of {NUM_STEPS}"
+        assert browser.becomes("location.hash", f"#digit=5&step={step}&network=start")
+        assert browser.becomes("document.getElementById('where').textContent", f"step {step} of {NUM_STEPS}")
     browser.press("right")
     assert f"step={NUM_STEPS}" in browser.run("location.hash")
     browser.press("left")
+    assert browser.becomes("location.hash", f"#digit=5&step={NUM_STEPS - 1}&network=start")
     browser.click("#back")
     browser.click('[data-digit="0"]')
     browser.click('[data-network="1"]')
+    assert browser.becomes("location.hash.endsWith('&step=9&network=trained')", True)
     address = browser.run("location.hash")
     assert re.fullmatch(r"#digit=\d+&step=9&network=trained", address)
     title = browser.run("document.getElementById('title').textContent")
