@@ -39,8 +39,8 @@ NAME = Path(__file__).stem
 SHOWN = (0, 1, 5, 30)  # checkpoints, in epochs, that are drawn against the batch size
 FILMS_BATCH = 100
 PRETTY_GOOD = 0.9  # cosine
-SMALL = (1, 2, 5, 10, 20, 50)  # batches within a block of 100, averaged from single images' gradients
-SMALL_EXAMPLES = 30_000  # images that are cut into them
+ONES, TENS = (1, 2, 5), (10, 20, 50)  # batches within a block of 100, averaged from single images or from tens
+ONES_FROM = 10_000  # images that are looked at one by one
 TIMES = (1, 2, 5, 10, 20, 50, 100, 200, 300)  # so many blocks of 100 make a large batch
 DRAWN = 1000  # large batches of every size
 ENOUGH = 10_000  # images, below which so few batches of 100 scatter by chance
@@ -104,7 +104,7 @@ def batch_sizes(num_examples: int) -> tuple[int, ...]:
     >>> batch_sizes(600)
     (1, 2, 5, 10, 20, 50, 100, 200)
     """
-    return (*SMALL, *(times * FILMS_BATCH for times in multiples(num_examples // FILMS_BATCH)))
+    return (*ONES, *TENS, *(times * FILMS_BATCH for times in multiples(num_examples // FILMS_BATCH)))
 
 
 def multiples(num_blocks: int) -> list[int]:
@@ -119,7 +119,8 @@ def quality(problem: Problem, params: PyTree, train: Examples, key: Array) -> Qu
     full = ravel_pytree(found.mean)[0]
     order = jax.random.permutation(shuffle_key, len(train.inputs))
     order = order[: len(order) // FILMS_BATCH * FILMS_BATCH].reshape(-1, FILMS_BATCH)
-    small = small_batches(problem, params, train, order[: SMALL_EXAMPLES // FILMS_BATCH], full)
+    ones = small_batches(problem, params, train, order[: ONES_FROM // FILMS_BATCH], full, ONES)
+    tens = small_batches(problem, params, train, order, full, TENS)
     blocks = block_gradients(problem, params, train, order)
     apart = blocks - full[None]
     squared_errors = jnp.sum(apart**2, axis=1)
@@ -129,23 +130,25 @@ def quality(problem: Problem, params: PyTree, train: Examples, key: Array) -> Qu
         cost=problem.cost(params, train),
         squared_norm=squared_norm,
         trace=statistics.trace(found),
-        batches=jax.tree.map(lambda *sizes: jnp.stack(sizes), *small, *large_batches(apart, full, draw_key)),
+        batches=jax.tree.map(lambda *sizes: jnp.stack(sizes), *ones, *tens, *large_batches(apart, full, draw_key)),
         mean_error=jnp.linalg.norm(jnp.mean(apart, axis=0)) / jnp.sqrt(squared_norm),
         trace_from_batches=to_trace * jnp.mean(squared_errors),
         trace_error=to_trace * jnp.std(squared_errors) / np.sqrt(len(order)),
     )
 
 
-def small_batches(problem: Problem, params: PyTree, train: Examples, order: Array, full: Array) -> list[Batches]:
-    """Averages what the single images of each small batch want."""
-    length = jnp.linalg.norm(full)
+def small_batches(
+    problem: Problem, params: PyTree, train: Examples, order: Array, full: Array, sizes: tuple[int, ...]
+) -> list[Batches]:
+    """Averages the gradients of the smallest batches, single images if their size is 1, to those of larger ones."""
+    gradient, length = jax.grad(gradients.mean_over_examples(problem.one)), jnp.linalg.norm(full)
 
     def of_block(rows: Array) -> list[Batches]:
-        nudges = gradients.per_example_gradients(problem.one)(params, jax.tree.map(lambda leaf: leaf[rows], train))
-        flat = jax.vmap(lambda tree: ravel_pytree(tree)[0])(nudges)
+        units = jax.tree.map(lambda leaf: leaf[rows.reshape(-1, sizes[0])], train)
+        flat = jax.vmap(lambda unit: ravel_pytree(gradient(params, unit))[0])(units)
         found = []
-        for size in SMALL:
-            batch = jnp.mean(flat.reshape(-1, size, flat.shape[1]), axis=1)
+        for size in sizes:
+            batch = jnp.mean(flat.reshape(-1, size // sizes[0], flat.shape[1]), axis=1)
             squared = jnp.sum(batch**2, axis=1)
             errors = jnp.sum((batch - full[None]) ** 2, axis=1) / length**2
             cosines = batch @ full / jnp.where(squared > 0, jnp.sqrt(squared) * length, 1)
