@@ -31,9 +31,8 @@ from experiments.common import settings as common
 from experiments.common.descents import Method, Problem
 from experiments.common.records import Claim
 from experiments.figures import minibatch_quality as figures
-from research import data, gradients, plots, statistics, training
+from research import data, gradients, plots, statistics
 from research.data import Examples
-from research.training import History, TrainState
 
 NAME = Path(__file__).stem
 SHOWN = (0, 1, 5, 30)  # checkpoints, in epochs, that are drawn against the batch size
@@ -205,31 +204,12 @@ class Measured(NamedTuple):
         return np.asarray(cosine), self.noise_scale[..., None] * share
 
 
-def trained(settings: Settings, problem: Problem) -> tuple[np.ndarray, PyTree]:
-    """(epochs (points), params (seeds, points, ...)) along a descent by batches of 100, start included: the first epoch
-    in up to a hundred parts, then epoch by epoch."""
-    init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
-    start = descents.starts(problem, init_keys)
-    order = descents.shuffles(shuffle_keys, len(problem.train.inputs), settings.num_epochs)
-    schedules = [descents.in_batches(order[:, [epoch]], FILMS_BATCH)[:, None] for epoch in range(settings.num_epochs)]
-    num_seeds, _, steps, _ = schedules[0].shape
-    parts = math.gcd(steps, 100)
-    schedules[0] = schedules[0].reshape(num_seeds, parts, steps // parts, FILMS_BATCH)
-    method = Method(f"batches of {FILMS_BATCH}", FILMS_BATCH, optax.sgd(settings.learning_rate))
-    step = descents.make_step(problem, method)
-
-    def loop(state: TrainState, train: Examples, schedule: Array) -> tuple[TrainState, History]:
-        return training.minibatch_descent(step, state, train, schedule, lambda state: state.params)
-
-    state = TrainState(start, jax.vmap(method.optimizer.init)(start))
-    run = runs.descend(method.label, loop, state, problem.train, [(schedule,) for schedule in schedules])
-    params = jax.tree.map(lambda first, rest: np.concatenate([first[:, None], rest], 1), start, run.history.observed)
-    return np.concatenate([[0], run.steps / steps]), params
-
-
 def measure(settings: Settings, problem: Problem) -> Measured:
     """Trains, then looks at the gradients at every checkpoint."""
-    epochs, params = trained(settings, problem)
+    init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
+    order = descents.shuffles(shuffle_keys, len(problem.train.inputs), settings.num_epochs)
+    method = Method(f"batches of {FILMS_BATCH}", FILMS_BATCH, optax.sgd(settings.learning_rate))
+    epochs, params = descents.places(problem, method, descents.starts(problem, init_keys), order)
     points = sorted({int(np.argmin(np.abs(epochs - checkpoint))) for checkpoint in (0, *settings.checkpoints)})
     _, keys = runs.seed_keys(settings.seed + 1, settings.num_seeds)
     look = jax.jit(runs.over_seeds(partial(quality, problem), (0, None, 0)))

@@ -316,14 +316,16 @@ def sampling_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         middle.plot(fine, theory, color=plots.COLOURS[series], linestyle=plots.LINES[series])
         points(middle, sizes, arrays["own"][series] * sizes, series)
     middle.set_ylabel("B tr cov g_B / tr Sigma")
-    middle.set_title(f"N = {num:,}, drawn: the rest of the images shrinks the scatter")
+    middle.set_title(f"N = {num:,}, epochs drawn: the scatter")
     several = sizes <= num // 2
     for series, level in ((0, 0), (2, -1)):
         right.plot(fine, np.full(300, level), color=plots.COLOURS[series], linestyle=plots.LINES[series])
         points(right, sizes[several], arrays["both"][series // 2][:, several] * (num - 1), series)
-    right.set_ylim(-1.9, 0.9)
+    right.set_ylim(-1.6, 0.6)
+    right.annotate("independent draws: 0", (1, 0), xytext=(0, 8), textcoords="offset points")
+    right.annotate("theory for one shuffle: -1", (1, -1), xytext=(0, 8), textcoords="offset points")
     right.set_ylabel("(N - 1) tr cov(g, g') / tr Sigma")
-    right.set_title("Two batches of one shuffle lean apart")
+    right.set_title(f"N = {num:,}, epochs drawn: two batches of one epoch")
     for axis in (middle, right):
         axis.set_xscale("log")
         plots.plain_log_ticks(axis.xaxis, [size for size in (1, 10, 100, 1000, 10_000) if size <= num])
@@ -336,7 +338,7 @@ def sampling_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     )  # fmt: skip
     ratios = record["over_theory"]
     figure.suptitle(
-        "Drawn without replacement, mini-batches scatter less by (N-B)/(N-1) and lean apart by Sigma/(N-1): "
+        "Without replacement mini-batches scatter (N-B)/(N-1) times as much, and two of one shuffle lean apart: "
         f"measured {ratios[1]:.3f} and {ratios[2]:.3f} times theory",
         fontsize=13, fontweight="bold",
     )  # fmt: skip
