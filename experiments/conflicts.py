@@ -208,8 +208,8 @@ def sentence(measured: Measured) -> str:
     different, same, coherence = (np.median(part, axis=0) for part in (looks.different, looks.same, looks.coherence))
     return (
         f"The mean cosine of the gradients of two images of different classes goes from {different[0]:.2f} at the "
-        f"start to {different[-1]:.2f} after {last:g} epochs, of one class from {same[0]:.2f} to {same[-1]:.2f}; an image's "
-        f"step helps {coherence[0]:,.0f} images at the start and {coherence[-1]:,.0f} in the end."
+        f"start to {different[-1]:.2f} after {last:g} epochs, of one class from {same[0]:.2f} to {same[-1]:.2f}; one "
+        f"image's step helps {coherence[0]:,.0f} images at the start and {coherence[-1]:,.0f} in the end."
     )
 
 
