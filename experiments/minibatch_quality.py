@@ -337,7 +337,7 @@ def sentence(measured: Measured) -> str:
     verdict = f"stops being 'pretty good' after {steps:.0f} steps" if np.isfinite(over) else "stays 'pretty good'"
     return (
         f"A batch of {FILMS_BATCH} points along the full gradient with cosine {cosine[0]:.3f} at the start, "
-        f"{cosine[-1]:.2f} {at(measured.epochs[-1])}, as B_simple grows from {scale[0]:.2g} to {scale[-1]:,.0f}: "
+        f"{cosine[-1]:.2f} {at(measured.epochs[-1])}, as B_simple goes from {scale[0]:.2g} to {scale[-1]:,.0f}: "
         f"it {verdict} (cosine {PRETTY_GOOD} or more)."
     )
 
