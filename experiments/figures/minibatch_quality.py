@@ -108,7 +108,7 @@ def noise_figure(record: dict, arrays: dict[str, np.ndarray], batch_size: int, p
     for axis in (left, right):
         axis.set_xscale("symlog", linthresh=0.01, linscale=0.4)
         plots.plain_log_ticks(axis.xaxis, [tick for tick in (0, 0.01, 0.1, 1, 5, 30) if tick <= epochs[-1]])
-        axis.set_xlim(-0.001, epochs[-1] * 1.15)
+        axis.set_xlim(-0.0025, epochs[-1] * 1.15)
         axis.set_xlabel("epochs of training with batches of 100")
         axis.legend(loc="lower right" if axis is left else "lower left")
     costs = np.median(arrays["cost"], axis=0)
