@@ -7,8 +7,10 @@ N |G|^2 over the mean |g_i|^2, Chatterjee and Zielinski, arXiv:2008.01217); and 
 against each other.
 
 Run:     python -m experiments.conflicts [--quick | --full]
-Time:    TIME
-Result:  RESULT
+Time:    default 45 s, --quick 15 s, --full 2 min on 2 cores, compilation included; 1.2 GB
+Result:  images of different digits agree at the start (mean cosine 0.60) and are at right angles after a hundredth of an
+         epoch and to the end (0.00); those of one digit go from 0.98 to 0.22. An image's step helps 38,000 others at
+         the start, 46 after 30 epochs (medians of 10 seeds)
 """
 
 import dataclasses
@@ -207,8 +209,8 @@ def sentence(measured: Measured) -> str:
     looks, last = measured.looks, measured.epochs[-1]
     different, same, coherence = (np.median(part, axis=0) for part in (looks.different, looks.same, looks.coherence))
     return (
-        f"The mean cosine of the gradients of two images of different classes goes from {different[0]:.2f} at the "
-        f"start to {different[-1]:.2f} after {last:g} epochs, of one class from {same[0]:.2f} to {same[-1]:.2f}; one "
+        f"The mean cosine of the gradients of two images of different classes goes from {different[0]:z.2f} at the "
+        f"start to {different[-1]:z.2f} after {last:g} epochs, of one class from {same[0]:.2f} to {same[-1]:z.2f}; one "
         f"image's step helps {coherence[0]:,.0f} images at the start and {coherence[-1]:,.0f} in the end."
     )
 

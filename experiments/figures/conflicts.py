@@ -40,7 +40,7 @@ def heat_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         axis.set_yticks(ticks)
         axis.grid(False)
         axis.tick_params(length=0)
-        axis.set_title(f"{when(epochs[index])}\ndifferent {different[index]:.2f}, same {same[index]:.2f}")
+        axis.set_title(f"{when(epochs[index])}\ndifferent {different[index]:z.2f}, same {same[index]:z.2f}")
         axis.set_xlabel("class of the other image")
     for axis in axes[:, 0]:
         axis.set_ylabel("class of one image")
@@ -48,8 +48,8 @@ def heat_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     figure.colorbar(image, ax=axes, shrink=0.7, label="mean cosine between their gradients")
     verb = "stop pulling together" if different[-1] < different[0] else "pull together"
     figure.suptitle(
-        f"In training images of different classes {verb}: mean cosine {different[0]:.2f} at the start, "
-        f"{different[-1]:.2f} {when(epochs[-1])}\n{subject(record, len(arrays['different']))}",
+        f"In training images of different classes {verb}: mean cosine {different[0]:z.2f} at the start, "
+        f"{different[-1]:z.2f} {when(epochs[-1])}\n{subject(record, len(arrays['different']))}",
         fontsize=13, fontweight="bold",
     )  # fmt: skip
     return figure
@@ -73,8 +73,8 @@ def agreement_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     middle.plot(epochs, np.median(share, axis=0), "^", color=plots.COLOURS[2])
     middle.set_ylim(0, 100)
     middle.set_ylabel("share of tr Sigma between the classes, %")
-    middle.set_title(f"The class says {np.median(share[:, 0]):.0f} % of what an image wants, then "
-                     f"{np.median(share[:, -1]):.0f} %")  # fmt: skip
+    first, last = np.median(share[:, [0, -1]], axis=0)
+    middle.set_title(f"{first:.0f} % of the scatter lies between the classes, then {last:.0f} %")
     plots.seed_band(right, epochs, arrays["coherence"], 3, "m-coherence, N |G|^2 / mean |g_i|^2")
     right.plot(epochs, np.median(arrays["coherence"], axis=0), "D", color=plots.COLOURS[3])
     plots.reference_line(right, num_examples, f"all want the same: N = {num_examples:,}")
