@@ -11,7 +11,8 @@ the covariance of the single gradients:
 
 Run:     python -m experiments.sampling_theory [--quick | --full]
 Time:    default 20 s, --quick 12 s, --full 40 s on 2 cores, compilation included
-Result:  theory to 2e-14 in every entry where all cases are gone through, and within 1 % where schedules are drawn (10 seeds)
+Result:  theory to 2e-14 in every entry where all cases are gone through, and within 2 % where schedules are drawn
+         (10 seeds)
 """
 
 import dataclasses
