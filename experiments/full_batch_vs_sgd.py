@@ -32,7 +32,7 @@ from experiments.common import descents, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Curve, Method, Problem, follow
 from experiments.common.records import Claim
-from research import costs, data, gradients, models, plots
+from research import costs, data, gradients, models, plots, statistics
 from research.data import Examples
 
 NAME = Path(__file__).stem
@@ -158,12 +158,12 @@ def batch_quality(problem: Problem, params: models.Params, train: Examples, sche
     norm = jnp.linalg.norm(full)
     trace = squared_norms.mean() - norm**2
     num_examples, batch_size = len(train.inputs), schedule.shape[1]
-    scatter = trace / batch_size * (num_examples - batch_size) / (num_examples - 1)
+    scatter = trace / batch_size * statistics.finite_population(batch_size, num_examples)
     return BatchQuality(
         mean_error=jnp.linalg.norm(batch_gradients.mean(axis=0) - full) / norm,
         variance_ratio=jnp.mean(jnp.sum((batch_gradients - full[None]) ** 2, axis=1)) / scatter,
         cosine=jnp.mean(batch_gradients @ full / (jnp.linalg.norm(batch_gradients, axis=1) * norm)),
-        predicted=1 / jnp.sqrt(1 + scatter / norm**2),
+        predicted=statistics.expected_cosine(trace / norm**2, batch_size, num_examples),
         gradient_norm=norm,
     )
 

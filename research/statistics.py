@@ -245,8 +245,8 @@ def finite_population(batch_size: Number | int, num_examples: int) -> Number:
 def expected_cosine(scale: Number, batch_size: Number | int, num_examples: int) -> Array:
     """About what cosine a mini-batch gradient has with G: 1/sqrt(1 + (B_simple/B)(N-B)/(N-1)).
 
-    It is |G| over the root mean square of |g_B|, a ratio of means: close where B or the number of dimensions over which
-    the noise spreads is large, and only rough for single examples of very unequal gradients.
+    It is |G| over the root mean square of |g_B|. As the mean of 1/|g_B| is at least one over that, the mean cosine is
+    higher where |g_B| varies much: with noise in few directions, or with small batches of very unequal examples.
 
     >>> round(float(expected_cosine(900.0, 100, 60_000)), 3)
     0.316

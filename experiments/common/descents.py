@@ -3,6 +3,7 @@
 An experiment makes a Problem and a Method, and follows it to a Curve.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -66,6 +67,26 @@ def look(problem: Problem, shared: tuple[Examples, Examples], state: TrainState)
     """(cost on the training set, accuracy on the test set); `shared` is both sets."""
     train, test = shared
     return problem.cost(state.params, train), problem.accuracy(state.params, test)
+
+
+def places(
+    problem: Problem, method: Method, params: models.Params, order: np.ndarray
+) -> tuple[np.ndarray, models.Params]:
+    """(epochs (points), params (seeds, points, ...)) along the drunk man's way, the start included: up to a hundred in
+    the first epoch, then one an epoch. `order` (seeds, epochs, examples) are each epoch's shuffles."""
+    legs = [in_batches(order[:, [epoch]], method.batch_size)[:, None] for epoch in range(order.shape[1])]
+    num_seeds, _, steps, _ = legs[0].shape
+    parts = math.gcd(steps, 100)
+    legs[0] = legs[0].reshape(num_seeds, parts, steps // parts, method.batch_size)
+    step = make_step(problem, method)
+
+    def loop(state: TrainState, train: Examples, schedule: Array) -> tuple[TrainState, History]:
+        return training.minibatch_descent(step, state, train, schedule, lambda state: state.params)
+
+    state = TrainState(params, jax.vmap(method.optimizer.init)(params))
+    run = runs.descend(method.label, loop, state, problem.train, [(schedule,) for schedule in legs])
+    joined = jax.tree.map(lambda first, rest: np.concatenate([first[:, None], rest], 1), params, run.history.observed)
+    return np.concatenate([[0], run.steps / steps]), joined
 
 
 def make_step(problem: Problem, method: Method) -> Step:
