@@ -15,7 +15,8 @@ Result:  RESULT
 """
 
 import dataclasses
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +30,6 @@ from jaxtyping import PyTree
 
 from experiments.common import descents, records, runs
 from experiments.common import settings as common
-from experiments.common.descents import Method
 from experiments.common.records import Claim
 from experiments.figures import edge_of_stability as figures
 from research import curvature, data, gradients, models, plots, sharding, training
@@ -55,14 +55,12 @@ class Settings(common.CommonSettings):
     learning_rates: tuple[float, ...] = (0.1, 0.2, 0.4)
     """Of full-batch descent with tanh and linear outputs, rising, three or more: the first two are compared at equal
     times; all but the first should reach the edge."""
-    time: float = 400.0
-    """Learning rate times steps: how far each of them goes, above 0."""
+    num_steps: int = 2000
+    """Steps of every descent, a multiple of --num-looks."""
     batch_sizes: tuple[int, ...] = (50, 10)
-    """Mini-batch sizes, falling, each at the second learning rate, with as many steps; less than --num-examples."""
+    """Mini-batch sizes, falling, each at the second learning rate; less than --num-examples."""
     network_learning_rates: tuple[float, ...] = (2.0, 4.0)
     """Of full-batch descent with the network and cost of --layer-sizes, --activation, --cost, ...; above 0."""
-    network_steps: int = 2000
-    """Steps of each of those, a multiple of --num-looks."""
     num_looks: int = 50
     """At how many points of each path the sharpness is measured, besides the start; a multiple of 5."""
 
@@ -71,25 +69,20 @@ class Settings(common.CommonSettings):
         super().check()
         for flag in ("learning_rates", "network_learning_rates"):
             common.check_positive(f"--{flag.replace('_', '-')}", getattr(self, flag))
-        common.check_positive("--time", [self.time])
         common.require(
             len(self.learning_rates) >= 3 and all(np.diff(self.learning_rates) > 0),
             f"--learning-rates is {self.learning_rates}; give three or more, rising, such as 0.1 0.2 0.4",
         )
         common.require(
+            len(self.network_learning_rates) >= 1, "--network-learning-rates is empty; give one or more, such as 2 4"
+        )
+        common.require(
             self.num_looks >= CHUNKS and self.num_looks % CHUNKS == 0,
             f"--num-looks is {self.num_looks}; it must be a multiple of {CHUNKS}, above 0",
         )
-        for rate in self.learning_rates:
-            steps = self.time / self.num_looks / rate
-            common.require(
-                round(steps) >= 1 and abs(steps - round(steps)) < 1e-6 * steps,
-                f"--time is {self.time:g} and --num-looks {self.num_looks}: {steps:g} steps of {rate:g} between two "
-                "looks; that must be a whole number for each of --learning-rates",
-            )
         common.require(
-            self.network_steps >= 1 and self.network_steps % self.num_looks == 0,
-            f"--network-steps is {self.network_steps}; it must be a multiple of --num-looks, {self.num_looks}, above 0",
+            self.num_steps >= 1 and self.num_steps % self.num_looks == 0,
+            f"--num-steps is {self.num_steps}; it must be a multiple of --num-looks, {self.num_looks}, above 0",
         )
         common.require(
             len(self.batch_sizes) >= 1 and all(np.diff(self.batch_sizes) < 0) and min(self.batch_sizes) >= 1,
@@ -102,7 +95,12 @@ class Settings(common.CommonSettings):
 
 
 QUICK = Settings(
-    num_seeds=2, time=240.0, batch_sizes=(10,), network_learning_rates=(4.0,), network_steps=600, num_looks=30
+    num_seeds=2,
+    learning_rates=(0.2, 0.3, 0.4),
+    num_steps=800,
+    batch_sizes=(10,),
+    network_learning_rates=(4.0,),
+    num_looks=20,
 )
 FULL = Settings(num_seeds=10)
 
@@ -131,9 +129,9 @@ def on_a_parabola(start: Array) -> Array:
 class Network(NamedTuple):
     """What descends, and on what."""
 
-    model: Model
     one: Callable  # the cost of one example
     objective: Callable  # its mean over the examples, in bounded memory
+    start: PyTree  # parameters; every leaf leads with a seed axis
     look: Callable  # (path, examples) -> Look: compiled once for all the paths of this network
     train: Examples
 
@@ -147,9 +145,9 @@ class Look(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """One method's path, and what is seen there."""
+    """One method's paths, and what is seen there."""
 
-    method: Method
+    label: str
     learning_rate: float
     steps: np.ndarray  # points
     path: PyTree  # seeds, points, ...: the parameters
@@ -161,26 +159,26 @@ def half_sum_of_squares(output: Array, target: Array) -> Array:
     return jnp.sum((output - target) ** 2) / 2
 
 
-def make_network(model: Model, cost_fn: Callable, train: Examples) -> Network:
-    """The objective of this model and cost; the data on every device."""
+def make_network(model: Model, cost_fn: Callable, train: Examples, init_keys: Array) -> Network:
+    """The objective of this model and cost, and a start for every key; the data on every device."""
     one = gradients.example_cost(model.apply, cost_fn)
     chunk_size = descents.CHUNK if len(train.inputs) > descents.CHUNK else None
     objective = gradients.mean_over_examples(one, chunk_size=chunk_size)
+    start = jax.jit(runs.over_seeds(model.init, (0,)))(init_keys)
     look = jax.jit(runs.over_seeds(partial(look_along, objective), (0, None)))
-    return Network(model, one, objective, look, sharding.on_every_device(train))
+    return Network(one, objective, start, look, sharding.on_every_device(train))
 
 
-def tanh_network(train: Examples) -> Network:
+def tanh_network(train: Examples, init_keys: Array) -> Network:
     """tanh, tanh, linear, from weights half as large as usual; the mean image is taken off every image.
 
     With the mean image left in, or with larger weights, the start is sharper already than most 2/eta.
     """
-    model = models.mlp(
-        (train.inputs.shape[1], 16, 16, train.targets.shape[1]), jnp.tanh, lambda z: z, init_weights=SMALL_WEIGHTS
-    )
+    sizes = train.inputs.shape[1], 16, 16, train.targets.shape[1]
+    model = models.mlp(sizes, jnp.tanh, lambda z: z, init_weights=SMALL_WEIGHTS)
     images = np.asarray(unit_interval(jnp.asarray(train.inputs)))
     centred: Any = images - images.mean(axis=0, keepdims=True)
-    return make_network(model, half_sum_of_squares, train._replace(inputs=centred))
+    return make_network(model, half_sum_of_squares, train._replace(inputs=centred), init_keys)
 
 
 def look_along(objective: Callable, path: PyTree, train: Examples) -> Look:
@@ -194,57 +192,64 @@ def look_along(objective: Callable, path: PyTree, train: Examples) -> Look:
     return jax.lax.map(look, path)
 
 
-def batch_sharpness_along(network: Network, curve: Curve, order: np.ndarray) -> np.ndarray:
-    """(seeds, points): over the batches of one epoch, `order` (seeds, 1, examples), on which no step was made."""
+def batch_sharpness_along(network: Network, curve: Curve, batches: np.ndarray) -> np.ndarray:
+    """(seeds, points): the mean over `batches` (seeds, batches, batch), on which no step was made."""
     objective = gradients.mean_over_examples(network.one)
 
     def along(path: PyTree, train: Examples, batches: Array) -> Array:
         return jax.lax.map(lambda params: curvature.batch_sharpness(objective, params, train, batches), path)
 
-    batches = descents.in_batches(order, curve.method.batch_size)
     return np.asarray(jax.jit(runs.over_seeds(along, (0, None, 0)))(curve.path, network.train, batches))
 
 
-def follow(settings: Settings, network: Network, method: Method, rate: float, loop: Callable, chunks: list) -> Curve:
-    """One method's path from every seed's start, remembered after every leg, and then looked at."""
-    init_keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
-    start = jax.jit(runs.over_seeds(network.model.init, (0,)))(init_keys)
-    state = TrainState(start, jax.vmap(method.optimizer.init)(start))
-    run = runs.descend(f"{method.label}, rate {rate:g}", loop, state, network.train, chunks)
+def follow(network: Network, label: str, rates: Sequence[float], loop: Callable, chunks: list) -> list[Curve]:
+    """Every seed's path at every rate, remembered after every leg, then looked at; all of them together.
+
+    The learning rate is a number in the state of the optimizer, so that one compiled loop serves all rates.
+    """
+    num_seeds = len(jax.tree.leaves(network.start)[0])
+    start = jax.tree.map(lambda leaf: np.concatenate([leaf] * len(rates)), network.start)
+    every_rate = jnp.repeat(jnp.asarray(rates, jnp.float32), num_seeds)
+    state = TrainState(start, jax.vmap(lambda rate, params: descent(rate).init(params))(every_rate, start))
+    run = runs.descend(label, loop, state, network.train, chunks)
     path = jax.tree.map(lambda at, then: np.concatenate([at[:, None], then], axis=1), start, run.history.observed)
     seen = jax.tree.map(np.asarray, network.look(path, network.train))
-    return Curve(method, rate, np.concatenate([[0], run.steps]), path, seen)
+    of_rate = [
+        jax.tree.map(lambda leaf, at=at: leaf[at * num_seeds : (at + 1) * num_seeds], (path, seen))
+        for at in range(len(rates))
+    ]
+    return [
+        Curve(label, rate, np.concatenate([[0], run.steps]), *found) for rate, found in zip(rates, of_rate, strict=True)
+    ]
 
 
-def careful(settings: Settings, network: Network, rate: float, num_steps: int) -> Curve:
-    """Full-batch descent."""
-    method = Method("full batch", len(network.train.inputs), optax.sgd(rate))
-    step = training.make_step(network.objective, method.optimizer)
-    legs = settings.num_looks // CHUNKS, num_steps // settings.num_looks
+def descent(rate: float | Array) -> optax.GradientTransformation:
+    """Gradient descent with its learning rate in its state."""
+    return optax.inject_hyperparams(optax.sgd)(learning_rate=rate)
+
+
+def careful_man(settings: Settings, network: Network, rates: Sequence[float]) -> list[Curve]:
+    """Full-batch descent at every rate."""
+    step = training.make_step(network.objective, descent(rates[0]))
+    legs = settings.num_looks // CHUNKS, settings.num_steps // settings.num_looks
 
     def loop(state: TrainState, train: Examples) -> tuple[TrainState, History]:
         return training.full_batch_descent(step, state, train, *legs, lambda state: state.params)
 
-    return follow(settings, network, method, rate, loop, [()] * CHUNKS)
+    return follow(network, "full batch", rates, loop, [()] * CHUNKS)
 
 
-def drunk(settings: Settings, network: Network, rate: float, batch_size: int, order: np.ndarray) -> Curve:
-    """Mini-batch descent through `order` (seeds, epochs, examples), for as many steps as full batch at this rate."""
-    method = Method(f"batches of {batch_size}", batch_size, optax.sgd(rate))
-    step = training.make_step(gradients.mean_over_examples(network.one), method.optimizer)
-    num_steps = steps_in_time(settings, rate)
-    rows = descents.in_batches(order, batch_size)[:, :num_steps].reshape(len(order), settings.num_looks, -1, batch_size)
+def drunk_man(settings: Settings, network: Network, rate: float, batch_size: int, order: np.ndarray) -> Curve:
+    """Mini-batch descent through `order` (seeds, epochs, examples)."""
+    step = training.make_step(gradients.mean_over_examples(network.one), descent(rate))
+    rows = descents.in_batches(order, batch_size)[:, : settings.num_steps]
+    rows = rows.reshape(len(order), settings.num_looks, -1, batch_size)
 
     def loop(state: TrainState, train: Examples, schedule: Array) -> tuple[TrainState, History]:
         return training.minibatch_descent(step, state, train, schedule, lambda state: state.params)
 
     chunks = [(schedule,) for schedule in np.split(rows, CHUNKS, axis=1)]
-    return follow(settings, network, method, rate, loop, chunks)
-
-
-def steps_in_time(settings: Settings, rate: float) -> int:
-    """How many steps of this learning rate take --time."""
-    return round(settings.time / rate)
+    return follow(network, f"batches of {batch_size}", [rate], loop, chunks)[0]
 
 
 class Measured(NamedTuple):
@@ -261,18 +266,20 @@ def measure(settings: Settings, model: Model, cost_fn: Callable, train: Examples
     """The parabola, and every descent."""
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
     fall = lambda key: on_a_parabola(jax.random.normal(key, CURVATURES.shape))  # noqa: E731
-    tanh, network = tanh_network(train), make_network(model, cost_fn, train)
+    tanh = tanh_network(train, init_keys)
     num_examples, rate = len(train.inputs), settings.learning_rates[1]
-    steps_per_epoch = num_examples // settings.batch_sizes[0]
-    num_epochs = -(-steps_in_time(settings, rate) // steps_per_epoch)
-    order = descents.shuffles(shuffle_keys, num_examples, num_epochs + 1)
-    stumbling = [drunk(settings, tanh, rate, size, order[:, :-1]) for size in settings.batch_sizes]
+    num_epochs = math.ceil(settings.num_steps / (num_examples // settings.batch_sizes[0]))
+    order = descents.shuffles(shuffle_keys, num_examples, num_epochs + 1)  # the last is only looked at
+    drunk = [drunk_man(settings, tanh, rate, size, order[:, :-1]) for size in settings.batch_sizes]
     return Measured(
         distances=np.asarray(jax.jit(runs.over_seeds(fall, (0,)))(init_keys)),
-        careful=[careful(settings, tanh, rate, steps_in_time(settings, rate)) for rate in settings.learning_rates],
-        drunk=stumbling,
-        batch_sharpness=[batch_sharpness_along(tanh, curve, order[:, -1:]) for curve in stumbling],
-        network=[careful(settings, network, rate, settings.network_steps) for rate in settings.network_learning_rates],
+        careful=careful_man(settings, tanh, settings.learning_rates),
+        drunk=drunk,
+        batch_sharpness=[
+            batch_sharpness_along(tanh, curve, descents.in_batches(order[:, -1:], size))
+            for curve, size in zip(drunk, settings.batch_sizes, strict=True)
+        ],
+        network=careful_man(settings, make_network(model, cost_fn, train, init_keys), settings.network_learning_rates),
     )
 
 
@@ -294,13 +301,16 @@ def of_edge(curve: Curve) -> np.ndarray:
 
 
 def apart_before_the_edge(slow: Curve, fast: Curve) -> np.ndarray:
-    """The largest relative difference of two sharpnesses at equal times, before the faster one nears its edge, by seed.
+    """The largest relative difference of two sharpnesses at equal times, learning rate times steps, for every seed.
 
-    Both are looked at after the same times, learning rate times steps. A seed is before the edge up to the first point
-    where the faster path's sharpness is above 0.9 of its 2/eta.
+    At the times at which the faster path was looked at, up to the end of the slower one and to the first point where
+    the faster one's sharpness is above 0.9 of its 2/eta. The slower one's is read off between its own looks.
     """
-    before = np.cumprod(of_edge(fast) <= BEFORE, axis=1).astype(bool)
-    return np.max(np.abs(slow.seen.sharpness / fast.seen.sharpness - 1), axis=1, where=before, initial=0)
+    times = fast.learning_rate * fast.steps
+    slow_times = slow.learning_rate * slow.steps
+    read_off = np.stack([np.interp(times, slow_times, series) for series in slow.seen.sharpness])
+    before = np.cumprod(of_edge(fast) <= BEFORE, axis=1).astype(bool) & (times <= slow_times[-1])
+    return np.max(np.abs(read_off / fast.seen.sharpness - 1), axis=1, where=before, initial=0)
 
 
 def ratio_at_equal_cost(drunk: Curve, careful: Curve) -> np.ndarray:
@@ -382,7 +392,7 @@ def sentence(measured: Measured) -> str:
     """What was found, in one sentence: medians over the seeds."""
     levels = [np.median(last_third(of_edge(curve))) for curve in measured.careful]
     drunk = [
-        f"{curve.method.label} {np.median(last_third(of_edge(curve))):.2f} (batch sharpness "
+        f"{curve.label} {np.median(last_third(of_edge(curve))):.2f} (batch sharpness "
         f"{np.median(last_third(batch_sharpness)) * curve.learning_rate / 2:.2f})"
         for curve, batch_sharpness in zip(measured.drunk, measured.batch_sharpness, strict=True)
     ]
