@@ -43,6 +43,7 @@ FACTORS = np.array([0.9, 0.99, 1.0, 1.01, 1.1], np.float32)  # learning rates on
 PARABOLA_STEPS = 200
 SMALL_WEIGHTS = jax.nn.initializers.variance_scaling(0.25, "fan_in", "normal", in_axis=-1, out_axis=-2)
 BEFORE = 0.9  # of 2/eta: up to there a path counts as before the edge
+ITERATIONS = 40  # of Lanczos; at the edge several eigenvalues lie close together, and 30 do not part them
 CHUNKS = 5  # of every descent, for the progress bar
 
 
@@ -61,7 +62,7 @@ class Settings(common.CommonSettings):
     """Mini-batch sizes, falling, each at the second learning rate; less than --num-examples."""
     network_learning_rates: tuple[float, ...] = (2.0, 4.0)
     """Of full-batch descent with the network and cost of --layer-sizes, --activation, --cost, ...; above 0."""
-    num_looks: int = 50
+    num_looks: int = 40
     """At how many points of each path the sharpness is measured, besides the start; a multiple of 5."""
 
     def check(self) -> None:
@@ -185,7 +186,7 @@ def look_along(objective: Callable, path: PyTree, train: Examples) -> Look:
     """Cost and sharpness at the points of one seed's path, one after the other."""
 
     def look(params: PyTree) -> Look:
-        top = curvature.top_eigenvalues(objective, params, train, jax.random.key(0))
+        top = curvature.top_eigenvalues(objective, params, train, jax.random.key(0), num_iterations=ITERATIONS)
         residual = curvature.residuals(objective, params, train, top)[0]
         return Look(objective(params, train), top.values[0], residual / top.values[0])
 
@@ -295,6 +296,16 @@ def last_third(series: np.ndarray) -> np.ndarray:
     return series[:, -(series.shape[1] // 3) :].mean(axis=1)
 
 
+def peak(series: np.ndarray) -> np.ndarray:
+    """The largest value from where it first rises, for every seed: a fall right from the start is no peak.
+
+    >>> peak(np.array([[9.0, 2.0, 1.0, 3.0, 2.0]])).tolist()
+    [3.0]
+    """
+    risen = np.cumsum(np.diff(series, axis=1) > 0, axis=1) > 0
+    return np.max(series[:, 1:], axis=1, where=risen, initial=-np.inf)
+
+
 def of_edge(curve: Curve) -> np.ndarray:
     """The sharpness in units of 2/eta: (seeds, points)."""
     return curve.seen.sharpness * curve.learning_rate / 2
@@ -397,7 +408,7 @@ def sentence(measured: Measured) -> str:
         for curve, batch_sharpness in zip(measured.drunk, measured.batch_sharpness, strict=True)
     ]
     network = [
-        f"rate {curve.learning_rate:g} peaks at {np.median(of_edge(curve).max(axis=1)):.2f} and ends at "
+        f"rate {curve.learning_rate:g} peaks at {np.median(peak(of_edge(curve))):.2f} and ends at "
         f"{np.median(of_edge(curve)[:, -1]):.2f}"
         for curve in measured.network
     ]
@@ -416,6 +427,8 @@ def as_arrays(measured: Measured) -> dict[str, np.ndarray]:
         for index, curve in enumerate(getattr(measured, group)):
             found = {"steps": curve.steps, **curve.seen._asdict()}
             arrays |= {f"{group}{index}_{name}": value for name, value in found.items()}
+    for index, curve in enumerate(measured.network):
+        arrays[f"network{index}_peak"] = peak(curve.seen.sharpness)
     return arrays | {f"drunk{index}_batch_sharpness": value for index, value in enumerate(measured.batch_sharpness)}
 
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from research import plots
 
 Arrays = dict[str, np.ndarray]
+ETA, LAMBDA = "\N{GREEK SMALL LETTER ETA}", "\N{GREEK SMALL LETTER LAMDA}"
 
 
 def edge_figure(record: dict, arrays: Arrays) -> Figure:
@@ -14,24 +15,31 @@ def edge_figure(record: dict, arrays: Arrays) -> Figure:
     settings = record["settings"]
     figure, axes = plots.new_figure(17, 9.5, rows=2, columns=3, sharex="col")
     careful, drunk, network = axes.T
-    rates = settings["learning_rates"]
+    rates, network_rates = settings["learning_rates"], settings["network_learning_rates"]
     draw_careful(careful, arrays, rates)
     draw_drunk(drunk, arrays, rates[1], settings["batch_sizes"])
-    draw_network(network, arrays, settings["network_learning_rates"], name_of_network(record))
+    draw_network(network, arrays, network_rates, name_of_network(record))
     for above, below in axes.T:
         above.set_ylim(bottom=0)
         below.set_yscale("log")
-        below.set_ylabel("cost")
-    careful[0].set_ylabel("sharpness: largest eigenvalue of the Hessian")
-    ends = [middle_of_last_third(arrays, f"careful{index}", rate) for index, rate in enumerate(rates)][1:]
-    hovers = all(abs(end - 1) < 0.1 for end in ends)
+        plots.plain_log_ticks(below.yaxis, [digit * 10.0**power for power in range(-6, 4) for digit in (1, 2, 5)])
+        below.set_ylabel("cost, on the images descended on")
+        above.set_ylabel("sharpness: largest eigenvalue of the Hessian")
     figure.suptitle(
-        f"The careful man walks where the valley is {'just' if hovers else 'not always'} as steep as his step allows, "
-        f"2/\N{GREEK SMALL LETTER ETA}\n{settings['num_examples']} images of {settings['dataset']}, "
-        f"{settings['num_seeds']} seeds: median and all of them",
+        f"{finding(arrays, rates, network_rates, name_of_network(record))}\n{settings['num_examples']} images of "
+        f"{settings['dataset']}, {settings['num_seeds']} seeds: median and all of them",
         fontsize=14, fontweight="bold",
     )  # fmt: skip
     return figure
+
+
+def finding(arrays: Arrays, rates: list[float], network_rates: list[float], name: str) -> str:
+    """The title: whether tanh with linear outputs hovers at 2/eta, and the network of the settings."""
+    careful = [middle_of_last_third(arrays, f"careful{index}", rate) for index, rate in enumerate(rates)][1:]
+    network = [middle_of_last_third(arrays, f"network{index}", rate) for index, rate in enumerate(network_rates)]
+    hovers = "and stays there" if all(abs(end - 1) < 0.1 for end in careful) else "or not quite"
+    ends = "flattens out again" if max(network) < 0.9 else "ends near it or above"
+    return f"tanh: the valley steepens to what the careful man's step allows, 2/{ETA}, {hovers}; {name} {ends}"
 
 
 def middle_of_last_third(arrays: Arrays, name: str, rate: float, what: str = "sharpness") -> float:
@@ -43,15 +51,16 @@ def middle_of_last_third(arrays: Arrays, name: str, rate: float, what: str = "sh
 def name_of_network(record: dict) -> str:
     """The film's network, or that of the settings."""
     sizes = "-".join(map(str, record["layer_sizes"]))
-    return f"The film's network, {sizes}" if record["is_the_films"] else f"Your network or cost, {sizes}"
+    return "the film's network" if record["is_the_films"] else f"your network or cost, {sizes},"
 
 
-def draw_edge(axes: Axes, rate: float, colour: str) -> None:
-    """The line 2/eta, with its value at its right end, just above it."""
+def draw_edge(axes: Axes, rate: float, colour: str, end: str) -> None:
+    """The line 2/eta, with its value just above its left or right end."""
     axes.axhline(2 / rate, color=colour, linewidth=1, linestyle=(0, (2, 2)))
     axes.annotate(
-        f"2/\N{GREEK SMALL LETTER ETA} = {2 / rate:.3g}", (1, 2 / rate), xycoords=("axes fraction", "data"),
-        xytext=(-2, 3), textcoords="offset points", ha="right", va="bottom", fontsize=10, color=colour,
+        f"2/{ETA} = {2 / rate:.3g}", (end == "right", 2 / rate), xycoords=("axes fraction", "data"),
+        xytext=(-4 if end == "right" else 4, 3), textcoords="offset points", ha=end, va="bottom", fontsize=10,
+        color=colour,
     )  # fmt: skip
 
 
@@ -62,17 +71,21 @@ def draw_careful(axes: np.ndarray, arrays: Arrays, rates: list[float]) -> None:
     ends = []
     for index, rate in enumerate(rates):
         time = rate * arrays[f"careful{index}_steps"]
-        label = f"\N{GREEK SMALL LETTER ETA} = {rate:g}"
+        label = f"{ETA} = {rate:g}"
         plots.seed_band(above, time, arrays[f"careful{index}_sharpness"], index, label)
         plots.seed_band(below, time, arrays[f"careful{index}_cost"], index, label)
         if 2 / rate < highest:
-            draw_edge(above, rate, plots.COLOURS[index % len(plots.COLOURS)])
+            draw_edge(above, rate, plots.COLOURS[index % len(plots.COLOURS)], "left")
             ends.append(f"{middle_of_last_third(arrays, f'careful{index}', rate):.2f}")
-    found = f"to {' and '.join(ends)} of 2/\N{GREEK SMALL LETTER ETA}" if ends else "and does not come to 2/eta"
-    above.set_title(f"tanh, linear outputs, full batch:\nthe sharpness rises {found}")
-    above.legend(loc="upper left")
-    below.set_title("The cost falls on, no longer at every step")
-    below.set_xlabel("time: \N{GREEK SMALL LETTER ETA} * steps")
+    above.set_title(
+        f"tanh, linear outputs, full batch: the sharpness rises\nand ends at {' and '.join(ends)} of 2/{ETA}"
+        if ends else "tanh, linear outputs, full batch"
+    )  # fmt: skip
+    above.set_ylim(top=1.2 * highest)
+    above.legend(loc="upper right", ncols=len(rates))
+    rising = 100 * np.mean(np.diff(arrays[f"careful{len(rates) - 1}_cost"], axis=1) > 0)
+    below.set_title(f"The cost falls on; at {ETA} = {rates[-1]:g} between {rising:.0f} % of the looks it rises")
+    below.set_xlabel(f"time: {ETA} * steps")
 
 
 def draw_drunk(axes: np.ndarray, arrays: Arrays, rate: float, batch_sizes: list[int]) -> None:
@@ -87,16 +100,17 @@ def draw_drunk(axes: np.ndarray, arrays: Arrays, rate: float, batch_sizes: list[
         if name != "careful1":
             colour = plots.COLOURS[series % len(plots.COLOURS)]
             batch_sharpness = np.median(arrays[f"{name}_batch_sharpness"], axis=0)
-            above.plot(steps, batch_sharpness, "x", color=colour, markersize=5, label=f"{label}: batch sharpness")
-    draw_edge(above, rate, plots.COLOURS[1])
-    levels = [f"{middle_of_last_third(arrays, name, rate):.2f}" for name in curves.values()]
-    above.set_title(
-        f"Step for step at \N{GREEK SMALL LETTER ETA} = {rate:g}, full batch, "
-        f"{', '.join(f'{size}' for size in batch_sizes)}:\n{', '.join(levels)} of 2/\N{GREEK SMALL LETTER ETA}"
-    )
-    above.legend(loc="upper left", fontsize=9)
-    below.set_title("So far the cost has come down by then")
-    below.legend()
+            above.plot(steps, batch_sharpness, "x", color=colour, markersize=5, label=f"batch sharpness, {label[8:]}")
+    draw_edge(above, rate, plots.COLOURS[1], "left")
+    levels = [
+        f"{label} {middle_of_last_third(arrays, name, rate):.2f}".replace("batches of", "of")
+        for label, name in curves.items()
+    ]
+    above.set_title(f"Mini-batches walk where it is flatter, {ETA} = {rate:g}:\n{', '.join(levels)} of 2/{ETA}")
+    above.set_ylim(top=1.45 * max(arrays[f"{name}_sharpness"].max() for name in curves.values()))
+    above.legend(loc="upper left", fontsize=9, ncols=2)
+    ends = [f"{np.median(arrays[f'{name}_cost'][:, -1]):.3f}" for name in curves.values()]
+    below.set_title(f"Their costs at the end: {', '.join(ends)}")
     below.set_xlabel("steps")
 
 
@@ -105,16 +119,22 @@ def draw_network(axes: np.ndarray, arrays: Arrays, rates: list[float], name: str
     above, below = axes
     for index, rate in enumerate(rates):
         series, steps = index + 5, arrays[f"network{index}_steps"]
-        label = f"\N{GREEK SMALL LETTER ETA} = {rate:g}"
+        label = f"{ETA} = {rate:g}"
         plots.seed_band(above, steps, arrays[f"network{index}_sharpness"], series, label)
         plots.seed_band(below, steps, arrays[f"network{index}_cost"], series, label)
-        draw_edge(above, rate, plots.COLOURS[series % len(plots.COLOURS)])
-    relative = [arrays[f"network{index}_sharpness"] * rate / 2 for index, rate in enumerate(rates)]
-    peaks = " and ".join(f"{np.median(series.max(axis=1)):.2f}" for series in relative)
-    ends = " and ".join(f"{np.median(series[:, -1]):.2f}" for series in relative)
-    above.set_title(f"{name}:\nup to {peaks}, at the end {ends} of 2/\N{GREEK SMALL LETTER ETA}")
-    above.legend(loc="center right")
-    below.set_title("Its cost")
+        draw_edge(above, rate, plots.COLOURS[series % len(plots.COLOURS)], "right")
+    peaks, ends = (
+        " and ".join(f"{np.median(value(index)) * rate / 2:.2f}" for index, rate in enumerate(rates))
+        for value in (
+            lambda index: arrays[f"network{index}_peak"],
+            lambda index: arrays[f"network{index}_sharpness"][:, -1],
+        )
+    )
+    above.set_title(f"{name[0].upper()}{name[1:]} climbs to {peaks} of 2/{ETA}\nand ends at {ends}")
+    above.set_ylim(top=1.3 * max(2 / min(rates), *(arrays[f"network{at}_sharpness"].max() for at in range(len(rates)))))
+    above.legend(loc="upper right", ncols=len(rates))
+    last = [f"{np.median(arrays[f'network{index}_cost'][:, -1]):.3f}" for index in range(len(rates))]
+    below.set_title(f"Its cost at the end: {' and '.join(last)}")
     below.set_xlabel("steps")
 
 
@@ -127,18 +147,16 @@ def parabola_figure(record: dict, arrays: Arrays) -> Figure:
     for index, factor in enumerate(factors):
         plots.seed_band(
             axis, np.arange(relative.shape[2]), relative[:, index], index,
-            f"\N{GREEK SMALL LETTER ETA} = {factor:g} * 2/\N{GREEK SMALL LETTER LAMDA}: "
-            f"|1 - \N{GREEK SMALL LETTER ETA}\N{GREEK SMALL LETTER LAMDA}| = {abs(1 - 2 * factor):.2f}",
+            f"{ETA} = {factor:g} * 2/{LAMBDA}: |1 - {ETA}{LAMBDA}| = {abs(1 - 2 * factor):.2f}",
         )  # fmt: skip
     axis.set_yscale("log")
     axis.set_ylim(1e-4, 1e4)
     axis.set_xlabel("steps")
     axis.set_ylabel("distance from the bottom, 1 at the start")
-    diverging = np.median(relative[..., -1], axis=0) > 1
-    exact = bool((diverging == (factors > 1)).all())
+    exact = bool(((distances[..., -1] > distances[..., -2]) == (factors > 1)).all())  # still going away at the end
     axis.set_title(
         f"On a parabola gradient descent diverges {'exactly' if exact else 'not exactly'} where "
-        f"\N{GREEK SMALL LETTER ETA} > 2/\N{GREEK SMALL LETTER LAMDA}\n(\N{GREEK SMALL LETTER LAMDA}: its largest "
+        f"{ETA} > 2/{LAMBDA}\n({LAMBDA}: its largest "
         f"curvature; {relative.shape[0]} starts)"
     )
     axis.legend(fontsize=9)
