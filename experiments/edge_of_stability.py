@@ -10,8 +10,10 @@ Then the sharpness, the largest eigenvalue of the cost's Hessian, is followed al
   their targets, and with them the cost.
 
 Run:     python -m experiments.edge_of_stability [--quick | --full]
-Time:    TIME
-Result:  RESULT
+Time:    default 45 s, --quick 17 s, --full 2 min, on 2 cores, compilation included
+Result:  tanh: the sharpness rises to 1.00 (eta 0.2) and 1.03 (0.4) of 2/eta and stays within 5 % in each of 10 seeds;
+         batches of 50 and 10 end at 0.63 and 0.31 of it, their batch sharpness at 0.33: in 2,000 steps that does not
+         come to 2/eta. The film's network: 0.71 (eta 2) and 1.28 (eta 4) of 2/eta at its peak, 0.06 and 0.05 at the end.
 """
 
 import dataclasses
@@ -49,13 +51,13 @@ CHUNKS = 5  # of every descent, for the progress bar
 
 @dataclasses.dataclass(frozen=True)
 class Settings(common.CommonSettings):
-    """Settings of the descents; the default takes about DEFAULT s on 2 cores."""
+    """Settings of the descents; the default takes about 45 s on 2 cores."""
 
     num_examples: int = 500
     """How many training images the cost is the mean over, from the first on."""
     learning_rates: tuple[float, ...] = (0.1, 0.2, 0.4)
-    """Of full-batch descent with tanh and linear outputs, rising, three or more: the first two are compared at equal
-    times; all but the first should reach the edge."""
+    """Of full-batch descent with tanh and linear outputs, rising, three or more: the first two are compared where
+    both are looked at after equal times; all but the first should reach the edge."""
     num_steps: int = 2000
     """Steps of every descent, a multiple of --num-looks."""
     batch_sizes: tuple[int, ...] = (50, 10)
@@ -97,11 +99,12 @@ class Settings(common.CommonSettings):
 
 QUICK = Settings(
     num_seeds=2,
+    num_examples=300,
     learning_rates=(0.2, 0.3, 0.4),
-    num_steps=800,
+    num_steps=750,
     batch_sizes=(10,),
     network_learning_rates=(4.0,),
-    num_looks=20,
+    num_looks=15,
 )
 FULL = Settings(num_seeds=10)
 
@@ -314,14 +317,16 @@ def of_edge(curve: Curve) -> np.ndarray:
 def apart_before_the_edge(slow: Curve, fast: Curve) -> np.ndarray:
     """The largest relative difference of two sharpnesses at equal times, learning rate times steps, for every seed.
 
-    At the times at which the faster path was looked at, up to the end of the slower one and to the first point where
-    the faster one's sharpness is above 0.9 of its 2/eta. The slower one's is read off between its own looks.
+    Over the looks at which both had gone equally far, up to the first point where the faster one's sharpness is above
+    0.9 of its 2/eta. NaN where the start is the only such look.
     """
-    times = fast.learning_rate * fast.steps
-    slow_times = slow.learning_rate * slow.steps
-    read_off = np.stack([np.interp(times, slow_times, series) for series in slow.seen.sharpness])
-    before = np.cumprod(of_edge(fast) <= BEFORE, axis=1).astype(bool) & (times <= slow_times[-1])
-    return np.max(np.abs(read_off / fast.seen.sharpness - 1), axis=1, where=before, initial=0)
+    times = [curve.learning_rate * curve.steps for curve in (slow, fast)]
+    of_slow, of_fast = np.nonzero(np.isclose(times[0][1:, None], times[1][None, 1:], rtol=1e-6))
+    if not of_slow.size:
+        return np.full(len(fast.seen.sharpness), np.nan)
+    ratios = slow.seen.sharpness[:, 1 + of_slow] / fast.seen.sharpness[:, 1 + of_fast]
+    before = np.cumprod(of_edge(fast) <= BEFORE, axis=1).astype(bool)[:, 1 + of_fast]
+    return np.max(np.abs(ratios - 1), axis=1, where=before, initial=0)
 
 
 def ratio_at_equal_cost(drunk: Curve, careful: Curve) -> np.ndarray:

@@ -66,6 +66,7 @@ def test_equal_times_are_compared_up_to_the_edge_and_no_further():
     slow = curve(0.1, [1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0])
     fast = curve(0.2, [1.0, 2.2, 3.0, 9.5, 1.0])  # the edge is at 10: the fourth look is above nine tenths of it
     np.testing.assert_allclose(edge.apart_before_the_edge(slow, fast), [0.2 / 2.2])
+    assert np.isnan(edge.apart_before_the_edge(slow, curve(0.17, [1.0, 2.0]))).all()
 
 
 def test_at_equal_cost_each_is_taken_where_it_first_came_down_so_far():
