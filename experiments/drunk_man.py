@@ -38,7 +38,8 @@ from research.training import TrainState
 
 NAME = Path(__file__).stem
 CHECKED = 20  # points of the surface that are computed once more, one by one
-FILMS_BATCH, DRUNKEST = 100, 10
+DRUNKEST = 10  # the batch size that the claims are about
+MOST_METHODS = 6  # so many line styles there are
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +83,11 @@ class Settings(common.CommonSettings):
             0 < len(self.batch_sizes) == len(set(self.batch_sizes)) == len(self.learning_rates),
             f"--batch-sizes is {self.batch_sizes} and --learning-rates {self.learning_rates}; give one or more sizes, "
             "all different, and as many rates",
+        )
+        common.require(
+            len(rates(self)) <= MOST_METHODS,
+            f"--full-batch-learning-rates and --batch-sizes make {len(rates(self))} paths; at most {MOST_METHODS} can "
+            "be told apart in a picture",
         )
         least = {"num_steps": 10, "num_epochs": 1, "num_points": 10, "resolution": 2, "gif_frames": 0}
         for field, low in least.items():
@@ -193,10 +199,12 @@ def heights(problem: Problem, points: np.ndarray) -> np.ndarray:
 
 
 def leg_length(total: int, num_steps: int, num_points: int) -> int:
-    """Steps between two looks: a divisor of `num_steps`, so that all methods are seen after equally many steps, and
-    the least that makes at most `num_points` legs of `total` steps; `num_steps` itself where none is enough."""
-    enough = [length for length in range(1, num_steps) if num_steps % length == 0 and total <= length * num_points]
-    return min(enough, default=num_steps)
+    """Steps between two looks: a divisor of `num_steps`, so that all methods are seen after equally many steps.
+
+    The least that makes at most `num_points` legs of `total` steps; where none does, the longest that makes three.
+    """
+    lengths = [length for length in range(1, max(1, total // 3) + 1) if num_steps % length == 0]
+    return next((length for length in lengths if total <= length * num_points), lengths[-1])
 
 
 def in_equal_legs(rows: np.ndarray, length: int) -> list[tuple[np.ndarray]]:
@@ -233,7 +241,6 @@ def winding(points: np.ndarray) -> float:
 class Gait(NamedTuple):
     """How a method walks, from its start to its end; every array is (seeds,) but for the last two."""
 
-    tortuosity: np.ndarray  # length of the path over displacement, 1 for a straight line
     cosine: np.ndarray  # mean cosine between successive steps
     exponent: np.ndarray  # of the mean squared displacement
     gained: np.ndarray  # cost gained per unit of length
@@ -244,11 +251,9 @@ class Gait(NamedTuple):
 def gait(path: Walk, looks: Looks) -> Gait:
     """Measures one method's way."""
     point, length, turns = path.sight
-    away = np.linalg.norm(point[:, -1].astype(float) - point[:, 0], axis=1)
     displacements = np.stack([squared_displacements(points) for points in point])
     shares = jax.jit(lambda points: landscape.explained_shares(points)[:3])
     return Gait(
-        tortuosity=length[:, -1] / away,
         cosine=turns[:, -1] / (path.steps[-1] - 1),
         exponent=np.array([exponent(each) for each in displacements]),
         gained=(looks.cost[:, 0] - looks.cost[:, -1]) / length[:, -1],
@@ -257,16 +262,36 @@ def gait(path: Walk, looks: Looks) -> Gait:
     )
 
 
-def costs_at(looks: list[Looks], per_step: list[float]) -> list[np.ndarray]:
-    """Every method's cost, for every seed, when all clocks show the same: as late as the first to end allows.
+class Reading(NamedTuple):
+    """Every method when all clocks show the same; arrays (methods, seeds)."""
+
+    cost: np.ndarray
+    tortuosity: np.ndarray  # length of the path over displacement, 1 for a straight line
+
+
+def read_together(walks: list[Walk], looks: list[Looks], per_step: list[float]) -> Reading:
+    """Cost and tortuosity of every method when all clocks show the same: as late as the first to end allows.
 
     `per_step` says how far each method's clock goes on in one step. Where nobody looked just then, the look before
-    counts; the budget is one at which the careful man, who is looked at most rarely, was looked at.
+    counts; the time is one at which the careful man, who is looked at most rarely, was looked at. NaN where that is
+    the start already.
     """
+    chosen = numbers_together(looks, per_step)
+    cost, tortuosity = [], []
+    for number, path, seen in zip(chosen, walks, looks, strict=True):
+        point, length = path.sight.point, path.sight.length[:, seen.numbers[number]]
+        away = np.linalg.norm(point[:, seen.numbers[number]].astype(float) - point[:, 0], axis=1)
+        cost.append(seen.cost[:, number] if chosen[0] else np.full(len(point), np.nan))
+        tortuosity.append(np.divide(length, away, out=np.full(len(point), np.nan), where=away > 0))
+    return Reading(np.stack(cost), np.stack(tortuosity))
+
+
+def numbers_together(looks: list[Looks], per_step: list[float]) -> list[int]:
+    """Which look of every method is its last when all clocks show the same."""
     clocks = [seen.steps * each for seen, each in zip(looks, per_step, strict=True)]
     shortest = min(clock[-1] for clock in clocks) * (1 + 1e-9)
-    budget = clocks[0][clocks[0] <= shortest][-1] * (1 + 1e-9)
-    return [seen.cost[:, clock <= budget][:, -1] for seen, clock in zip(looks, clocks, strict=True)]
+    time = clocks[0][clocks[0] <= shortest][-1] * (1 + 1e-9)
+    return [int(np.sum(clock <= time)) - 1 for clock in clocks]
 
 
 class Measured(NamedTuple):
@@ -277,9 +302,10 @@ class Measured(NamedTuple):
     walks: list[Walk]
     looks: list[Looks]
     gaits: list[Gait]
-    together: dict[str, list[np.ndarray]]  # "steps", "examples", "seconds" -> every method's cost at the same reading
+    together: dict[str, Reading]  # "steps", "examples", "seconds": all clocks show the same
     view: hills.View  # of the first seed, on the principal plane of all its paths
-    union_shares: np.ndarray  # 3
+    union_shares: np.ndarray  # 3: of the variance of all these paths together, along their principal components
+    null_shares: np.ndarray  # 3: the same for random walks that get as far as these
     shadow_costs: list[np.ndarray]  # of every path of the first seed, where it was looked at
     checked: tuple[np.ndarray, np.ndarray]  # the cost at some points of the surface, and once more, one by one
     random_view: hills.View  # the same paths on a random plane, filter-normalised
@@ -298,6 +324,7 @@ def measure(settings: Settings, problem: Problem) -> Measured:
     sizes = [float(method.batch_size) for method in listed]
     clocks = {"steps": [1.0] * len(listed), "examples": sizes, "seconds": seconds}
     paths = [path.sight.point[0] for path in walks]
+    distances = jnp.asarray([np.linalg.norm(path[-1] - path[0]) for path in paths])
     surface, union = hills.surface_of(settings, problem), np.concatenate(paths)
     plane = jax.jit(landscape.principal_plane)(union)
     view = hills.look_down(surface, plane, paths, resolution=settings.resolution)
@@ -308,9 +335,10 @@ def measure(settings: Settings, problem: Problem) -> Measured:
         walks=walks,
         looks=looks,
         gaits=list(map(gait, walks, looks)),
-        together={name: costs_at(looks, per_step) for name, per_step in clocks.items()},
+        together={name: read_together(walks, looks, per_step) for name, per_step in clocks.items()},
         view=view,
         union_shares=np.asarray(jax.jit(landscape.explained_shares)(union)[:3]),
+        null_shares=np.asarray(landscape.shares_of_random_walks(distances, 3)),
         shadow_costs=shadow_costs,
         checked=checked,
         random_view=from_a_random_side(settings, problem, surface, paths),
@@ -362,7 +390,7 @@ def surface_claims(measured: Measured) -> list[Claim]:
     return [
         Claim("T35", f"the surface is the cost itself: {CHECKED} points of it, computed one by one",
               float(np.max(np.abs(on_grid - plain) / np.abs(plain))), 0.0, None, 1e-6, "largest relative error", 1),
-        Claim("T35", "the path that is drawn is the path that was trained: its cost and that of the training log",
+        Claim("T35", "the careful man's path is drawn as it was trained: its cost and that of the training log",
               float(np.max(np.abs(logged - seen) / np.abs(logged))), 0.0, None, 1e-6, "largest relative error",
               len(logged)),
     ]  # fmt: skip
@@ -380,37 +408,35 @@ def gait_claims(settings: Settings, measured: Measured, claim: partial[Claim]) -
               float(np.median(careful.cosine)), None, 0.5, 1.0, "cosine, mean of a path, median")
         for rate, careful in zip(settings.full_batch_learning_rates, measured.gaits, strict=False)
     ]  # fmt: skip
-    for method, drunk in list(zip(measured.methods, measured.gaits, strict=True))[num_careful:]:
+    at_equal = measured.together["examples"].tortuosity
+    for index, method in enumerate(measured.methods):
         if method.batch_size == DRUNKEST:
             found += [
                 claim("T35", "the drunk man's next step has nothing to do with his last: their cosine, batches of 10",
-                      float(np.median(drunk.cosine)), 0.0, -0.1, 0.1, "cosine, mean of a path, median"),
-                claim("E8", "and his way is this many times more winding than the careful man's",
-                      float(np.median(drunk.tortuosity / measured.gaits[0].tortuosity)), None, 5.0, None,
+                      float(np.median(measured.gaits[index].cosine)), 0.0, -0.1, 0.1, "cosine, mean of a path, median"),
+                claim("E8", "after equally many examples the way of batches of 10 winds more than the careful man's",
+                      float(np.median(at_equal[index] / at_equal[0])), None, 5.0, None,
                       "ratio of length / displacement, median"),
             ]  # fmt: skip
-    for clock in ("examples", "seconds"):
-        costs = measured.together[clock]
-        found += [
-            claim("T35", f"quick steps win: after equally many {clock} each drunk man is lower than the careful one",
-                  max(float(np.max(each / costs[0])) for each in costs[num_careful:]), None, None, 1.0,
-                  "cost / his cost, largest of all")
-        ]  # fmt: skip
-    return found
+    found += [
+        claim("T35", f"quick steps win: after equally many {clock} each drunk man is lower than the careful one",
+              float(np.max(cost[num_careful:] / cost[:1])), None, None, 1.0, "cost / his cost, largest of all")
+        for clock, cost in ((clock, measured.together[clock].cost) for clock in ("examples", "seconds"))
+    ]  # fmt: skip
+    return [each for each in found if np.isfinite(each.measured)]  # without the clocks that stopped at the start
 
 
 def sentence(measured: Measured) -> str:
     """What was found, in one sentence."""
-    wind = [float(np.median(each.tortuosity)) for each in measured.gaits]
-    drunkest = int(np.argmax(wind))
-    costs = [float(np.median(each)) for each in measured.together["examples"]]
+    at_equal = measured.together["examples"]
+    wind, costs = np.median(at_equal.tortuosity, axis=1), np.median(at_equal.cost, axis=1)
+    drunkest = int(np.argmax([path.sight.length[0, -1] for path in measured.walks]))
     path, shadow = measured.walks[drunkest].sight.point[0], measured.view.shadows[drunkest]
     return (
-        f"The drunk man ({measured.methods[drunkest].label}) walks {max(wind):.3g} times as far as he gets, the "
-        f"careful man {wind[0]:.3g} times; after equally many examples their costs are {costs[drunkest]:.2g} and "
-        f"{costs[0]:.2g}. A picture hides the stumbling: on the best plane "
-        f"({measured.union_shares[:2].sum():.0%} of the variance), seen at the same {len(shadow)} points, his way "
-        f"winds {winding(shadow):.3g}-fold instead of {winding(path):.3g}-fold."
+        f"When both have read as many examples, the drunk man ({measured.methods[drunkest].label}) has walked "
+        f"{wind[drunkest]:.3g} times as far as he got, the careful man {wind[0]:.3g} times, and their costs are "
+        f"{costs[drunkest]:.2g} and {costs[0]:.2g}. The picture hides the stumbling: seen at {len(shadow)} points, his "
+        f"path winds {winding(path):.3g}-fold, its shadow on the best plane {winding(shadow):.3g}-fold."
     )
 
 
@@ -419,11 +445,7 @@ def run(settings: Settings) -> None:
     began = time.perf_counter()
     cost_fn = common.cost_function(settings)
     train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
-    for size in settings.batch_sizes:
-        common.require(
-            1 <= size < len(train.inputs),
-            f"--batch-sizes has {size}; each must be at least 1 and below the full batch, {len(train.inputs)} examples",
-        )
+    check_batches(settings, len(train.inputs))
     model = common.make_model(settings, train)
     common.check_cost(cost_fn, model, train)
     problem = descents.make_problem(model, cost_fn, train, test)
@@ -447,6 +469,7 @@ def run(settings: Settings) -> None:
             for method, rate, seconds in zip(measured.methods, rates(settings), measured.seconds, strict=True)
         ],
         union_shares=measured.union_shares.tolist(),
+        null_shares=measured.null_shares.tolist(),
         seconds=time.perf_counter() - began,
     )
     if settings.save_points:
@@ -456,8 +479,23 @@ def run(settings: Settings) -> None:
     print(finding)
 
 
+def check_batches(settings: Settings, num_examples: int) -> None:
+    """Raises common.SettingsError unless every batch size fits the data and leaves steps enough for a path."""
+    for size in settings.batch_sizes:
+        common.require(
+            1 <= size < num_examples,
+            f"--batch-sizes has {size}; each must be at least 1 and below the full batch, {num_examples} examples",
+        )
+        num_steps = settings.num_epochs * (num_examples // size)
+        common.require(
+            num_steps >= 10,
+            f"--num-epochs is {settings.num_epochs}, in which batches of {size} make {num_steps} steps; a path needs "
+            "10 or more, so raise --num-epochs",
+        )
+
+
 def arrays_for_figures(measured: Measured) -> dict[str, np.ndarray]:
-    """By name: NUMBER_field of every method, together_CLOCK (methods, seeds), and the two views."""
+    """By name: NUMBER_field of every method, together_CLOCK_field (methods, seeds), and the two views."""
     named: dict[str, np.ndarray] = {}
     for index, (path, looks, how) in enumerate(zip(measured.walks, measured.looks, measured.gaits, strict=True)):
         named |= {f"{index}_{field}": getattr(how, field) for field in Gait._fields}
@@ -467,7 +505,9 @@ def arrays_for_figures(measured: Measured) -> dict[str, np.ndarray]:
         named |= {f"{name}_{field}": getattr(view, field) for field in ("alphas", "betas", "surface")}
         for index, (shadow, off_plane) in enumerate(zip(view.shadows, view.off_plane, strict=True)):
             named |= {f"{name}_{index}_shadow": shadow, f"{name}_{index}_off_plane": off_plane}
-    return named | {f"together_{clock}": np.stack(costs) for clock, costs in measured.together.items()}
+    for clock, reading in measured.together.items():
+        named |= {f"together_{clock}_{field}": getattr(reading, field) for field in Reading._fields}
+    return named
 
 
 def plot(out: Path) -> None:

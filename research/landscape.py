@@ -67,6 +67,25 @@ def random_walk_shares(num_components: int) -> Float[Array, "components"]:
     return 6 / (jnp.pi * jnp.arange(1.0, num_components + 1)) ** 2
 
 
+def shares_of_random_walks(distances: Float[Array, "walks"], num_components: int) -> Float[Array, "components"]:
+    """The shares of the union of several independent random walks from one start that get as far as `distances`.
+
+    The null model for a plane through several paths. Expected products of positions after the shares s and t of two
+    walks' steps are distance^2 min(s, t) within one walk, 0 between two; the shares are the eigenvalues of this
+    matrix, each row and column centred, as those of `explained_shares` are of the points' own products.
+
+    >>> [round(100 * float(share), 1) for share in shares_of_random_walks(jnp.ones(1), 2)]
+    [60.8, 15.2]
+    """
+    done = jnp.linspace(0, 1, 200)
+    within = jnp.minimum(done[:, None], done[None])
+    products = jnp.kron(jnp.diag(distances**2), within)
+    products -= products.mean(axis=0)[None]
+    products -= products.mean(axis=1)[:, None]
+    shares = jnp.linalg.eigvalsh(products)[::-1]
+    return shares[:num_components] / shares.sum()
+
+
 def spanned_plane(origin: Point, first: Point, second: Point) -> Plane:
     """The plane through `origin` along two directions, which are made orthonormal (Gram and Schmidt).
 
@@ -170,6 +189,8 @@ def surface_of_layers(
     to three times 16 weighted sums, once for all points. `unravel(point)` is a list of `models.Layer`. Neurons are
     rows and examples columns, `chunk_size` examples at a time meet all points: both for the cache's sake.
 
+    Raises ValueError if chunk_size is below 1.
+
     >>> from research import costs, models
     >>> point, unravel = ravel_pytree(models.mlp((2, 3, 2)).init(jax.random.key(0)))
     >>> examples, plane = Examples(jnp.ones((1, 2)), jnp.ones((1, 2))), Plane(point, jnp.eye(17)[:2])
@@ -177,6 +198,8 @@ def surface_of_layers(
     >>> surface_of_layers(unravel, *functions, plane, examples, jnp.zeros(1), jnp.zeros(1)).tolist()
     [[2.0]]
     """
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size is {chunk_size}; it must be 1 or more")
     parts = [unravel(point)[0] for point in (plane.origin, *plane.directions)]  # o, u, v
     num_examples = len(examples.inputs)
 

@@ -5,7 +5,8 @@ so that a figure survives a grey printer.
 """
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +93,22 @@ def plain_log_ticks(axis: Axis, ticks: Sequence[float | int]) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes the figure beside its place, moves it there when it is complete, and closes it."""
+    """Writes the figure whole or not at all, and closes it."""
+    try:
+        _write_whole(path, lambda unfinished: figure.savefig(unfinished, format=path.suffix[1:]))
+    finally:
+        plt.close(figure)
+
+
+def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Writes beside the file's place and moves it there when it is complete, so that nobody meets half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}")
     try:
-        figure.savefig(unfinished, format=path.suffix[1:])
+        write(unfinished)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-        plt.close(figure)
 
 
 Numbers = np.ndarray | float | int
@@ -208,9 +216,8 @@ def save_gif(pictures: Iterable[np.ndarray], path: Path, *, milliseconds: int = 
     palette = images[-1].quantize(128, Image.Quantize.MAXCOVERAGE)
     first, *others = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     pauses = [*[milliseconds] * len(others), 2000]
-    unfinished = path.with_name(f".{path.name}")
-    first.save(unfinished, format="GIF", save_all=True, append_images=others, duration=pauses, loop=0, optimize=True)
-    unfinished.replace(path)
+    moving = partial(first.save, format="GIF", save_all=True, append_images=others, duration=pauses, loop=0)
+    _write_whole(path, lambda unfinished: moving(unfinished, optimize=True))
 
 
 PAGE = """<!doctype html>
@@ -251,9 +258,9 @@ def save_page(figure: Any, path: Path, *, title: str, says: str, self_contained:
     all pages, or, if `self_contained`, in the page itself (5 MB)."""
     from plotly.offline import get_plotlyjs
 
-    script = path.parent.parent / "plotly.min.js"
     if not self_contained:
-        script.write_text(get_plotlyjs(), encoding="utf-8")
+        script = path.parent.parent / "plotly.min.js"
+        _write_whole(script, lambda unfinished: unfinished.write_text(get_plotlyjs(), encoding="utf-8"))
     drawn = figure.to_html(
         full_html=False,
         include_plotlyjs=True if self_contained else "../plotly.min.js",
@@ -263,4 +270,4 @@ def save_page(figure: Any, path: Path, *, title: str, says: str, self_contained:
         div_id="figure",
     )
     text = PAGE.format(title=html.escape(title), says=html.escape(says), figure=drawn)
-    path.write_text(text, encoding="utf-8")
+    _write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))

@@ -23,9 +23,10 @@ from research import data
 def test_all_are_seen_after_equally_many_steps_and_not_too_often(total, num_steps, num_points):
     length = experiment.leg_length(total, num_steps, num_points)
     assert num_steps % length == 0
-    assert total <= length * num_points or length == num_steps
-    shorter = [each for each in range(1, length) if num_steps % each == 0]
-    assert not any(total <= each * num_points for each in shorter)
+    assert total // length >= min(total, 3)
+    divisors = [each for each in range(1, max(1, total // 3) + 1) if num_steps % each == 0]
+    few_enough = [each for each in divisors if total <= each * num_points]
+    assert length == min(few_enough, default=max(divisors))
 
 
 def test_equal_legs_are_the_same_steps_in_the_same_order():
@@ -55,23 +56,41 @@ def test_straight_on_is_exponent_2_and_a_walk_without_memory_1():
 def test_clocks_stop_when_the_first_walker_ends_and_the_look_before_counts():
     careful = experiment.Looks(np.arange(3), np.array([0, 1, 2]), np.array([[3.0, 2.0, 1.0]]))
     drunk = experiment.Looks(np.arange(4), np.array([0, 4, 9, 12]), np.array([[3.0, 0.5, 0.4, 0.3]]))
-    both = [careful, drunk]
-    assert [float(cost[0]) for cost in experiment.costs_at(both, [1.0, 1.0])] == [1.0, 3.0]  # 2 steps each
-    assert [float(cost[0]) for cost in experiment.costs_at(both, [10.0, 1.0])] == [2.0, 0.4]  # 12 examples at most
+    assert experiment.numbers_together([careful, drunk], [1.0, 1.0]) == [2, 0]  # 2 steps each
+    assert experiment.numbers_together([careful, drunk], [10.0, 1.0]) == [1, 2]  # 10 examples, for one ends at 12
+    assert experiment.numbers_together([careful, drunk], [100.0, 1.0]) == [0, 0]  # nobody looked so early
+
+
+def test_readings_are_taken_at_that_look_and_are_nothing_where_it_is_the_start():
+    line = np.stack([np.arange(5.0), np.zeros(5)], axis=1)[None]
+    walk = experiment.Walk(np.arange(5), experiment.Sight(line, 2 * np.arange(5.0)[None], None), np.zeros((1, 4)))
+    looks = experiment.Looks(np.array([0, 2, 4]), np.array([0, 2, 4]), np.array([[3.0, 2.0, 1.0]]))
+    found = experiment.read_together([walk, walk], [looks, looks], [1.0, 2.0])
+    assert found.cost.tolist() == [[1.0], [2.0]]
+    assert found.tortuosity.tolist() == [[2.0], [2.0]]
+    assert np.isnan(experiment.read_together([walk, walk], [looks, looks], [1.0, 0.1]).cost).all()
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("num_steps", 9), ("resolution", 1), ("batch_sizes", (10, 10)), ("learning_rates", (0.5,)), ("gif_frames", -1)],
+    [
+        ("num_steps", 9),
+        ("resolution", 1),
+        ("batch_sizes", (10, 10)),
+        ("learning_rates", (0.5,)),
+        ("gif_frames", -1),
+        ("full_batch_learning_rates", (1.0, 2.0, 3.0, 4.0, 5.0)),
+    ],
 )
 def test_settings_out_of_range_are_refused(tmp_path, field, value):
     with pytest.raises(SettingsError, match=field.replace("_", "-")):
         dataclasses.replace(experiment.QUICK, out=tmp_path, **{field: value}).check()
 
 
-def test_a_batch_of_everything_is_no_mini_batch(tmp_path, small_mnist):
-    settings = dataclasses.replace(experiment.QUICK, out=tmp_path, dataset=str(small_mnist), batch_sizes=(10, 600))
-    with pytest.raises(SettingsError, match="600"):
+@pytest.mark.parametrize("size", [600, 300])  # a batch of everything is no mini-batch, and two steps are no path
+def test_batches_too_large_are_refused_before_anything_is_written(tmp_path, small_mnist, size):
+    settings = dataclasses.replace(experiment.QUICK, out=tmp_path, dataset=str(small_mnist), batch_sizes=(10, size))
+    with pytest.raises(SettingsError, match=str(size)):
         experiment.run(settings)
     assert not list(tmp_path.iterdir())
 
@@ -198,5 +217,6 @@ def test_another_network_with_a_users_cost_walks_too_and_the_page_can_stand_alon
     record = json.loads((tmp_path / "drunk_man" / "run.json").read_text())
     assert all(claim["holds"] for claim in record["claims"])
     page = (tmp_path / "drunk_man" / "drunk_man.html").read_text()
-    assert not re.findall(r'src="', page.split("<script")[0] + page[-10_000:])
+    assert re.findall(r"<script[^>]*\ssrc=", page) == []
+    assert len(page) > 3_000_000
     assert not (tmp_path / "plotly.min.js").exists()

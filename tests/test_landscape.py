@@ -96,6 +96,15 @@ def test_a_random_walk_explains_what_theory_says():
     assert float(jnp.sum(landscape.random_walk_shares(100_000))) == pytest.approx(1, abs=1e-4)
 
 
+def test_several_random_walks_explain_what_theory_says_and_the_longest_rules(x64):
+    steps = np.random.default_rng(5).normal(size=(2, 100, 1500)) / (100 * 1500) ** 0.5
+    walks = [np.concatenate([np.zeros((1, 1500)), np.cumsum(each, axis=0)]) for each in steps]
+    found = landscape.explained_shares(jnp.asarray(np.concatenate([walks[0], 2 * walks[1]])))[:3]
+    np.testing.assert_allclose(found, landscape.shares_of_random_walks(jnp.array([1.0, 2.0]), 3), atol=0.03)
+    alone = landscape.shares_of_random_walks(jnp.array([1.0, 0.0]), 3)  # the other never leaves the start
+    assert float(alone.sum()) > float(landscape.random_walk_shares(3).sum())
+
+
 def test_filter_normalisation_gives_every_neuron_its_own_length_and_no_bias():
     params = network((12, 5, 4))
     directed = jax.jit(landscape.filter_normalised)

@@ -73,7 +73,7 @@ def write_run(
 ) -> None:
     """Leaves run.json (settings, command, commit, versions, device, claims, facts) and arrays.npz in `folder`.
 
-    The figures and pages of an earlier run are removed, lest they be taken for this one's.
+    The figures, pages and further arrays of an earlier run are removed, lest they be taken for this one's.
     """
     record = {
         "status": status,
@@ -84,8 +84,9 @@ def write_run(
         "claims": [{**dataclasses.asdict(claim), "holds": claim.holds} for claim in claims],
     }
     text = json.dumps(plain(record), indent=1, allow_nan=False) + "\n"
-    for stale in (*folder.glob("*.png"), *folder.glob("*.gif"), *folder.glob("*.html")):
-        stale.unlink()
+    for stale in (path for kind in ("png", "gif", "html", "npz") for path in folder.glob(f"*.{kind}")):
+        if stale.name != "arrays.npz":
+            stale.unlink()
     write_whole(folder / "arrays.npz", lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
     write_whole(folder / "run.json", lambda file: file.write(text.encode()))
 

@@ -65,10 +65,10 @@ def draw_map(axes: Axes, record: dict, arrays: dict[str, np.ndarray], view: str)
         plots.path_on_map(axes, arrays[f"{view}_{index}_shadow"], index, label, linewidth=1.8)
     axes.plot(*arrays[f"{view}_0_shadow"][0], "*", markersize=17, color="black", markeredgecolor="white", zorder=6,
               label="common start")  # fmt: skip
-    shares, null = record["union_shares"], np.asarray(landscape.random_walk_shares(2))
+    shares, null = (sum(record[name][:2]) for name in ("union_shares", "null_shares"))
     axes.set_title(
-        f"Shadows on the plane nearest to all paths: it holds {sum(shares[:2]):.0%} of their variance\n"
-        f"(a random walk's own would hold {null.sum():.0%}); shades and lines: the exact cost"
+        f"Shadows on the plane nearest to all paths: it holds {shares:.0%} of their variance\n"
+        f"(of random walks that get as far {null:.0%}); shades and lines: the exact cost"
     )
     axes.set_xlabel(AXES_OF_PLANE[0])
     axes.set_ylabel(AXES_OF_PLANE[1])
@@ -122,13 +122,16 @@ def draw_shadow_costs(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) -
 def how_drunk(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     """The gait of each method in numbers, and their costs when all clocks show the same."""
     figure, panels = plots.new_figure(16, 9, rows=2, columns=3)
-    bars(panels[0, 0], record, arrays, "tortuosity", "Winding: path length / displacement", log=True)
-    panels[0, 0].axhline(1, color="0.4", linewidth=1, linestyle=":")
+    draw_together(panels[0, 0], record, arrays, "tortuosity")
+    panels[0, 0].set_title("Winding: path length / displacement; 1 is straight")
+    plots.plain_log_ticks(panels[0, 0].yaxis, (1, 3, 10, 30, 100, 300))
     bars(panels[0, 1], record, arrays, "cosine", "Cosine of successive steps: 1 straight on, 0 no memory")
     draw_displacements(panels[0, 2], record, arrays)
     bars(panels[1, 0], record, arrays, "gained", "Cost gained per unit of path", log=True)
     draw_shares(panels[1, 1], record, arrays)
-    draw_together(panels[1, 2], record, arrays)
+    draw_together(panels[1, 2], record, arrays, "cost")
+    panels[1, 2].set_title("Cost: who is lower depends on the clock")
+    plots.plain_log_ticks(panels[1, 2].yaxis, TICKS)
     num_seeds = record["settings"]["num_seeds"]
     figure.suptitle(
         f"{textwrap.fill(record['finding'], 120)}\nbars: median over the seeds ({num_seeds}), dots: every seed; "
@@ -196,22 +199,19 @@ def side_by_side(record: dict, index: int, heights: np.ndarray) -> tuple[np.ndar
     return np.arange(len(heights)) + width * (index + 0.5) - 0.4, heights, 0.95 * width
 
 
-def draw_together(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
-    """The cost of every method after equally many steps, examples and seconds."""
+def draw_together(axes: Axes, record: dict, arrays: dict[str, np.ndarray], field: str) -> None:
+    """A number of every method after equally many steps, examples and seconds."""
     clocks = ("steps", "examples", "seconds")
     for index in range(len(record["methods"])):
-        costs = np.median([arrays[f"together_{clock}"][index] for clock in clocks], axis=1)
-        places, _, width = side_by_side(record, index, costs)
-        axes.bar(places, costs, width, color=plots.COLOURS[index], alpha=0.75)
-        for place, cost in zip(places, costs, strict=True):
+        values = np.median([arrays[f"together_{clock}_{field}"][index] for clock in clocks], axis=1)
+        places, _, width = side_by_side(record, index, values)
+        axes.bar(places, values, width, color=plots.COLOURS[index], alpha=0.75)
+        for place, value in zip(places, values, strict=True):
             axes.annotate(
-                f"{cost:.2g}", (place, cost), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=8
+                f"{value:.2g}", (place, value), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=8
             )
     axes.set_yscale("log")
-    plots.plain_log_ticks(axes.yaxis, TICKS)
     axes.set_xticks(range(3), [f"equal {clock}" for clock in clocks])
-    axes.set_ylabel("cost")
-    axes.set_title("Who is lower depends on the clock")
 
 
 def random_plane(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
@@ -221,10 +221,10 @@ def random_plane(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     moved = np.linalg.norm(arrays["random_0_shadow"][0] - arrays["random_0_shadow"][-1])
     hidden = max(arrays[f"random_{index}_off_plane"].max() for index in range(len(record["methods"])))
     axes.set_title(
-        "On a random plane the walkers hardly move, and the hill looks like a bowl.\n"
-        f"The careful man's shadow goes {moved:.2g}; the paths run up to {hidden:.3g} away from theirs"
+        f"On a random plane nothing is seen of the way: the careful man's shadow\ngoes {moved:.2g} from start to end, "
+        f"and the paths run up to {hidden:.3g} away from theirs"
     )
-    axes.set_xlabel("random direction, each neuron's share as long as its weights (units of the weights)")
+    axes.set_xlabel("random direction, scaled neuron by neuron to the weights (units of the weights)")
     axes.set_ylabel("a second one")
     figure.legend(loc="outside lower center", ncols=2, title=f"Mean bends only: a saddle looks convex here too.\n"
                   f"{network_and_data(record)}")  # fmt: skip
