@@ -91,7 +91,6 @@ FULL = Settings(
     num_seeds=6,
     batch_sizes=(10, 20, 40, 80, 160, 320, 640, 1280),
     learning_rates=tuple(2.0**power for power in range(-3, 7)),
-    num_epochs=3,
 )
 
 
