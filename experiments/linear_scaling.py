@@ -45,7 +45,8 @@ NAME = Path(__file__).stem
 XS = np.logspace(-4, 1, 31)  # k eta lambda: from where the second order is all, to five times where the rule must break
 SMALL = XS < 1.001e-2  # there the third order is about a hundredth, and rounding in float64 far smaller
 FAR_BELOW = 0.1  # of 2/lambda; there k small steps and one large one differ by about k eta lambda / 2 = 10 %
-LANCZOS = 40  # products with H for each sharpness
+LANCZOS = 40  # products with H for each sharpness; half of them where whole trainings end
+CURVED = 10_000  # examples of the sharpness there
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,7 +202,7 @@ class Grid(NamedTuple):
 
     cost: np.ndarray  # seeds, batch sizes, learning rates; on the training set
     accuracy: np.ndarray  # likewise; on the test set
-    smallest: PyTree  # the parameters with the smallest batch; leaves lead with seeds, learning rates
+    ends: PyTree  # the parameters; leaves lead with seeds, batch sizes, learning rates
 
 
 def train_with(
@@ -231,7 +232,8 @@ def train_all(settings: Settings, problem: Problem, params: PyTree, order: np.nd
         runs.console.print(f"batches of {size:,}: {len(rates)} learning rates, the best: {100 * best:.1f} % correct")
     cost, accuracy = (np.stack([np.asarray(row[index]) for row in found], axis=1) for index in (0, 1))
     finite = np.isfinite(cost)
-    return Grid(np.where(finite, cost, np.nan), np.where(finite, accuracy, np.nan), found[0][2])
+    ends = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *(row[2] for row in found))
+    return Grid(np.where(finite, cost, np.nan), np.where(finite, accuracy, np.nan), ends)
 
 
 def diagonals(settings: Settings) -> list[list[int]]:
@@ -242,9 +244,16 @@ def diagonals(settings: Settings) -> list[list[int]]:
     return [matches.argmax(axis=1).tolist() for matches in near if matches.any(axis=1).all()]
 
 
-def sharpness_of(problem: Problem, params: PyTree, train: Examples, key: Array) -> Array:
-    """The sharpness of the cost on all of `train`."""
-    return curvature.sharpness(problem.cost, params, train, key, num_iterations=LANCZOS // 2)
+def sharpness_at(problem: Problem, ends: list[PyTree], keys: Array) -> np.ndarray:
+    """(diagonals, seeds, batch sizes): the sharpness of the cost of the first CURVED training examples, at every end;
+    leaves of `ends` lead with (seeds, batch sizes)."""
+    few = jax.tree.map(lambda leaf: leaf[:CURVED], problem.train)
+
+    def of_seed(path: PyTree, few: Examples, key: Array) -> Array:
+        return curvature.sharpness_along(problem.cost, path, few, key, num_iterations=LANCZOS // 2)
+
+    every_seed = jax.jit(runs.over_seeds(of_seed, (0, None, 0)))
+    return np.stack([np.asarray(every_seed(path, few, keys)) for path in ends])
 
 
 # What comes of it.
@@ -256,24 +265,23 @@ class Measured(NamedTuple):
     places: dict[str, list[Local]]  # at the start and after training, for every k
     grid: Grid
     diagonals: list[list[int]]  # for every rate that is scaled up, which rate goes with each batch size
-    sharpness: np.ndarray  # diagonals, seeds: where the training with the smallest batch ended
+    sharpness: np.ndarray  # diagonals, seeds, batch sizes: where the trainings ended
 
 
 def measure(settings: Settings, problem: Problem) -> Measured:
-    """Trains on the grid, takes the sharpness where the smallest batches end, compares the steps at both places."""
+    """Trains on the grid, takes the sharpness at the ends of its diagonals, compares the steps at both places."""
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
     start = descents.starts(problem, init_keys)
     order = descents.shuffles(shuffle_keys, len(problem.train.inputs), settings.num_epochs)
     grid = train_all(settings, problem, start, order)
-    runs.console.print("sharpness where the smallest batches ended, k steps against one ...")
+    runs.console.print("sharpness where the trainings ended, k steps against one ...")
     lines = diagonals(settings)
-    ends = [jax.tree.map(lambda leaf, line=line: leaf[:, line[0]], grid.smallest) for line in lines]
-    every_seed = jax.jit(runs.over_seeds(partial(sharpness_of, problem), (0, None, 0)))
-    steepest = np.stack([np.asarray(every_seed(end, problem.train, shuffle_keys)) for end in ends])
-    trained = grid.cost[:, 0, lines[-1][0]]
-    if not np.isfinite(trained).all():
+    ends = [jax.tree.map(lambda leaf, line=line: leaf[:, np.arange(len(line)), line], grid.ends) for line in lines]
+    if not np.isfinite(grid.cost[:, 0, lines[-1][0]]).all():
         raise runs.Diverged(f"batches of {settings.batch_sizes[0]}", 0)
-    places = compare_in_float64(settings, problem, {"at the start": start, "after training": ends[-1]}, order)
+    steepest = sharpness_at(problem, ends, shuffle_keys)
+    trained = jax.tree.map(lambda leaf: leaf[:, 0], ends[-1])
+    places = compare_in_float64(settings, problem, {"at the start": start, "after training": trained}, order)
     return Measured(places, grid, lines, steepest)
 
 
@@ -300,7 +308,7 @@ def cost_ratios(settings: Settings, measured: Measured) -> tuple[np.ndarray, np.
     rates = np.array(settings.learning_rates)[measured.diagonals]
     cost = np.stack([measured.grid.cost[:, np.arange(len(line)), line] for line in measured.diagonals])
     ratio = np.nan_to_num(cost / cost[..., :1], nan=np.inf)
-    return rates * np.median(measured.sharpness, axis=1)[:, None] / 2, np.median(ratio, axis=1)
+    return rates * np.median(measured.sharpness, axis=1)[:, :1] / 2, np.median(ratio, axis=1)
 
 
 def breaks(units: np.ndarray, ratios: np.ndarray, tolerance: float = 0.1) -> float:
@@ -365,6 +373,12 @@ def training_claims(settings: Settings, measured: Measured, claim: Callable) -> 
             claim("E10", "and no longer beyond it: from twice 2/sharpness on, the cost is at least 10 % higher",
                   float(beyond.min()), None, 1.1, None, "least ratio of costs")
         )  # fmt: skip
+    settled = (np.array(settings.learning_rates)[measured.diagonals] * np.median(measured.sharpness, axis=1) / 2)[asked]
+    if len(kept := settled[ratios <= 1.1]):
+        found.append(
+            claim("E10", "no training that keeps the cost within 10 % ends where k eta is above 2/sharpness",
+                  float(kept.max()), None, None, 1.0, "largest k eta in 2/sharpness at its own end")
+        )  # fmt: skip
     return found + [
         claim("E10", f"scaled up from B = {settings.batch_sizes[0]}, eta = {rate:g}, the cost is 10 % higher from this "
               "k eta on", breaks(unit, ratio), 1.0, 0.1, 1.0, "k eta in 2/sharpness")
@@ -417,7 +431,6 @@ def run(settings: Settings) -> None:
         places=list(measured.places),
         slopes={place: [slopes(local).tolist() for local in found] for place, found in measured.places.items()},
         base_rates=[settings.learning_rates[line[0]] for line in measured.diagonals],
-        sharpness=measured.sharpness.tolist(),
         seconds=time.perf_counter() - began,
     )
     records.print_claims(claims)
@@ -439,6 +452,8 @@ def check_sizes(settings: Settings, num_examples: int) -> None:
 def arrays_for_figures(settings: Settings, measured: Measured) -> dict[str, np.ndarray]:
     """What the figures show; the distances in units in which the theory is x^2, the costs over that at the start."""
     arrays = {"x": XS, "cost": measured.grid.cost, "accuracy": measured.grid.accuracy}
+    arrays["sharpness"] = measured.sharpness
+    arrays["rates"] = np.array(settings.learning_rates)[measured.diagonals]
     arrays["units"], arrays["ratios"] = cost_ratios(settings, measured)
     for place, locals_ in enumerate(measured.places.values()):
         for num_batches, local in zip(settings.num_batches, locals_, strict=True):

@@ -74,20 +74,22 @@ def test_claims_of_trainings_that_behave_as_in_a_parabola():
     settings = dataclasses.replace(SMALL, batch_sizes=(1, 2, 4, 8), learning_rates=(0.5, 1.0, 2.0, 4.0))
     grid = experiment.Grid(np.ones((2, 4, 4)), np.ones((2, 4, 4)), ())
     grid.cost[:, 2, 2], grid.cost[:, 3, 3] = 1.21, np.nan
-    measured = experiment.Measured({}, grid, [[0, 1, 2, 3]], np.full((1, 2), 0.25))  # the rates are 1/16, ... 1/2 of it
+    measured = experiment.Measured(
+        {}, grid, [[0, 1, 2, 3]], np.full((1, 2, 4), 0.25)
+    )  # the rates are 1/16, ... 1/2 of 2/0.25
     units, ratios = experiment.cost_ratios(settings, measured)
     np.testing.assert_allclose(units, [[1 / 16, 1 / 8, 1 / 4, 1 / 2]])
     np.testing.assert_allclose(ratios, [[1, 1, 1.21, np.inf]])
     assert experiment.breaks(units[0], ratios[0]) == pytest.approx(2 ** (-3 + 0.1 / 0.21))
     assert np.isnan(experiment.breaks(units[0], np.ones(4)))
     claim = partial(experiment.Claim, num_seeds=2)
-    holds = [found.holds for found in experiment.training_claims(settings, measured, claim)]
-    assert holds == []  # nothing below a tenth of 2/sharpness but the smallest batch, nothing beyond it
+    (found,) = experiment.training_claims(settings, measured, claim)  # nothing else below a tenth, nothing beyond 1
+    assert found.measured == pytest.approx(1 / 8)
     wide = dataclasses.replace(settings, batch_sizes=(1, 2, 8, 64), learning_rates=(0.5, 1.0, 4.0, 32.0))
-    for ratio, expected in ((1.21, [True, True, True]), (1.0, [True, False, False])):
+    for ratio, expected in ((1.21, [True, True, True, True]), (1.0, [True, False, False, False])):
         grid.cost[:, 3, 3] = ratio
         grid.cost[:, 2, 2] = ratio
-        spread = measured._replace(sharpness=np.full((1, 2), 0.2))  # 1/20, 1/10, 4/10, 32/10
+        spread = measured._replace(sharpness=np.full((1, 2, 4), 0.2))  # 1/20, 1/10, 4/10, 32/10
         holds = [found.holds for found in experiment.training_claims(wide, spread, claim)]
         assert holds == expected
 

@@ -93,18 +93,20 @@ def setting(record: dict) -> str:
 
 
 def trainings_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
-    """Left the accuracy on the grid of batch sizes and rates; right the cost along its diagonals."""
-    figure, axes = plots.new_figure(14, 6.5, columns=2)
-    accuracy_panel(axes[0, 0], record, np.median(arrays["accuracy"], axis=0))
+    """The accuracy on the grid of batch sizes and rates; cost and sharpness along its diagonals."""
+    figure, axes = plots.new_figure(18, 6.5, columns=3, width_ratios=(1.25, 1, 1))
+    accuracy_panel(axes[0, 0], record, arrays)
     ratio_panel(axes[0, 1], record, arrays)
+    sharpness_panel(axes[0, 2], record, arrays)
     figure.suptitle(textwrap.fill(record["finding"], 110), fontsize=14, fontweight="bold")
     epochs, count = record["settings"]["num_epochs"], record["dataset"]["train"]["count"]
     figure.supxlabel(f"{setting(record)}, {epochs} epochs of {count:,} images", fontsize=10)
     return figure
 
 
-def accuracy_panel(axis: Axes, record: dict, accuracy: np.ndarray) -> None:
+def accuracy_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
     """The test accuracy of every training, rates to the right, batch sizes upwards; diagonals are scaled together."""
+    accuracy = np.median(arrays["accuracy"], axis=0)
     rates, sizes = record["settings"]["learning_rates"], record["settings"]["batch_sizes"]
     axis.pcolormesh(100 * np.ma.masked_invalid(accuracy), cmap="cividis", vmin=0, vmax=100, edgecolors="white")
     for (row, column), value in np.ndenumerate(100 * accuracy):
@@ -115,7 +117,7 @@ def accuracy_panel(axis: Axes, record: dict, accuracy: np.ndarray) -> None:
     axis.grid(False)
     for series, base in enumerate(record["base_rates"]):
         line = [np.interp(np.log(base * size / sizes[0]), np.log(rates), np.arange(len(rates))) for size in sizes]
-        steepest = float(np.median(record["sharpness"][series]))
+        steepest = float(np.median(arrays["sharpness"][series, :, 0]))
         colour = plots.COLOURS[series + 1]
         axis.plot(np.array(line) + 0.5, np.arange(len(sizes)) + 0.2, color=colour, linestyle=plots.LINES[series])
         limit = np.interp(np.log(2 / steepest), np.log(rates), np.arange(len(rates))) + 0.5
@@ -140,7 +142,31 @@ def ratio_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None
     plots.plain_log_ticks(axis.xaxis, (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10))
     plots.reference_line(axis, 1, "the linear scaling rule")
     mark_limit(axis, 1, "k η = 2/sharpness")
-    axis.set_xlabel("k η in units of 2/sharpness, taken where the smallest batch ends")
+    axis.set_xlabel("k η in units of 2/sharpness where the smallest batch ends")
     axis.set_ylabel("cost after training with (k B, k η), over that with (B, η)")
     axis.set_title("The same cost for every k, until k η nears 2/sharpness")
     axis.legend(loc="upper left")
+
+
+def sharpness_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
+    """The sharpness where every training on a diagonal ended, against its rate, with the line 2/rate."""
+    size = record["settings"]["batch_sizes"][0]
+    for series, base in enumerate(record["base_rates"]):
+        kept = arrays["ratios"][series] <= 1.1
+        rates, sharpness = arrays["rates"][series], np.median(arrays["sharpness"][series], axis=0)
+        colour, marker = plots.COLOURS[series + 1], MARKERS[series]
+        axis.plot(rates, sharpness, color=colour, linestyle=plots.LINES[series], linewidth=1)
+        label = f"from B = {size}, η = {base:g}"
+        axis.plot(rates[kept], sharpness[kept], marker, color=colour, markersize=8, label=label)
+        axis.plot(rates[~kept], sharpness[~kept], marker, color=colour, markersize=8, fillstyle="none")
+    axis.plot([], [], "o", color="0.4", fillstyle="none", label="cost more than 10 % higher")
+    everywhere = np.unique(arrays["rates"])
+    axis.plot(everywhere, 2 / everywhere, color="0.2", linewidth=1.2, label="2/(k η)")
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    seen = arrays["sharpness"][np.isfinite(arrays["sharpness"]) & (arrays["sharpness"] > 0)]
+    axis.set_ylim(np.quantile(seen, 0.1) / 3, 3 * seen.max())
+    axis.set_xlabel("learning rate k η")
+    axis.set_ylabel("sharpness where the training ended")
+    axis.set_title("How steep it is where they ended")
+    axis.legend(loc="lower left", fontsize=9)
