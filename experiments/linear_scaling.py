@@ -396,9 +396,9 @@ def sentence(settings: Settings, measured: Measured) -> str:
     if not np.isfinite(found).any():
         return f"{text}; the trainings tried do not show where that breaks."
     low, high = np.nanmin(found), np.nanmax(found)
+    at = f"{low:.2f}" if high - low < 0.005 else f"{low:.2f} to {high:.2f}"
     return (
-        f"{text}; whole trainings cost the same until k times the rate comes near 2/sharpness: 10 % more at "
-        f"{f'{low:.2f}' if high - low < 0.005 else f'{low:.2f} to {high:.2f}'} of it."
+        f"{text}; whole trainings cost the same until k times the rate is {at} of 2/sharpness, where it is 10 % more."
     )
 
 

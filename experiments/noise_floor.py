@@ -443,7 +443,7 @@ def sentence(settings: Settings, measured: Measured) -> str:
     low, high = (f"{np.median(grouped[:, at]):.2g} at {found[at]:.2g}" for at in (0, -1))
     return (
         f"A constant rate stumbles on a floor that {grows} with η/B ({low}, {high}). "
-        f"A falling rate gets below it, but {end}"
+        f"A falling rate gets below it; {end}"
     )
 
 

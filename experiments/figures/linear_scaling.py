@@ -144,7 +144,7 @@ def ratio_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None
     mark_limit(axis, 1, "k η = 2/sharpness")
     axis.set_xlabel("k η in units of 2/sharpness where the smallest batch ends")
     axis.set_ylabel("cost after training with (k B, k η), over that with (B, η)")
-    axis.set_title("The same cost for every k, until k η nears 2/sharpness")
+    axis.set_title("Cost along these lines")
     axis.legend(loc="upper left")
 
 
