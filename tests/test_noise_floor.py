@@ -95,9 +95,9 @@ def test_the_end_is_described_as_a_parabola_that_is_known_demands(x64):
     seed = jax.tree.map(lambda leaf: np.asarray(leaf)[None], found)
     (claim,) = experiment.ground_claims(seed, partial(experiment.Claim, num_seeds=1))
     assert not claim.holds
-    minimum = seed._replace(smallest=np.array([0.0]))
+    minimum = seed._replace(smallest=np.array([0.0]), missed=np.array([0.01]))
     assert experiment.ground_claims(minimum, partial(experiment.Claim, num_seeds=1))[0].holds
-    unclear = minimum._replace(residuals=np.full((1, 2), 0.1))
+    unclear = minimum._replace(missed=np.array([0.1]))
     assert experiment.ground_claims(unclear, partial(experiment.Claim, num_seeds=1)) == []
 
 
