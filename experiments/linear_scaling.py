@@ -12,8 +12,11 @@ x = 2, where k eta = 2/lambda, the one large step leaps over the valley, on a pa
 Then whole trainings, equal examples in equal order, on a grid of batch sizes and rates.
 
 Run:     python -m experiments.linear_scaling [--quick | --full]
-Time:    to be measured
-Result:  to be measured
+Time:    default 23 s, --quick 13 s, --full 3 min, on 2 cores, compilation included
+Result:  slope 2.000 at the start and 1.999 after training, with the theory's vector to 6e-5 (6 seeds, k = 2, 8, 32).
+         Whole trainings agree to 2 % up to 0.1 of 2/sharpness, cost 10 % more from 0.54 to 1.02 of it on, and at least
+         3.5 times as much from twice it on. One claim does not hold, by 2 %: from eta = 0.125 the cost is up by 10 %
+         only beyond 2/sharpness, since steps so large end where it is less steep (0.43, not 0.51; 2/eta is 0.5).
 """
 
 import dataclasses

@@ -15,8 +15,12 @@ along the valley cancels. Small steps in a parabola of any dimension: floor = et
 covariance of one example's gradient. Is the end of the long training a minimum or a saddle? Lanczos' iteration says.
 
 Run:     python -m experiments.noise_floor [--quick | --full]
-Time:    to be measured
-Result:  to be measured
+Time:    default 50 s, --quick 20 s, --full 2.5 min, on 2 cores, compilation included
+Result:  the solved case within 0.8 % (6 seeds). The network's floor grows with eta/B in every seed, from 4e-6 to 0.043;
+         for batches of 10 and of 160 with the same eta/B it is the same within 4 %. A falling rate ends lower, always.
+         Two claims do not hold: |G| on the floor grows with eta/B too, but not up to 0.4, where single gradients
+         scatter less than half as much as at 0.1; and the long training ends at no minimum, in no seed: the smallest
+         curvature is -0.2 to -0.6 % of the largest, though the cost falls that way by 1.4e-5 at most, from 0.035.
 """
 
 import dataclasses
@@ -104,13 +108,13 @@ class Settings(common.CommonSettings):
 
 
 QUICK = Settings(
-    scalar_steps=500,
-    start_epochs=3,
+    scalar_steps=300,
+    start_epochs=2,
     batch_sizes=(40,),
     learning_rates=(0.25, 2.0),
     num_epochs=1,
     num_looks=2,
-    lanczos_iterations=10,
+    lanczos_iterations=5,
 )
 FULL = Settings(num_seeds=6, start_epochs=60, lanczos_iterations=140)
 
@@ -186,19 +190,18 @@ def look(problem: Problem, train: Examples, state: TrainState) -> tuple[Array, A
     return cost, jnp.asarray(optax.tree.norm(gradient))
 
 
-def scatter(problem: Problem, params: PyTree, train: Examples) -> Array:
-    """tr(Sigma) = mean |g_i|^2 - |G|^2 over the training set, in chunks of a hundred examples or so."""
+def scatter(problem: Problem, params: PyTree, train: Examples, norm: Array) -> Array:
+    """tr(Sigma) = mean |g_i|^2 - |G|^2 over the training set, in chunks of examples; `norm` is |G|."""
 
     def squared_norm(params: PyTree, example: Examples) -> Array:
         return jnp.asarray(optax.tree.norm(jax.grad(problem.one)(params, example), squared=True))
 
-    mean_square = gradients.mean_over_examples(squared_norm, chunk_size=CHUNK)
-    return mean_square(params, train) - look(problem, train, TrainState(params, ()))[1] ** 2
+    return gradients.mean_over_examples(squared_norm, chunk_size=CHUNK)(params, train) - norm**2
 
 
-def falling(rate: Array, num_steps: int, count: ArrayLike) -> Array:
-    """The rate at step number `count` of `num_steps`, on its straight way to 0; in the precision of `rate`."""
-    return rate * (1 - jnp.asarray(count, rate.dtype) / num_steps)
+def falling(rate: Array, share: Array, num_steps: int, count: ArrayLike) -> Array:
+    """The rate at step number `count`, when on its straight way it has lost `share` of itself after `num_steps`."""
+    return rate * (1 - share * jnp.asarray(count, rate.dtype) / num_steps)
 
 
 def stumble(problem: Problem, params: PyTree, train: Examples, rows: Array, rates: Array) -> Floor:
@@ -206,18 +209,19 @@ def stumble(problem: Problem, params: PyTree, train: Examples, rows: Array, rate
     objective = gradients.mean_over_examples(problem.one)
     observe = partial(look, problem, train)
 
-    def half(rate: Array | optax.Schedule, params: PyTree, rows: Array) -> tuple[PyTree, tuple[Array, Array]]:
-        optimizer = optax.sgd(rate)
+    def half(rate: Array, share: Array, params: PyTree, rows: Array) -> tuple[PyTree, tuple[Array, Array]]:
+        optimizer = optax.sgd(partial(falling, rate, share, rows[..., 0].size))
         state, step = TrainState(params, optimizer.init(params)), training.make_step(objective, optimizer)
         state, history = training.minibatch_descent(step, state, train, rows, observe)
         return state.params, history.observed
 
     def of_rate(rate: Array) -> Floor:
-        middle, first = half(rate, params, rows[0])
-        end, second = half(rate, middle, rows[1])
-        _, (falling_cost, falling_norm) = half(partial(falling, rate, rows[1, ..., 0].size), middle, rows[1])
-        cost, norm = (jnp.concatenate(halves) for halves in zip(first, second, strict=True))
-        return Floor(cost, norm, falling_cost, falling_norm, scatter(problem, end, train))
+        constant_and_falling = jnp.arange(2, dtype=rate.dtype)
+        middle, first = half(rate, constant_and_falling[0], params, rows[0])
+        ends, second = jax.lax.map(lambda share: half(rate, share, middle, rows[1]), constant_and_falling)
+        end = jax.tree.map(lambda leaf: leaf[0], ends)
+        cost, norm = (jnp.concatenate([early, late[0]]) for early, late in zip(first, second, strict=True))
+        return Floor(cost, norm, second[0][1], second[1][1], scatter(problem, end, train, norm[-1]))
 
     return jax.lax.map(of_rate, rates)
 
@@ -303,6 +307,7 @@ def survey(problem: Problem, num_iterations: int, params: PyTree, train: Example
     ends = jax.tree.map(lambda leaf: leaf[jnp.array([0, -1])], pairs)
     flat, unflatten = ravel_pytree(params)
     cost, gradient = jax.value_and_grad(lambda flat: problem.cost(unflatten(flat), train))(flat)
+    norm = jnp.linalg.norm(gradient)
 
     def slice_along(pair: curvature.Eigenpairs) -> Array:
         lengths = jnp.asarray(SLICE, flat.dtype)
@@ -310,14 +315,14 @@ def survey(problem: Problem, num_iterations: int, params: PyTree, train: Example
 
     return Ground(
         cost=cost,
-        gradient_norm=jnp.linalg.norm(gradient),
+        gradient_norm=norm,
         largest=ends.values[0],
         smallest=ends.values[1],
         residuals=curvature.residuals(problem.cost, params, train, ends),
         missed=jnp.asarray(chance_of_missing(flat.size, num_iterations)),
         slopes=ends.vectors @ gradient,
         along=jax.lax.map(slice_along, ends),
-        scatter=scatter(problem, params, train),
+        scatter=scatter(problem, params, train, norm),
     )
 
 
@@ -341,6 +346,7 @@ class Measured(NamedTuple):
     ground: Ground
     floors: dict[str, Floor]  # for each way of sampling
     accuracy: np.ndarray  # seeds; on the test set, at the end of the long training
+    num_examples: int  # for training
 
 
 def measure(settings: Settings, problem: Problem) -> Measured:
@@ -355,7 +361,7 @@ def measure(settings: Settings, problem: Problem) -> Measured:
     sizes = len(problem.train.inputs), 2 * settings.num_epochs
     orders = {"shuffled": descents.shuffles(keys[0], *sizes), "drawn with replacement": drawn(keys[1], *sizes)}
     floors = stumble_all(settings, problem, long.end, orders)
-    return Measured(scalar, ground, floors, long.accuracy[:, -1])
+    return Measured(scalar, ground, floors, long.accuracy[:, -1], sizes[0])
 
 
 def ratios(settings: Settings) -> np.ndarray:
@@ -410,7 +416,6 @@ def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
     norm = settled(shuffled.gradient_norm)
     lower = shuffled.falling_cost[..., -1] / settled(shuffled.cost)
     calmer = shuffled.falling_gradient_norm[..., -1] / norm
-    rate, factor = over_theory(settings, measured)
     return [
         claim("E21", "the exact control: the variance of SGD in a parabola over eta sigma^2 / (B h (2 - eta h)), all "
               "seeds together", float(measured.scalar.flat[np.abs(measured.scalar - 1).argmax()]), 1.0, 0.97, 1.03,
@@ -418,12 +423,24 @@ def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
         claim("E21", "the floor of the network's cost with a constant rate grows with eta/B, from each to the next",
               least_growth(settings, heights(shuffled)), None, 1.0, None, "least factor of all seeds"),
         claim("E21", "and so does |G|", least_growth(settings, norm), None, 1.0, None, "least factor of all seeds"),
-        claim("E21", "with batches drawn with replacement the floor is eta tr(Sigma) / (4 B), where eta is "
-              f"small beside 2/sharpness (at eta/B = {rate:g})", factor, 1.0, 0.7, 1.3, "ratio, median"),
+        *theory_claims(settings, measured, claim),
         claim("T38", "with a rate that falls to 0 the cost ends lower than with a constant one, whatever eta and B",
               float(lower.max()), None, None, 1.0, "ratio, largest of all seeds"),
         claim("T38", "and the gradient smaller", float(calmer.max()), None, None, 1.0, "ratio, largest of all seeds"),
         *ground_claims(measured.ground, claim),
+    ]  # fmt: skip
+
+
+def theory_claims(settings: Settings, measured: Measured, claim: Callable) -> list[Claim]:
+    """E21 for batches drawn with replacement; no claim in a run so short that directions of a thousandth of the sharpness
+    have not yet forgotten where they began: eta h times its steps, in each half, is below 1 for them."""
+    rate, factor = over_theory(settings, measured)
+    travelled = rate * settings.num_epochs * measured.num_examples
+    if not travelled * np.median(measured.ground.largest) / 1000 >= 1:
+        return []
+    return [
+        claim("E21", "with batches drawn with replacement the floor is eta tr(Sigma) / (4 B), where eta is small beside "
+              f"2/sharpness (at eta/B = {rate:g})", factor, 1.0, 0.7, 1.3, "ratio, median"),
     ]  # fmt: skip
 
 

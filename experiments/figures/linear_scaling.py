@@ -164,9 +164,11 @@ def sharpness_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> 
     axis.plot(everywhere, 2 / everywhere, color="0.2", linewidth=1.2, label="2/(k η)")
     axis.set_xscale("log")
     axis.set_yscale("log")
-    seen = arrays["sharpness"][np.isfinite(arrays["sharpness"]) & (arrays["sharpness"] > 0)]
-    axis.set_ylim(np.quantile(seen, 0.1) / 3, 3 * seen.max())
+    medians = np.median(arrays["sharpness"], axis=1)
+    seen = medians[(arrays["ratios"] <= 1.1) & (medians > 0)]
+    axis.set_ylim(seen.min() / 10, 3 * seen.max())
     axis.set_xlabel("learning rate k η")
     axis.set_ylabel("sharpness where the training ended")
-    axis.set_title("How steep it is where they ended")
+    below = "\n(lines that leave the frame end on a plateau)" if medians.min() < seen.min() / 10 else ""
+    axis.set_title(f"How steep it is where they ended{below}")
     axis.legend(loc="lower left", fontsize=9)

@@ -69,7 +69,11 @@ def height_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> Non
             )  # fmt: skip
     x = np.array([rates.min() / max(sizes), rates.max() / min(sizes)])
     trace = float(np.median(arrays["ground_scatter"]))
-    axis.plot(x, x * trace / 4, color="0.2", linewidth=1.2, label="theory: (η/B) tr Σ / 4, Σ at the start")
+    axis.plot(x, x * trace / 4, color="0.5", linewidth=1, linestyle=(0, (2, 2)), label="theory, Σ of the start")
+    each = rates / np.array(sizes)[:, None]
+    order, theory = np.argsort(each, axis=None), each * np.median(arrays["1_scatter"], axis=0) / 4
+    label = "theory: (η/B) tr Σ / 4, Σ of the place"
+    axis.plot(each.ravel()[order], theory.ravel()[order], color="0.2", linewidth=1.2, label=label)
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_xlabel("η/B")
@@ -79,7 +83,7 @@ def height_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> Non
         f"The same η/B, the same floor (within a factor of {factor:.2f})" if factor < 1.5 else "The floor against η/B"
     )
     axis.set_title(same)
-    axis.legend(fontsize=9)
+    axis.legend(fontsize=9, loc="lower right")
 
 
 def spread(record: dict, arrays: dict[str, np.ndarray]) -> float:
@@ -157,6 +161,7 @@ def ground_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
             colour, line = plots.COLOURS[seed % len(plots.COLOURS)], plots.LINES[seed % len(plots.LINES)]
             axis.plot(arrays["slice"], rise, color=colour, linestyle=line, linewidth=1.6, label=f"seed {seed}")
         axis.axhline(0, color="0.4", linewidth=1)
+        axis.set_xticks([-1, -0.5, 0, 0.5, 1])
         axis.set_xlabel("distance from the end of the long training")
         axis.set_ylabel("cost, less that at the end")
         axis.set_title(f"Along the direction of the {name} curvature")
