@@ -98,8 +98,8 @@ def _ritz_pairs(
     """The eigenpairs of the tridiagonal matrix, as vectors of the parameters.
 
     Where the span was exhausted, the off-diagonal entry is of the size of rounding errors, and what the iteration
-    divides by it is noise: the rows from there on are replaced by zeros, with a value from the middle. `residuals` tells
-    such pairs from eigenpairs: it is NaN for a vector of zeros.
+    divides by it is noise: the rows from there on are replaced by zeros, with a value from the middle. Such pairs
+    have the residual NaN. Where the span is the start alone all values are equal, and the one true pair goes first.
     """
     so_far = jax.lax.cummax(jnp.abs(diagonal[:-1]) + jnp.abs(off_diagonal))
     grows = off_diagonal > 10 * jnp.finfo(diagonal.dtype).eps * so_far  # False for NaN too
@@ -108,7 +108,7 @@ def _ritz_pairs(
     off_diagonal = jnp.where(sound[1:], off_diagonal, jnp.zeros_like(off_diagonal))
     basis = jnp.where(sound[:, None], basis, jnp.zeros_like(basis))
     values, mixtures = jnp.linalg.eigh(jnp.diag(diagonal) + jnp.diag(off_diagonal, 1) + jnp.diag(off_diagonal, -1))
-    return Eigenpairs(values[::-1], mixtures.T[::-1] @ basis)
+    return Eigenpairs(values[::-1], jnp.where(sound[1:].any(), mixtures.T[::-1] @ basis, basis))
 
 
 def top_eigenvalues(
