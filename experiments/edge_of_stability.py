@@ -101,11 +101,11 @@ class Settings(common.CommonSettings):
 QUICK = Settings(
     num_seeds=2,
     num_examples=300,
-    learning_rates=(0.15, 0.3, 0.4),
-    num_steps=750,
+    learning_rates=(0.2, 0.3, 0.4),
+    num_steps=500,
     batch_sizes=(10,),
     network_learning_rates=(4.0,),
-    num_looks=15,
+    num_looks=10,
 )
 FULL = Settings(num_seeds=10)
 
