@@ -102,10 +102,10 @@ QUICK = Settings(
     num_seeds=2,
     num_examples=300,
     learning_rates=(0.2, 0.3, 0.4),
-    num_steps=750,
+    num_steps=500,
     batch_sizes=(10,),
     network_learning_rates=(4.0,),
-    num_looks=15,
+    num_looks=10,
 )
 FULL = Settings(num_seeds=10)
 
@@ -208,7 +208,7 @@ def batch_sharpness_along(network: Network, curve: Curve, batches: np.ndarray) -
 
 
 def follow(network: Network, label: str, rates: Sequence[float], loop: Callable, chunks: list) -> list[Curve]:
-    """Every seed's path at every rate, remembered after every leg, then looked at; all of them together.
+    """Every seed's path at every rate, all of them together, remembered after every leg; then looked at, rate by rate.
 
     The learning rate is a number in the state of the optimizer, so that one compiled loop serves all rates.
     """
@@ -218,14 +218,12 @@ def follow(network: Network, label: str, rates: Sequence[float], loop: Callable,
     state = TrainState(start, jax.vmap(lambda rate, params: descent(rate).init(params))(every_rate, start))
     run = runs.descend(label, loop, state, network.train, chunks)
     path = jax.tree.map(lambda at, then: np.concatenate([at[:, None], then], axis=1), start, run.history.observed)
-    seen = jax.tree.map(np.asarray, network.look(path, network.train))
     of_rate = [
-        jax.tree.map(lambda leaf, at=at: leaf[at * num_seeds : (at + 1) * num_seeds], (path, seen))
-        for at in range(len(rates))
+        jax.tree.map(lambda leaf, at=at: leaf[at * num_seeds : (at + 1) * num_seeds], path) for at in range(len(rates))
     ]
-    return [
-        Curve(label, rate, np.concatenate([[0], run.steps]), *found) for rate, found in zip(rates, of_rate, strict=True)
-    ]
+    seen = [jax.tree.map(np.asarray, network.look(path, network.train)) for path in of_rate]  # one shape, one program
+    steps = np.concatenate([[0], run.steps])
+    return [Curve(label, rate, steps, *found) for rate, *found in zip(rates, of_rate, seen, strict=True)]
 
 
 def descent(rate: float | Array) -> optax.GradientTransformation:
@@ -319,7 +317,7 @@ def apart_before_the_edge(slow: Curve, fast: Curve) -> np.ndarray:
     """The largest relative difference of two sharpnesses at equal times, learning rate times steps, for every seed.
 
     Over the looks at which both had gone equally far, up to the first point where the faster one's sharpness is above
-    0.9 of its 2/eta. NaN where the start is the only such look.
+    0.9 of its 2/eta. NaN where the start is the only such look: nothing was compared, and a claim with NaN fails.
     """
     times = [curve.learning_rate * curve.steps for curve in (slow, fast)]
     of_slow, of_fast = np.nonzero(np.isclose(times[0][1:, None], times[1][None, 1:], rtol=1e-6))
@@ -327,7 +325,8 @@ def apart_before_the_edge(slow: Curve, fast: Curve) -> np.ndarray:
         return np.full(len(fast.seen.sharpness), np.nan)
     ratios = slow.seen.sharpness[:, 1 + of_slow] / fast.seen.sharpness[:, 1 + of_fast]
     before = np.cumprod(of_edge(fast) <= BEFORE, axis=1).astype(bool)[:, 1 + of_fast]
-    return np.max(np.abs(ratios - 1), axis=1, where=before, initial=0)
+    apart = np.max(np.abs(ratios - 1), axis=1, where=before, initial=0)
+    return np.where(before.any(axis=1), apart, np.nan)
 
 
 def ratio_at_equal_cost(drunk: Curve, careful: Curve) -> np.ndarray:
@@ -391,18 +390,12 @@ def films_claims(settings: Settings, curves: list[Curve]) -> list[Claim]:
     ]  # fmt: skip
 
 
-def is_the_films(settings: Settings) -> bool:
-    """Whether data, cost and network are the film's."""
-    fields = ("dataset", "cost", "layer_sizes", "activation", "output_activation")
-    return all(getattr(settings, field) == getattr(Settings(), field) for field in fields)
-
-
 def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
     """Theory on any data; what is known of MNIST, on MNIST; of the film's network, with the film's network."""
     found = parabola_claims(settings, measured.distances)
     if settings.dataset == Settings().dataset:
         found += tanh_claims(settings, measured)
-    return found + (films_claims(settings, measured.network) if is_the_films(settings) else [])
+    return found + (films_claims(settings, measured.network) if common.is_the_films(settings) else [])
 
 
 def sentence(measured: Measured) -> str:
@@ -450,16 +443,21 @@ def run(settings: Settings) -> None:
     model = common.make_model(settings, train)
     common.check_cost(cost_fn, model, train)
     train = jax.tree.map(lambda leaf: leaf[: settings.num_examples], train)
-    measured = measure(settings, model, cost_fn, train)
+    facts = records.describe_data(settings.dataset, train=train)
+    try:
+        measured = measure(settings, model, cost_fn, train)
+    except runs.Diverged as error:
+        records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
+        raise
     claims, finding = make_claims(settings, measured), sentence(measured)
     records.write_run(
         settings.out / NAME,
         settings,
         claims,
         as_arrays(measured),
-        **records.describe_data(settings.dataset, train=train),
+        **facts,
         layer_sizes=settings.sizes_for(train),
-        is_the_films=is_the_films(settings),
+        is_the_films=common.is_the_films(settings),
         finding=finding,
     )
     records.print_claims(claims)

@@ -66,7 +66,8 @@ def ritz_pairs(
     parameters); the eigenvalues there, the Ritz values, all lie between the smallest and the largest of H. ONLY THE
     ENDS CONVERGE to eigenvalues of H: take values[0], values[1], ... and values[-1], and check them by `residuals`;
     those in the middle are no eigenvalues. One of several equal eigenvalues is found once. Where the span cannot grow
-    any more, the ends are exact, and the pairs left over lie in the middle, with vectors of zeros.
+    any more, the ends are exact, and the pairs left over are no eigenpairs: vectors of zeros, values in the middle,
+    `residuals` NaN.
 
     Needs memory for `num_iterations` vectors of the parameters' size, beside one product with H.
 
@@ -97,7 +98,8 @@ def _ritz_pairs(
     """The eigenpairs of the tridiagonal matrix, as vectors of the parameters.
 
     Where the span was exhausted, the off-diagonal entry is of the size of rounding errors, and what the iteration
-    divides by it is noise: the rows from there on are replaced by zeros, with a Ritz value from the middle.
+    divides by it is noise: the rows from there on are replaced by zeros, with a value from the middle. Such pairs
+    have the residual NaN. Where the span is the start alone all values are equal, and the one true pair goes first.
     """
     so_far = jax.lax.cummax(jnp.abs(diagonal[:-1]) + jnp.abs(off_diagonal))
     grows = off_diagonal > 10 * jnp.finfo(diagonal.dtype).eps * so_far  # False for NaN too
@@ -106,7 +108,7 @@ def _ritz_pairs(
     off_diagonal = jnp.where(sound[1:], off_diagonal, jnp.zeros_like(off_diagonal))
     basis = jnp.where(sound[:, None], basis, jnp.zeros_like(basis))
     values, mixtures = jnp.linalg.eigh(jnp.diag(diagonal) + jnp.diag(off_diagonal, 1) + jnp.diag(off_diagonal, -1))
-    return Eigenpairs(values[::-1], mixtures.T[::-1] @ basis)
+    return Eigenpairs(values[::-1], jnp.where(sound[1:].any(), mixtures.T[::-1] @ basis, basis))
 
 
 def top_eigenvalues(
@@ -120,7 +122,8 @@ def top_eigenvalues(
 ) -> Eigenpairs:
     """The `num` largest eigenvalues of H, the largest first, with eigenvectors, as far as `ritz_pairs` found them.
 
-    The first converge first: take several iterations for each that is asked for, and look at their `residuals`.
+    The first converge first: take several iterations for each that is asked for, and look at their `residuals`. Those
+    are NaN where H has fewer different eigenvalues than `num`: what is left over is no eigenpair.
 
     Raises ValueError if num is not in 1..num_iterations.
 
@@ -136,7 +139,9 @@ def top_eigenvalues(
 
 
 def residuals(objective: Callable, params: PyTree, examples: PyTree, pairs: Eigenpairs) -> Float[Array, "num"]:
-    """|H v - lambda v| of every pair, one product with H each: some eigenvalue of H lies that near to lambda.
+    """|H v - lambda v| / |v| of every pair, one product with H each: some eigenvalue of H lies that near to lambda.
+
+    NaN where v is zero, as in the pairs that `ritz_pairs` leaves over: they say nothing about H.
 
     >>> objective = lambda params, examples: jnp.sum(jnp.array([2.0, 1.0]) * params**2)
     >>> pairs = Eigenpairs(jnp.array([4.0, 1.0]), jnp.eye(2))  # the eigenvalues are 4 and 2
@@ -148,7 +153,7 @@ def residuals(objective: Callable, params: PyTree, examples: PyTree, pairs: Eige
 
     def of_one(pair: Eigenpairs) -> Scalar:
         curved = ravel_pytree(product(params, examples, unflatten(pair.vectors)))[0]
-        return jnp.linalg.norm(curved - pair.values * pair.vectors)
+        return jnp.linalg.norm(curved - pair.values * pair.vectors) / jnp.linalg.norm(pair.vectors)
 
     return jax.lax.map(of_one, pairs)
 

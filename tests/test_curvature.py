@@ -8,14 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import make_examples, make_params
 from jax.flatten_util import ravel_pytree
 
 from research import costs, curvature, gradients
 from research.data import Examples
-from research.models import mlp
+from research.models import Layer, mlp
 
-MODEL = mlp((12, 5, 6, 4))
+MODEL = mlp((12, 5, 4))
 ONE = gradients.example_cost(MODEL.apply, costs.sum_of_squares)
 MEAN = gradients.mean_over_examples(ONE)
 IN_CHUNKS = gradients.mean_over_examples(ONE, chunk_size=4)
@@ -32,9 +31,21 @@ def dense_hessian(params, examples):
     return jax.hessian(lambda vector: MEAN(unflatten(vector), examples))(flat)
 
 
+def random_params(seed):
+    """Weights and biases of MODEL, by numpy: nothing to compile."""
+    rng = np.random.default_rng(seed)
+    sizes = ((5, 12), (4, 5))
+    return [Layer(rng.normal(size=size) / size[1] ** 0.5, rng.normal(size=size[0])) for size in sizes]
+
+
+def random_examples(num_examples):
+    """Inputs in [0, 1] with one-hot targets."""
+    rng = np.random.default_rng(1)
+    return Examples(rng.uniform(size=(num_examples, 12)), np.eye(4)[rng.integers(4, size=num_examples)])
+
+
 ritz_of_parabola = jax.jit(partial(curvature.ritz_pairs, parabola), static_argnames="num_iterations")
 residuals_of_parabola = jax.jit(partial(curvature.residuals, parabola))
-dense_hessians = jax.jit(lambda path, examples: jax.lax.map(lambda point: dense_hessian(point, examples), path))
 
 
 def rotated(eigenvalues):
@@ -44,41 +55,32 @@ def rotated(eigenvalues):
 
 
 @pytest.fixture(scope="module")
-def network():
-    """Three points, examples, and the dense Hessians there, of the small network in float64."""
+def point():
+    """Parameters, examples, and the dense Hessian there, of the small network in float64."""
     with jax.enable_x64(True):
-        path = jax.tree.map(
-            lambda *leaves: jnp.stack(leaves), *(make_params(jax.random.key(seed)) for seed in range(3))
-        )
-        examples = make_examples(jax.random.key(1), 10)
-        return path, examples, np.asarray(dense_hessians(path, examples))
-
-
-@pytest.fixture(scope="module")
-def point(network):
-    """The first of them: params, examples, dense Hessian."""
-    return jax.tree.map(lambda leaf: leaf[0], network[0]), network[1], network[2][0]
+        params, examples = random_params(0), random_examples(10)
+        return params, examples, np.asarray(jax.jit(dense_hessian)(params, examples))
 
 
 @pytest.fixture(scope="module")
 def point32(point):
     """The same with params and examples in float32."""
-    return *jax.tree.map(lambda leaf: leaf.astype(jnp.float32), point[:2]), point[2]
+    return *jax.tree.map(lambda leaf: leaf.astype(np.float32), point[:2]), point[2]
 
 
 @pytest.mark.parametrize("objective", [MEAN, IN_CHUNKS], ids=["at once", "in chunks"])
 def test_product_is_the_dense_hessian_times_the_direction(objective, point, x64):
     params, examples, dense = point
-    direction = make_params(jax.random.key(9))
+    direction = random_params(9)
     found = jax.jit(curvature.hessian_vector_product(objective))(params, examples, direction)
     assert jax.tree.structure(found) == jax.tree.structure(params)
     np.testing.assert_allclose(ravel_pytree(found)[0], dense @ ravel_pytree(direction)[0], rtol=0, atol=1e-12)
 
 
 def test_product_of_a_mean_in_chunks_holds_one_chunk_however_many_examples_there_are():
-    params, bytes_held = make_params(jax.random.key(0)), []
+    params, bytes_held = jax.tree.map(lambda leaf: leaf.astype(np.float32), random_params(0)), []
     for num_examples in (400, 4000):
-        examples = Examples(jnp.zeros((num_examples, 12), jnp.uint8), jnp.zeros((num_examples, 4)))
+        examples = Examples(np.zeros((num_examples, 12), np.uint8), np.zeros((num_examples, 4), np.float32))
         apply = jax.jit(curvature.hessian_vector_product(gradients.mean_over_examples(ONE, chunk_size=100)))
         bytes_held.append(apply.lower(params, examples, params).compile().memory_analysis().temp_size_in_bytes)
     assert bytes_held[1] < 1.1 * bytes_held[0]
@@ -113,9 +115,9 @@ def test_all_ritz_values_lie_within_the_spectrum_and_only_the_ends_are_eigenvalu
 
 
 def test_residual_bounds_the_distance_to_the_nearest_eigenvalue(x64):
-    hessian = rotated(np.random.default_rng(2).normal(size=40))
-    pairs = ritz_of_parabola(jnp.ones(40), hessian, jax.random.key(5), num_iterations=8)
-    found = np.asarray(residuals_of_parabola(jnp.ones(40), hessian, pairs))
+    hessian = rotated(np.random.default_rng(2).normal(size=203))
+    pairs = ritz_of_parabola(jnp.ones(203), hessian, jax.random.key(5), num_iterations=30)
+    found = np.asarray(residuals_of_parabola(jnp.ones(203), hessian, pairs))
     values, vectors = map(np.asarray, pairs)
     np.testing.assert_allclose(found, np.linalg.norm(vectors @ hessian - values[:, None] * vectors, axis=1), atol=1e-12)
     distances = np.abs(values[:, None] - np.linalg.eigvalsh(hessian)).min(axis=1)
@@ -134,10 +136,29 @@ def test_where_the_span_cannot_grow_the_ends_are_exact(precision):
             assert float(residuals_of_parabola(jnp.ones(12), hessian, pairs)[0]) < tolerance
 
 
-def test_sharpness_along_a_path_is_that_of_each_point(network, x64):
-    path, examples, dense = network
-    along = jax.jit(partial(curvature.sharpness_along, MEAN, num_iterations=40))
-    np.testing.assert_allclose(along(path, examples, jax.random.key(7)), np.linalg.eigvalsh(dense)[:, -1], rtol=1e-10)
+def test_what_is_left_over_when_the_span_cannot_grow_has_no_residual():
+    """Two different eigenvalues, so two eigenpairs, 3 and 0; the zero vectors between them must not pass for such."""
+    hessian = jnp.asarray(np.diag([0.0] * 11 + [3.0]), jnp.float32)
+    pairs = jax.jit(partial(curvature.top_eigenvalues, parabola, num=3))(jnp.ones(12), hessian, jax.random.key(0))
+    found = np.asarray(residuals_of_parabola(jnp.ones(12), hessian, pairs))
+    assert float(pairs.values[0]) == pytest.approx(3, abs=1e-5)
+    assert found[0] < 1e-5
+    assert np.isnan(found[1:]).all()
+
+
+def test_residual_does_not_depend_on_the_length_of_the_vector():
+    hessian, vector = jnp.asarray(np.diag([4.0, 2.0]), jnp.float32), np.array([[3.0, 4.0]], np.float32)
+    pairs = [curvature.Eigenpairs(np.ones(1, np.float32), length * vector) for length in (np.float32(0.2), 1)]
+    found = [float(residuals_of_parabola(jnp.ones(2), hessian, pair)[0]) for pair in pairs]
+    np.testing.assert_allclose(found, np.hypot(3 * 0.6, 1 * 0.8), rtol=1e-6)
+
+
+def test_sharpness_along_a_path_is_that_of_each_point(x64):
+    """Of sum_i (x_i w)^4 / 12, whose Hessian is sum_i (x_i w)^2 x_i x_i^T."""
+    rows, path = np.random.default_rng(3).normal(size=(20, 12)), np.random.default_rng(4).normal(size=(3, 12))
+    along = jax.jit(partial(curvature.sharpness_along, lambda params, rows: jnp.sum((rows @ params) ** 4) / 12))
+    hessians = np.einsum("pi,ia,ib->pab", (path @ rows.T) ** 2, rows, rows)
+    np.testing.assert_allclose(along(path, rows, jax.random.key(7)), np.linalg.eigvalsh(hessians)[:, -1], rtol=1e-10)
 
 
 def test_over_all_signs_the_trace_is_exact_and_so_is_its_variance(x64):
@@ -164,7 +185,7 @@ def test_batch_sharpness_is_the_mean_over_all_batches_written_out(point, x64):
     rows = jnp.array(list(combinations(range(5), 2)))
 
     def of_one(batch_rows):
-        batch = jax.tree.map(lambda leaf: leaf[batch_rows], examples)
+        batch = jax.tree.map(lambda leaf: jnp.asarray(leaf)[batch_rows], examples)
         grad = ravel_pytree(jax.grad(MEAN)(params, batch))[0]
         return grad @ dense_hessian(params, batch) @ grad / (grad @ grad)
 

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from experiments import edge_of_stability as edge
+from experiments.common.records import Claim
+from experiments.common.runs import Diverged
 from experiments.common.settings import SettingsError
 from experiments.edge_of_stability import NAME, Curve, Look, Settings
 
 SMALL = Settings(
-    num_seeds=2, num_examples=40, num_steps=20, batch_sizes=(10,), network_learning_rates=(1.0,), num_looks=5
-)
+    num_seeds=2, num_examples=40, num_steps=20, batch_sizes=(10,), network_learning_rates=(1.0,), num_looks=5,
+    layer_sizes=(784, 10),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,33 @@ def test_equal_times_are_compared_up_to_the_edge_and_no_further():
     fast = curve(0.2, [1.0, 2.2, 3.0, 9.5, 1.0])  # the edge is at 10: the fourth look is above nine tenths of it
     np.testing.assert_allclose(edge.apart_before_the_edge(slow, fast), [0.2 / 2.2])
     assert np.isnan(edge.apart_before_the_edge(slow, curve(0.17, [1.0, 2.0]))).all()
+
+
+def test_where_no_common_look_lies_before_the_edge_nothing_is_said():
+    slow, at_once = curve(0.1, [1.0, 1.5, 2.0, 2.5, 3.0]), curve(0.2, [1.0, 9.5, 2.0])
+    assert np.isnan(edge.apart_before_the_edge(slow, at_once)).all()
+    claim = Claim("E11", "", float(edge.apart_before_the_edge(slow, at_once)[0]), 0.0, 0.0, 1.0, "", 1)
+    assert not claim.holds
+
+
+@pytest.mark.parametrize("size", [edge.QUICK, Settings(), edge.FULL])
+def test_the_first_two_rates_are_compared_early_in_every_size(size):
+    """Within the first three looks of the faster one."""
+    looks = size.num_steps // size.num_looks * np.arange(1, size.num_looks + 1)
+    slow, fast = size.learning_rates[:2]
+    assert np.isclose(slow * looks[:, None], fast * looks[None, :3]).any()
+
+
+def test_a_run_that_diverges_is_written_down_as_such(small_mnist, tmp_path, monkeypatch):
+    def diverge(*_):
+        raise Diverged("full batch", 7)
+
+    monkeypatch.setattr(edge, "measure", diverge)
+    with pytest.raises(Diverged):
+        edge.run(dataclasses.replace(SMALL, dataset=str(small_mnist), out=tmp_path))
+    record = json.loads((tmp_path / NAME / "run.json").read_text())
+    assert record["status"].startswith("diverged: full batch: ")
+    assert record["claims"] == []
 
 
 def test_at_equal_cost_each_is_taken_where_it_first_came_down_so_far():
