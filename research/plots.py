@@ -271,3 +271,17 @@ def save_page(figure: Any, path: Path, *, title: str, says: str, self_contained:
     )
     text = PAGE.format(title=html.escape(title), says=html.escape(says), figure=drawn)
     _write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+
+
+def seed_points(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str | None = None) -> None:
+    """The median of `y` (seeds, points) over seeds as markers, with the range of all seeds; series 0 to 4.
+
+    >>> figure, axes = new_figure(4, 3)
+    >>> seed_points(axes[0, 0], np.arange(2), np.array([[1.0, 2.0], [2.0, 4.0]]), 0, "two seeds")
+    >>> plt.close(figure)
+    """
+    middle = np.median(y, axis=0)
+    axes.errorbar(
+        x, middle, [middle - y.min(axis=0), y.max(axis=0) - middle], fmt="os^Dv"[series], markersize=6,
+        color=COLOURS[series], elinewidth=1.2, label=label,
+    )  # fmt: skip

@@ -169,6 +169,8 @@ def sorted_schedule(
 ) -> Int[Array, "epochs steps batch"]:
     """First all examples of the lowest label, then those of the next, in every epoch: what shuffling is to prevent.
 
+    A remainder, always of the highest labels, is never seen.
+
     Raises ValueError if batch_size is not in 1..num_examples.
 
     >>> sorted_schedule(jnp.array([1, 0, 1, 0]), batch_size=2, num_epochs=1).tolist()

@@ -184,3 +184,13 @@ def _short(value: float | None, none: str = "") -> str:
 def _module_name() -> str:
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return spec.name if spec else Path(sys.argv[0]).stem
+
+
+def worst(deviations: np.ndarray | jax.Array) -> float:
+    """The deviation that is farthest from 0, with its sign.
+
+    >>> worst(np.array([0.1, -0.3]))
+    -0.3
+    """
+    flat = np.ravel(deviations)
+    return float(flat[np.argmax(np.abs(flat))])
