@@ -40,7 +40,7 @@ from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import linear_scaling as figures
-from research import costs, curvature, data, gradients, plots, training
+from research import curvature, data, gradients, plots, training
 from research.data import Examples
 from research.training import TrainState
 
@@ -281,7 +281,8 @@ def measure(settings: Settings, problem: Problem) -> Measured:
     lines = diagonals(settings)
     ends = [jax.tree.map(lambda leaf, line=line: leaf[:, np.arange(len(line)), line], grid.ends) for line in lines]
     if not np.isfinite(grid.cost[:, 0, lines[-1][0]]).all():
-        raise runs.Diverged(f"batches of {settings.batch_sizes[0]}", 0)
+        rate, num_steps = settings.learning_rates[lines[-1][0]], order[0].size // settings.batch_sizes[0]
+        raise runs.Diverged(f"batches of {settings.batch_sizes[0]}, rate {rate:g}", num_steps)
     steepest = sharpness_at(problem, ends, shuffle_keys)
     trained = jax.tree.map(lambda leaf: leaf[:, 0], ends[-1])
     places = compare_in_float64(settings, problem, {"at the start": start, "after training": trained}, order)
@@ -420,8 +421,7 @@ def run(settings: Settings) -> None:
     except runs.Diverged as error:
         records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
         raise
-    films = settings.dataset == "mnist" and settings.sizes_for(train) == (784, 16, 16, 10)
-    claims = make_claims(settings, measured) if films and cost_fn is costs.sum_of_squares else []
+    claims = make_claims(settings, measured) if common.is_the_films(settings) else []
     finding = sentence(settings, measured)
     records.write_run(
         settings.out / NAME,

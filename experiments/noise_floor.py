@@ -45,7 +45,7 @@ from experiments.common import settings as common
 from experiments.common.descents import Method, Problem
 from experiments.common.records import Claim
 from experiments.figures import noise_floor as figures
-from research import costs, curvature, data, gradients, plots, training
+from research import curvature, data, gradients, plots, training
 from research.data import Examples
 from research.training import TrainState
 
@@ -256,10 +256,13 @@ def stumble_all(
     rates = jnp.asarray(settings.learning_rates, jnp.float32)
 
     def with_size(order: np.ndarray, size: int) -> Floor:
-        floor = jax.tree.map(
-            np.asarray, every_seed(params, problem.train, in_halves(order, size, settings.num_looks), rates)
-        )
-        runs.stop_if_diverged(f"batches of {size}, from a trained start", floor.cost, 0)
+        halves = in_halves(order, size, settings.num_looks)
+        floor = jax.tree.map(np.asarray, every_seed(params, problem.train, halves, rates))
+        lost = ~np.isfinite(floor.cost).all(axis=0)  # rates, looks
+        if lost.any():
+            rate, look = np.argwhere(lost)[0]
+            label = f"batches of {size}, rate {settings.learning_rates[rate]:g}, from a trained start"
+            raise runs.Diverged(label, (look + 1) * halves.shape[3])
         medians = ", ".join(f"{cost:.4f}" for cost in np.median(settled(floor.cost), axis=0))
         runs.console.print(f"batches of {size:,}: cost {medians}")
         return floor
@@ -497,8 +500,7 @@ def run(settings: Settings) -> None:
     except runs.Diverged as error:
         records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
         raise
-    films = settings.dataset == "mnist" and settings.sizes_for(train) == (784, 16, 16, 10)
-    claims = make_claims(settings, measured) if films and cost_fn is costs.sum_of_squares else []
+    claims = make_claims(settings, measured) if common.is_the_films(settings) else []
     finding = sentence(settings, measured)
     records.write_run(
         settings.out / NAME,
