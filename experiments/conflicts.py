@@ -14,7 +14,6 @@ Result:  images of different digits agree at the start (mean cosine 0.60) and ar
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,13 +22,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 from jaxtyping import PyTree
 
-from experiments.common import descents, records, runs
+from experiments.common import checkpoints, descents, records, runs
 from experiments.common import settings as common
-from experiments.common.descents import Method, Problem
+from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import conflicts as figures
 from research import agreement, data, plots, statistics
@@ -44,34 +42,16 @@ PAIRS = 6
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(common.CommonSettings):
+class Settings(checkpoints.Settings):
     """Settings of the training on whose way the gradients are compared, with batches of 100."""
 
-    num_seeds: int = 3
-    """How many runs, each with its own start and its own shuffles, 1 or more."""
-    learning_rate: float = 4.0
-    """Learning rate, above 0; the best that full_batch_vs_sgd found for batches of 100."""
-    checkpoints: tuple[float, ...] = (0.1, 1, 5, 20)
-    """After how many epochs the gradients are compared, besides the start; rising, above 0. Within the first epoch the
-    nearest hundredth is taken, after it the nearest whole epoch."""
     num_images: int = 1000
     """Training images, from the first on, among which the conflicting pairs are sought, 2 up to all of them; their
     gradients are held at once, 52 kB each for the film's network."""
 
-    @property
-    def num_epochs(self) -> int:
-        """Passes over the training set."""
-        return math.ceil(self.checkpoints[-1])
-
     def check(self) -> None:
         """Raises common.SettingsError for the first field out of its range."""
         super().check()
-        common.check_positive("--learning-rate", [self.learning_rate])
-        common.check_positive("--checkpoints", self.checkpoints)
-        common.require(
-            self.checkpoints == tuple(sorted(set(self.checkpoints))) != (),
-            f"--checkpoints is {self.checkpoints}; give one or more, rising, such as 0.1 1 5",
-        )
         common.require(self.num_images >= 2, f"--num-images is {self.num_images}; it must be 2 or more")
 
 
@@ -124,12 +104,7 @@ class Measured(NamedTuple):
 
 def measure(settings: Settings, problem: Problem, factors: Callable | None) -> Measured:
     """Trains, compares the gradients at every checkpoint, and seeks the conflicting pairs at the first and the last."""
-    init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
-    order = descents.shuffles(shuffle_keys, len(problem.train.inputs), settings.num_epochs)
-    method = Method(f"batches of {BATCH}", BATCH, optax.sgd(settings.learning_rate))
-    epochs, params = descents.places(problem, method, descents.starts(problem, init_keys), order)
-    points = sorted({int(np.argmin(np.abs(epochs - checkpoint))) for checkpoint in (0, *settings.checkpoints)})
-    at = [jax.tree.map(lambda leaf, point=point: leaf[:, point], params) for point in points]
+    points, epochs, at = checkpoints.walk(settings, problem, BATCH)
     compare = jax.jit(runs.over_seeds(partial(look, problem), (0, None)))
     runs.console.print(f"comparing all gradients at {len(points)} checkpoints ...")
     looks = [compare(params, problem.train) for params in at]
@@ -140,7 +115,7 @@ def measure(settings: Settings, problem: Problem, factors: Callable | None) -> M
         check = jax.jit(runs.over_seeds(partial(gram_error, problem, factors), (0, None)))
         errors = np.stack([check(params, first) for params in (at[0], at[-1])], axis=1)
     return Measured(
-        epochs=epochs[points],
+        epochs=epochs,
         looks=jax.tree.map(lambda *parts: np.stack(parts, axis=1), *looks),
         opponents=[jax.tree.map(np.asarray, seek(params, few)) for params in (at[0], at[-1])],
         gram_error=errors,
@@ -156,6 +131,8 @@ def first_of(examples: Examples, count: int) -> Examples:
 def strongest_pairs(found: Opponents, count: int) -> list[tuple[int, int, float]]:
     """(image, its opponent, cosine) of one seed, the most opposed first; no image comes twice.
 
+    Each image offers its worst opponent only: where that one is taken, its next worst is not looked for.
+
     >>> strongest_pairs(Opponents(np.array([-0.9, -0.5, -0.9, -0.2]), np.array([2, 0, 0, 1])), 6)
     [(0, 2, -0.9), (3, 1, -0.2)]
     """
@@ -166,12 +143,6 @@ def strongest_pairs(found: Opponents, count: int) -> list[tuple[int, int, float]
             pairs.append((image, partner, float(found.cosines[image])))
             used |= {image, partner}
     return pairs
-
-
-def is_the_films(settings: Settings) -> bool:
-    """Whether data, cost and network are the film's."""
-    fields = ("dataset", "cost", "layer_sizes", "activation", "output_activation")
-    return all(getattr(settings, field) == getattr(Settings(), field) for field in fields)
 
 
 def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
@@ -188,7 +159,7 @@ def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
             claim("E12", f"dot products of {CHECKED} images' gradients by the outer-product identity are the explicit",
                   float(measured.gram_error.max()), 0.0, 0.0, 1e-5, "largest error over the largest product"),
         ]  # fmt: skip
-    if is_the_films(settings):
+    if common.is_the_films(settings):
         fall = looks.different[:, -1] - looks.different[:, 0]
         coherence = looks.coherence[:, -1] / looks.coherence[:, 0]
         claims += [
@@ -227,7 +198,9 @@ def run(settings: Settings) -> None:
     model = common.make_model(settings, train)
     common.check_cost(cost_fn, model, train)
     facts = records.describe_data(settings.dataset, train=train)
-    factors = statistics.layer_factors(cost_fn, jax.nn.sigmoid, jax.nn.sigmoid) if is_the_films(settings) else None
+    factors = (
+        statistics.layer_factors(cost_fn, jax.nn.sigmoid, jax.nn.sigmoid) if common.is_the_films(settings) else None
+    )
     try:
         measured = measure(settings, descents.make_problem(model, cost_fn, train, test), factors)
     except runs.Diverged as error:

@@ -16,7 +16,6 @@ Result:  only at the very start: cosine 0.997 at the start, below 0.9 from the 5
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -25,15 +24,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
-from experiments.common import descents, records, runs
+from experiments.common import checkpoints, descents, records, runs
 from experiments.common import settings as common
-from experiments.common.descents import Method, Problem
-from experiments.common.records import Claim
+from experiments.common.descents import Problem
+from experiments.common.records import Claim, worst
 from experiments.figures import minibatch_quality as figures
 from research import data, gradients, plots, statistics
 from research.data import Examples
@@ -50,31 +48,10 @@ ENOUGH = 10_000  # images, below which so few batches of 100 scatter by chance
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(common.CommonSettings):
+class Settings(checkpoints.Settings):
     """Settings of the training on whose way the gradients are looked at."""
 
-    num_seeds: int = 3
-    """How many runs, each with its own start and its own shuffles, 1 or more."""
-    learning_rate: float = 4.0
-    """Learning rate for batches of 100, above 0; the best that full_batch_vs_sgd found for them."""
     checkpoints: tuple[float, ...] = (0.01, 0.05, 0.1, 0.3, 1, 5, 10, 30)
-    """After how many epochs the gradients are looked at, besides the start; rising, above 0. Within the first epoch the
-    nearest hundredth is taken, after it the nearest whole epoch."""
-
-    @property
-    def num_epochs(self) -> int:
-        """Passes over the training set."""
-        return math.ceil(self.checkpoints[-1])
-
-    def check(self) -> None:
-        """Raises common.SettingsError for the first field out of its range."""
-        super().check()
-        common.check_positive("--learning-rate", [self.learning_rate])
-        common.check_positive("--checkpoints", self.checkpoints)
-        common.require(
-            self.checkpoints == tuple(sorted(set(self.checkpoints))) != (),
-            f"--checkpoints is {self.checkpoints}; give one or more, rising, such as 0.1 1 5",
-        )
 
 
 QUICK = Settings(num_seeds=2, checkpoints=(0.05, 1))
@@ -210,34 +187,23 @@ class Measured(NamedTuple):
 
 def measure(settings: Settings, problem: Problem) -> Measured:
     """Trains, then looks at the gradients at every checkpoint."""
-    init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
-    order = descents.shuffles(shuffle_keys, len(problem.train.inputs), settings.num_epochs)
-    method = Method(f"batches of {FILMS_BATCH}", FILMS_BATCH, optax.sgd(settings.learning_rate))
-    epochs, params = descents.places(problem, method, descents.starts(problem, init_keys), order)
-    points = sorted({int(np.argmin(np.abs(epochs - checkpoint))) for checkpoint in (0, *settings.checkpoints)})
+    points, epochs, places = checkpoints.walk(settings, problem, FILMS_BATCH)
     _, keys = runs.seed_keys(settings.seed + 1, settings.num_seeds)
     look = jax.jit(runs.over_seeds(partial(quality, problem), (0, None, 0)))
     found = []
-    for point in points:
-        runs.console.print(f"gradients after {epochs[point]:g} epochs ...")
-        at_point = jax.tree.map(lambda leaf, point=point: leaf[:, point], params)
-        found.append(look(at_point, problem.train, jax.vmap(partial(jax.random.fold_in, data=point))(keys)))
+    for point, when, params in zip(points, epochs, places, strict=True):
+        runs.console.print(f"gradients after {when:g} epochs ...")
+        found.append(look(params, problem.train, jax.vmap(partial(jax.random.fold_in, data=point))(keys)))
     num_examples = len(problem.train.inputs)
     stacked = jax.tree.map(lambda *parts: np.stack(parts, axis=1), *found)
-    return Measured(epochs[points], np.array(batch_sizes(num_examples)), stacked, num_examples)
-
-
-def is_the_films(settings: Settings) -> bool:
-    """Whether data, cost and network are the film's."""
-    fields = ("dataset", "cost", "layer_sizes", "activation", "output_activation")
-    return all(getattr(settings, field) == getattr(Settings(), field) for field in fields)
+    return Measured(epochs, np.array(batch_sizes(num_examples)), stacked, num_examples)
 
 
 def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
     """Every claim with its bounds, which come from theory or from claims.md and do not look at the run."""
     claim = partial(Claim, num_seeds=settings.num_seeds)
     theory = theory_claims(measured, claim) if measured.num_examples >= ENOUGH else []
-    return [*theory, *(film_claims(measured, claim) if is_the_films(settings) else [])]
+    return [*theory, *(film_claims(measured, claim) if common.is_the_films(settings) else [])]
 
 
 def theory_claims(measured: Measured, claim: Callable[..., Claim]) -> list[Claim]:
@@ -284,16 +250,6 @@ def film_claims(measured: Measured, claim: Callable[..., Claim]) -> list[Claim]:
                   "within 5 epochs", over_at(measured.epochs, cosine), None, 0.0, 5.0, "epochs, mean of the seeds"),
         ]  # fmt: skip
     return claims
-
-
-def worst(deviations: np.ndarray | Array) -> float:
-    """The deviation that is farthest from 0, with its sign.
-
-    >>> worst(np.array([0.1, -0.3]))
-    -0.3
-    """
-    flat = np.ravel(deviations)
-    return float(flat[np.argmax(np.abs(flat))])
 
 
 def at(epochs: float) -> str:

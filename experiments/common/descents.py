@@ -3,7 +3,6 @@
 An experiment makes a Problem and a Method, and follows it to a Curve.
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -72,12 +71,11 @@ def look(problem: Problem, shared: tuple[Examples, Examples], state: TrainState)
 def places(
     problem: Problem, method: Method, params: models.Params, order: np.ndarray
 ) -> tuple[np.ndarray, models.Params]:
-    """(epochs (points), params (seeds, points, ...)) along the drunk man's way, the start included: up to a hundred in
-    the first epoch, then one an epoch. `order` (seeds, epochs, examples) are each epoch's shuffles."""
-    legs = [in_batches(order[:, [epoch]], method.batch_size)[:, None] for epoch in range(order.shape[1])]
-    num_seeds, _, steps, _ = legs[0].shape
-    parts = math.gcd(steps, 100)
-    legs[0] = legs[0].reshape(num_seeds, parts, steps // parts, method.batch_size)
+    """(epochs (points), params (seeds, points, ...)) along the drunk man's way, the start included: about a hundred in
+    the first epoch, every step where it has fewer, then one an epoch. `order` (seeds, epochs, examples): shuffles."""
+    first, *rest = (in_batches(order[:, [epoch]], method.batch_size) for epoch in range(order.shape[1]))
+    steps = first.shape[1]
+    legs = [*first_epoch(first), *(rows[:, None] for rows in rest)]
     step = make_step(problem, method)
 
     def loop(state: TrainState, train: Examples, schedule: Array) -> tuple[TrainState, History]:
@@ -87,6 +85,20 @@ def places(
     run = runs.descend(method.label, loop, state, problem.train, [(schedule,) for schedule in legs])
     joined = jax.tree.map(lambda first, rest: np.concatenate([first[:, None], rest], 1), params, run.history.observed)
     return np.concatenate([[0], run.steps / steps]), joined
+
+
+def first_epoch(rows: np.ndarray) -> list[np.ndarray]:
+    """Schedules (seeds, legs, steps, batch) of one epoch's rows (seeds, steps, batch): equal legs of a hundredth of it,
+    rounded up to whole steps, and a shorter one for what is left.
+
+    >>> [schedule.shape for schedule in first_epoch(np.zeros((2, 203, 5)))]
+    [(2, 67, 3, 5), (2, 1, 2, 5)]
+    """
+    num_seeds, steps, batch_size = rows.shape
+    length = -(-steps // 100)
+    whole = steps // length * length
+    left = [rows[:, None, whole:]] if whole < steps else []
+    return [rows[:, :whole].reshape(num_seeds, -1, length, batch_size), *left]
 
 
 def make_step(problem: Problem, method: Method) -> Step:

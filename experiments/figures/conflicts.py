@@ -115,7 +115,7 @@ def pairs_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
             va="center", fontsize=12, fontweight="bold",
         )  # fmt: skip
     figure.suptitle(
-        f"{pairs_title(arrays)}\ncosine between the gradients of the most opposed pairs among the first "
+        f"{pairs_title(arrays)}\neach image offers its worst opponent only; cosine of the gradients, among the first "
         f"{record['settings']['num_images']:,} training images; {subject(record, 1).replace('1 seeds', 'first seed')}",
         fontsize=12, fontweight="bold",
     )  # fmt: skip

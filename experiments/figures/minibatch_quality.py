@@ -1,12 +1,9 @@
 """The figures of minibatch_quality: cosine and error against the batch size, and the noise scale along the training."""
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from research import plots
-
-MARKERS = ("o", "s", "^", "D", "v")
 
 
 def quality_figure(record: dict, arrays: dict[str, np.ndarray], shown: list[int]) -> Figure:
@@ -24,8 +21,8 @@ def quality_figure(record: dict, arrays: dict[str, np.ndarray], shown: list[int]
         colour, line = plots.COLOURS[series], plots.LINES[series]
         left.plot(fine, 1 / np.sqrt(1 + noise), color=colour, linestyle=line, linewidth=1.5)
         right.plot(fine[:-1], np.sqrt(noise[:-1]), color=colour, linestyle=line, linewidth=1.5)
-        points(left, sizes, arrays["cosine"][:, index], series, label)
-        points(right, sizes, np.sqrt(arrays["squared_error"][:, index]), series, label)
+        plots.seed_points(left, sizes, arrays["cosine"][:, index], series, label)
+        plots.seed_points(right, sizes, np.sqrt(arrays["squared_error"][:, index]), series, label)
     for axis in (left, right):
         axis.axvline(100, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
         axis.set_xscale("log")
@@ -50,15 +47,6 @@ def quality_figure(record: dict, arrays: dict[str, np.ndarray], shown: list[int]
     return figure
 
 
-def points(axis: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str) -> None:
-    """The median over seeds as markers, with the range of all seeds."""
-    middle = np.median(y, axis=0)
-    axis.errorbar(
-        x, middle, [middle - y.min(axis=0), y.max(axis=0) - middle], fmt=MARKERS[series], markersize=6,
-        color=plots.COLOURS[series], elinewidth=1.2, label=label,
-    )  # fmt: skip
-
-
 def of_hundred(arrays: dict[str, np.ndarray]) -> np.ndarray:
     """(seeds, checkpoints): the cosine of the film's batches of 100."""
     return arrays["cosine"][..., arrays["sizes"] == 100][..., 0]
@@ -67,10 +55,9 @@ def of_hundred(arrays: dict[str, np.ndarray]) -> np.ndarray:
 def quality_title(arrays: dict[str, np.ndarray], shown: list[int]) -> str:
     """The finding in words."""
     first, last = np.median(of_hundred(arrays)[:, [shown[0], shown[-1]]], axis=0)
-    return (
-        f"A batch of 100: cosine {first:.3f} with the full gradient at the start, {last:.2f} after "
-        f"{arrays['epochs'][shown[-1]]:g} epochs of training"
-    )
+    epochs = arrays["epochs"][shown[-1]]
+    later = f", {last:.2f} after {epochs:g} epoch{'s' if epochs != 1 else ''} of training" if epochs else ""
+    return f"A batch of 100: cosine {first:.3f} with the full gradient at the start{later}"
 
 
 def noise_figure(record: dict, arrays: dict[str, np.ndarray], batch_size: int, pretty_good: float) -> Figure:
