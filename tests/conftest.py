@@ -13,6 +13,7 @@ from research.data import Examples, load
 from research.models import Layer, mlp
 
 jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_disable_most_optimizations", True)  # small data, many programs: compiling is what takes time
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 

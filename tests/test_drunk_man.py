@@ -180,13 +180,13 @@ def test_the_page_shows_the_numbers_of_the_run_and_its_buttons_work(browser, fin
     walkers = "figure.data.filter(t => t.type == 'scatter3d' && t.mode == 'markers').map(t => t.z[0])"
     ends = browser.run(walkers)
     np.testing.assert_allclose(ends, [arrays[f"{index}_cost"][0, -1] for index in range(2)], rtol=1e-3)
-    click_button(browser, "▶ Play")
-    assert browser.becomes("figure.layout.sliders[0].active < 59", True)  # from the start on, no longer at the end
     click_button(browser, "clock: seconds")
     assert browser.becomes("figure.layout.xaxis.title.text.split(' ')[0]", "seconds")
     assert browser.run("figure.layout.sliders.map(s => s.visible)") == [False, True]
     assert all(name.startswith("file:") for name in browser.run("performance.getEntries().map(e => e.name)")
                if "://" in name)  # fmt: skip
+    click_button(browser, "▶ Play")
+    assert browser.becomes("figure.layout.sliders[1].active < 59", True)  # from the start on, no longer at the end
     assert [error for error in browser.errors() if error["level"] == "SEVERE"] == []  # plotly's own warnings apart
     browser.widen()
 
