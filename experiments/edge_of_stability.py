@@ -10,7 +10,7 @@ Then the sharpness, the largest eigenvalue of the cost's Hessian, is followed al
   their targets, and with them the cost.
 
 Run:     python -m experiments.edge_of_stability [--quick | --full]
-Time:    default 45 s, --quick 17 s, --full 2 min, on 2 cores, compilation included
+Time:    default 45 s, --quick 15 s, --full 2 min, on 2 cores, compilation included
 Result:  tanh: over the last third of the path the sharpness is 1.00 (eta 0.2) and 1.03 (0.4) of 2/eta, in each of 10
          seeds within 5 % of it; with batches of 50 and 10 it is 0.63 and 0.31, and their batch sharpness 0.33: in 2,000
          steps that does not come to 2/eta. The film's network peaks at 0.71 (eta 2) and 1.28 (eta 4) and ends at 0.06

@@ -15,7 +15,7 @@ along the valley cancels. Small steps in a parabola of any dimension: floor = et
 covariance of one example's gradient. Is the end of the long training a minimum or a saddle? Lanczos' iteration says.
 
 Run:     python -m experiments.noise_floor [--quick | --full]
-Time:    default 68 s, --quick 36 s (34 s of processor time), --full 2.5 min, on 2 cores shared with other work
+Time:    default 68 s, --quick 18 s, --full 2.5 min, on 2 cores; the default was timed beside other work
 Result:  the solved case within 0.8 % (6 seeds). The network's floor grows with eta/B in every seed, from 4e-6 to 0.043;
          for batches of 10 and of 160 with the same eta/B it is the same within 4 %. A falling rate ends lower, always.
          Two claims do not hold: |G| on the floor grows with eta/B too, but not up to 0.4, where single gradients

@@ -77,9 +77,9 @@ def test_readings_are_taken_at_that_look_and_are_nothing_where_it_is_the_start()
         ("num_steps", 9),
         ("resolution", 1),
         ("batch_sizes", (10, 10)),
-        ("learning_rates", (0.5,)),
+        ("learning_rates", (0.5, 4.0)),
         ("gif_frames", -1),
-        ("full_batch_learning_rates", (1.0, 2.0, 3.0, 4.0, 5.0)),
+        ("full_batch_learning_rates", (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)),
     ],
 )
 def test_settings_out_of_range_are_refused(tmp_path, field, value):

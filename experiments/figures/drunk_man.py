@@ -209,7 +209,7 @@ def draw_together(axes: Axes, record: dict, arrays: dict[str, np.ndarray], field
         axes.bar(places, values, width, color=plots.COLOURS[index], alpha=0.75)
         for place, value in zip(places, values, strict=True):
             axes.annotate(
-                f"{value:.2g}", (place, value), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=8
+                f"{value:.3g}", (place, value), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=8
             )
     axes.set_yscale("log")
     axes.set_xticks(range(3), [f"equal {clock}" for clock in clocks])
