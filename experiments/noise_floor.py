@@ -108,6 +108,7 @@ class Settings(common.CommonSettings):
 
 
 QUICK = Settings(
+    num_seeds=1,
     scalar_steps=1000,
     start_epochs=2,
     batch_sizes=(40,),
@@ -127,36 +128,39 @@ def parabola(theta: Array, example: Examples) -> Array:
     return CURVATURE / 2 * (theta - example.inputs[0]) ** 2
 
 
-def scalar_variances(batch_size: int, num_steps: int, examples: Examples, key: Array) -> Array:
-    """The variance of theta about mean(x) for every ETA_H, over all CHAINS and `num_steps` steps after BURN_IN more."""
+def scalar_variances(examples: Examples, rows: Array) -> Array:
+    """The variance of theta about mean(x) for every ETA_H, over all chains and the steps after BURN_IN; `rows`
+    (chains, steps, batch) are the examples that every step sees."""
     middle = jnp.mean(examples.inputs)
 
     def of_rate(eta_h: Array) -> Array:
         optimizer = optax.sgd(eta_h / CURVATURE)
         step = training.make_step(gradients.mean_over_examples(parabola), optimizer)
 
-        def chain(key: Array) -> Array:
-            legs = BURN_IN + num_steps  # a leg is one step, so that every one is observed
-            rows = jax.random.randint(key, (legs, 1, batch_size), 0, len(examples.inputs))  # with replacement
-            state = TrainState(middle, optimizer.init(middle))
-            history = training.minibatch_descent(step, state, examples, rows, lambda state: state.params)[1]
+        def chain(rows: Array) -> Array:
+            state, legs = TrainState(middle, optimizer.init(middle)), rows[:, None]  # every step is observed
+            history = training.minibatch_descent(step, state, examples, legs, lambda state: state.params)[1]
             return jnp.mean((history.observed[BURN_IN:] - middle) ** 2)
 
-        return jnp.mean(jax.vmap(chain)(jax.random.split(key, CHAINS)))
+        return jnp.mean(jax.vmap(chain)(rows))
 
     return jax.lax.map(of_rate, jnp.array(ETA_H))
 
 
 def scalar_ratios(settings: Settings) -> np.ndarray:
     """(batches, eta h): the measured variance, of all seeds together, over the theory's; nothing is fitted."""
-    x = jax.random.normal(jax.random.key(settings.seed), (SCALAR_EXAMPLES, 1))
-    examples = Examples(x, jnp.zeros_like(x))
-    keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
+    rng = np.random.default_rng(settings.seed)
+    x = rng.standard_normal((SCALAR_EXAMPLES, 1), dtype=np.float32)
+    examples, variances = (
+        Examples(jnp.asarray(x), jnp.zeros_like(x)),
+        jax.jit(runs.over_seeds(scalar_variances, (None, 0))),
+    )
     ratios = []
     for batch_size in SCALAR_BATCHES:
-        of_seed = partial(scalar_variances, batch_size, settings.scalar_steps)
-        measured = np.asarray(jax.jit(runs.over_seeds(of_seed, (None, 0)))(examples, keys)).mean(axis=0)
-        theory = [stationary_variance(eta_h / CURVATURE, batch_size, float(jnp.var(x))) for eta_h in ETA_H]
+        size = (settings.num_seeds, CHAINS, BURN_IN + settings.scalar_steps, batch_size)
+        rows = rng.integers(SCALAR_EXAMPLES, size=size, dtype=np.int32)  # with replacement
+        measured = np.asarray(variances(examples, rows)).mean(axis=0)
+        theory = [stationary_variance(eta_h / CURVATURE, batch_size, float(x.var())) for eta_h in ETA_H]
         ratios.append(measured / theory)
     return np.array(ratios)
 
@@ -234,15 +238,21 @@ def in_halves(order: np.ndarray, batch_size: int, num_looks: int) -> np.ndarray:
     return rows[:, : 2 * num_looks * steps].reshape(len(rows), 2, num_looks, steps, batch_size)
 
 
-def drawn(keys: Array, num_examples: int, num_epochs: int) -> np.ndarray:
-    """Each seed's examples, every one drawn from all of them: (seeds, epochs, examples)."""
-    draw = jax.vmap(lambda key: jax.random.randint(key, (num_epochs, num_examples), 0, num_examples))
-    return np.asarray(draw(keys))
+def drawn(seed: int, size: tuple[int, int, int]) -> np.ndarray:
+    """Examples drawn with replacement: (seeds, epochs, examples), `size`."""
+    return np.random.default_rng(seed).integers(size[-1], size=size, dtype=np.int32)
 
 
 def settled(looks: Array) -> np.ndarray:
-    """The mean over the second half of the looks, the last axis."""
-    return np.asarray(looks[..., looks.shape[-1] // 2 :]).mean(axis=-1)
+    """The mean over the second half of a run, by the trapezoid rule through its looks, the last axis.
+
+    So the middle of what is averaged is the middle of the half, which is how far the falling rate goes.
+
+    >>> float(settled(np.array([9.0, 1.0, 2.0, 3.0])))  # from the look at halftime on
+    2.0
+    """
+    second = np.asarray(looks)[..., looks.shape[-1] // 2 - 1 :]
+    return (second[..., :-1] + second[..., 1:]).mean(axis=-1) / 2
 
 
 def stumble_all(
@@ -258,9 +268,11 @@ def stumble_all(
     def with_size(order: np.ndarray, size: int) -> Floor:
         halves = in_halves(order, size, settings.num_looks)
         floor = jax.tree.map(np.asarray, every_seed(params, problem.train, halves, rates))
-        lost = ~np.isfinite(floor.cost).all(axis=0)  # rates, looks
+        both = np.concatenate([floor.cost, floor.falling_cost], axis=-1)
+        lost = ~np.isfinite(both).all(axis=0)  # rates, looks
         if lost.any():
-            rate, look = np.argwhere(lost)[0]
+            rate, look = np.argwhere(lost)[0]  # the falling rate's looks are those of the second half
+            look = look if look < 2 * settings.num_looks else look - settings.num_looks
             label = f"batches of {size}, rate {settings.learning_rates[rate]:g}, from a trained start"
             raise runs.Diverged(label, (look + 1) * halves.shape[3])
         medians = ", ".join(f"{cost:.4f}" for cost in np.median(settled(floor.cost), axis=0))
@@ -360,11 +372,14 @@ def measure(settings: Settings, problem: Problem) -> Measured:
     runs.console.print("the largest and the smallest eigenvalue of the Hessian where it ends ...")
     every_seed = jax.jit(runs.over_seeds(partial(survey, problem, settings.lanczos_iterations), (0, None, 0)))
     ground = jax.tree.map(np.asarray, every_seed(long.end, problem.train, init_keys))
-    keys = [jax.vmap(partial(jax.random.fold_in, data=way))(shuffle_keys) for way in (1, 2)]
-    sizes = len(problem.train.inputs), 2 * settings.num_epochs
-    orders = {"shuffled": descents.shuffles(keys[0], *sizes), "drawn with replacement": drawn(keys[1], *sizes)}
+    keys = jax.vmap(partial(jax.random.fold_in, data=1))(shuffle_keys)  # not the shuffles of the long training
+    num_examples, num_epochs = len(problem.train.inputs), 2 * settings.num_epochs
+    orders = {
+        "shuffled": descents.shuffles(keys, num_examples, num_epochs),
+        "drawn with replacement": drawn(settings.seed, (settings.num_seeds, num_epochs, num_examples)),
+    }
     floors = stumble_all(settings, problem, long.end, orders)
-    return Measured(scalar, ground, floors, long.accuracy[:, -1], sizes[0])
+    return Measured(scalar, ground, floors, long.accuracy[:, -1], num_examples)
 
 
 def ratios(settings: Settings) -> np.ndarray:
@@ -412,6 +427,13 @@ def over_theory(settings: Settings, measured: Measured) -> tuple[float, float]:
     return float(ratios(settings)[row, column]), float(np.median(found[:, row, column]))
 
 
+def least_settled(settings: Settings, measured: Measured) -> float:
+    """The eta/B below which half a run is too short to forget its start where the curvature h is a thousandth of the
+    sharpness: eta h times the steps of the half is below 1 there."""
+    sharpness = float(np.median(measured.ground.largest))
+    return 1000 / (sharpness * settings.num_epochs * measured.num_examples)
+
+
 def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
     """Every claim with its bounds, which come from theory and do not look at the run."""
     claim = partial(Claim, num_seeds=settings.num_seeds)
@@ -430,16 +452,14 @@ def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
         claim("T38", "with a rate that falls to 0 the cost ends lower than with a constant one, whatever eta and B",
               float(lower.max()), None, None, 1.0, "ratio, largest of all seeds"),
         claim("T38", "and the gradient smaller", float(calmer.max()), None, None, 1.0, "ratio, largest of all seeds"),
-        *ground_claims(measured.ground, claim),
+        *ground_claims(measured.ground, measured.num_examples, claim),
     ]  # fmt: skip
 
 
 def theory_claims(settings: Settings, measured: Measured, claim: Callable) -> list[Claim]:
-    """E21 for batches drawn with replacement; no claim in a run so short that where the curvature h is a thousandth of
-    the sharpness it has not yet forgotten its start: there eta h times the steps of a half is below 1."""
+    """E21 for batches drawn with replacement; no claim where the run is too short to settle."""
     rate, factor = over_theory(settings, measured)
-    travelled = rate * settings.num_epochs * measured.num_examples
-    if not travelled * np.median(measured.ground.largest) / 1000 >= 1:
+    if not rate >= least_settled(settings, measured):
         return []
     return [
         claim("E21", "with batches drawn with replacement the floor is eta tr(Sigma) / (4 B), where eta is small "
@@ -447,11 +467,20 @@ def theory_claims(settings: Settings, measured: Measured, claim: Callable) -> li
     ]  # fmt: skip
 
 
-def ground_claims(ground: Ground, claim: Callable) -> list[Claim]:
-    """T38 where the long training ends; no claim where Lanczos' iteration was too short to tell."""
+def ground_claims(ground: Ground, num_examples: int, claim: Callable) -> list[Claim]:
+    """T38 where the long training ends; whether that is a minimum is only claimed where Lanczos' iteration tells.
+
+    |G| is small when so many examples drawn anew from the same source would make as large a one by chance alone, their
+    true mean being 0: sqrt(tr(Sigma) / N).
+    """
+    worst = float(np.max(ground.gradient_norm / np.sqrt(ground.scatter / num_examples)))
+    small = claim("T38", "at the end of the long training the gradient is no larger than what the choice of the "
+                  "training images alone makes of 0: |G| / sqrt(tr(Sigma) / N)", worst, None, None, 1.0,
+                  "ratio, largest of all seeds")  # fmt: skip
     if not resolved(ground).all():
-        return []
+        return [small]
     return [
+        small,
         claim("T38", "the long training converges to a local minimum: smallest over largest eigenvalue of the Hessian "
               f"at its end (the surface curves down, as at a saddle, where it is below -{TOLERANCE:g})",
               float(np.min(ground.smallest / ground.largest)), 0.0, -TOLERANCE, None, "ratio, least of all seeds"),
@@ -464,24 +493,24 @@ def resolved(ground: Ground) -> np.ndarray:
     return np.asarray((ground.smallest < -TOLERANCE * ground.largest) | (ground.missed < 0.05))
 
 
-def sentence(settings: Settings, measured: Measured) -> str:
-    """What was found, in one sentence."""
-    floors = heights(measured.floors["shuffled"])
-    shares = measured.ground.smallest / measured.ground.largest
-    end = (
-        f"{int(np.sum(shares < -TOLERANCE))} of {len(shares)} seeds end at no minimum: the smallest curvature is "
-        f"{100 * float(np.median(shares)):.2g} % of the largest."
-    )
-    if not resolved(measured.ground).all():
-        end = "Lanczos' iteration was too short to tell minimum from saddle."
+def about_the_floor(settings: Settings, floors: np.ndarray) -> str:
+    """What the heights (seeds, batch sizes, rates) say, in one sentence."""
     if not (floors > 0).all():
-        return f"The cost still falls with the constant rates too, so that no floor shows; with a falling rate {end}"
+        return "The cost still falls with the constant rates too, so that no floor shows."
     found, grouped = by_ratio(settings, floors)
     grows = "grows" if least_growth(settings, floors) > 1 else "does not always grow"
-    low, high = (f"{np.median(grouped[:, at]):.2g} at {found[at]:.2g}" for at in (0, -1))
+    low, high = (f"{np.median(grouped[:, at]):.1g} at η/B = {found[at]:.1g}" for at in (0, -1))
+    return f"With a constant rate SGD stays above what a falling rate reaches, on a floor that {grows}: {low}, {high}."
+
+
+def about_the_end(ground: Ground) -> str:
+    """Whether the long training ends at a minimum, in one sentence."""
+    shares = ground.smallest / ground.largest
+    if not resolved(ground).all():
+        return "Lanczos' iteration was too short to tell minimum from saddle."
     return (
-        f"A constant rate stumbles on a floor that {grows} with η/B ({low}, {high}). "
-        f"A falling rate gets below it; {end}"
+        f"{int(np.sum(shares < -TOLERANCE))} of {len(shares)} seeds end at no minimum: the smallest curvature is "
+        f"{100 * float(np.median(shares)):.2g} % of the largest."
     )
 
 
@@ -501,20 +530,22 @@ def run(settings: Settings) -> None:
         records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
         raise
     claims = make_claims(settings, measured) if common.is_the_films(settings) else []
-    finding = sentence(settings, measured)
+    findings = [about_the_floor(settings, heights(measured.floors["shuffled"])), about_the_end(measured.ground)]
     records.write_run(
         settings.out / NAME,
         settings,
         claims,
         arrays_for_figures(settings, measured),
         **facts,
-        finding=finding,
+        finding=" ".join(findings),
+        about_the_floor=findings[0],
+        least_settled=least_settled(settings, measured),
         layer_sizes=settings.sizes_for(train),
         tolerance=TOLERANCE,
         seconds=time.perf_counter() - began,
     )
     records.print_claims(claims)
-    print(finding)
+    print(" ".join(findings))
 
 
 def check_sizes(settings: Settings, num_examples: int) -> None:
@@ -538,7 +569,7 @@ def arrays_for_figures(settings: Settings, measured: Measured) -> dict[str, np.n
     arrays |= {f"ground_{field}": value for field, value in measured.ground._asdict().items()}
     for index, floor in enumerate(measured.floors.values()):
         arrays |= {f"{index}_{field}": value for field, value in floor._asdict().items()}
-        arrays[f"{index}_height"] = heights(floor)
+        arrays |= {f"{index}_height": heights(floor), f"{index}_settled_norm": settled(floor.gradient_norm)}
     return arrays
 
 

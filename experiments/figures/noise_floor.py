@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from research import plots
 
+RATIOS = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 3)]  # ticks of eta/B
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
@@ -15,7 +16,13 @@ def setting(record: dict) -> str:
     """Network, data set, and number of seeds, in words."""
     network = "-".join(map(str, record["layer_sizes"]))
     count, name = record["dataset"]["train"]["count"], record["dataset"]["name"]
-    return f"network {network}, {name}, {count:,} training images, {record['settings']['num_seeds']} seeds"
+    return f"network {network}, {name}, {count:,} training images, {seeds(record)}"
+
+
+def seeds(record: dict) -> str:
+    """How many runs."""
+    count = record["settings"]["num_seeds"]
+    return f"{count} seed{'s' if count > 1 else ''}"
 
 
 def floor_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
@@ -24,7 +31,7 @@ def floor_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     curves_panel(axes[0, 0], record, arrays)
     height_panel(axes[0, 1], record, arrays)
     norm_panel(axes[0, 2], record, arrays)
-    figure.suptitle(textwrap.fill(record["finding"], 125), fontsize=14, fontweight="bold")
+    figure.suptitle(textwrap.fill(record["about_the_floor"], 125), fontsize=14, fontweight="bold")
     figure.supxlabel(setting(record), fontsize=10)
     return figure
 
@@ -57,7 +64,7 @@ def half(arrays: dict[str, np.ndarray]) -> int:
 
 
 def height_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
-    """The floor against eta/B, both ways of sampling, with the theory's line."""
+    """The floor against eta/B, both ways of sampling, with the theory's line; shaded where runs were too short."""
     settings = record["settings"]
     rates, sizes = np.array(settings["learning_rates"]), settings["batch_sizes"]
     for row, size in enumerate(sizes):
@@ -67,28 +74,29 @@ def height_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> Non
                 color=plots.COLOURS[row % len(plots.COLOURS)], fillstyle=style, markersize=8,
                 label=f"B = {size}, {name}",
             )  # fmt: skip
-    x = np.array([rates.min() / max(sizes), rates.max() / min(sizes)])
-    trace = float(np.median(arrays["ground_scatter"]))
-    axis.plot(x, x * trace / 4, color="0.5", linewidth=1, linestyle=(0, (2, 2)), label="theory, Σ of the start")
     each = rates / np.array(sizes)[:, None]
     order, theory = np.argsort(each, axis=None), each * np.median(arrays["1_scatter"], axis=0) / 4
-    label = "theory: (η/B) tr Σ / 4, Σ of the place"
-    axis.plot(each.ravel()[order], theory.ravel()[order], color="0.2", linewidth=1.2, label=label)
+    axis.plot(each.ravel()[order], theory.ravel()[order], color="0.2", linewidth=1.2, label="theory: (η/B) tr Σ / 4")
     axis.set_xscale("log")
     axis.set_yscale("log")
+    low, high = axis.get_xlim()
+    if low < record["least_settled"]:
+        axis.axvspan(low, min(record["least_settled"], high), color="0.9", zorder=0, label="too short a run to settle")
+    axis.set_xlim(low, high)
+    plots.plain_log_ticks(axis.xaxis, RATIOS)
     axis.set_xlabel("η/B")
-    axis.set_ylabel("cost above the end of the falling rate, median")
+    axis.set_ylabel("floor: cost above the end of the falling rate, median")
     factor = spread(record, arrays)
-    same = (
-        f"The same η/B, the same floor (within a factor of {factor:.2f})" if factor < 1.5 else "The floor against η/B"
+    same = 1 < factor < 1.5
+    axis.set_title(
+        f"The same η/B, the same floor (within a factor of {factor:.2f})" if same else "The floor against η/B"
     )
-    axis.set_title(same)
     axis.legend(fontsize=9, loc="lower right")
 
 
 def spread(record: dict, arrays: dict[str, np.ndarray]) -> float:
     """The largest quotient of two floors with the same eta/B, shuffled batches, medians over seeds; infinite where
-    a floor is not above 0."""
+    a floor is not above 0, 1 where no two have the same."""
     settings, floors = record["settings"], np.median(arrays["0_height"], axis=0)
     ratios = (np.array(settings["learning_rates"]) / np.array(settings["batch_sizes"])[:, None]).round(12)
     if not (floors > 0).all():
@@ -101,17 +109,18 @@ def norm_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
     settings = record["settings"]
     for row, size in enumerate(settings["batch_sizes"]):
         x, colour = np.array(settings["learning_rates"]) / size, plots.COLOURS[row % len(plots.COLOURS)]
-        constant = arrays["0_gradient_norm"][:, row, :, half(arrays) :].mean(axis=-1)
+        constant = arrays["0_settled_norm"][:, row]
         falling = arrays["0_falling_gradient_norm"][:, row, :, -1]
-        for values, style, name in ((constant, "full", "constant"), (falling, "none", "after falling")):
-            axis.plot(
-                x, np.median(values, axis=0), MARKERS[row % len(MARKERS)], color=colour, fillstyle=style, markersize=8,
-                label=f"B = {size}, {name}",
-            )  # fmt: skip
+        for values, marker, name in (
+            (constant, MARKERS[row % len(MARKERS)], "constant"),
+            (falling, "x+"[row % 2], "after falling"),
+        ):
+            axis.plot(x, np.median(values, axis=0), marker, color=colour, markersize=8, label=f"B = {size}, {name}")
     start = float(np.median(arrays["ground_gradient_norm"]))
     plots.reference_line(axis, start, "end of the long training")
     axis.set_xscale("log")
     axis.set_yscale("log")
+    plots.plain_log_ticks(axis.xaxis, RATIOS)
     axis.set_xlabel("η/B")
     axis.set_ylabel("|G|, the full gradient, median")
     axis.set_title("The full gradient on the floor, and after falling")
@@ -146,8 +155,7 @@ def scalar_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     title = f"SGD in a parabola keeps the variance η σ² / (B h (2 - η h)): at most {off:.1f} % off, for η h up to "
     title += f"{eta_h[-1]:g}"
     figure.suptitle(title, fontsize=14, fontweight="bold")
-    num_seeds = record["settings"]["num_seeds"]
-    figure.supxlabel(f"Cᵢ = h/2 (θ - xᵢ)², batches drawn with replacement, {num_seeds} seeds together", fontsize=10)
+    figure.supxlabel(f"Cᵢ = h/2 (θ - xᵢ)², batches drawn with replacement, {seeds(record)} together", fontsize=10)
     return figure
 
 
