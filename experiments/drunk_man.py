@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
@@ -98,7 +97,7 @@ class Settings(common.CommonSettings):
 
 QUICK = Settings(
     num_seeds=1, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=20, num_epochs=1,
-    num_points=30, resolution=15, gif_frames=0,
+    num_points=21, resolution=11, gif_frames=0,
 )  # fmt: skip
 FULL = Settings(num_seeds=5, num_steps=400, num_epochs=12, num_points=200, resolution=51)
 
@@ -160,7 +159,7 @@ def walk(settings: Settings, problem: Problem, method: Method, start: models.Par
         length = leg_length(rows.shape[1], settings.num_steps, settings.num_points)
         loop, chunks = descents.drunk_man(problem, method, observe), in_equal_legs(rows, length)
     state, shared = TrainState(start, jax.vmap(method.optimizer.init)(start)), (problem.train, problem.test)
-    before = jax.vmap(partial(observe, problem, shared))(state)
+    before = jax.jit(jax.vmap(partial(observe, problem, shared)))(state)
     run = runs.descend(method.label, loop, state, shared, chunks)
     sight = jax.tree.map(
         lambda first, rest: np.concatenate([np.asarray(first)[:, None], rest], axis=1), before, run.history.observed
@@ -170,7 +169,7 @@ def walk(settings: Settings, problem: Problem, method: Method, start: models.Par
 
 def look_at(settings: Settings, problem: Problem, methods: list[Method], walks: list[Walk]) -> list[Looks]:
     """The cost along every way, of all seeds. Raises runs.Diverged where it is no finite number."""
-    chosen = [places_to_look(path.steps, settings.num_steps) for path in walks]
+    chosen = [places_to_look(path.steps, settings.num_steps, min(41, settings.num_points)) for path in walks]
     points = [path.sight.point[:, numbers] for path, numbers in zip(walks, chosen, strict=True)]
     costs = np.split(heights(problem, np.concatenate(points, axis=1)), np.cumsum(list(map(len, chosen)))[:-1], axis=1)
     looks = [Looks(each, path.steps[each], cost) for each, path, cost in zip(chosen, walks, costs, strict=True)]
@@ -180,10 +179,10 @@ def look_at(settings: Settings, problem: Problem, methods: list[Method], walks: 
     return looks
 
 
-def places_to_look(steps: np.ndarray, num_steps: int) -> np.ndarray:
-    """Numbers of some fifty points of a path: all along it, closer together at its beginning, and after `num_steps`."""
+def places_to_look(steps: np.ndarray, num_steps: int, count: int) -> np.ndarray:
+    """Numbers of points of a path: `count` all along it, some more at its beginning, and the one after `num_steps`."""
     last = len(steps) - 1
-    spread = np.concatenate([np.linspace(0, last, 41), np.geomspace(1, last, 15)]).astype(int)
+    spread = np.concatenate([np.linspace(0, last, count), np.geomspace(1, last, count // 3)]).astype(int)
     return np.unique(np.append(spread, np.flatnonzero(steps == num_steps)))
 
 
@@ -324,7 +323,7 @@ def measure(settings: Settings, problem: Problem) -> Measured:
     sizes = [float(method.batch_size) for method in listed]
     clocks = {"steps": [1.0] * len(listed), "examples": sizes, "seconds": seconds}
     paths = [path.sight.point[0] for path in walks]
-    distances = jnp.asarray([np.linalg.norm(path[-1] - path[0]) for path in paths])
+    distances = np.array([np.linalg.norm(path[-1] - path[0]) for path in paths])
     surface, union = hills.surface_of(settings, problem), np.concatenate(paths)
     plane = jax.jit(landscape.principal_plane)(union)
     view = hills.look_down(surface, plane, paths, resolution=settings.resolution)
@@ -338,7 +337,7 @@ def measure(settings: Settings, problem: Problem) -> Measured:
         together={name: read_together(walks, looks, per_step) for name, per_step in clocks.items()},
         view=view,
         union_shares=np.asarray(jax.jit(landscape.explained_shares)(union)[:3]),
-        null_shares=np.asarray(landscape.shares_of_random_walks(distances, 3)),
+        null_shares=np.asarray(jax.jit(landscape.shares_of_random_walks, static_argnums=1)(distances, 3)),
         shadow_costs=shadow_costs,
         checked=checked,
         random_view=from_a_random_side(settings, problem, surface, paths),
@@ -352,7 +351,7 @@ def look_closer(
     rows, columns = np.random.default_rng(seed).integers(0, len(view.alphas), (2, CHECKED))
     places = [shadow[numbers] for shadow, numbers in zip(view.shadows, looked_at, strict=True)]
     places.append(np.stack([view.alphas[rows], view.betas[columns]], axis=1))
-    points = jax.vmap(partial(landscape.point_at, plane))(jnp.asarray(np.concatenate(places)))
+    points = jax.jit(jax.vmap(landscape.point_at, (None, 0)))(plane, np.concatenate(places))
     ends = np.cumsum([len(each) for each in places])[:-1]
     *shadows, plain = np.split(heights(problem, np.asarray(points)), ends)
     return shadows, (view.surface[rows, columns], plain)
@@ -362,13 +361,13 @@ def from_a_random_side(
     settings: Settings, problem: Problem, surface: hills.Surface, paths: list[np.ndarray]
 ) -> hills.View:
     """The same paths on a random plane through the end of the last one, scaled as Li et al., arXiv:1712.09913."""
-    end, unravel = jnp.asarray(paths[-1][-1]), hills.unravel_of(problem)
+    end, unravel = paths[-1][-1], hills.unravel_of(problem)
 
     def one_direction(key: Array) -> Array:
         return ravel_pytree(landscape.filter_normalised(key, unravel(end)))[0]
 
     first, second = jax.jit(jax.vmap(one_direction))(jax.random.split(jax.random.key(settings.seed)))
-    plane = landscape.spanned_plane(end, first, second)
+    plane = jax.jit(landscape.spanned_plane)(end, first, second)
     reach = float(np.linalg.norm(first))
     return hills.look_down(surface, plane, paths, resolution=settings.resolution, reach=reach)
 
@@ -426,19 +425,19 @@ def gait_claims(settings: Settings, measured: Measured, claim: partial[Claim]) -
     return [each for each in found if np.isfinite(each.measured)]  # without the clocks that stopped at the start
 
 
-def sentence(measured: Measured) -> str:
-    """What was found, in one sentence."""
+def findings(measured: Measured) -> tuple[str, str]:
+    """What was found, and what the map hides of it, in one sentence each."""
     at_equal = measured.together["examples"]
     wind, costs = np.median(at_equal.tortuosity, axis=1), np.median(at_equal.cost, axis=1)
     drunkest = int(np.argmax([path.sight.length[0, -1] for path in measured.walks]))
     shadow = measured.view.shadows[drunkest]
     true, drawn = winding(measured.walks[drunkest].sight.point[0]), winding(shadow)
-    hides = "The picture hides the stumbling: seen" if true > 1.5 * drawn else "Seen"
     return (
-        f"When both have read as many examples, the drunk man ({measured.methods[drunkest].label}) has walked "
-        f"{wind[drunkest]:.3g} times as far as he got, the careful man {wind[0]:.3g} times, and their costs are "
-        f"{costs[drunkest]:.3g} and {costs[0]:.3g}. {hides} at {len(shadow)} points, his path winds {true:.3g}-fold, "
-        f"its shadow on the best plane {drawn:.3g}-fold."
+        f"After equally many examples the drunk man ({measured.methods[drunkest].label}) is at cost "
+        f"{costs[drunkest]:.2g}, the careful man at {costs[0]:.2g}; he has walked {wind[drunkest]:.3g} times as far as "
+        f"he got, the careful man {wind[0]:.3g} times.",
+        f"The map {'hides' if true > 1.5 * drawn else 'shows'} the stumbling: joined at {len(shadow)} points, his way "
+        f"winds {true:.3g}-fold, its shadow {drawn:.3g}-fold.",
     )
 
 
@@ -457,14 +456,16 @@ def run(settings: Settings) -> None:
     except runs.Diverged as error:
         records.write_run(folder, settings, [], {}, status=f"diverged: {error}", **facts)
         raise
-    claims, finding = make_claims(settings, measured), sentence(measured)
+    claims, (finding, hidden) = make_claims(settings, measured), findings(measured)
     records.write_run(
         folder,
         settings,
         claims,
         arrays_for_figures(measured),
         **facts,
-        finding=finding,
+        finding=f"{finding} {hidden}",
+        in_short=finding,
+        hidden=hidden,
         layer_sizes=settings.sizes_for(train),
         methods=[
             {"label": method.label, "batch_size": method.batch_size, "learning_rate": rate, "seconds_per_step": seconds}
@@ -478,7 +479,7 @@ def run(settings: Settings) -> None:
         points: dict[str, Any] = {str(index): path.sight.point[0] for index, path in enumerate(measured.walks)}
         records.write_whole(folder / "points.npz", lambda file: np.savez_compressed(file, **points))
     records.print_claims(claims)
-    print(finding)
+    print(f"{finding} {hidden}")
 
 
 def check_batches(settings: Settings, num_examples: int) -> None:

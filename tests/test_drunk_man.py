@@ -174,7 +174,7 @@ def test_the_page_shows_the_numbers_of_the_run_and_its_buttons_work(browser, fin
     browser.visit((folder / "drunk_man.html").as_uri())
     assert browser.becomes(DRAWN, True)
     paths = browser.run("figure.data.filter(t => t.type == 'scatter3d' && t.name).map(t => [t.name, t.z])")
-    assert [name for name, _ in paths] == ["careful man: full batch, rate 4", "batches of 10, rate 0.5"]
+    assert [name for name, _ in paths] == ["careful: full batch, rate 4", "drunk: batches of 10, rate 0.5"]
     for index, (_, heights) in enumerate(paths):
         np.testing.assert_allclose(heights, arrays[f"{index}_cost"][0], rtol=1e-3)
     walkers = "figure.data.filter(t => t.type == 'scatter3d' && t.mode == 'markers').map(t => t.z[0])"

@@ -5,7 +5,6 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
@@ -31,7 +30,7 @@ class View(NamedTuple):
 def unravel_of(problem: Problem) -> Callable[[Array], models.Params]:
     """A flat point -> the parameters of the problem's model."""
     shapes = jax.eval_shape(problem.model.init, jax.random.key(0))
-    return ravel_pytree(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes))[1]
+    return ravel_pytree(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes))[1]
 
 
 def surface_of(settings: common.CommonSettings, problem: Problem) -> Surface:

@@ -19,9 +19,13 @@ TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)  # of costs
 
 
 def labels(record: dict) -> list[str]:
-    """Every method with its learning rate; the first is the careful man."""
-    first, *others = (f"{method['label']}, rate {method['learning_rate']:g}" for method in record["methods"])
-    return [f"careful man: {first}", *others]
+    """Every method with its learning rate: who asks all examples is careful, the others are drunk."""
+    count = record["dataset"]["train"]["count"]
+    return [
+        f"{'careful' if method['batch_size'] == count else 'drunk'}: {method['label']}, "
+        f"rate {method['learning_rate']:g}"
+        for method in record["methods"]
+    ]
 
 
 def short_names(record: dict) -> list[str]:
@@ -50,11 +54,15 @@ def hill(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     draw_surface(axes["surface"], record, arrays)
     draw_off_plane(axes["off"], record, arrays)
     draw_shadow_costs(axes["cost"], record, arrays)
+    handles, names = axes["map"].get_legend_handles_labels()
+    winding = np.median(arrays["together_examples_tortuosity"], axis=1)
+    walked = [f"{name} (way {each:.3g} x distance)" for name, each in zip(names, winding, strict=False)]
     figure.legend(
-        *axes["map"].get_legend_handles_labels(), loc="outside lower center", ncols=5,
-        title=f"One start (seed {record['settings']['seed']}), {network_and_data(record)}",
+        handles, walked + names[len(walked) :], loc="outside lower center", ncols=3,
+        title=f"One start (seed {record['settings']['seed']}), {network_and_data(record)}; way over distance got: "
+        "median of the seeds, after equally many examples",
     )  # fmt: skip
-    figure.suptitle(textwrap.fill(record["finding"], 120), fontsize=14, fontweight="bold")
+    figure.suptitle(textwrap.fill(record["in_short"], 120), fontsize=14, fontweight="bold")
     return figure
 
 
@@ -68,9 +76,9 @@ def draw_map(axes: Axes, record: dict, arrays: dict[str, np.ndarray], view: str)
               label="common start")  # fmt: skip
     shares, null = (sum(record[name][:2]) for name in ("union_shares", "null_shares"))
     axes.set_title(
-        f"Shadows on the plane nearest to all paths: it holds {shares:.0%} of their variance\n"
-        f"(of random walks that get as far {null:.0%}); shades and lines: the exact cost"
-    )
+        f"{textwrap.fill(record['hidden'], 80)}\nThe plane nearest to all paths: {shares:.0%} of their variance "
+        f"(random walks that get as far: {null:.0%})", fontsize=11,
+    )  # fmt: skip
     axes.set_xlabel(AXES_OF_PLANE[0])
     axes.set_ylabel(AXES_OF_PLANE[1])
 
@@ -107,16 +115,22 @@ def draw_off_plane(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) -> N
 
 
 def draw_shadow_costs(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
-    """The true cost along each path, and the cost of its shadow."""
+    """The true cost along each path and that of its shadow, on a clock of examples; where all have read as many."""
+    count, ends = record["dataset"]["train"]["count"], []
     for index in range(len(record["methods"])):
-        steps = arrays[f"{index}_steps"]
-        done, colour = 100 * steps[arrays[f"{index}_looked_at"]] / steps[-1], plots.COLOURS[index]
-        axes.plot(done, arrays[f"{index}_cost"][0], color=colour, linestyle=plots.LINES[index])
-        axes.plot(done, arrays[f"{index}_shadow_cost"], color=colour, linewidth=0.9, marker="x", markersize=4)
+        read, colour = times(record, arrays, index, "examples") / count, plots.COLOURS[index]
+        ends.append(read[-1])
+        axes.plot(read[1:], arrays[f"{index}_cost"][0][1:], color=colour, linestyle=plots.LINES[index])
+        axes.plot(read[1:], arrays[f"{index}_shadow_cost"][1:], color=colour, linewidth=0.9, marker="x", markersize=4)
+    axes.axvline(min(ends), color="0.3", linewidth=1, linestyle=(0, (2, 2)))
+    axes.annotate(" equally many examples ", (min(ends), 0.03), xycoords=("data", "axes fraction"), va="bottom",
+                  ha="right" if min(ends) > 1 else "left", fontsize=9, color="0.3")  # fmt: skip
+    axes.set_xscale("log")
     axes.set_yscale("log")
+    plots.plain_log_ticks(axes.xaxis, [10.0**power for power in range(-5, 5)])
     plots.plain_log_ticks(axes.yaxis, TICKS)
     axes.set_title("True cost (thick), and cost of the shadow on the plane (thin, x)")
-    axes.set_xlabel("% of a walker's own steps")
+    axes.set_xlabel("examples read, in passes over the training set")
     axes.set_ylabel("cost")
 
 
