@@ -169,7 +169,10 @@ def walk(settings: Settings, problem: Problem, method: Method, start: models.Par
 
 def look_at(settings: Settings, problem: Problem, methods: list[Method], walks: list[Walk]) -> list[Looks]:
     """The cost along every way, of all seeds. Raises runs.Diverged where it is no finite number."""
-    chosen = [places_to_look(path.steps, settings.num_steps, min(41, settings.num_points)) for path in walks]
+    read = [path.steps * method.batch_size for method, path in zip(methods, walks, strict=True)]
+    count, all_read = min(41, settings.num_points), min(examples[-1] for examples in read)
+    meeting = [[settings.num_steps, path.steps[each <= all_read][-1]] for path, each in zip(walks, read, strict=True)]
+    chosen = [places_to_look(path.steps, steps, count) for path, steps in zip(walks, meeting, strict=True)]
     points = [path.sight.point[:, numbers] for path, numbers in zip(walks, chosen, strict=True)]
     costs = np.split(heights(problem, np.concatenate(points, axis=1)), np.cumsum(list(map(len, chosen)))[:-1], axis=1)
     looks = [Looks(each, path.steps[each], cost) for each, path, cost in zip(chosen, walks, costs, strict=True)]
@@ -179,11 +182,11 @@ def look_at(settings: Settings, problem: Problem, methods: list[Method], walks: 
     return looks
 
 
-def places_to_look(steps: np.ndarray, num_steps: int, count: int) -> np.ndarray:
-    """Numbers of points of a path: `count` all along it, some more at its beginning, and the one after `num_steps`."""
+def places_to_look(steps: np.ndarray, also: list[int], count: int) -> np.ndarray:
+    """Numbers of points of a path: `count` all along it, some more at its beginning, and those after `also` steps."""
     last = len(steps) - 1
     spread = np.concatenate([np.linspace(0, last, count), np.geomspace(1, last, count // 3)]).astype(int)
-    return np.unique(np.append(spread, np.flatnonzero(steps == num_steps)))
+    return np.unique(np.append(spread, np.flatnonzero(np.isin(steps, also))))
 
 
 def heights(problem: Problem, points: np.ndarray) -> np.ndarray:

@@ -124,7 +124,7 @@ def draw_shadow_costs(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) -
         axes.plot(read[1:], arrays[f"{index}_shadow_cost"][1:], color=colour, linewidth=0.9, marker="x", markersize=4)
     axes.axvline(min(ends), color="0.3", linewidth=1, linestyle=(0, (2, 2)))
     axes.annotate(" equally many examples ", (min(ends), 0.03), xycoords=("data", "axes fraction"), va="bottom",
-                  ha="right" if min(ends) > 1 else "left", fontsize=9, color="0.3")  # fmt: skip
+                  ha="left", fontsize=9, color="0.3")  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
     plots.plain_log_ticks(axes.xaxis, [10.0**power for power in range(-5, 5)])
