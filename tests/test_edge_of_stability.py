@@ -23,7 +23,9 @@ SMALL = Settings(
 @pytest.fixture(scope="module")
 def finished(small_mnist, tmp_path_factory):
     out = tmp_path_factory.mktemp("results")
-    edge.run(dataclasses.replace(SMALL, dataset=str(small_mnist), out=out))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edge, "ITERATIONS", 5)
+        edge.run(dataclasses.replace(SMALL, dataset=str(small_mnist), out=out))
     edge.plot(out)
     return out / NAME
 
