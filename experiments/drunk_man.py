@@ -7,7 +7,7 @@ is, in numbers: path length over displacement, cosine of successive steps, mean 
 after equally many steps, examples and seconds. A page, drunk_man.html, lets both walk on the surface.
 
 Run:     python -m experiments.drunk_man [--quick | --full] [--gif-frames 48] [--save-points] [--self-contained]
-Time:    default 50 s, --quick 15 s, --full 4.5 min, on 2 cores, compilation included
+Time:    default 50 s, --quick 15 s, --full 3 min, on 2 cores, compilation included
 Result:  (5 seeds) when both have read as many examples, batches of 10 have walked 167 times as far as they got, the
          full batch 1.43 times; their costs are 0.07 and 0.91. One does not see it: at 181 points the path winds
          7.7-fold, its shadow on the best plane 1.04-fold. One claim does not hold: with the rate that is best for him,
