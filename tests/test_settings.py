@@ -143,6 +143,20 @@ def test_an_activation_that_keeps_no_shape_is_refused(field, path):
         common.check_cost(costs.sum_of_squares, common.make_model(settings, examples_of()), examples_of())
 
 
+def test_weights_are_drawn_by_the_function_that_is_named():
+    settings = Settings(layer_sizes=(12, 4), init_weights="unit_normal")
+    found = common.make_model(settings, examples_of()).init(jax.random.key(3))
+    expected = models.mlp((12, 4), init_weights=models.unit_normal).init(jax.random.key(3))
+    assert (found[0].weights == expected[0].weights).all()
+    assert not common.is_the_films(Settings(init_weights="research.models:unit_normal"))
+
+
+@pytest.mark.parametrize("path", ["jax.nn:relu", "jax.nn.initializers:he_normal"])  # the latter makes such a function
+def test_what_draws_no_weights_is_refused(path):
+    with pytest.raises(common.SettingsError, match=r"--init-weights is .* which draws no weights"):
+        common.make_model(Settings(layer_sizes=(12, 4), init_weights=path), examples_of())
+
+
 def test_a_cost_that_is_one_is_accepted():
     common.check_cost(costs.sum_of_squares, MODEL, examples_of())
     common.check_cost(lambda output, target: jnp.max(jnp.abs(output - target)), MODEL, examples_of())

@@ -48,6 +48,9 @@ class CommonSettings:
     """Activation of the hidden layers, package.module:function; without a module one of jax.nn: relu, tanh, ..."""
     output_activation: str = "jax.nn:sigmoid"
     """Activation of the last layer, likewise; jax.nn:identity leaves the weighted sums as they are."""
+    init_weights: str = "research.models:scaled_normal"
+    """What draws the weights that training starts from, package.module:function, of (key, shape, dtype) as in
+    jax.nn.initializers, shape (out, in); without a module one of research.models: scaled_normal, unit_normal."""
     seed: int = 0
     """Seed of all random numbers, 0 or more, below 2^32; one seed, the same results."""
     num_seeds: int = 4
@@ -158,12 +161,21 @@ def works_number_by_number(activation: Activation) -> bool:
 
 def make_model(settings: CommonSettings, examples: Examples) -> Model:
     """The network of the settings, its first and last layer as wide as the data ask."""
-    return models.mlp(settings.sizes_for(examples), *activations(settings))
+    init_weights = import_function("--init-weights", settings.init_weights, "research.models")
+    model = models.mlp(settings.sizes_for(examples), *activations(settings), init_weights=init_weights)
+    try:
+        jax.eval_shape(model.init, jax.random.key(0))
+    except Exception as error:  # whatever a user's own function raises
+        raise SettingsError(
+            f"--init-weights is {settings.init_weights}, which draws no weights: {error!r}; it must be a function of "
+            "(key, shape, dtype), such as research.models:unit_normal"
+        ) from error
+    return model
 
 
 def is_the_films(settings: CommonSettings) -> bool:
     """Whether data, cost and network are the film's, all else being left to the experiment."""
-    fields = ("dataset", "cost", "layer_sizes", "activation", "output_activation")
+    fields = ("dataset", "cost", "layer_sizes", "activation", "output_activation", "init_weights")
     return all(getattr(settings, field) == getattr(CommonSettings, field) for field in fields)
 
 
