@@ -7,8 +7,10 @@ careful man and the drunk man get on, and what do their hills look like? The bes
 at the end, for every cost and every man.
 
 Run:     python -m experiments.new_cost [--quick | --full] [--cost my_costs:absolute]
-Time:    TODO
-Result:  TODO
+Time:    default 55 s, --quick 13 s, --full 2.6 min on 2 cores, compilation included
+Result:  behind a sigmoid cross-entropy pulls by a - y, the film's cost by 2 (a - y) a (1 - a), thousands of times more
+         weakly on the most wrong output; so the careful man gets further in 200 steps (87.9 % against 80.6 %), the
+         drunk man hardly (91.8 % against 91.7 %, +0.4 points paired, 4 of 6 seeds), each with its best rate (--full)
 """
 
 import dataclasses

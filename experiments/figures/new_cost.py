@@ -94,7 +94,7 @@ def pulls(axis: Axes, record: dict, arrays: Arrays) -> None:
     axis.set_xlabel("activation a of an output that should be 1 (test images, after training)")
     axis.set_ylabel("pull on its weighted sum, -dC/dz")
     axis.set_title(
-        f"The most wrong output, {a[least]:.2g}, is pulled {new / film:.3g} times\nas hard as by the film's cost"
+        f"The most wrong output, {a[least]:.2g}, is pulled {new / film:,.0f} times\nas hard as by the film's cost"
     )
     axis.legend(fontsize=9)
 
@@ -169,4 +169,4 @@ def hill(axis: Axes, kind: str, record: dict, arrays: Arrays) -> None:
     )
     axis.set_xlabel("first principal direction")
     axis.set_ylabel("second")
-    axis.legend(fontsize=9)
+    axis.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.45), ncols=3)
