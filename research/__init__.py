@@ -12,7 +12,8 @@ Reading order: each file needs only the ones before it.
 8.  agreement.py  every example's gradient, in bulk: who agrees with whom
 9.  landscape.py  the hill: planes through it, shadows of paths, the exact cost on a plane
 10. curvature.py  how the hill bends: Hessian times vector, sharpness, trace
-11. sharding.py   one run -> many runs at once, a share of them on every device
+11. flax_models.py any module of flax as such a pair (init, apply)
+12. sharding.py   one run -> many runs at once, a share of them on every device
 
 plots.py, beside these, draws numpy arrays and needs none of them. Nothing here is jitted, prints, or holds state: the
 scripts in experiments/ do that.

@@ -36,7 +36,7 @@ def test_commands_run(line, tmp_path):
     done = run_command(line, tmp_path)
     assert done.returncode == 0, done.stderr
     if "--cost" in line:
-        assert (tmp_path / "out" / "full_batch_vs_sgd" / "full_batch_vs_sgd.png").exists()
+        assert (tmp_path / "out" / "new_cost" / "new_cost.png").exists()
 
 
 def test_the_averaging_snippet_prints_differences_of_rounding_only():
@@ -46,6 +46,13 @@ def test_the_averaging_snippet_prints_differences_of_rounding_only():
     differences = [float(number) for number in re.findall(r"\d\.\d*(?:e-?\d+)?", done.stdout)]
     assert len(differences) == 6
     assert max(differences) < 1e-6
+
+
+def test_the_flax_snippet_takes_a_gradient():
+    snippet = next(text for text in SNIPPETS if "flax_models" in text)
+    done = subprocess.run([sys.executable, "-c", snippet], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("kernel") == 2
 
 
 def test_the_test_command_is_the_one_that_ci_runs():
