@@ -1,0 +1,79 @@
+"""Figure of batch_frontier: steps, examples and the best learning rate against the batch size."""
+
+import textwrap
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from research import plots
+
+
+def frontier_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
+    """Steps to the target, examples to the target, and the rates that were best."""
+    figure, axes = plots.new_figure(16, 6.4, columns=3)
+    steps, examples, rates = axes[0]
+    hyperbola, sizes = record["hyperbola"], arrays["sizes"].astype(float)
+    fine = np.geomspace(sizes[0] / 1.5, sizes[-1] * 1.5, 200)
+    law = hyperbola["least_steps"] * (1 + hyperbola["critical"] / fine)
+    least_examples = hyperbola["least_steps"] * hyperbola["critical"]
+    draw_points(steps, sizes, arrays["steps"])
+    steps.plot(fine, law, color="0.2", label="hyperbola, fitted")
+    steps.plot(
+        fine, least_examples / fine, color="0.5", linestyle=(0, (2, 2)), label="half the steps for twice the size"
+    )
+    steps.set_ylim(0.5 * np.nanmin(arrays["steps"]), 2 * np.nanmax(arrays["steps"]))
+    plots.reference_line(steps, hyperbola["least_steps"], f"S_min = {hyperbola['least_steps']:.3g} steps")
+    steps.set_ylabel(f"steps to cost {record['settings']['target']:g}")
+    steps.set_title(f"Steps: the hyperbola explains {hyperbola['explained']:.1%}")
+    draw_points(examples, sizes, arrays["steps"] * sizes[:, None])
+    examples.plot(fine, law * fine, color="0.2", label="hyperbola, fitted")
+    plots.reference_line(examples, least_examples, f"E_min = {least_examples:,.0f} examples")
+    examples.set_ylabel(f"examples to cost {record['settings']['target']:g}")
+    examples.set_title("Examples: beyond B_crit they are wasted")
+    draw_rates(rates, record, arrays)
+    for axis in (steps, examples):
+        draw_scales(axis, record, arrays)
+        axis.set_yscale("log")
+        axis.legend(fontsize=9)
+    for axis in axes[0]:
+        axis.set_xscale("log")
+        axis.set_xlabel("batch size B")
+    figure.suptitle(textwrap.fill(record["finding"], 125), fontsize=14, fontweight="bold")
+    count, name = record["dataset"]["train"]["count"], record["dataset"]["name"]
+    network, num_seeds = "-".join(map(str, record["layer_sizes"])), record["settings"]["num_seeds"]
+    figure.supxlabel(
+        f"network {network}, {count:,} training images of {name}; median and every one of {num_seeds} starts; "
+        "learning rates chosen on two others", fontsize=10,
+    )  # fmt: skip
+    return figure
+
+
+def draw_points(axis: Axes, sizes: np.ndarray, values: np.ndarray) -> None:
+    """Every start as a dot, their median as a circle; values: sizes, seeds."""
+    axis.plot(sizes, values, ".", color=plots.COLOURS[0], alpha=0.5, markersize=5)
+    axis.plot(sizes, np.median(values, axis=1), "o", color=plots.COLOURS[0], markersize=8, label="measured, best rate")
+
+
+def draw_scales(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
+    """Where the hyperbola bends, and the noise scale on the way down."""
+    noise = float(np.median(arrays["noise"].mean(axis=1)))
+    low, high = float(np.median(arrays["noise"][:, 0])), float(np.median(arrays["noise"][:, -1]))
+    critical = record["hyperbola"]["critical"]
+    axis.axvline(critical, color=plots.COLOURS[1], linestyle="--", label=f"B_crit = {critical:,.3g}")
+    axis.axvline(
+        noise, color=plots.COLOURS[2], linestyle="-.", label=f"B_simple = {noise:,.3g} ({low:.2g} to {high:.2g})"
+    )
+
+
+def draw_rates(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
+    """The rate that was best for every batch size, and the edges of the grid."""
+    grid = record["settings"]["learning_rates"]
+    axis.plot(arrays["sizes"], arrays["rates"], "o-", color=plots.COLOURS[0], label="best of the grid")
+    for edge, text in ((min(grid), "smallest of the grid"), (max(grid), "largest of the grid")):
+        plots.reference_line(axis, edge, text)
+    axis.set_yscale("log")
+    plots.plain_log_ticks(axis.yaxis, grid)
+    axis.set_ylabel("learning rate")
+    axis.set_title("Each batch size has its own learning rate")
+    axis.legend(fontsize=9, loc="center right")
