@@ -42,7 +42,6 @@ NAME = Path(__file__).stem
 CHECKED = 2000  # training images whose cost says whether the target is reached
 LOOK_EVERY = 256  # examples
 TUNING_SEEDS = 2  # starts on which rates are chosen, beside those that are counted
-PATIENCE = 1.5  # times the steps of the best rate so far, after which another is given up
 POINTS = 8  # of the way down at which the noise scale is measured
 SMALL = 3  # so many of the smallest batch sizes should halve the steps when they double, and so many of the largest not
 
@@ -145,17 +144,19 @@ def race(
     rates: Array,
     cap: Array,
 ) -> Array:
-    """Steps to the target for every rate in turn; one that takes PATIENCE times longer than the best so far is left.
+    """Steps to the target for every rate in turn; one that takes half as long again as the best is left.
 
     `cap` is how many steps any may take; one that was left counts as the steps after which it was.
     """
 
+    cap = jnp.asarray(cap, jnp.int32)
+
     def with_rate(best: Array, rate: Array) -> tuple[Array, Array]:
-        patience = jnp.minimum(cap, (PATIENCE * best).astype(best.dtype))
+        patience = jnp.minimum(cap, best + best // 2)
         steps = steps_to_target(settings, problem, batch_size, start, rows, train, rate, patience)
         return jnp.minimum(best, steps), steps
 
-    return jax.lax.scan(with_rate, jnp.asarray(cap), rates)[1]
+    return jax.lax.scan(with_rate, cap, rates)[1]
 
 
 def looks_of(settings: Settings, order: np.ndarray, batch_size: int) -> np.ndarray:

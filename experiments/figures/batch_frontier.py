@@ -23,7 +23,8 @@ def frontier_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         fine, least_examples / fine, color="0.5", linestyle=(0, (2, 2)), label="half the steps for twice the size"
     )
     steps.set_ylim(0.5 * np.nanmin(arrays["steps"]), 2 * np.nanmax(arrays["steps"]))
-    plots.reference_line(steps, hyperbola["least_steps"], f"S_min = {hyperbola['least_steps']:.3g} steps")
+    least = hyperbola["least_steps"]
+    steps.axhline(least, color="0.5", linestyle=":", label=f"S_min = {least:.3g} steps")
     steps.set_ylabel(f"steps to cost {record['settings']['target']:g}")
     steps.set_title(f"Steps: the hyperbola explains {hyperbola['explained']:.1%}")
     draw_points(examples, sizes, arrays["steps"] * sizes[:, None])
@@ -35,7 +36,8 @@ def frontier_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     for axis in (steps, examples):
         draw_scales(axis, record, arrays)
         axis.set_yscale("log")
-        axis.legend(fontsize=9)
+    steps.legend(fontsize=9, loc="upper right")
+    examples.legend(fontsize=9, loc="upper right", bbox_to_anchor=(1, 0.4))
     for axis in axes[0]:
         axis.set_xscale("log")
         axis.set_xlabel("batch size B")
