@@ -54,7 +54,7 @@ class Settings(common.CommonSettings):
     """How many starts are counted, 1 or more; two more, by which rates are chosen, are not."""
     num_examples: int = 60_000
     """Training images, from the first on; the full batch. More than the largest of --batch-sizes."""
-    batch_sizes: tuple[int, ...] = (1, 4, 16, 64, 256, 1024, 4096, 16384)
+    batch_sizes: tuple[int, ...] = (1, 2, 4, 16, 64, 256, 1024, 4096, 16384)
     """Batch sizes, rising, three or more, 1 or more; the full batch comes besides."""
     learning_rates: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
     """The grid of learning rates, rising, three or more, above 0; the same for every batch size."""
