@@ -1,0 +1,56 @@
+"""Figure of other_optimizers: the cost against gradient evaluations, passes and seconds."""
+
+import textwrap
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from research import plots
+
+TICKS = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)]
+
+
+def race_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
+    """Full-batch methods by evaluations; mini-batches, with two of those, by passes; the best of both by seconds."""
+    figure, axes = plots.new_figure(17, 6.6, columns=3)
+    left, middle, right = axes[0]
+    methods, num_full = record["methods"], record["num_full_batch"]
+    labels = [method["label"] for method in methods]
+    for index in range(num_full):
+        draw(left, arrays, index, index, label_of(methods[index]), 1.0)
+    shown = [labels.index("plain descent"), labels.index("L-BFGS")]
+    for series, index in enumerate([*shown, *range(num_full, len(methods))]):
+        draw(middle, arrays, index, series, label_of(methods[index]), 1.0)
+        draw(right, arrays, index, series, label_of(methods[index]), methods[index]["seconds"])
+    left.set_title("Full batch: who gets lowest with as many gradients")
+    left.set_xlabel("gradients of the full batch")
+    middle.set_title("Mini-batches: as many passes over the images")
+    middle.set_xlabel("passes over the training images")
+    right.set_title("The same, by the clock")
+    right.set_xlabel("seconds of one run, compilation apart")
+    for axis in axes[0]:
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        plots.plain_log_ticks(axis.yaxis, TICKS)
+        axis.set_ylabel("cost on the training images")
+        axis.legend(fontsize=9, loc="lower left")
+    figure.suptitle(textwrap.fill(record["finding"], 130), fontsize=14, fontweight="bold")
+    count, name = record["dataset"]["train"]["count"], record["dataset"]["name"]
+    network, num_seeds = "-".join(map(str, record["layer_sizes"])), record["settings"]["num_seeds"]
+    figure.supxlabel(
+        f"network {network}, {count:,} training images of {name}; median and range of {num_seeds} starts; tuned on two "
+        "others: learning rate, or c2 of the line search", fontsize=10,
+    )  # fmt: skip
+    return figure
+
+
+def label_of(method: dict) -> str:
+    """Name, and the number that suited best."""
+    return f"{method['label']} ({method['tuned']:g})"
+
+
+def draw(axis: Axes, arrays: dict[str, np.ndarray], index: int, series: int, label: str, unit: float) -> None:
+    """One method's cost after 1, 2, ... evaluations, each of them `unit` long."""
+    cost = arrays[str(index)][:, 1:]
+    plots.seed_band(axis, unit * np.arange(1, cost.shape[1] + 1), cost, series, label)

@@ -1,0 +1,120 @@
+"""The race of the optimizers: evaluations are counted by the function that is evaluated, ways down against by hand."""
+
+import dataclasses
+import json
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_average_of_nudges import small_digits
+
+from experiments import other_optimizers as experiment
+from experiments.common import descents
+from experiments.common.settings import SettingsError
+from research.data import Examples
+
+SMALL = dataclasses.replace(experiment.QUICK, num_examples=100, num_evaluations=10, batch_size=20)
+STEEPNESS = np.array([4.0, 1.0, 0.25])
+TRAIN = Examples(jnp.zeros((4, 1)), jnp.zeros((4, 1)))
+
+
+def problem_of(cost):
+    """All that the ways down ask of a Problem."""
+    return descents.Problem(None, None, cost, None, TRAIN, TRAIN)
+
+
+def bowl(params, examples):
+    return jnp.sum(jnp.asarray(STEEPNESS) / 2 * (params - 1) ** 2) + jnp.sum(0.1 * (params - 1) ** 4)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("results")
+    settings = dataclasses.replace(SMALL, dataset=str(small_digits(out / "digits")), out=out)
+    with pytest.MonkeyPatch.context() as patch, jax.numpy_dtype_promotion("standard"):  # as optax's line search wants
+        patch.setattr(experiment, "PLAIN", experiment.PLAIN[:2] + experiment.PLAIN[3:])
+        patch.setattr(experiment, "MINIBATCH", experiment.MINIBATCH[:1])
+        experiment.run(settings)
+    experiment.plot(out)
+    return out / experiment.NAME
+
+
+def test_plain_descent_uses_a_gradient_a_step_as_by_hand(x64):
+    found = jax.jit(partial(experiment.plain, problem_of(bowl), experiment.PLAIN[0], 5))(jnp.zeros(3), TRAIN, 0.1)
+    params, costs = np.zeros(3), []
+    for _ in range(6):
+        costs.append((STEEPNESS / 2 * (params - 1) ** 2 + 0.1 * (params - 1) ** 4).sum())
+        params = params - 0.1 * (STEEPNESS * (params - 1) + 0.4 * (params - 1) ** 3)
+    assert found.evaluations.tolist() == [0, 1, 2, 3, 4, 5]
+    np.testing.assert_allclose(found.cost, costs, rtol=1e-12)
+
+
+def test_a_search_along_a_line_counts_every_gradient_it_asks_for(x64):
+    asked = []
+
+    @jax.custom_vjp
+    def counted(params):
+        return bowl(params, ())
+
+    def forward(params):
+        jax.debug.callback(lambda: asked.append(1))
+        return bowl(params, ()), params
+
+    counted.defvjp(forward, lambda params, slope: (slope * jax.grad(bowl)(params, ()),))
+    with jax.numpy_dtype_promotion("standard"):
+        way = partial(experiment.searching, problem_of(lambda params, examples: counted(params)), experiment.BFGS, 6)
+        found = jax.block_until_ready(jax.jit(way)(jnp.zeros(3), TRAIN, jnp.asarray(0.5)))
+        jax.effects_barrier()
+    assert len(asked) == found.evaluations[-1] > 6
+    assert (np.diff(found.cost) <= 0).all()
+
+
+def test_conjugate_gradients_count_every_gradient_and_stop_when_they_are_used_up(x64):
+    asked = []
+
+    def hill(point):
+        asked.append(1)
+        return bowl(point, ()), jax.grad(bowl)(point, ())
+
+    found = experiment.conjugate(hill, 8, np.zeros(3), 0.1)
+    assert len(asked) - 1 == found.evaluations[-1] >= 8  # the first look at the start is no step
+    assert found.evaluations[-2] < 8
+    assert (np.diff(found.cost) < 0).all()
+
+
+def test_pairs_come_out_in_their_order_however_they_are_grouped():
+    way = experiment.compiled(problem_of(bowl), lambda start, train, number: experiment.Descent(start, start * number))
+    numbers = np.arange(1.0, 7.0, dtype=np.float32)
+    found = way((np.arange(6.0, dtype=np.float32),), numbers)
+    assert [float(each.cost) for each in found] == [0, 2, 6, 12, 20, 30]
+
+
+def test_the_number_is_chosen_on_starts_that_are_not_counted():
+    ends = {0: [9, 1, 5, 9], 1: [9, 4, 1, 9], 2: [7, 7, 7, 7]}  # geometric means of 0 and 1: 9, 2, 2.2, 9
+
+    def way(given, numbers):
+        pairs = zip(given[0].tolist(), numbers.tolist(), strict=True)
+        return [experiment.Descent(np.array([0, 1]), np.array([10.0, ends[start][int(x)]])) for start, x in pairs]
+
+    method = experiment.Method("any", lambda number: None, (0, 1, 2, 3))
+    result = experiment.tune(dataclasses.replace(SMALL, num_seeds=1, num_evaluations=1), method, way, (np.arange(3),))
+    assert result.tuned == 1
+    assert result.cost.tolist() == [[10, 7]]
+
+
+def test_on_any_data_what_is_exact_holds(finished):
+    record = json.loads((finished / "run.json").read_text())
+    assert [(claim["id"], claim["holds"]) for claim in record["claims"]] == [("E15", True), ("E15", True)]
+    with np.load(finished / "arrays.npz") as arrays:
+        assert all(arrays[str(row)].shape == (1, 11) for row in range(6))
+        starts = [arrays[str(row)][0, 0] for row in range(6)]
+    np.testing.assert_allclose(starts, starts[0], rtol=1e-5)  # all begin at the same place
+    assert (finished / "other_optimizers.png").exists()
+
+
+@pytest.mark.parametrize(("field", "value"), [("num_evaluations", 9), ("batch_size", 0), ("batch_size", 100)])
+def test_settings_out_of_range_are_refused(tmp_path, field, value):
+    with pytest.raises(SettingsError, match=field.replace("_", "-")):
+        dataclasses.replace(SMALL, out=tmp_path, **{field: value}).check()
