@@ -15,7 +15,7 @@ import numpy as np
 import tyro
 
 from experiments.common.runs import Diverged
-from research import gradients, models
+from research import gradients, models, statistics
 from research.data import DataError, Examples, unit_interval
 from research.models import Activation, Model
 
@@ -154,6 +154,13 @@ def works_number_by_number(activation: Activation) -> bool:
         return np.allclose([activation(number) for number in numbers], activation(numbers))  # pyright: ignore
     except Exception:  # whatever a user's own function raises
         return False
+
+
+def layer_factors(settings: CommonSettings, cost_fn: Callable) -> Callable | None:
+    """`statistics.layer_factors` of the settings' network, the quick way to all single gradients; None where an
+    activation does not take each number alone, so that only the explicit way is left."""
+    found = activations(settings)
+    return statistics.layer_factors(cost_fn, *found) if all(map(works_number_by_number, found)) else None
 
 
 def make_model(settings: CommonSettings, examples: Examples) -> Model:
