@@ -79,14 +79,14 @@ class Settings(common.CommonSettings):
         super().check()
         common.require(
             len(self.sizes) >= 2 and list(self.sizes) == sorted(set(self.sizes)) and min(self.sizes) >= BATCH,
-            f"--sizes is {' '.join(map(str, self.sizes))}; give two or more, rising, each {BATCH} or more",
+            f"{common.typed('--sizes', self.sizes)}: give two or more, rising, each {BATCH} or more",
         )
         for name, steps in (("--num-steps", self.num_steps), ("--films-steps", self.films_steps)):
             common.require(steps >= 10 and steps % 10 == 0, f"{name} is {steps}; it must be a multiple of 10, above 0")
         rising = list(self.shares) == sorted(set(self.shares)) and len(self.shares) >= 2
         common.require(
             rising and min(self.shares) == 0 and max(self.shares) < 1,
-            f"--shares is {' '.join(map(str, self.shares))}; give two or more, rising from 0, below 1",
+            f"{common.typed('--shares', self.shares)}: give two or more, rising from 0, below 1",
         )
         common.require(self.num_epochs >= 1, f"--num-epochs is {self.num_epochs}; it must be 1 or more")
 
@@ -516,7 +516,7 @@ def run(settings: Settings) -> None:
     count = len(train.inputs)
     common.require(
         sum(size <= count for size in settings.sizes) >= 2,
-        f"--sizes is {' '.join(map(str, settings.sizes))}; {settings.dataset} has {count} training images, so give two "
+        f"{common.typed('--sizes', settings.sizes)}: {settings.dataset} has {count} training images, so give two "
         f"or more sizes of at most {count}",
     )
     common.check_cost(cost_fn, common.make_model(settings, train), train)
