@@ -178,6 +178,23 @@ def test_a_cost_that_cannot_be_imported_is_named(path, sentence, tmp_path, monke
     assert sentence in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "films"),
+    [
+        ({"layer_sizes": (784, 16, 16, 10)}, True),
+        ({"activation": "sigmoid", "output_activation": "jax.nn:sigmoid"}, True),
+        ({"cost": "sum_of_squares"}, True),
+        ({"layer_sizes": (784, 16, 10)}, False),
+        ({"activation": "tanh"}, False),
+        ({"output_activation": "relu"}, False),
+        ({"cost": "optax:l2_loss"}, False),
+        ({"dataset": "fashion_mnist"}, False),
+    ],
+)
+def test_what_is_the_films_does_not_hang_on_its_spelling(changes, films):
+    assert common.is_the_films(dataclasses.replace(Settings(), **changes)) is films
+
+
 def test_a_wrong_setting_on_the_command_line_exits_with_2_and_one_sentence_and_writes_nothing(tmp_path):
     command = [
         sys.executable,

@@ -15,9 +15,12 @@ import numpy as np
 import tyro
 
 from experiments.common.runs import Diverged
-from research import gradients, models, statistics
+from research import costs, gradients, models, statistics
 from research.data import DataError, Examples, unit_interval
 from research.models import Activation, Model
+
+FILMS_SIZES = (784, 16, 16, 10)
+
 
 class SettingsError(ValueError):
     """A setting that cannot work: what was wrong, what is allowed, what to do. The command exits with code 2."""
@@ -189,9 +192,13 @@ def make_model(settings: CommonSettings, examples: Examples) -> Model:
 
 
 def is_the_films(settings: CommonSettings) -> bool:
-    """Whether data, cost and network are the film's, all else being left to the experiment."""
-    fields = ("dataset", "cost", "layer_sizes", "activation", "output_activation")
-    return all(getattr(settings, field) == getattr(CommonSettings, field) for field in fields)
+    """Whether data, cost and network are the film's, however they are spelled; all else is left to the experiment."""
+    return (
+        settings.dataset == CommonSettings.dataset
+        and settings.layer_sizes in ((), FILMS_SIZES)
+        and cost_function(settings) is costs.sum_of_squares
+        and all(activation is jax.nn.sigmoid for activation in activations(settings))
+    )
 
 
 def output_shape(model: Model, examples: Examples) -> jax.ShapeDtypeStruct:
