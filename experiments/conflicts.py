@@ -190,11 +190,7 @@ def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
     cost_fn = common.cost_function(settings)
     train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
-    common.require(
-        max(settings.num_images, BATCH) <= len(train.inputs),
-        f"--num-images is {settings.num_images}; {settings.dataset} has {len(train.inputs)} training images, of which "
-        f"{BATCH} make a batch",
-    )
+    check_images(settings, len(train.inputs))
     model = common.make_model(settings, train)
     common.check_cost(cost_fn, model, train)
     facts = records.describe_data(settings.dataset, train=train)
@@ -213,6 +209,19 @@ def run(settings: Settings) -> None:
     )  # fmt: skip
     records.print_claims(claims)
     print(finding)
+
+
+def check_images(settings: Settings, num_examples: int) -> None:
+    """Raises common.SettingsError unless the images that are asked for, and a batch, are there."""
+    common.require(
+        num_examples >= BATCH,
+        f"--dataset {settings.dataset} has {num_examples} training images; {BATCH} or more, a batch, are needed",
+    )
+    common.require(
+        settings.num_images <= num_examples,
+        f"--num-images is {settings.num_images}; {settings.dataset} has {num_examples} training images, so give a "
+        f"number from 2 to {num_examples}",
+    )
 
 
 def arrays_for_figures(settings: Settings, measured: Measured, train: Examples) -> dict[str, np.ndarray]:

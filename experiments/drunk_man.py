@@ -77,12 +77,14 @@ class Settings(common.CommonSettings):
         common.check_positive("--full-batch-learning-rates", self.full_batch_learning_rates)
         common.require(
             0 < len(self.full_batch_learning_rates) == len(set(self.full_batch_learning_rates)),
-            f"--full-batch-learning-rates is {self.full_batch_learning_rates}; give one or more, all different",
+            f"{common.typed('--full-batch-learning-rates', self.full_batch_learning_rates)}: give one or more, all "
+            "different",
         )
         common.require(
             0 < len(self.batch_sizes) == len(set(self.batch_sizes)) == len(self.learning_rates),
-            f"--batch-sizes is {self.batch_sizes} and --learning-rates {self.learning_rates}; give one or more sizes, "
-            "all different, and as many rates",
+            f"{common.typed('--batch-sizes', self.batch_sizes)} "
+            f"{common.typed('--learning-rates', self.learning_rates)}: give one or more sizes, all different, "
+            "and as many rates",
         )
         common.require(
             len(rates(self)) <= MOST_METHODS,

@@ -75,7 +75,7 @@ class Settings(common.CommonSettings):
             common.check_positive(f"--{flag.replace('_', '-')}", getattr(self, flag))
         common.require(
             len(self.learning_rates) >= 3 and all(np.diff(self.learning_rates) > 0),
-            f"--learning-rates is {self.learning_rates}; give three or more, rising, such as 0.1 0.2 0.4",
+            f"{common.typed('--learning-rates', self.learning_rates)}: give three or more, rising, such as 0.1 0.2 0.4",
         )
         common.require(
             len(self.network_learning_rates) >= 1, "--network-learning-rates is empty; give one or more, such as 2 4"
@@ -90,11 +90,13 @@ class Settings(common.CommonSettings):
         )
         common.require(
             len(self.batch_sizes) >= 1 and all(np.diff(self.batch_sizes) < 0) and min(self.batch_sizes) >= 1,
-            f"--batch-sizes is {self.batch_sizes}; give one or more, falling, each 1 or more, such as 50 10",
+            f"{common.typed('--batch-sizes', self.batch_sizes)}: give one or more, falling, each 1 or more, "
+            "such as 50 10",
         )
         common.require(
             max(self.batch_sizes) < self.num_examples,
-            f"--batch-sizes is {self.batch_sizes}; each must be less than --num-examples, {self.num_examples}",
+            f"{common.typed('--batch-sizes', self.batch_sizes)}: each must be less than --num-examples, "
+            f"{self.num_examples}",
         )
 
 
@@ -438,7 +440,8 @@ def run(settings: Settings) -> None:
     num_all = len(train.inputs)
     common.require(
         2 <= settings.num_examples <= num_all,
-        f"--num-examples is {settings.num_examples}; {settings.dataset} has 2 up to {num_all} training images",
+        f"--num-examples is {settings.num_examples}; {settings.dataset} has 2 up to {num_all} training images to "
+        "choose from, so give a number between those",
     )
     model = common.make_model(settings, train)
     common.check_cost(cost_fn, model, train)

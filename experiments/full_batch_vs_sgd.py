@@ -67,7 +67,7 @@ class Settings(common.CommonSettings):
         super().check()
         common.require(
             0 < len(self.batch_sizes) == len(set(self.batch_sizes)),
-            f"--batch-sizes is {self.batch_sizes}; give one or more, all different, such as 10 100 1000",
+            f"{common.typed('--batch-sizes', self.batch_sizes)}: give one or more, all different, such as 10 100 1000",
         )
         common.check_positive("--learning-rates", self.learning_rates)
         common.check_positive("--full-batch-learning-rate", [self.full_batch_learning_rate])

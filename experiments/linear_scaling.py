@@ -82,11 +82,11 @@ class Settings(common.CommonSettings):
             ("--batch-sizes", 1, self.batch_sizes),
             ("--num-epochs", 1, [self.num_epochs]),
         ):
-            common.require(min(values, default=0) >= least, f"{flag} is {values}; it must be {least} or more")
+            common.require(min(values, default=0) >= least, f"{common.typed(flag, values)}: it must be {least} or more")
         common.require(
             bool(diagonals(self)),
-            f"--learning-rates is {self.learning_rates}; for one of them at least, all its multiples by --batch-sizes "
-            "over the first of these must be among them, such as 0.5 2 8 for the batch sizes 10 40 160",
+            f"{common.typed('--learning-rates', self.learning_rates)}: for one of them at least, all its multiples by "
+            "--batch-sizes over the first of these must be among them, such as 0.5 2 8 for the batch sizes 10 40 160",
         )
 
 

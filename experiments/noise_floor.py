@@ -105,7 +105,7 @@ class Settings(common.CommonSettings):
             ("--lanczos-iterations", 2, [self.lanczos_iterations]),
         ):
             common.require(len(values) > 0, f"{flag} is empty; give one value or more")
-            common.require(min(values) >= least, f"{flag} is {values}; it must be {least} or more")
+            common.require(min(values) >= least, f"{common.typed(flag, values)}: it must be {least} or more")
 
 
 QUICK = Settings(
@@ -555,7 +555,11 @@ def check_sizes(settings: Settings, num_examples: int) -> None:
         ("--start-batch-size", settings.start_batch_size),
         ("--batch-sizes", max(settings.batch_sizes)),
     ):
-        common.require(size <= num_examples, f"{flag} has {size}; {settings.dataset} has {num_examples} for training")
+        common.require(
+            size <= num_examples,
+            f"{flag} has {size}; {settings.dataset} has {num_examples} training images, so take batches of 1 up to "
+            f"{num_examples}",
+        )
     steps = settings.num_epochs * (num_examples // max(settings.batch_sizes))
     common.require(
         steps >= settings.num_looks,

@@ -292,7 +292,7 @@ def for_every_digit_and_seed(fun: Callable) -> Callable:
 
 def is_the_films(settings: Settings) -> bool:
     """Whether cost and outputs are the film's: squared distances of numbers between 0 and 1."""
-    return (settings.cost, settings.output_activation) == (Settings.cost, Settings.output_activation)
+    return common.cost_function(settings) is costs.sum_of_squares and common.activations(settings)[1] is jax.nn.sigmoid
 
 
 def make_claims(settings: Settings, measured: Measured, num_classes: int) -> list[Claim]:

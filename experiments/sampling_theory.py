@@ -271,7 +271,8 @@ def run(settings: Settings) -> None:
     train = data.load(settings.dataset, "train", data_dir=settings.data_dir)
     common.require(
         settings.num_examples <= len(train.inputs),
-        f"--num-examples is {settings.num_examples}; {settings.dataset} has {len(train.inputs)} training images",
+        f"--num-examples is {settings.num_examples}; {settings.dataset} has {len(train.inputs)} training images, so "
+        f"give a number from {FEW} to {len(train.inputs)}",
     )
     model = common.make_model(settings, train)
     common.check_cost(cost_fn, model, train)

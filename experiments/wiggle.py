@@ -264,7 +264,8 @@ def run(settings: Settings) -> None:
     num_all = len(train.inputs)
     common.require(
         1 <= settings.num_examples <= num_all,
-        f"--num-examples is {settings.num_examples}; {settings.dataset} has 1 up to {num_all} training images",
+        f"--num-examples is {settings.num_examples}; {settings.dataset} has 1 up to {num_all} training images to "
+        "choose from, so give a number between those",
     )
     model = common.make_model(settings, train)
     common.check_cost(cost_fn, model, train)

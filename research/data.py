@@ -124,6 +124,11 @@ def checksum(examples: Examples) -> str:
 
 def _idx_folder(name: str) -> Path | None:
     folder = MNIST_FOLDER if name == "mnist" else Path(name).expanduser()
+    if name.startswith((".", "/", "~")) and not folder.is_dir():
+        raise DataError(
+            f"There is no folder {name!r}; name one that holds four IDX files called as MNIST's "
+            "(train-images-idx3-ubyte, ...), or 'mnist', or a data set of TFDS such as 'fashion_mnist'."
+        )
     return folder if name and folder.is_dir() else None
 
 

@@ -298,7 +298,8 @@ def test_a_slice_of_a_tfds_split_is_its_beginning(prepared):
         ("tiny_text", "train", "not for image classification: it has the features text, label"),
         ("cats_vs_dogs", "train", r"have the shape \(None, None, 3\), where one size"),
         ("fashion_mnis", "train", "no data set 'fashion_mnis': .* did you mean 'fashion_mnist'"),
-        ("./nowhere", "train", "no data set './nowhere': .* not an existing folder"),
+        ("./nowhere", "train", "no folder './nowhere'; name one that holds four IDX files"),
+        ("nowhere", "train", "no data set 'nowhere': .* not an existing folder"),
         ("", "train", "no data set ''"),
     ],
 )

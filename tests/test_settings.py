@@ -49,12 +49,12 @@ def test_every_setting_says_what_it_means(capsys):
     [
         ({"seed": -1}, "--seed is -1; it must be 0 or more"),
         ({"seed": 2**32}, "--seed is 4294967296; it must be 0 or more and below 2^32"),
-        ({"batch_sizes": (), "learning_rates": ()}, "--batch-sizes is (); give one or more, all different"),
-        ({"batch_sizes": (10, 10, 100)}, "--batch-sizes is (10, 10, 100); give one or more, all different"),
+        ({"batch_sizes": (), "learning_rates": ()}, "--batch-sizes, with no value: give one or more, all different"),
+        ({"batch_sizes": (10, 10, 100)}, "--batch-sizes 10 10 100: give one or more, all different"),
         ({"num_seeds": 0}, "--num-seeds is 0; it must be 1 or more"),
         ({"cpu_devices": 0}, "--cpu-devices is 0"),
-        ({"layer_sizes": (784,)}, "--layer-sizes is"),
-        ({"layer_sizes": (784, 0, 10)}, "--layer-sizes is"),
+        ({"layer_sizes": (784,)}, "--layer-sizes 784: it needs two or more numbers"),
+        ({"layer_sizes": (784, 0, 10)}, "--layer-sizes 784 0 10: it needs"),
         ({"learning_rates": (0.5, -4.0, 4.0)}, "--learning-rates is -4.0; it must be a finite number above 0"),
         ({"learning_rates": (0.5, float("nan"), 4.0)}, "--learning-rates is nan"),
         ({"full_batch_learning_rate": float("inf")}, "--full-batch-learning-rate is inf"),
@@ -88,7 +88,9 @@ def test_a_batch_size_that_does_not_fit_the_data_is_refused_before_any_work(size
 def test_layer_sizes_come_from_the_data_and_must_fit_them():
     assert Settings().sizes_for(examples_of()) == (12, 16, 16, 4)
     assert Settings(layer_sizes=(12, 3, 4)).sizes_for(examples_of()) == (12, 3, 4)
-    with pytest.raises(common.SettingsError, match="begin with 12 pixels and end with 4 classes"):
+    with pytest.raises(
+        common.SettingsError, match=r"^--layer-sizes 784 10: .* begin with 12 pixels and end with 4 classes"
+    ):
         Settings(layer_sizes=(784, 10)).sizes_for(examples_of())
 
 
@@ -112,6 +114,10 @@ def a_pair(output, target):
     return jnp.sum(output), jnp.sum(target)
 
 
+def of_a_concrete_number(output, target):
+    return jnp.sum(output) * float(jnp.sum(target))  # jax explains over several lines why it cannot
+
+
 def of_a_loop(output, target):
     return jax.lax.while_loop(lambda cost: cost > 1, lambda cost: cost / 2, jnp.sum(output))
 
@@ -124,6 +130,7 @@ def of_a_loop(output, target):
         (not_a_number, "the cost not_a_number or its gradient is not a finite number"),
         (of_a_batch, "the cost of_a_batch failed on one example (shapes (4,) and (4,))"),
         (a_pair, "the cost a_pair returned a tuple"),
+        (of_a_concrete_number, "failed on one example (shapes (4,) and (4,)): ConcretizationTypeError: "),
         (of_a_loop, "the gradient of the cost of_a_loop cannot be taken"),
         (lambda output: output.sum(), "failed on one example"),
     ],
@@ -133,6 +140,7 @@ def test_a_cost_that_is_none_is_refused(cost_fn, sentence):
         common.check_cost(cost_fn, MODEL, examples_of())
     assert sentence in str(error.value)
     assert "pure function of ONE output and ONE target" in str(error.value)
+    assert "\n" not in str(error.value).replace("\\n", "\n")
 
 
 @pytest.mark.parametrize("path", ["glu", "jax.numpy:sum", "math:sin", "one_hot"])
@@ -168,6 +176,8 @@ def test_a_cost_that_is_one_is_accepted():
         ("no_such_module:cost", "there is no module no_such_module"),
         ("research.costs:no_such_cost", "research.costs has no no_such_cost"),
         ("no_such_cost", "research.costs has no no_such_cost"),
+        ("my_costs", "or, if my_costs is a module of your own, my_costs:FUNCTION"),
+        ("long_story:cost", "importing long_story failed: ValueError: once upon a time; mend it first"),
         ("research.data:MNIST_FOLDER", "that is not a function"),
         ("broken_costs:cost", "importing broken_costs failed: ZeroDivisionError"),
         ("research.costs:", "research.costs has no"),
@@ -175,10 +185,28 @@ def test_a_cost_that_is_one_is_accepted():
 )
 def test_a_cost_that_cannot_be_imported_is_named(path, sentence, tmp_path, monkeypatch):
     (tmp_path / "broken_costs.py").write_text("1 / 0\n")
+    (tmp_path / "long_story.py").write_text("raise ValueError('once upon a time\\n' * 9)\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(common.SettingsError) as error:
         common.import_function("--cost", path, "research.costs")
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "films"),
+    [
+        ({"layer_sizes": (784, 16, 16, 10)}, True),
+        ({"activation": "sigmoid", "output_activation": "jax.nn:sigmoid"}, True),
+        ({"cost": "sum_of_squares"}, True),
+        ({"layer_sizes": (784, 16, 10)}, False),
+        ({"activation": "tanh"}, False),
+        ({"output_activation": "relu"}, False),
+        ({"cost": "optax:l2_loss"}, False),
+        ({"dataset": "fashion_mnist"}, False),
+    ],
+)
+def test_what_is_the_films_does_not_hang_on_its_spelling(changes, films):
+    assert common.is_the_films(dataclasses.replace(Settings(), **changes)) is films
 
 
 def test_a_wrong_setting_on_the_command_line_exits_with_2_and_one_sentence_and_writes_nothing(tmp_path):

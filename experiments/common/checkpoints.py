@@ -37,7 +37,7 @@ class Settings(common.CommonSettings):
         common.check_positive("--checkpoints", self.checkpoints)
         common.require(
             self.checkpoints == tuple(sorted(set(self.checkpoints))) != (),
-            f"--checkpoints is {self.checkpoints}; give one or more, rising, such as 0.1 1 5",
+            f"{common.typed('--checkpoints', self.checkpoints)}: give one or more, rising, such as 0.1 1 5",
         )
 
 
@@ -50,7 +50,9 @@ def walk(settings: Settings, problem: Problem, batch_size: int) -> tuple[list[in
     points = nearest(epochs, (0, *settings.checkpoints))
     if len(points) <= len(settings.checkpoints):
         taken = ", ".join(f"{epochs[point]:.3g}" for point in points)
-        runs.console.print(f"some of --checkpoints {settings.checkpoints} fall together; looked at: {taken} epochs")
+        runs.console.print(
+            f"{common.typed('--checkpoints', settings.checkpoints)}: some fall together; looked at: {taken} epochs"
+        )
     return points, epochs[points], [jax.tree.map(lambda leaf, at=point: leaf[:, at], params) for point in points]
 
 

@@ -15,9 +15,11 @@ import numpy as np
 import tyro
 
 from experiments.common.runs import Diverged
-from research import gradients, models
+from research import costs, gradients, models, statistics
 from research.data import DataError, Examples, unit_interval
 from research.models import Activation, Model
+
+FILMS_SIZES = (784, 16, 16, 10)
 
 
 class SettingsError(ValueError):
@@ -69,7 +71,8 @@ class CommonSettings:
         require(self.cpu_devices >= 1, f"--cpu-devices is {self.cpu_devices}; it must be 1 or more")
         require(
             all(size >= 1 for size in self.layer_sizes) and len(self.layer_sizes) != 1,
-            f"--layer-sizes is {self.layer_sizes}; it needs two or more numbers, each at least 1, such as 784 16 16 10",
+            f"{typed('--layer-sizes', self.layer_sizes)}: it needs two or more numbers, each at least 1, such as "
+            "784 16 16 10",
         )
         check_writable(self.out)
 
@@ -79,10 +82,29 @@ class CommonSettings:
         sizes = self.layer_sizes or (num_in, 16, 16, num_out)
         require(
             (sizes[0], sizes[-1]) == (num_in, num_out),
-            f"--layer-sizes is {sizes}; for {self.dataset} it must begin with {num_in} pixels "
-            f"and end with {num_out} classes",
+            f"{typed('--layer-sizes', sizes)}: for {self.dataset} it must begin with {num_in} pixels and end with "
+            f"{num_out} classes",
         )
         return sizes
+
+
+def typed(flag: str, values: Sequence[float]) -> str:
+    """A setting as one types it.
+
+    >>> typed("--layer-sizes", (784, 16, 10)), typed("--learning-rates", ())
+    ('--layer-sizes 784 16 10', '--learning-rates, with no value')
+    """
+    return " ".join([flag, *map(str, values)]) if values else f"{flag}, with no value"
+
+
+def first_line(error: Exception) -> str:
+    """Kind and first line of somebody else's error, to stand within one sentence.
+
+    >>> first_line(ValueError("wrong\nin detail"))
+    'ValueError: wrong'
+    """
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0].rstrip(' .:')}" if said else type(error).__name__
 
 
 def check_positive(name: str, values: Sequence[float]) -> None:
@@ -102,7 +124,8 @@ def check_writable(folder: Path) -> None:
 
 def import_function(flag: str, path: str, default_module: str) -> Callable:
     """The function that `path` names, package.module:function; without a module it is one of `default_module`."""
-    module_name, _, name = path.rpartition(":")
+    module_name, colon, name = path.rpartition(":")
+    own = "" if colon else f", or, if {path} is a module of your own, {path}:FUNCTION"
     module_name = module_name or default_module
     try:
         function = getattr(importlib.import_module(module_name), name)
@@ -112,10 +135,10 @@ def import_function(flag: str, path: str, default_module: str) -> Callable:
             "which the module's file lies, and install what it imports"
         ) from error
     except AttributeError as error:
-        raise SettingsError(f"{flag} is {path}, but {module_name} has no {name}; name a function of it") from error
+        raise SettingsError(f"{flag} is {path}, but {module_name} has no {name}; name a function of it{own}") from error
     except Exception as error:  # whatever a user's own module raises while it is imported
         raise SettingsError(
-            f"{flag} is {path}, but importing {module_name} failed: {error!r}; mend it first"
+            f"{flag} is {path}, but importing {module_name} failed: {first_line(error)}; mend it first"
         ) from error
     require(callable(function), f"{flag} is {path}, but that is not a function; name a function of {module_name}")
     return function
@@ -159,6 +182,13 @@ def works_number_by_number(activation: Activation) -> bool:
         return False
 
 
+def layer_factors(settings: CommonSettings, cost_fn: Callable) -> Callable | None:
+    """`statistics.layer_factors` of the settings' network, the quick way to all single gradients; None where an
+    activation does not take each number alone, so that only the explicit way is left."""
+    found = activations(settings)
+    return statistics.layer_factors(cost_fn, *found) if all(map(works_number_by_number, found)) else None
+
+
 def make_model(settings: CommonSettings, examples: Examples) -> Model:
     """The network of the settings, its first and last layer as wide as the data ask."""
     init_weights = import_function("--init-weights", settings.init_weights, "research.models")
@@ -167,16 +197,21 @@ def make_model(settings: CommonSettings, examples: Examples) -> Model:
         jax.eval_shape(model.init, jax.random.key(0))
     except Exception as error:  # whatever a user's own function raises
         raise SettingsError(
-            f"--init-weights is {settings.init_weights}, which draws no weights: {error!r}; it must be a function of "
-            "(key, shape, dtype), such as research.models:unit_normal"
+            f"--init-weights is {settings.init_weights}, which draws no weights: {first_line(error)}; it must be a "
+            "function of (key, shape, dtype), such as research.models:unit_normal"
         ) from error
     return model
 
 
 def is_the_films(settings: CommonSettings) -> bool:
-    """Whether data, cost and network are the film's, all else being left to the experiment."""
-    fields = ("dataset", "cost", "layer_sizes", "activation", "output_activation", "init_weights")
-    return all(getattr(settings, field) == getattr(CommonSettings, field) for field in fields)
+    """Whether data, cost and network are the film's, however they are spelled; all else is left to the experiment."""
+    return (
+        settings.dataset == CommonSettings.dataset
+        and settings.layer_sizes in ((), FILMS_SIZES)
+        and cost_function(settings) is costs.sum_of_squares
+        and all(activation is jax.nn.sigmoid for activation in activations(settings))
+        and import_function("--init-weights", settings.init_weights, "research.models") is models.scaled_normal
+    )
 
 
 def output_shape(model: Model, examples: Examples) -> jax.ShapeDtypeStruct:
@@ -188,7 +223,8 @@ def output_shape(model: Model, examples: Examples) -> jax.ShapeDtypeStruct:
         )
     except Exception as error:  # whatever a user's own activation raises
         raise SettingsError(
-            f"the network cannot be computed with this --activation and --output-activation: {error!r}; "
+            f"the network cannot be computed with this --activation and --output-activation: "
+            f"{first_line(error)}; "
             "each is a function that keeps the shape of what it gets, such as relu, tanh or sigmoid"
         ) from error
     require(
@@ -213,7 +249,7 @@ def check_cost(cost_fn: Callable, model: Model, examples: Examples) -> None:
         shape = jax.eval_shape(cost_fn, output, target)
     except Exception as error:  # whatever a user's own cost raises
         sizes = f"shapes {output.shape} and {target.shape}"
-        raise SettingsError(f"the cost {name} failed on one example ({sizes}): {error!r}; {hint}") from error
+        raise SettingsError(f"the cost {name} failed on one example ({sizes}): {first_line(error)}; {hint}") from error
     is_array = isinstance(shape, jax.ShapeDtypeStruct)
     found = f"shape {shape.shape}" if is_array else f"a {type(shape).__name__}"
     require(
@@ -228,7 +264,7 @@ def check_cost(cost_fn: Callable, model: Model, examples: Examples) -> None:
     try:
         tried = jax.jit(jax.vmap(jax.value_and_grad(one), (None, 0)))(random_parameters(model), few)
     except Exception as error:
-        raise SettingsError(f"the gradient of the cost {name} cannot be taken: {error!r}; {hint}") from error
+        raise SettingsError(f"the gradient of the cost {name} cannot be taken: {first_line(error)}; {hint}") from error
     require(
         all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(tried)),
         f"the cost {name} or its gradient is not a finite number in a network of random parameters; "
