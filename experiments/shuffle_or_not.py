@@ -10,12 +10,15 @@ after a burn-in, how far is theta from the optimum? With A_i = x_i x_i^T + ridge
                        E |e|^2 = |E xi|^2 / (1 - r)^2 + tr cov xi / (1 - r^2), small steps: about eta^2, then eta^3
     a fixed order      comes to rest where an epoch leads back to where it began, exact; about eta^2
 
-(Ying et al., "Stochastic learning under random reshuffling"; the second line is worked out here.) Then the film's
-network (784-16-16-10) on MNIST: the cost after every epoch, from the same starts.
+(Ying et al., "Stochastic learning under random reshuffling"; the second line is worked out here.) Then the network's
+cost after every epoch, from the same starts.
 
 Run:     python -m experiments.shuffle_or_not [--quick | --full]
-Time:    TIME
-Result:  RESULT
+Time:    default 50 s, --quick 15 s, --full 3.4 min on 2 busy cores, compilation included; 1.1 GB
+Result:  slopes 1.01 by lot, 2.05 shuffled anew, each on theory's line; a fixed order comes to rest as far off as it
+         must, sorted by label farthest (where the class asked for comes first: for 5s, in the middle, sorting does no
+         harm). The network's cost is 3 % higher by lot, 7 % shuffled once, and 21 times as high sorted by label (8
+         seeds). All claims hold.
 """
 
 import dataclasses
@@ -106,10 +109,8 @@ def make_quadratic(examples: Examples) -> Quadratic:
     """Least squares with a ridge on the principal components of the images, all of the same spread."""
     pixels = np.asarray(data.unit_interval(jnp.asarray(examples.inputs)), np.float64)
     left, strength, _ = np.linalg.svd(pixels - pixels.mean(axis=0), full_matrices=False)
-    common.require(
-        len(strength) >= NUM_FEATURES and strength[NUM_FEATURES - 1] > 1e-6 * strength[0],
-        f"the first {len(pixels)} images vary in fewer than {NUM_FEATURES} directions; take another data set",
-    )
+    enough = len(strength) >= NUM_FEATURES and strength[NUM_FEATURES - 1] > 1e-6 * strength[0]
+    common.require(enough, f"the first images vary in fewer than {NUM_FEATURES} directions; take another data set")
     features = left[:, :NUM_FEATURES] * np.sqrt(len(pixels))
     labels = np.asarray(examples.targets).argmax(axis=1)
     targets = (labels == labels.min()).astype(float)
