@@ -73,7 +73,7 @@ def test_a_module_with_dropout_is_refused_before_anything_is_written(small_mnist
     )
     monkeypatch.syspath_prepend(tmp_path)
     settings = dataclasses.replace(SMALL, dataset=str(small_mnist), module="my_nets:forgetful", out=tmp_path / "out")
-    with pytest.raises(SettingsError, match="keeps Dropout; a model is a pure function"):
+    with pytest.raises(SettingsError, match="holds Dropout besides its parameters"):
         experiment.run(settings)
     assert not (tmp_path / "out").exists()
 
