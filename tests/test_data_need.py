@@ -13,21 +13,13 @@ import pytest
 
 from experiments import data_need as experiment
 from experiments.common.settings import SettingsError
-from experiments.data_need import NAME, Settings
+from experiments.data_need import Settings
 from research import gradients
 from research.data import Examples
 
 SMALL = Settings(
     num_seeds=2, sizes=(20, 200, 300, 5000), num_steps=100, films_steps=100, shares=(0, 0.1, 0.4), num_epochs=2
 )
-
-
-@pytest.fixture(scope="module")
-def finished(small_mnist, tmp_path_factory):
-    out = tmp_path_factory.mktemp("results")
-    experiment.run(dataclasses.replace(SMALL, dataset=str(small_mnist), out=out))
-    experiment.plot(out)
-    return out / NAME
 
 
 def test_it_leaves_a_record_and_four_figures(finished):

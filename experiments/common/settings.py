@@ -95,7 +95,7 @@ def typed(flag: str, values: Sequence[float]) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Kind and first line of somebody else's error, to stand within one sentence.
+    r"""Kind and first line of somebody else's error, to stand within one sentence.
 
     >>> first_line(ValueError("wrong\nin detail"))
     'ValueError: wrong'
