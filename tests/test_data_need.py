@@ -34,7 +34,7 @@ def test_it_leaves_a_record_and_four_figures(finished):
         assert arrays["accuracy_1"][-1].mean() > arrays["accuracy_1"][0].mean()
 
 
-def test_sorting_by_the_cost_finds_wrong_labels(finished):
+def test_the_area_is_that_under_the_curve(finished):
     with np.load(finished / "arrays.npz") as arrays:
         curves, areas = arrays["curves_0"], arrays["areas_0"]
         alarms = arrays["false_alarms"]
@@ -115,8 +115,9 @@ def test_both_ways_give_the_same_scores_and_nielsens_weights_decay(x64):
     for update, layer in zip(updates, params, strict=True):
         np.testing.assert_allclose(update.weights, -0.5e-4 * np.asarray(layer.weights), rtol=1e-6)
         assert not np.asarray(update.biases).any()
-    outputs = jax.jit(jax.vmap(recipe.problem.model.apply, (None, 0)))(params, train.inputs)
-    a, y = 1 / (1 + np.exp(-np.asarray(outputs))), np.asarray(train.targets)
+    a, y = np.asarray(train.inputs), np.asarray(train.targets)
+    for layer in params:
+        a = 1 / (1 + np.exp(-(a @ np.asarray(layer.weights).T + np.asarray(layer.biases))))
     np.testing.assert_allclose(costs, -np.sum(y * np.log(a) + (1 - y) * np.log(1 - a), axis=1), rtol=1e-6)
 
 
