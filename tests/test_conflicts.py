@@ -77,5 +77,7 @@ def test_more_images_than_there_are_is_refused():
 def test_where_no_gradient_is_left_one_sentence_says_so():
     epochs, fine = np.array([0.0, 0.5, 2.0]), np.ones((2, 3))
     assert checkpoints.stop_if_stuck(epochs, fine) is None
-    with pytest.raises(runs.Diverged, match=r"no example has a gradient after 0.5 epochs, .* lower the learning rate"):
+    with pytest.raises(
+        runs.Diverged, match=r"no example has a gradient after 0.5 epochs of training, .* lower the learning rate"
+    ):
         checkpoints.stop_if_stuck(epochs, np.where(np.arange(3) > 0, np.array([[1.0], [np.nan]]), fine))

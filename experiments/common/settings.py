@@ -91,7 +91,9 @@ def typed(flag: str, values: Sequence[float]) -> str:
     >>> typed("--layer-sizes", (784, 16, 10)), typed("--learning-rates", ())
     ('--layer-sizes 784 16 10', '--learning-rates, with no value')
     """
-    return " ".join([flag, *map(str, values)]) if values else f"{flag}, with no value"
+    return (
+        " ".join([flag, *(str(value).removesuffix(".0") for value in values)]) if values else f"{flag}, with no value"
+    )
 
 
 def first_line(error: Exception) -> str:
