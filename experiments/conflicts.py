@@ -46,8 +46,8 @@ class Settings(checkpoints.Settings):
     """Settings of the training on whose way the gradients are compared, with batches of 100."""
 
     num_images: int = 1000
-    """Training images, from the first on, among which the conflicting pairs are sought, 2 up to all of them; their
-    gradients are held at once, 52 kB each for the film's network."""
+    """Training images, from the first on, among which the conflicting pairs are sought, 2 up to all of them. Where an
+    activation does not take each number alone, their gradients are held at once, 4 bytes a parameter each."""
 
     def check(self) -> None:
         """Raises common.SettingsError for the first field out of its range."""
@@ -57,6 +57,23 @@ class Settings(checkpoints.Settings):
 
 QUICK = Settings(num_seeds=2, checkpoints=(1, 2), num_images=500)
 FULL = Settings(num_seeds=10, checkpoints=(0.02, 0.1, 0.3, 1, 5, 30), num_images=3000)
+
+
+class Ways(NamedTuple):
+    """How the gradients are compared."""
+
+    moments: Callable
+    sums: Callable
+    products: Callable
+
+
+def ways(problem: Problem, factors: Callable | None) -> Ways:
+    """By the layers' factors, with no gradient held; without them explicitly, for any network."""
+    if factors is None:
+        one = problem.one
+        return Ways(statistics.moments(one), statistics.weighted_sums(one), agreement.dot_products(one))
+    by_layers = (statistics.layer_moments, statistics.layer_weighted_sums, agreement.layer_dot_products)
+    return Ways(*(way(factors) for way in by_layers))
 
 
 class Look(NamedTuple):
@@ -69,10 +86,10 @@ class Look(NamedTuple):
     same: Array  # and of the same class
 
 
-def look(problem: Problem, params: PyTree, train: Examples) -> Look:
+def look(way: Ways, params: PyTree, train: Examples) -> Look:
     """Compares the gradients of all training images."""
-    found = statistics.moments(problem.one)(params, train)
-    between = agreement.class_agreement(statistics.weighted_sums(problem.one))(params, train, found.squared_norms)
+    found = way.moments(params, train)
+    between = agreement.class_agreement(way.sums)(params, train, found.squared_norms)
     counts = jnp.sum(train.targets, axis=0)
     pairs = jnp.outer(counts, counts) - jnp.diag(counts)
     own = jnp.eye(len(counts))
@@ -98,25 +115,29 @@ class Measured(NamedTuple):
     epochs: np.ndarray  # checkpoints
     looks: Look
     opponents: list[Opponents]  # at the start and at the end: seeds, images
-    gram_error: np.ndarray | None  # seeds, (start, end); for the film's network only
+    gram_error: np.ndarray | None  # seeds, (start, end); where there are two ways
     num_examples: int
 
 
 def measure(settings: Settings, problem: Problem, factors: Callable | None) -> Measured:
     """Trains, compares the gradients at every checkpoint, and seeks the conflicting pairs at the first and the last."""
     points, epochs, at = checkpoints.walk(settings, problem, BATCH)
-    compare = jax.jit(runs.over_seeds(partial(look, problem), (0, None)))
+    way = ways(problem, factors)
+    compare = jax.jit(runs.over_seeds(partial(look, way), (0, None)))
     runs.console.print(f"comparing all gradients at {len(points)} checkpoints ...")
-    looks = [compare(params, problem.train) for params in at]
+    looks = jax.tree.map(
+        lambda *parts: np.stack(parts, axis=1), *(compare(params, problem.train) for params in at)
+    )  # fmt: skip
+    checkpoints.stop_if_stuck(epochs, looks.coherence)
     few, first = (first_of(problem.train, count) for count in (settings.num_images, CHECKED))
-    seek = jax.jit(runs.over_seeds(agreement.opponents(agreement.dot_products(problem.one), BLOCK), (0, None)))
+    seek = jax.jit(runs.over_seeds(agreement.opponents(way.products, BLOCK), (0, None)))
     errors = None
     if factors is not None:
         check = jax.jit(runs.over_seeds(partial(gram_error, problem, factors), (0, None)))
         errors = np.stack([check(params, first) for params in (at[0], at[-1])], axis=1)
     return Measured(
         epochs=epochs,
-        looks=jax.tree.map(lambda *parts: np.stack(parts, axis=1), *looks),
+        looks=looks,
         opponents=[jax.tree.map(np.asarray, seek(params, few)) for params in (at[0], at[-1])],
         gram_error=errors,
         num_examples=len(problem.train.inputs),
@@ -194,9 +215,7 @@ def run(settings: Settings) -> None:
     model = common.make_model(settings, train)
     common.check_cost(cost_fn, model, train)
     facts = records.describe_data(settings.dataset, train=train)
-    factors = (
-        statistics.layer_factors(cost_fn, jax.nn.sigmoid, jax.nn.sigmoid) if common.is_the_films(settings) else None
-    )
+    factors = common.layer_factors(settings, cost_fn)
     try:
         measured = measure(settings, descents.make_problem(model, cost_fn, train, test), factors)
     except runs.Diverged as error:

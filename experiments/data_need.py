@@ -10,8 +10,14 @@ images: does |g_i|, or the cost C_i, tell which labels are wrong? For the film's
 cost one point by (b)?
 
 Run:     python -m experiments.data_need [--quick | --full]
-Time:    not yet measured
-Result:  not yet measured
+Time:    default TIMEDEFAULT, --quick 13 s, --full 6 min on 2 cores that others used too, compilation included
+Result:  784-30-10 comes within 0.7 points of Nielsen's numbers for N of 1,000 and more, within 3.3 below; its error
+         falls as N^-0.30 (his: N^-0.345). 10 % wrong labels cost a point, 50 % five; hardly any are learned by heart in
+         5 epochs. Sorted by the cost, wrong labels stand out (area 0.99), by |g_i| less so: 0.96 with cross-entropy,
+         0.86 with the film's cost, where the claim of 0.9 fails: the slope of the sigmoid silences outputs that are
+         sure of themselves, as those are that disagree with a wrong label (after 1 epoch, one seed: |dC_i/da| 0.99,
+         times the slope 0.82, |g_i| 0.78). If everyone is wrong 40 % of the time, 6 votes an image leave 10 % wrong
+         (5 seeds)
 """
 
 import dataclasses
@@ -184,6 +190,11 @@ def accuracy_by_size(settings: Settings, recipe: Recipe, sizes: list[int]) -> np
     chunks = [(part,) for part in np.split(rows[:, None], 10, axis=2)]
     run = runs.descend(f"more data, {recipe.label}"[:28], loop, begin(recipe, len(sizes)), shared, chunks)
     return run.history.observed[:, -1].reshape(len(sizes), settings.num_seeds)
+
+
+def mean_errors(accuracy: np.ndarray, num_test: int) -> np.ndarray:
+    """(sizes): wrong answers in per cent, mean of the seeds; at least half an image, so that it has a logarithm."""
+    return np.maximum(100 - accuracy.mean(axis=1), 50 / num_test)
 
 
 def power_law(sizes: np.ndarray, errors: np.ndarray) -> tuple[float, float, float]:
@@ -530,7 +541,7 @@ def run(settings: Settings) -> None:
         raise
     claims, finding, target = make_claims(settings, measured), sentence(measured), target_share(measured)
     records.write_run(
-        settings.out / NAME, settings, claims, arrays_for_figures(measured), **facts, finding=finding,
+        settings.out / NAME, settings, claims, arrays_for_figures(measured, len(test.inputs)), **facts, finding=finding,
         recipes=[recipe.label for recipe in recipes],
         steps=[recipe.num_steps for recipe in recipes], bearable=target,
         voters_needed=dict(zip(RATES, voters_needed(measured.votes, target), strict=True)),
@@ -539,7 +550,7 @@ def run(settings: Settings) -> None:
     print(finding)
 
 
-def arrays_for_figures(measured: Measured) -> dict[str, np.ndarray]:
+def arrays_for_figures(measured: Measured, num_test: int) -> dict[str, np.ndarray]:
     """All but the parameters, by name; a number ends the names of what belongs to one recipe."""
     expected = measured.votes[:, [VOTERS.index(n) for n in SIMULATED]]
     arrays = {
@@ -553,7 +564,8 @@ def arrays_for_figures(measured: Measured) -> dict[str, np.ndarray]:
         zip(measured.accuracy, measured.noisy, measured.found, strict=True)
     ):
         test, given, true = (part[..., -1] for part in noisy[:3])
-        law, truth = power_law(measured.sizes, 100 - accuracy.mean(axis=1)), measured.shares[:, None]
+        law = power_law(measured.sizes, mean_errors(accuracy, num_test))
+        truth = measured.shares[:, None]
         arrays |= {
             f"accuracy_{index}": accuracy, f"law_{index}": np.array(law), f"test_{index}": test,
             f"given_{index}": given, f"true_{index}": true,

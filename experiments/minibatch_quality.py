@@ -92,10 +92,10 @@ def multiples(num_blocks: int) -> list[int]:
     return [times for times in TIMES if times <= num_blocks // 2]
 
 
-def quality(problem: Problem, params: PyTree, train: Examples, key: Array) -> Quality:
+def quality(problem: Problem, moments: Callable, params: PyTree, train: Examples, key: Array) -> Quality:
     """Draws mini-batches of every size without replacement and holds them against the full gradient."""
     shuffle_key, draw_key = jax.random.split(key)
-    found = statistics.moments(problem.one)(params, train)
+    found = moments(params, train)
     full = ravel_pytree(found.mean)[0]
     order = jax.random.permutation(shuffle_key, len(train.inputs))
     order = order[: len(order) // FILMS_BATCH * FILMS_BATCH].reshape(-1, FILMS_BATCH)
@@ -180,23 +180,25 @@ class Measured(NamedTuple):
 
     def predicted(self) -> tuple[np.ndarray, np.ndarray]:
         """Theory's (cosine, |g_B - G|^2 / |G|^2) for every size, each (seeds, checkpoints, sizes)."""
-        share = statistics.finite_population(self.sizes, self.num_examples) / self.sizes  # pyright: ignore
-        cosine = statistics.expected_cosine(self.noise_scale[..., None], self.sizes, self.num_examples)  # pyright: ignore
+        share = statistics.finite_population(self.sizes, self.num_examples) / self.sizes
+        cosine = statistics.expected_cosine(self.noise_scale[..., None], self.sizes, self.num_examples)
         return np.asarray(cosine), self.noise_scale[..., None] * share
 
 
-def measure(settings: Settings, problem: Problem) -> Measured:
-    """Trains, then looks at the gradients at every checkpoint."""
+def measure(settings: Settings, problem: Problem, moments: Callable) -> Measured:
+    """Trains, then looks at the gradients at every checkpoint; `moments` is one of research.statistics's ways."""
     points, epochs, places = checkpoints.walk(settings, problem, FILMS_BATCH)
     _, keys = runs.seed_keys(settings.seed + 1, settings.num_seeds)
-    look = jax.jit(runs.over_seeds(partial(quality, problem), (0, None, 0)))
+    look = jax.jit(runs.over_seeds(partial(quality, problem, moments), (0, None, 0)))
     found = []
     for point, when, params in zip(points, epochs, places, strict=True):
         runs.console.print(f"gradients after {when:g} epochs ...")
         found.append(look(params, problem.train, jax.vmap(partial(jax.random.fold_in, data=point))(keys)))
     num_examples = len(problem.train.inputs)
     stacked = jax.tree.map(lambda *parts: np.stack(parts, axis=1), *found)
-    return Measured(epochs, np.array(batch_sizes(num_examples)), stacked, num_examples)
+    measured = Measured(epochs, np.array(batch_sizes(num_examples)), stacked, num_examples)
+    checkpoints.stop_if_stuck(epochs, measured.noise_scale)
+    return measured
 
 
 def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
@@ -313,8 +315,10 @@ def run(settings: Settings) -> None:
     model = common.make_model(settings, train)
     common.check_cost(cost_fn, model, train)
     facts = records.describe_data(settings.dataset, train=train)
+    problem, factors = descents.make_problem(model, cost_fn, train, test), common.layer_factors(settings, cost_fn)
+    moments = statistics.layer_moments(factors) if factors else statistics.moments(problem.one)
     try:
-        measured = measure(settings, descents.make_problem(model, cost_fn, train, test))
+        measured = measure(settings, problem, moments)
     except runs.Diverged as error:
         records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
         raise

@@ -19,13 +19,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+import numpy as np
+from jaxtyping import Array, Float, PyTree, Shaped
 
 from research import backprop, gradients
 from research.data import Examples
 from research.models import Activation, Layer, Params
 
 Number = Float[Array, ""] | float
+Numbers = Shaped[Array, "..."] | np.ndarray | np.number | float | int
 Groups = Float[Array, "examples groups"]
 
 
@@ -233,24 +235,30 @@ def gradient_diversity(found: Moments) -> Float[Array, ""]:
     return jnp.mean(found.squared_norms) / squared_norm(found.mean) / len(found.squared_norms)
 
 
-def finite_population(batch_size: Number | int, num_examples: int) -> Number:
+def finite_population(batch_size: Numbers, num_examples: int) -> Numbers:
     """(N - B)/(N - 1): what drawing without replacement makes of the covariance Sigma/B of a mini-batch gradient.
 
-    >>> finite_population(1, 8), finite_population(8, 8)
-    (1.0, 0.0)
+    For one batch size or for an array of them.
+
+    >>> finite_population(1, 8), finite_population(jnp.array([1, 8]), 8).tolist()
+    (1.0, [1.0, 0.0])
     """
     return (num_examples - batch_size) / (num_examples - 1)
 
 
-def expected_cosine(scale: Number, batch_size: Number | int, num_examples: int) -> Array:
+def expected_cosine(scale: Numbers, batch_size: Numbers, num_examples: int) -> Array:
     """About what cosine a mini-batch gradient has with G: 1/sqrt(1 + (B_simple/B)(N-B)/(N-1)).
 
     Exact is the ratio of means: E g_B . G / |G| = |G|, over the root mean square of |g_B|. The mean of the cosine, a
     ratio, can be higher, where the noise is at right angles to G and |g_B| varies much, and lower, where the noise lies
     along G: of nine gradients 1 and one -0.01, one drawn alone has mean cosine 0.8, and the formula says 0.948.
 
+    For numbers, or for arrays that can be broadcast against each other.
+
     >>> round(float(expected_cosine(900.0, 100, 60_000)), 3)
     0.316
+    >>> expected_cosine(jnp.array([[3.0], [8.0]]), jnp.array([[1.0, 101.0]]), 101).tolist()
+    [[0.5, 1.0], [0.3333333432674408, 1.0]]
     """
     return 1 / jnp.sqrt(1 + scale / batch_size * finite_population(batch_size, num_examples))
 

@@ -20,14 +20,6 @@ from research.models import mlp
 SMALL = Settings(num_seeds=2, checkpoints=(0.5, 1))
 
 
-@pytest.fixture(scope="module")
-def finished(small_mnist, tmp_path_factory):
-    out = tmp_path_factory.mktemp("results")
-    experiment.run(dataclasses.replace(SMALL, dataset=str(small_mnist), out=out))
-    experiment.plot(out)
-    return out / NAME
-
-
 def test_it_leaves_a_record_and_two_figures(finished):
     assert {path.name for path in finished.glob("*.png")} == {f"{NAME}.png", "noise_scale.png"}
     record = json.loads((finished / "run.json").read_text())
@@ -51,7 +43,9 @@ def test_on_few_images_the_scatter_is_what_sampling_theory_says(finished):
 def test_what_is_measured_is_what_numpy_finds(x64):
     examples, params = make_examples(jax.random.key(0), 300), make_params(jax.random.key(1), (12, 4))
     problem = descents.make_problem(mlp((12, 4)), costs.sum_of_squares, examples, examples)
-    found = jax.jit(lambda p, e, k: experiment.quality(problem, p, e, k))(params, examples, jax.random.key(2))
+    factors = statistics.layer_factors(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
+    moments = statistics.layer_moments(factors)
+    found = jax.jit(lambda p, e, k: experiment.quality(problem, moments, p, e, k))(params, examples, jax.random.key(2))
     nudges = jax.jit(gradients.per_example_gradients(problem.one))(params, examples)
     gs = np.asarray(jax.vmap(lambda tree: ravel_pytree(tree)[0])(nudges))
     full = gs.mean(axis=0)

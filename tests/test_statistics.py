@@ -50,6 +50,17 @@ def both_ways(chunk_size):
     return (statistics.moments(ONE, chunk_size), statistics.layer_moments(FACTORS, chunk_size))
 
 
+def test_formulas_take_arrays_as_they_take_numbers():
+    scales, sizes = np.array([[3.0], [50.0]]), np.array([1, 10, 100])
+    shares = statistics.finite_population(sizes, 200)
+    cosines = statistics.expected_cosine(scales, sizes, 200)
+    for column, size in enumerate(sizes.tolist()):
+        assert np.asarray(shares)[column] == statistics.finite_population(size, 200)
+        for row, scale in enumerate(scales[:, 0].tolist()):
+            wanted = statistics.expected_cosine(scale, size, 200)
+            assert float(cosines[row, column]) == pytest.approx(float(wanted), rel=1e-6)
+
+
 @pytest.mark.parametrize("way", [0, 1], ids=["explicit", "layers"])
 def test_moments_are_numpys_in_float64(way, x64):
     params, examples = data()

@@ -56,6 +56,14 @@ def walk(settings: Settings, problem: Problem, batch_size: int) -> tuple[list[in
     return points, epochs[points], [jax.tree.map(lambda leaf, at=point: leaf[:, at], params) for point in points]
 
 
+def stop_if_stuck(epochs: np.ndarray, over_gradient: np.ndarray) -> None:
+    """Raises runs.Stuck for the first checkpoint at which a seed's number (seeds, checkpoints), something over |G|^2 or
+    |G|^2 over something, is none, there being no gradient."""
+    none = ~np.isfinite(over_gradient).all(axis=0)
+    if none.any():
+        raise runs.Stuck(float(epochs[none][0]))
+
+
 def nearest(epochs: np.ndarray, wanted: tuple[float, ...]) -> list[int]:
     """The places nearest to those wanted, each once.
 

@@ -26,6 +26,17 @@ class Diverged(ArithmeticError):
         super().__init__(f"{label}: the cost was no longer a finite number at step {step}; lower the learning rate")
 
 
+class Stuck(Diverged):
+    """A run came to a place without a gradient, as where every sigmoid is saturated."""
+
+    def __init__(self, epochs: float) -> None:
+        ArithmeticError.__init__(
+            self,
+            f"no example has a gradient after {epochs:.3g} epoch{'' if epochs == 1 else 's'} of training, the network is "
+            "saturated; lower the learning rate",
+        )
+
+
 class Run(NamedTuple):
     """What `descend` leaves behind; arrays but `steps` lead with a seed axis. Seconds of compiling stand apart."""
 

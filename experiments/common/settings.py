@@ -94,11 +94,13 @@ def typed(flag: str, values: Sequence[float]) -> str:
     >>> typed("--layer-sizes", (784, 16, 10)), typed("--learning-rates", ())
     ('--layer-sizes 784 16 10', '--learning-rates, with no value')
     """
-    return " ".join([flag, *map(str, values)]) if values else f"{flag}, with no value"
+    return (
+        " ".join([flag, *(str(value).removesuffix(".0") for value in values)]) if values else f"{flag}, with no value"
+    )
 
 
 def first_line(error: Exception) -> str:
-    """Kind and first line of somebody else's error, to stand within one sentence.
+    r"""Kind and first line of somebody else's error, to stand within one sentence.
 
     >>> first_line(ValueError("wrong\nin detail"))
     'ValueError: wrong'

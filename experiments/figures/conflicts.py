@@ -29,7 +29,7 @@ def heat_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     rows = math.ceil(len(epochs) / columns)
     figure, axes = plots.new_figure(1.5 + 3.4 * columns, 1.3 + 3.6 * rows, rows=rows, columns=columns)
     image = None
-    different, same = (np.mean(arrays[name], axis=0) for name in ("different", "same"))
+    different, same = (np.median(arrays[name], axis=0) for name in ("different", "same"))
     for index, axis in enumerate(axes.flat):
         if index >= len(epochs):
             axis.set_axis_off()
@@ -45,11 +45,12 @@ def heat_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     for axis in axes[:, 0]:
         axis.set_ylabel("class of one image")
     assert image is not None
-    figure.colorbar(image, ax=axes, shrink=0.7, label="mean cosine between their gradients")
+    figure.colorbar(image, ax=axes, shrink=0.7, label="mean cosine between their gradients (mean of the seeds)")
     verb = "stop pulling together" if different[-1] < different[0] else "pull together"
     figure.suptitle(
         f"In training images of different classes {verb}: mean cosine {different[0]:z.2f} at the start, "
-        f"{different[-1]:z.2f} {when(epochs[-1])}\n{subject(record, len(arrays['different']))}",
+        f"{different[-1]:z.2f} {when(epochs[-1])}\n{subject(record, len(arrays['different']))}; numbers: "
+        "median of the seeds",
         fontsize=13, fontweight="bold",
     )  # fmt: skip
     return figure

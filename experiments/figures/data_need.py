@@ -21,7 +21,7 @@ def in_epochs(count: int) -> str:
 
 def title(figure: Figure, record: dict, finding: str) -> None:
     """The finding above the figure, and what it was found on."""
-    figure.suptitle(f"{textwrap.fill(finding, 105)}\n{foot(record)}", fontsize=13, fontweight="bold")
+    figure.suptitle(f"{textwrap.fill(finding, 90)}\n{foot(record)}", fontsize=13, fontweight="bold")
 
 
 def percent_ticks(axes: Axes, largest: float) -> None:
@@ -144,7 +144,10 @@ def votes_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
                   color=colour)  # fmt: skip
     axis.plot([], [], "ko", label="simulated (if 10 or more are expected)")
     axis.plot([], [], "k", linestyle=(0, (1, 2)), label="if all who err give the same wrong label (binomial)")
-    plots.reference_line(axis, target, f"{target:.0f} %: costs no more than 1 point")
+    axis.axhline(target, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
+    axis.annotate(f"{target:.0f} %: costs no more than 1 point", (1, target), xycoords=("axes fraction", "data"),
+                  xytext=(-2, -4), textcoords="offset points", ha="right", va="top", fontsize=9,
+                  color="0.3")  # fmt: skip
     axis.set_yscale("log")
     axis.set_ylim(0.003, 60)
     plots.plain_log_ticks(axis.yaxis, (0.01, 0.1, 1, 5, 10, 50))

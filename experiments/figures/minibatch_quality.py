@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from research import plots
+from research import plots, statistics
 
 
 def quality_figure(record: dict, arrays: dict[str, np.ndarray], shown: list[int]) -> Figure:
@@ -14,13 +14,15 @@ def quality_figure(record: dict, arrays: dict[str, np.ndarray], shown: list[int]
     sizes, fine = arrays["sizes"], np.unique(np.geomspace(1, num_examples, 400).round())
     for series, index in enumerate(shown):
         scale = np.median(arrays["noise_scale"][:, index])
-        noise = scale / fine * (num_examples - fine) / (num_examples - 1)
+        error = np.sqrt(scale / fine * statistics.finite_population(fine, num_examples))
         epochs = arrays["epochs"][index]
         when = f"after {epochs:g} epoch{'s' if epochs != 1 else ''}" if epochs else "at the start"
         label = f"{when}: B_simple {scale:,.2g}" if scale < 100 else f"{when}: B_simple {scale:,.0f}"
         colour, line = plots.COLOURS[series], plots.LINES[series]
-        left.plot(fine, 1 / np.sqrt(1 + noise), color=colour, linestyle=line, linewidth=1.5)
-        right.plot(fine[:-1], np.sqrt(noise[:-1]), color=colour, linestyle=line, linewidth=1.5)
+        left.plot(
+            fine, statistics.expected_cosine(scale, fine, num_examples), color=colour, linestyle=line, linewidth=1.5
+        )
+        right.plot(fine[:-1], error[:-1], color=colour, linestyle=line, linewidth=1.5)
         plots.seed_points(left, sizes, arrays["cosine"][:, index], series, label)
         plots.seed_points(right, sizes, np.sqrt(arrays["squared_error"][:, index]), series, label)
     for axis in (left, right):
@@ -66,7 +68,7 @@ def noise_figure(record: dict, arrays: dict[str, np.ndarray], batch_size: int, p
     left, right = axes[0]
     epochs, scale = arrays["epochs"], arrays["noise_scale"]
     num_examples = record["dataset"]["train"]["count"]
-    limit = batch_size * (1 / pretty_good**2 - 1) * (num_examples - 1) / (num_examples - batch_size)
+    limit = batch_size * (1 / pretty_good**2 - 1) / statistics.finite_population(batch_size, num_examples)
     plots.seed_band(left, epochs, scale, 0, "B_simple = tr Sigma / |G|^2")
     left.plot(epochs, np.median(scale, axis=0), "o", color=plots.COLOURS[0])
     plots.reference_line(left, limit, f"cosine {pretty_good} for batches of {batch_size}: B_simple {limit:.0f}")
@@ -77,7 +79,7 @@ def noise_figure(record: dict, arrays: dict[str, np.ndarray], batch_size: int, p
     left.set_ylabel("B_simple, examples; numbers: the cost there")
     times = np.median(scale[:, -1] / scale[:, 0])
     left.set_title(f"The noise scale {'grows' if times > 1 else 'changes'} {times:,.0f}-fold in {epochs[-1]:g} epochs")
-    predicted = 1 / np.sqrt(1 + scale / batch_size * (num_examples - batch_size) / (num_examples - 1))
+    predicted = statistics.expected_cosine(scale, batch_size, num_examples)
     plots.seed_band(right, epochs, of_hundred(arrays), 1, "measured")
     right.plot(epochs, np.median(predicted, axis=0), "k+", markersize=10, label="theory, from B_simple alone")
     plots.reference_line(right, pretty_good, f"'pretty good', fixed beforehand: {pretty_good}")
