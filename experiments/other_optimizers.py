@@ -49,23 +49,23 @@ class Settings(common.CommonSettings):
 
     num_seeds: int = 2
     """How many runs, each with its own start and its own shuffles, 1 or more."""
-    num_examples: int = 5000
+    num_examples: int = 3000
     """How many training images, the first ones, 1 or more; at most all."""
     batch_size: int = 100
-    """Examples in a mini-batch, 1 or more, at most --num-examples."""
+    """Examples in a mini-batch, at most --num-examples; 0 leaves the mini-batches out."""
     budget: int = 100
     """Gradient evaluations of every method, 20 or more; of mini-batches as many passes."""
 
     def check(self) -> None:
         """Raises common.SettingsError for the first field out of its range."""
         super().check()
-        for field, low in {"num_examples": 1, "batch_size": 1, "budget": 20}.items():
+        for field, low in {"num_examples": 1, "batch_size": 0, "budget": 20}.items():
             value = getattr(self, field)
             common.require(value >= low, f"--{field.replace('_', '-')} is {value}; it must be {low} or more")
 
 
-QUICK = Settings(num_seeds=1, num_examples=1000, budget=40)
-FULL = Settings(num_seeds=5)
+QUICK = Settings(num_seeds=1, num_examples=1000, batch_size=0, budget=40)
+FULL = Settings(num_seeds=5, num_examples=5000)
 
 
 class Method(NamedTuple):
@@ -322,8 +322,9 @@ def measure(settings: Settings, problem: Problem) -> Measured:
     for method in METHODS:
         runs.console.print(f"{method.label} ...")
         full[method.label] = best_of(method.grid, full_batch(settings, problem, method, params, budgets))
-        found = mini_batches(settings, problem, method, params, order, budgets)
-        mini[method.label] = best_of(method.grid, found)
+        if settings.batch_size:
+            found = mini_batches(settings, problem, method, params, order, budgets)
+            mini[method.label] = best_of(method.grid, found)
     runs.console.print(f"{CONJUGATE} ...")
     full[CONJUGATE] = best_of(CURVATURES, conjugate_gradients(settings, problem, params, budgets))
     quadratic = np.array([steps_on_a_quadratic(settings.seed + index) for index in range(5)])
@@ -360,14 +361,25 @@ def make_claims(settings: Settings, measured: Measured) -> list[Claim]:
 
 def sentence(settings: Settings, measured: Measured) -> str:
     """What was found, in one sentence."""
-    ends = [{label: float(np.median(best.cost[:, -1])) for label, best in each.items()}
-            for each in (measured.full, measured.mini)]  # fmt: skip
-    (first, cost), (mini_first, mini_cost) = (min(each.items(), key=lambda item: item[1]) for each in ends)
-    return (
+    plain = METHODS[0].label
+    first, cost = lowest(measured.full)
+    found = (
         f"After {settings.budget} gradient evaluations the lowest full-batch cost is that of {first}, {cost:.3g} "
-        f"(gradient descent {ends[0][METHODS[0].label]:.3g}); with mini-batches of {settings.batch_size} it is that of "
-        f"{mini_first}, {mini_cost:.3g} (plain SGD {ends[1][METHODS[0].label]:.3g})."
+        f"({plain} {np.median(measured.full[plain].cost[:, -1]):.3g})"
     )
+    if not measured.mini:
+        return f"{found}."
+    first, cost = lowest(measured.mini)
+    return (
+        f"{found}; with mini-batches of {settings.batch_size} it is that of {first}, {cost:.3g} "
+        f"({plain} {np.median(measured.mini[plain].cost[:, -1]):.3g})."
+    )
+
+
+def lowest(found: dict[str, Best]) -> tuple[str, float]:
+    """The method with the lowest median cost at the end, and that cost."""
+    ends = {label: float(np.median(best.cost[:, -1])) for label, best in found.items()}
+    return min(ends.items(), key=lambda item: item[1])
 
 
 def run(settings: Settings) -> None:

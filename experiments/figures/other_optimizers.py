@@ -13,9 +13,10 @@ TICKS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3)
 
 def compare_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     """Rows: full batch, mini-batches; columns: evaluations, seconds. One colour and line a method."""
-    figure, axes = plots.new_figure(15, 10.5, rows=2, columns=2, sharey=True)
+    kinds = [kind for kind in TITLES if record[kind]]
+    figure, axes = plots.new_figure(15, 1.5 + 4.5 * len(kinds), rows=len(kinds), columns=2, sharey=True)
     labels = list(record["full"])
-    for row, kind in zip(axes, ("full", "mini"), strict=True):
+    for row, kind in zip(axes, kinds, strict=True):
         for label in record[kind]:
             draw(row, record, arrays, kind, label, labels.index(label))
         title = TITLES[kind].format(record["settings"]["batch_size"])
@@ -26,8 +27,8 @@ def compare_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         row[1].legend(fontsize=9, title="chosen of a grid of five", loc="upper right")
     axes[0, 0].set_yscale("log")
     plots.plain_log_ticks(axes[0, 0].yaxis, TICKS)
-    axes[1, 0].set_xlabel("gradient evaluations on as many images as the set has (line searches included)")
-    axes[1, 1].set_xlabel("seconds of one run, compilation apart")
+    axes[-1, 0].set_xlabel("gradient evaluations on as many images as the set has (line searches included)")
+    axes[-1, 1].set_xlabel("seconds of one run, compilation apart")
     settings, dataset = record["settings"], record["dataset"]
     figure.suptitle(
         f"{textwrap.fill(record['finding'], 120)}\nnetwork {'-'.join(map(str, record['layer_sizes']))}, first "
