@@ -8,8 +8,11 @@ gradient reaches the first layer before training. With --full, Nielsen's own rec
 which is 1.5 here, 30 epochs of 50,000 images, all from N(0, 1)), whose accuracies his book gives.
 
 Run:     python -m experiments.hidden_neurons [--quick | --full]
-Time:    TODO
-Result:  TODO
+Time:    default 50 s, --quick 10 s, --full 4 min on 2 cores, compilation included
+Result:  16 neurons are nearly enough: 36 % with two, 93.7 % with 16, 95.5 % with 30; a second layer of 30 adds 0.6
+         points, a third and a fourth take away, in 10 epochs: each lets a quarter of the gradient through. Nielsen's
+         recipe: 94.94 % with 30 (his best of three 95.42); with 100 no run of six gets beyond 88 % (his best of three
+         96.59): that claim does not hold. Ends near 88, 78, 68 % look like one, two, three digits never answered
 """
 
 import dataclasses
