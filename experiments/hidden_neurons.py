@@ -8,8 +8,11 @@ gradient reaches the first layer before training. With --full, Nielsen's own rec
 which is 1.5 here, 30 epochs of 50,000 images, all from N(0, 1)), whose accuracies his book gives.
 
 Run:     python -m experiments.hidden_neurons [--quick | --full]
-Time:    TODO
-Result:  TODO
+Time:    default 50 s, --quick 10 s, --full 4 min on 2 cores, compilation included
+Result:  16 neurons are nearly enough: 36 % with two, 93.7 % with 16, 95.5 % with 30; a second layer of 30 adds 0.6
+         points, a third and a fourth take away, in 10 epochs: each lets a quarter of the gradient through. Nielsen's
+         recipe: 94.94 % with 30 (his best of three 95.42); with 100 no run of six gets beyond 88 % (his best of three
+         96.59): that claim does not hold. Ends near 88, 78, 68 % look like one, two, three digits never answered
 """
 
 import dataclasses
@@ -34,7 +37,9 @@ from research import data, gradients, models, plots, training
 from research.data import Examples
 
 NAME = Path(__file__).stem
-NIELSENS_HIDDEN = ((30,), (100,), ())
+UNIT = (models.unit_normal, models.unit_normal)  # weights and biases of Nielsen's start in his chapter 1
+SMALL = (models.scaled_normal, jax.nn.initializers.zeros)  # and those of the other networks here
+NIELSENS = (((30,), UNIT), ((100,), UNIT), ((), UNIT), ((100,), SMALL))
 NIELSENS_RATE = 1.5
 LONG = 10  # epochs from which on accuracies are held against the literature's
 
@@ -177,16 +182,17 @@ def in_epochs(order: np.ndarray, batch_size: int) -> np.ndarray:
 
 
 def nielsens(settings: Settings, cost_fn: Callable, shared: tuple[Examples, Examples]) -> list[Trained]:
-    """His networks in his setting: batches of 10 of his 50,000 training images, every parameter from N(0, 1)."""
+    """His networks in his setting: batches of 10 of his 50,000 training images, every parameter from N(0, 1); and the
+    one with 100 neurons from small weights, N(0, 1/n), as well."""
     train = jax.tree.map(lambda leaf: leaf[:50_000], shared[0])
     keys = jax.vmap(partial(jax.random.fold_in, data=1))  # other networks: other random numbers
     init_keys, shuffle_keys = map(keys, runs.seed_keys(settings.seed, settings.num_seeds))
     rows = in_epochs(descents.shuffles(shuffle_keys, len(train.inputs), settings.nielsen_epochs), 10)
     found = []
-    for hidden in NIELSENS_HIDDEN:
+    for hidden, (init_weights, init_biases) in NIELSENS:
         sizes = (784, *hidden, 10)
         runs.console.print(f"{named(sizes)} in Nielsen's setting ...")
-        model = models.mlp(sizes, init_weights=models.unit_normal, init_biases=models.unit_normal)
+        model = models.mlp(sizes, init_weights=init_weights, init_biases=init_biases)
         problem = descents.make_problem(model, cost_fn, train, shared[1])
         found.append(train_network(problem, sizes, (NIELSENS_RATE,), init_keys, rows))
     return found
@@ -292,6 +298,7 @@ def run(settings: Settings) -> None:
         rates=[trained.rate for trained in found],
         own=settings.sizes_for(train),
         nielsens=[trained.sizes for trained in nielsen],
+        small_starts=[start is SMALL for _, start in NIELSENS],
         finding=finding,
     )
     records.print_claims(claims)

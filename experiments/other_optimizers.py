@@ -92,8 +92,8 @@ def l_bfgs(exactness: Any) -> Any:
 
 PLAIN = (
     Method("plain descent", optax.sgd, (1.0, 2.0, 4.0, 8.0)),
-    Method("momentum 0.9", partial(optax.sgd, momentum=0.9), (0.1, 0.2, 0.4, 0.8)),
-    Method("Nesterov 0.9", partial(optax.sgd, momentum=0.9, nesterov=True), (0.1, 0.2, 0.4, 0.8)),
+    Method("momentum 0.9", partial(optax.sgd, momentum=0.9), (0.03, 0.1, 0.3, 1.0)),
+    Method("Nesterov 0.9", partial(optax.sgd, momentum=0.9, nesterov=True), (0.03, 0.1, 0.3, 1.0)),
     Method("Adam", optax.adam, (0.003, 0.01, 0.03, 0.1)),
 )
 BFGS = Method("L-BFGS", l_bfgs, (0.1, 0.3, 0.6, 0.9))

@@ -7,8 +7,10 @@ same orders, on softer labels: its own two strongest outputs instead of the trut
 the image looked like to it; and, as a control, the truth with that share for a digit drawn at random.
 
 Run:     python -m experiments.second_guess [--quick | --full]
-Time:    TODO
-Result:  TODO
+Time:    default 9 s, --quick 6 s, --full 50 s on 2 cores, compilation included
+Result:  no: 95.03 % with one guess, 97.69 % with two (Wilson's intervals end below 98.4 % for every seed); it takes all
+         ten to reach 99.99 %. The claim of 98 to 99.5 % was made for networks of 96.5 to 98 % and does not hold for
+         this one. Its own second digit in the label helps a little: +0.28 points, a random one +0.05 (--full, 10 seeds)
 """
 
 import dataclasses

@@ -1,0 +1,122 @@
+"""How time, operations and memory grow with data, network and batch: six panels."""
+
+import textwrap
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from research import plots
+
+Arrays = dict[str, np.ndarray]
+MEGABYTE = 1e6
+
+
+def page(record: dict, arrays: Arrays, slopes: np.ndarray) -> Figure:
+    """Data and memory and operations above; width, depth and batch below. `slopes` in N, of every round."""
+    figure, axes = plots.new_figure(19, 10.5, rows=2, columns=3)
+    time_of_data(axes[0, 0], record, arrays, slopes)
+    memory(axes[0, 1], arrays)
+    operations(axes[0, 2], record, arrays)
+    network_time(axes[1, 0], "width", "neurons of the one hidden layer", arrays)
+    network_time(axes[1, 1], "depth", f"hidden layers of {record['settings']['depth_width']} neurons", arrays)
+    batches(axes[1, 2], record, arrays)
+    figure.suptitle(textwrap.fill(record["finding"], 140), fontsize=13, fontweight="bold")
+    figure.supxlabel(
+        f"{record['dataset']['name']}, one device of {record['device']}, float32; below over "
+        f"{record['settings']['num_examples']:,} images; each time the median of three, all in turn, "
+        f"compilation left out; {record['settings']['num_seeds']} rounds: median and range",
+        fontsize=10,
+    )
+    return figure
+
+
+def of(sweep: str, arrays: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(x, seconds (rounds, points), operations) of one sweep, in the order of x."""
+    places = np.flatnonzero(arrays["sweep"] == sweep)
+    places = places[np.argsort(arrays["x"][places])]
+    return arrays["x"][places], arrays["seconds"][:, places], arrays["flops"][places]
+
+
+def time_of_data(axis: Axes, record: dict, arrays: Arrays, slopes: np.ndarray) -> None:
+    """Seconds of the gradient over N images."""
+    x, seconds, _ = of("examples", arrays)
+    plots.seed_band(axis, x, 1000 * seconds, 0, "gradient of " + "-".join(map(str, record["layer_sizes"])))
+    axis.plot(x, 1000 * np.median(seconds[:, -1]) * x / x[-1], color="0.4", linestyle=(0, (2, 2)), linewidth=1,
+              label="in proportion to N")  # fmt: skip
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xlabel("N, images")
+    axis.set_ylabel("milliseconds")
+    axis.set_title(f"Time grows as N to the {np.median(slopes):.2f} for the largest N")
+    axis.legend()
+
+
+def memory(axis: Axes, arrays: Arrays) -> None:
+    """Megabytes that XLA sets aside for the gradient over N images."""
+    x = of("examples", arrays)[0]
+    labels = {"at_once_bytes": "all images at once", "chunked_bytes": "in chunks of 1,000"}
+    for series, (name, label) in enumerate(labels.items()):
+        colour, line = plots.COLOURS[series], plots.LINES[series]
+        axis.plot(x, arrays[name] / MEGABYTE, color=colour, linestyle=line, marker="os"[series], label=label)
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xlabel("N, images")
+    axis.set_ylabel("megabytes while it runs, images apart")
+    at_once, chunked = (arrays[name][-1] / MEGABYTE for name in ("at_once_bytes", "chunked_bytes"))
+    axis.set_title(f"{x[-1]:,} images: {at_once:,.0f} MB at once, {chunked:,.3g} MB in chunks")
+    axis.legend()
+
+
+def operations(axis: Axes, record: dict, arrays: Arrays) -> None:
+    """XLA's count against the formula, for one example of every network."""
+    formula, counted = arrays["network_formula"], arrays["network_flops"]
+    axis.plot(formula, counted, "o", color=plots.COLOURS[0], markersize=8, label="every network of this page")
+    axis.plot(formula[0], counted[0], "*", color=plots.COLOURS[1], markersize=16, zorder=5,
+              label=f"{'-'.join(map(str, record['layer_sizes']))}: {counted[0] / 1000:.1f} kFLOP, by formula "
+              f"{formula[0] / 1000:.1f}")  # fmt: skip
+    ends = np.array([formula.min(), formula.max()])
+    axis.plot(ends, ends, color="0.4", linestyle=(0, (2, 2)), linewidth=1, label="equal")
+    axis.fill_between(ends, 0.9 * ends, 1.1 * ends, color="0.85", label="within 10 %", linewidth=0)
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xlabel("operations of one example by formula: 6 a weight, 4 in the first layer")
+    axis.set_ylabel("counted by XLA")
+    off = np.abs(counted / formula - 1).max()
+    axis.set_title(f"XLA's count is within {100 * off:.1f} % of the formula")
+    axis.legend(fontsize=9)
+
+
+def network_time(axis: Axes, sweep: str, name: str, arrays: Arrays) -> None:
+    """Seconds of the gradient for other networks, beside the operations' share of the largest one's time."""
+    x, seconds, flops = of(sweep, arrays)
+    plots.seed_band(axis, x, 1000 * seconds, 0, "measured")
+    axis.plot(x, 1000 * np.median(seconds[:, -1]) * flops / flops[-1], color="0.4", linestyle=(0, (2, 2)), linewidth=1,
+              label="in proportion to the operations")  # fmt: skip
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    plots.plain_log_ticks(axis.xaxis, x.tolist())
+    axis.set_xlabel(name)
+    axis.set_ylabel("milliseconds")
+    took, work = np.median(seconds[:, -1]) / np.median(seconds[:, 0]), flops[-1] / flops[0]
+    axis.set_title(
+        f"{sweep.capitalize()} {x[0]} to {x[-1]}: {work:.3g} times the operations,\n{took:.3g} times the time"
+    )
+    axis.legend()
+
+
+def batches(axis: Axes, record: dict, arrays: Arrays) -> None:
+    """Seconds of one pass over the images in batches of every size."""
+    x, seconds, _ = of("batch", arrays)
+    per_example = 1e6 * seconds / record["settings"]["num_examples"]
+    plots.seed_band(axis, x, per_example, 0, "one pass in mini-batches, a step each")
+    middle = np.median(per_example, axis=0)
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    plots.plain_log_ticks(axis.xaxis, x.tolist())
+    axis.set_xlabel("batch size")
+    axis.set_ylabel("microseconds an example")
+    axis.set_title(
+        f"A pass in batches of {x[0]} takes {middle[0] / middle[-1]:.3g} times\nthat in batches of {x[-1]:,}"
+    )
+    axis.legend()
