@@ -32,8 +32,8 @@ class Stuck(Diverged):
     def __init__(self, epochs: float) -> None:
         ArithmeticError.__init__(
             self,
-            f"no example has a gradient after {epochs:.3g} epoch{'' if epochs == 1 else 's'} of training, the network is "
-            "saturated; lower the learning rate",
+            f"no example has a gradient after {epochs:.3g} epoch{'' if epochs == 1 else 's'} of training, the network "
+            "is saturated; lower the learning rate",
         )
 
 
