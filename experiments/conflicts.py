@@ -7,7 +7,7 @@ N |G|^2 over the mean |g_i|^2, Chatterjee and Zielinski, arXiv:2008.01217); and 
 against each other.
 
 Run:     python -m experiments.conflicts [--quick | --full]
-Time:    default 53 s, --quick 12 s, --full 2 min on 2 cores, compilation included; 1.2 GB
+Time:    default 53 s, --quick 12 s or less, --full 65 s on 2 cores, compilation included; 740 MB
 Result:  images of different digits agree at the start (mean cosine 0.60) and are at right angles from a fiftieth of
          an epoch to the end (0.00); those of one digit go from 0.98 to 0.22. One image's step helps 38,000 images at
          the start, 46 after 30 epochs (medians of 10 seeds)
