@@ -37,9 +37,7 @@ from research import data, gradients, models, plots, training
 from research.data import Examples
 
 NAME = Path(__file__).stem
-UNIT = (models.unit_normal, models.unit_normal)  # weights and biases of Nielsen's start in his chapter 1
-SMALL = (models.scaled_normal, jax.nn.initializers.zeros)  # and those of the other networks here
-NIELSENS = (((30,), UNIT), ((100,), UNIT), ((), UNIT), ((100,), SMALL))
+NIELSENS_HIDDEN = ((30,), (100,), ())
 NIELSENS_RATE = 1.5
 LONG = 10  # epochs from which on accuracies are held against the literature's
 
@@ -182,17 +180,16 @@ def in_epochs(order: np.ndarray, batch_size: int) -> np.ndarray:
 
 
 def nielsens(settings: Settings, cost_fn: Callable, shared: tuple[Examples, Examples]) -> list[Trained]:
-    """His networks in his setting: batches of 10 of his 50,000 training images, every parameter from N(0, 1); and the
-    one with 100 neurons from small weights, N(0, 1/n), as well."""
+    """His networks in his setting: batches of 10 of his 50,000 training images, every parameter from N(0, 1)."""
     train = jax.tree.map(lambda leaf: leaf[:50_000], shared[0])
     keys = jax.vmap(partial(jax.random.fold_in, data=1))  # other networks: other random numbers
     init_keys, shuffle_keys = map(keys, runs.seed_keys(settings.seed, settings.num_seeds))
     rows = in_epochs(descents.shuffles(shuffle_keys, len(train.inputs), settings.nielsen_epochs), 10)
     found = []
-    for hidden, (init_weights, init_biases) in NIELSENS:
+    for hidden in NIELSENS_HIDDEN:
         sizes = (784, *hidden, 10)
         runs.console.print(f"{named(sizes)} in Nielsen's setting ...")
-        model = models.mlp(sizes, init_weights=init_weights, init_biases=init_biases)
+        model = models.mlp(sizes, init_weights=models.unit_normal, init_biases=models.unit_normal)
         problem = descents.make_problem(model, cost_fn, train, shared[1])
         found.append(train_network(problem, sizes, (NIELSENS_RATE,), init_keys, rows))
     return found
@@ -298,7 +295,6 @@ def run(settings: Settings) -> None:
         rates=[trained.rate for trained in found],
         own=settings.sizes_for(train),
         nielsens=[trained.sizes for trained in nielsen],
-        small_starts=[start is SMALL for _, start in NIELSENS],
         finding=finding,
     )
     records.print_claims(claims)

@@ -17,7 +17,7 @@ from research import costs
 
 SMALL = dataclasses.replace(
     experiment.QUICK, num_seeds=2, num_examples=120, batch_size=10, num_steps=40, num_epochs=4, resolution=5,
-    learning_rates=(0.5, 2.0), layer_sizes=(30, 6, 3),
+    learning_rates=(0.5, 2.0), layer_sizes=(30, 3),
 )  # fmt: skip
 
 

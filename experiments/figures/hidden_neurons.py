@@ -119,23 +119,20 @@ def nielsen_figure(record: dict, arrays: Arrays) -> Figure:
         accuracy = 100 * arrays[f"nielsen_{series}_test_accuracy"]
         epochs = np.arange(1, accuracy.shape[1] + 1)
         colour, line = plots.COLOURS[series], plots.LINES[series]
-        small = record["small_starts"][series]
-        start = ", but from small weights" if small else ""
-        label = f"{'-'.join(map(str, sizes))}{start}: at the end {np.median(accuracy[:, -1]):.2f} %"
+        label = f"{'-'.join(map(str, sizes))}: at the end {np.median(accuracy[:, -1]):.2f} %"
         axis.plot(epochs, accuracy.T, color=colour, linestyle=line, linewidth=0.8, alpha=0.6)
         axis.plot(epochs, np.median(accuracy, axis=0), color=colour, linestyle=line, linewidth=2.5, label=label)
-        if sizes in said and not small:
+        if sizes in said:
             height, name = said[sizes]
             axis.plot(epochs[-1], height, "*", color=plots.COLOURS[series], markeredgecolor="black", markersize=13,
                       label=f"{name} of three runs, {height} %", linestyle="", clip_on=False, zorder=5)  # fmt: skip
     axis.set_ylim(40, 100)
     axis.set_xlabel("epochs of 50,000 images (batches of 10, learning rate 1.5; 3.0 in his convention)")
     axis.set_ylabel("correct on the 10,000 test images, %")
-    ends = [100 * arrays[f"nielsen_{index}_test_accuracy"][:, -1] for index in (0, 1, 3)]
+    ends = [100 * arrays[f"nielsen_{index}_test_accuracy"][:, -1] for index in range(2)]
     axis.set_title(
         f"Nielsen's recipe: 30 hidden neurons reach {np.median(ends[0]):.1f} %; of 100, starting at N(0, 1),\n"
-        f"{(ends[1] < 90).sum()} of {len(ends[1])} runs end below 90 %; from small weights they reach "
-        f"{np.median(ends[2]):.1f} %"
+        f"{(ends[1] < 90).sum()} of {len(ends[1])} runs end below 90 %"
     )
     title = f"bold: median of {len(ends[0])} seeds, thin: each seed"
     axis.legend(loc="lower right", title=title, framealpha=0.9, frameon=True)
