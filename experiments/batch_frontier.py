@@ -314,8 +314,8 @@ def make_claims(settings: Settings, frontier: Frontier, hyperbola: Hyperbola, no
     """Every claim with its bounds, from McCandlish et al. and Shallue et al., which do not look at the run."""
     claim = partial(Claim, num_seeds=settings.num_seeds)
     sizes, steps = medians(frontier)
-    low, high = np.float32([min(settings.learning_rates), max(settings.learning_rates)])  # as the grid was, in float32
-    inside = (frontier.rates > low) & (frontier.rates < high)
+    grid = np.array(settings.learning_rates, np.float32)  # as it was tried
+    inside = (frontier.rates > grid.min()) & (frontier.rates < grid.max())
     return [
         claim("E9", "steps against batch size lie on a hyperbola, (S/S_min - 1)(E/E_min - 1) = 1", hyperbola.explained,
               1.0, 0.95, 1.0, "share of the variance of log S, medians"),

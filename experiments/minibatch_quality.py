@@ -105,7 +105,7 @@ def quality(problem: Problem, moments: Callable, params: PyTree, train: Examples
     apart = blocks - full[None]
     squared_errors = jnp.sum(apart**2, axis=1)
     num_examples, squared_norm = len(train.inputs), statistics.squared_norm(full)
-    to_trace = FILMS_BATCH / statistics.finite_population(FILMS_BATCH, num_examples)
+    to_trace = float(FILMS_BATCH / statistics.finite_population(FILMS_BATCH, num_examples))
     return Quality(
         cost=problem.cost(params, train),
         squared_norm=squared_norm,

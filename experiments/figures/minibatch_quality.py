@@ -68,7 +68,7 @@ def noise_figure(record: dict, arrays: dict[str, np.ndarray], batch_size: int, p
     left, right = axes[0]
     epochs, scale = arrays["epochs"], arrays["noise_scale"]
     num_examples = record["dataset"]["train"]["count"]
-    limit = batch_size * (1 / pretty_good**2 - 1) / statistics.finite_population(batch_size, num_examples)
+    limit = float(batch_size * (1 / pretty_good**2 - 1) / statistics.finite_population(batch_size, num_examples))
     plots.seed_band(left, epochs, scale, 0, "B_simple = tr Sigma / |G|^2")
     left.plot(epochs, np.median(scale, axis=0), "o", color=plots.COLOURS[0])
     plots.reference_line(left, limit, f"cosine {pretty_good} for batches of {batch_size}: B_simple {limit:.0f}")
