@@ -7,8 +7,10 @@ layer before, which the first layer saves) and as XLA counts them, and the memor
 once, and in chunks. Contestants in turn, medians, compilation left out; num_seeds is how often all is timed.
 
 Run:     python -m experiments.complexity [--quick | --full]
-Time:    TODO
-Result:  TODO
+Time:    default 25 s, --quick 11 s, --full 55 s on 2 cores, compilation included
+Result:  proportional to N: slope 1.02 from 7,000 to 60,000 images, 50 ms (64 GFLOP/s, medians of 10 rounds); XLA
+         counts 54.6 thousand operations an example, the formula 52.7; memory 202 MB at once, 3.4 MB in chunks, whatever
+         N; 32 times the width takes 24 times the time, batches of one 3 times as long a pass as batches of 1,000
 """
 
 import dataclasses
