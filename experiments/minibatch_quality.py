@@ -7,7 +7,7 @@ from the scatter of the single images' gradients alone: cos = 1/sqrt(1 + (B_simp
 tr Sigma / |G|^2. "Pretty good" shall mean, fixed beforehand, a cosine of 0.9 or more.
 
 Run:     python -m experiments.minibatch_quality [--quick | --full]
-Time:    default 48 s, --quick 13 s, --full 3 min on 2 cores, compilation included; 1.4 GB
+Time:    default 48 s, --quick 13 s, --full 3 to 4 min on 2 cores, compilation included; 1.2 GB
 Result:  only at the very start: cosine 0.997 at the start, below 0.9 from the 5th step on, 0.26 after 30 epochs, as
          B_simple goes from 0.6 to 1,300 (10 seeds). Theory holds: the variance within 2 %, the cosine within 0.034
          (median of the seeds). It is missed by 0.056 in one seed at one of 168 places, batches of 10 after 6 steps:
