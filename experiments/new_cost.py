@@ -1,4 +1,4 @@
-"""What does another cost change? A cost of your own, put beside the film's in everything that this codebase looks at.
+"""What does another cost change, put beside the film's in everything that this codebase looks at?
 
 The cost is the one function `cross_entropy` below; `--cost my_costs:absolute` puts one of yours in its place. The same
 starts, the same orders of the examples and the same grid of learning rates for both costs: are the gradients right (by

@@ -109,12 +109,12 @@ def test_at_equal_cost_each_is_taken_where_it_first_came_down_so_far():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"learning_rates": (0.2, 0.1, 0.4)}, "--learning-rates is .* three or more, rising"),
+        ({"learning_rates": (0.2, 0.1, 0.4)}, "--learning-rates .* three or more, rising"),
         ({"network_learning_rates": ()}, "--network-learning-rates is empty"),
         ({"num_looks": 7}, "--num-looks is 7; it must be a multiple of 5"),
         ({"num_steps": 21}, "--num-steps is 21; it must be a multiple of --num-looks, 5"),
-        ({"batch_sizes": (10, 20)}, "--batch-sizes is .* falling"),
-        ({"batch_sizes": (40,)}, "--batch-sizes is .* less than --num-examples, 40"),
+        ({"batch_sizes": (10, 20)}, "--batch-sizes .* falling"),
+        ({"batch_sizes": (40,)}, "--batch-sizes .* less than --num-examples, 40"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes, sentence):
