@@ -5,8 +5,9 @@ A small batch needs few examples and many steps, a large one few steps and many 
 
     (S / S_min - 1) (E / E_min - 1) = 1,   E = S B,   that is   S = S_min (1 + B_crit / B),   B_crit = E_min / S_min
 
-Up to about B_crit a batch of twice the size halves the steps; beyond, it is wasted. B_crit should be near to the noise
-scale B_simple = tr Sigma / |G|^2 on the way down, which is measured from all examples' gradients.
+Well below B_crit a batch of twice the size halves the steps; from B_crit on no size saves more than half of them.
+B_crit should be near to the noise scale B_simple = tr Sigma / |G|^2 on the way down, which is measured from single
+examples' gradients.
 
 Each batch size has the learning rate of one grid with which starts that are not counted came down soonest (geometric
 mean of their steps). "Down" is the first look at which the cost of the first 2,000 training images is at most the
@@ -52,7 +53,7 @@ SMALL = 3  # so many of the smallest batch sizes should halve the steps when the
 
 @dataclasses.dataclass(frozen=True)
 class Settings(common.CommonSettings):
-    """Settings of the race; the default takes about 90 s on 2 cores."""
+    """Settings of the race; the default takes about 3 minutes on 2 cores."""
 
     num_seeds: int = 3
     """How many starts are counted, 1 or more; two more, by which rates are chosen, are not."""
@@ -255,7 +256,8 @@ def noise_scales(
     """B_simple (seeds, points) along the way down of the middle batch size, with its rate, in its median of steps."""
     size = middle_size(settings)
     row = settings.batch_sizes.index(size)
-    steps = max(POINTS, int(np.nanmedian(frontier.steps[row])))
+    took = frontier.steps[row]
+    steps = max(POINTS, int(np.nanmedian(took)) if np.isfinite(took).any() else most_steps(settings, size))
     rows = rows_of(settings, shuffle_keys, size)
     rows = rows.reshape(len(rows), -1, size)[TUNING_SEEDS:]
     counted = jax.tree.map(lambda leaf: leaf[TUNING_SEEDS:], starts)
@@ -335,9 +337,10 @@ def sentence(settings: Settings, frontier: Frontier, hyperbola: Hyperbola, noise
     """What was found, in one sentence."""
     (sizes, steps), scale = medians(frontier), float(np.median(noise.mean(axis=1)))
     return (
-        f"Down to cost {settings.target:g} batches of {sizes[0]:,} need {steps[0] * sizes[0]:,.0f} examples in "
-        f"{steps[0]:,.0f} steps, the full batch {steps[-1] * sizes[-1]:,.0f} in {steps[-1]:,.0f}; beyond batches of "
-        f"about {hyperbola.critical:,.0f} (noise scale {scale:,.0f}) more examples save few steps."
+        f"Down to cost {settings.target:g}, looked at every {LOOK_EVERY} examples, batches of {sizes[0]:,} take "
+        f"{steps[0] * sizes[0]:,.0f} examples in {steps[0]:,.0f} steps, the full batch {steps[-1] * sizes[-1]:,.0f} in "
+        f"{steps[-1]:,.0f}; from batches of {hyperbola.critical:,.0f} on (noise scale {scale:,.0f}) no larger one "
+        "saves more than half of the steps."
     )
 
 

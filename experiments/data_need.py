@@ -40,7 +40,7 @@ from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim, worst
 from experiments.figures import data_need as figures
-from research import data, models, plots, statistics, training
+from research import costs, data, models, plots, statistics, training
 from research.data import Examples, unit_interval
 from research.models import Layer
 from research.training import History, TrainState
@@ -120,23 +120,18 @@ class Recipe(NamedTuple):
         return descents.make_step(self.problem, descents.Method(self.label, BATCH, self.optimizer))
 
 
-def cross_entropy(output: Array, target: Array) -> Array:
-    """Nielsen's cost of one example, of weighted sums that the sigmoid would turn into the outputs."""
-    return jnp.sum(optax.sigmoid_binary_cross_entropy(output, target))
-
-
 def nielsens(settings: Settings, train: Examples, test: Examples, init_keys: Array) -> Recipe:
     """The recipe of his figure on more data."""
     sizes = (train.inputs.shape[-1], 30, train.targets.shape[-1])
     normal = models.unit_normal
     model = models.mlp(sizes, jax.nn.sigmoid, jax.nn.identity, init_weights=normal, init_biases=normal)
     decay = optax.add_decayed_weights(1e-4, mask=lambda params: [Layer(True, False) for _ in params])  # pyright: ignore
-    problem = descents.make_problem(model, cross_entropy, train, test)
+    problem = descents.make_problem(model, costs.sigmoid_cross_entropy, train, test)
     return Recipe(
         f"{'-'.join(map(str, sizes))}, cross-entropy",
         problem,
         optax.chain(decay, optax.sgd(0.5)),
-        statistics.layer_factors(cross_entropy, jax.nn.sigmoid, jax.nn.identity),
+        statistics.layer_factors(costs.sigmoid_cross_entropy, jax.nn.sigmoid, jax.nn.identity),
         settings.num_steps,
         descents.starts(problem, init_keys),
     )
@@ -144,7 +139,7 @@ def nielsens(settings: Settings, train: Examples, test: Examples, init_keys: Arr
 
 def films(settings: Settings, cost_fn: Callable, train: Examples, test: Examples, init_keys: Array) -> Recipe:
     """The network and the cost of the settings, the film's by default."""
-    cost = cost_fn.__name__.replace("_", " ") if hasattr(cost_fn, "__name__") else settings.cost
+    cost = common.name_of(cost_fn)
     problem = descents.make_problem(common.make_model(settings, train), cost_fn, train, test)
     return Recipe(
         f"{'-'.join(map(str, settings.sizes_for(train)))}, {cost}",

@@ -371,7 +371,7 @@ def run(settings: Settings) -> None:
     for each in (cost_fn, films_fn):
         common.check_cost(each, model, train)
     train = jax.tree.map(lambda leaf: leaf[: settings.num_examples], train)
-    name = cost_fn.__name__.replace("_", " ")
+    name = common.name_of(cost_fn)
     new, film = compare(
         settings, [descents.make_problem(model, each, train, test) for each in (cost_fn, films_fn)], [cost_fn, films_fn]
     )
@@ -400,7 +400,9 @@ def compare(settings: Settings, problems: list[Problem], cost_fns: list[Callable
     order = descents.shuffles(shuffle_keys, settings.num_examples, settings.num_epochs)
     men = []
     for problem, cost_fn in zip(problems, cost_fns, strict=True):
-        runs.console.print(f"{cost_fn.__name__}: both men with {len(settings.learning_rates)} learning rates each ...")
+        runs.console.print(
+            f"{common.name_of(cost_fn)}: both men with {len(settings.learning_rates)} learning rates each ..."
+        )
         men.append(descend(settings, problem, starts, order))
     trained = hills.unravel_of(problems[-1])(jnp.asarray(men[-1][1].path[0, -1]))
     runs.console.print("gradients, wishes, statistics, hills ...")

@@ -494,14 +494,18 @@ def resolved(ground: Ground) -> np.ndarray:
     return np.asarray((ground.smallest < -TOLERANCE * ground.largest) | (ground.missed < 0.05))
 
 
-def about_the_floor(settings: Settings, floors: np.ndarray) -> str:
-    """What the heights (seeds, batch sizes, rates) say, in one sentence."""
+def about_the_floor(settings: Settings, floors: np.ndarray, least: float) -> str:
+    """What the heights (seeds, batch sizes, rates) say, in one sentence; from eta/B of `least` on they have settled."""
     if not (floors > 0).all():
         return "The cost still falls with the constant rates too, so that no floor shows."
     found, grouped = by_ratio(settings, floors)
     grows = "grows" if least_growth(settings, floors) > 1 else "does not always grow"
-    low, high = (f"{np.median(grouped[:, at]):.1g} at η/B = {found[at]:.1g}" for at in (0, -1))
-    return f"With a constant rate SGD stays above what a falling rate reaches, on a floor that {grows}: {low}, {high}."
+    settled_at = [at for at in range(len(found)) if found[at] >= least] or [len(found) - 1]
+    heights_there = ", ".join(f"{np.median(grouped[:, at]):.2g} at {found[at]:.1g}" for at in settled_at)
+    return (
+        f"With a constant rate SGD stays above what a falling rate reaches, on a floor that {grows} with η/B: "
+        f"{heights_there}."
+    )
 
 
 def about_the_end(ground: Ground) -> str:
@@ -531,7 +535,8 @@ def run(settings: Settings) -> None:
         records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
         raise
     claims = make_claims(settings, measured) if common.is_the_films(settings) else []
-    findings = [about_the_floor(settings, heights(measured.floors["shuffled"])), about_the_end(measured.ground)]
+    floors, least = heights(measured.floors["shuffled"]), least_settled(settings, measured)
+    findings = [about_the_floor(settings, floors, least), about_the_end(measured.ground)]
     records.write_run(
         settings.out / NAME,
         settings,
@@ -540,7 +545,7 @@ def run(settings: Settings) -> None:
         **facts,
         finding=" ".join(findings),
         about_the_floor=findings[0],
-        least_settled=least_settled(settings, measured),
+        least_settled=least,
         layer_sizes=settings.sizes_for(train),
         tolerance=TOLERANCE,
         seconds=time.perf_counter() - began,

@@ -20,11 +20,13 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests of pages need Chromium and its driver, which .ci/run installs; without them they are deselected."""
-    if shutil.which("chromium") and shutil.which("chromedriver"):
-        return
-    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("browser")])
-    items[:] = [item for item in items if not item.get_closest_marker("browser")]
+    """Tests of pages need Chromium and its driver, which .ci/run installs; without them they are deselected. So are the
+    slow ones unless `-m` asks for them."""
+    browser = shutil.which("chromium") and shutil.which("chromedriver")
+    left_out = {"browser": not browser, "slow": "slow" not in config.option.markexpr}
+    gone = [item for item in items if any(out and item.get_closest_marker(name) for name, out in left_out.items())]
+    config.hook.pytest_deselected(items=gone)
+    items[:] = [item for item in items if item not in gone]
 
 
 @pytest.fixture(scope="session")

@@ -151,6 +151,15 @@ def cost_function(settings: CommonSettings) -> Callable:
     return import_function("--cost", settings.cost, "research.costs")
 
 
+def name_of(function: Callable) -> str:
+    """The function's name in words; of a callable without one, as partial(huber, delta=1), what it prints as.
+
+    >>> name_of(costs.sum_of_squares)
+    'sum of squares'
+    """
+    return getattr(function, "__name__", repr(function)).replace("_", " ")
+
+
 def activations(settings: CommonSettings) -> tuple[Activation, Activation]:
     """The functions behind --activation and --output-activation."""
     return (

@@ -31,7 +31,7 @@ def frontier_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     examples.plot(fine, law * fine, color="0.2", label="hyperbola, fitted")
     plots.reference_line(examples, least_examples, f"E_min = {least_examples:,.0f} examples")
     examples.set_ylabel(f"examples to cost {record['settings']['target']:g}")
-    examples.set_title("Examples: beyond B_crit they are wasted")
+    examples.set_title("Examples: from B_crit on twice the least, and more")
     draw_rates(rates, record, arrays)
     for axis in (steps, examples):
         draw_scales(axis, record, arrays)
@@ -60,11 +60,14 @@ def draw_points(axis: Axes, sizes: np.ndarray, values: np.ndarray) -> None:
 def draw_scales(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
     """Where the hyperbola bends, and the noise scale on the way down."""
     noise = float(np.median(arrays["noise"].mean(axis=1)))
-    low, high = float(np.median(arrays["noise"][:, 0])), float(np.median(arrays["noise"][:, -1]))
+    along = np.median(arrays["noise"], axis=0)
     critical = record["hyperbola"]["critical"]
     axis.axvline(critical, color=plots.COLOURS[1], linestyle="--", label=f"B_crit = {critical:,.3g}")
     axis.axvline(
-        noise, color=plots.COLOURS[2], linestyle="-.", label=f"B_simple = {noise:,.3g} ({low:.2g} to {high:.2g})"
+        noise,
+        color=plots.COLOURS[2],
+        linestyle="-.",
+        label=f"B_simple = {noise:,.3g} (on the way {along.min():.2g} to {along.max():.3g})",
     )
 
 
@@ -77,5 +80,6 @@ def draw_rates(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
     axis.set_yscale("log")
     plots.plain_log_ticks(axis.yaxis, grid)
     axis.set_ylabel("learning rate")
-    axis.set_title("Each batch size has its own learning rate")
+    top = arrays["sizes"][int(np.argmax(arrays["rates"]))]
+    axis.set_title(f"The best rate: {arrays['rates'][0]:g} for B = {arrays['sizes'][0]}, highest from B = {top:,} on")
     axis.legend(fontsize=9, loc="center right")

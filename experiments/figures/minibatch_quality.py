@@ -92,7 +92,7 @@ def noise_figure(record: dict, arrays: dict[str, np.ndarray], batch_size: int, p
         right.set_title("'Pretty good' to the end")
     else:
         right.set_title(
-            f"'Pretty good' is over after {over * (num_examples // batch_size):.0f} steps ({over:.2g} epochs)"
+            f"Below {pretty_good} from about step {over * (num_examples // batch_size):.0f} on (between two looks)"
         )
     for axis in (left, right):
         axis.set_xscale("symlog", linthresh=0.01, linscale=0.4)

@@ -89,7 +89,7 @@ def height_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> Non
     factor = spread(record, arrays)
     same = 1 < factor < 1.5
     axis.set_title(
-        f"The same η/B, the same floor (within a factor of {factor:.2f})" if same else "The floor against η/B"
+        f"The same η/B, the same height (within a factor of {factor:.2f})" if same else "The floor against η/B"
     )
     axis.legend(fontsize=9, loc="lower right")
 
@@ -178,7 +178,7 @@ def ground_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     shares = arrays["ground_smallest"] / arrays["ground_largest"]
     axes[0, 2].bar(seeds, 100 * shares, color=plots.COLOURS[0], width=0.6)
     limit = 100 * record["tolerance"]
-    axes[0, 2].axhspan(-limit, limit, color="0.8", label=f"called flat: within {limit:g} %")
+    axes[0, 2].axhspan(-limit, limit, color="0.8", zorder=0, label=f"called flat: within {limit:g} %")
     axes[0, 2].axhline(0, color="0.4", linewidth=1)
     axes[0, 2].set_xticks(seeds)
     axes[0, 2].set_xlabel("seed")

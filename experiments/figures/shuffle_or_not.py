@@ -44,7 +44,7 @@ def convex_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> Non
         if theory is not None:
             axis.plot(rates, theory, color=colour, linestyle=plots.LINES[series], linewidth=1.4)
     axis.plot(rates, bias, color="0.4", linewidth=1, linestyle=(0, (1, 3)), label="the bias of reshuffling alone, η²")
-    axis.plot([], [], color="0.3", linewidth=1.4, label="lines: theory, nothing fitted")
+    axis.plot([], [], color="0.3", linewidth=1.4, label="lines: theory, nothing fitted (shuffled anew: of small steps)")
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_xlabel("learning rate η")
