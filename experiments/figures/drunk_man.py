@@ -390,7 +390,7 @@ def lay_out(figure: Any, record: dict, arrays: dict[str, np.ndarray], timed: lis
     ticks = {"tickvals": TICKS, "ticktext": [f"{tick:g}" for tick in TICKS]}
     figure.update_layout(
         height=960, margin={"l": 45, "r": 15, "t": 80, "b": 0}, hovermode="closest", template="plotly_white",
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "top", "x": 0},
         scene={
             "domain": {"y": [0.4, 1]}, "aspectmode": "manual", "aspectratio": {"x": 1.5, "y": 1.5, "z": 0.85},
             "xaxis": {"title": "1st direction"}, "yaxis": {"title": "2nd direction"},
