@@ -72,8 +72,8 @@ def huber(output: Float[Array, "n"], target: Float[Array, "n"], delta: float = 0
     """Squares for small differences d = a - y, straight lines for large ones: C = sum_j d^2/2 where |d| <= delta,
     else delta (|d| - delta/2). dC/da_j is d, but never more than delta in size.
 
-    Mind the 1/2: inside delta it is half of `sum_of_squares`. Outputs between 0 and 1 are never off by more than 1, so
-    a delta of 1 would change nothing else. For another one, on the command line, name a function of your own.
+    Mind the 1/2: inside delta it is half of `sum_of_squares`, and with a delta of 1 it is so for all outputs between 0
+    and 1. For another delta, on the command line, name a function of your own.
 
     Source: Huber (1964), "Robust estimation of a location parameter"; `optax.losses`.
 
@@ -93,6 +93,7 @@ def is_correct(output: Float[Array, "n"], target: Float[Array, "n"]) -> Bool[Arr
     >>> bool(is_correct(jnp.array([0.5, 0.8, 0.2]), jnp.array([0.0, 0.0, 1.0])))
     False
     """
+    _check_shapes(output, target)
     return jnp.argmax(output) == jnp.argmax(target)
 
 

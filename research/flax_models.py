@@ -62,8 +62,8 @@ def from_linen(module: linen.Module, num_inputs: int) -> Model:
     _refuse_more_than_parameters(set(shapes) - {"params"})
     try:
         jax.eval_shape(module.apply, shapes, jnp.zeros(num_inputs))
-    except errors.InvalidRngError:  # to answer, it asks for random numbers
-        _refuse_more_than_parameters({"Dropout"})
+    except errors.InvalidRngError:  # to answer, it asks for them
+        _refuse_more_than_parameters({"random numbers, as Dropout does,"})
 
     def apply(params: Params, inputs: Float[Array, "in"]) -> Float[Array, "out"]:
         return module.apply({"params": params}, inputs)  # pyright: ignore[reportReturnType]

@@ -96,7 +96,7 @@ def test_order_of_the_outputs_does_not_matter(cost_fn):
     np.testing.assert_allclose(cost_fn(OUTPUT[order], TARGET[order]), cost_fn(OUTPUT, TARGET), rtol=1e-6)
 
 
-@pytest.mark.parametrize("cost_fn", COSTS)
+@pytest.mark.parametrize("cost_fn", [*COSTS, costs.is_correct])
 def test_outputs_and_targets_of_different_length_are_refused(cost_fn):
     unchecked = getattr(cost_fn, "__wrapped__", cost_fn)  # as it is outside the tests
     with pytest.raises(ValueError, match="they must be the same"):
