@@ -18,11 +18,12 @@ def race_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     methods, num_full = record["methods"], record["num_full_batch"]
     labels = [method["label"] for method in methods]
     for index in range(num_full):
-        draw(left, arrays, index, label_of(methods[index]), 1.0)
+        draw(left, arrays, index, index, label_of(methods[index]), 1.0)
     shown = [labels.index("plain descent"), labels.index("L-BFGS")]
     for index in (*shown, *range(num_full, len(methods))):
-        draw(middle, arrays, index, label_of(methods[index]), 1.0)
-        draw(right, arrays, index, label_of(methods[index]), methods[index]["seconds"])
+        series = index if index < num_full else (index - num_full or num_full)  # momentum as on the full batch, ...
+        draw(middle, arrays, index, series, label_of(methods[index]), 1.0)
+        draw(right, arrays, index, series, label_of(methods[index]), methods[index]["seconds"])
     left.set_title("Full batch: who gets lowest with as many gradients")
     left.set_xlabel("gradients of the full batch")
     middle.set_title("Mini-batches: as many passes over the images")
@@ -50,7 +51,7 @@ def label_of(method: dict) -> str:
     return f"{method['label']} ({method['tuned']:g})"
 
 
-def draw(axis: Axes, arrays: dict[str, np.ndarray], index: int, label: str, unit: float) -> None:
-    """One method's cost after 1, 2, ... evaluations, each of them `unit` long; in every panel with its own colour."""
+def draw(axis: Axes, arrays: dict[str, np.ndarray], index: int, series: int, label: str, unit: float) -> None:
+    """One method's cost after 1, 2, ... evaluations, each of them `unit` long."""
     cost = arrays[str(index)][:, 1:]
-    plots.seed_band(axis, unit * np.arange(1, cost.shape[1] + 1), cost, index, label)
+    plots.seed_band(axis, unit * np.arange(1, cost.shape[1] + 1), cost, series, label)
