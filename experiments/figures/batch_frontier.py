@@ -31,13 +31,12 @@ def frontier_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     examples.plot(fine, law * fine, color="0.2", label="hyperbola, fitted")
     plots.reference_line(examples, least_examples, f"E_min = {least_examples:,.0f} examples")
     examples.set_ylabel(f"examples to cost {record['settings']['target']:g}")
-    examples.set_title("Examples: from B_crit on twice the least, and more")
+    examples.set_title("Examples: from B_crit on twice the least, and more (lines as on the left)")
     draw_rates(rates, record, arrays)
     for axis in (steps, examples):
         draw_scales(axis, record, arrays)
         axis.set_yscale("log")
     steps.legend(fontsize=9, loc="upper right")
-    examples.legend(fontsize=9, loc="upper right", bbox_to_anchor=(1, 0.4))
     for axis in axes[0]:
         axis.set_xscale("log")
         axis.set_xlabel("batch size B")
