@@ -8,7 +8,7 @@ four, on starts that are not counted: the first four by their learning rate, the
 exactly they search (Wolfe's second condition, c2). Seconds are those of one run on one device, compilation apart.
 
 Run:     python -m experiments.other_optimizers [--quick | --full]
-Time:    default 1.5 min, --quick 15 s, --full 9 min, on 2 cores, compilation included
+Time:    default 1.5 min, --quick 19 s, --full 9 min, on 2 cores, compilation included
 Result:  (5 starts, 10,000 images) with 400 gradients of the full batch L-BFGS comes down to 0.038, conjugate gradients
          to 0.051, plain descent to 0.14; L-BFGS is lower at every budget from 10 on. Plain SGD on mini-batches is lower
          than all of them, by passes and by the clock. Three claims do not hold: momentum, Nesterov's momentum and Adam

@@ -14,7 +14,7 @@ after a burn-in, how far is theta from the optimum? With A_i = x_i x_i^T + ridge
 cost after every epoch, from the same starts.
 
 Run:     python -m experiments.shuffle_or_not [--quick | --full]
-Time:    default 50 s, --quick 15 s, --full 3.4 min on 2 busy cores, compilation included; 1.1 GB
+Time:    default 50 s on busy cores, --quick 15 s, --full 55 s on 2 cores, compilation included; 1.2 GB
 Result:  slopes 1.01 by lot, 2.05 shuffled anew, each on theory's line (shuffled anew at small rates only, which that
          theory is for: at the largest it is 3.6 times too high); a fixed order comes to rest as far off as it
          must, sorted by label farthest (where the class asked for comes first: for 5s, in the middle, sorting does no
