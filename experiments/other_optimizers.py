@@ -8,7 +8,7 @@ four, on starts that are not counted: the first four by their learning rate, the
 exactly they search (Wolfe's second condition, c2). Seconds are those of one run on one device, compilation apart.
 
 Run:     python -m experiments.other_optimizers [--quick | --full]
-Time:    default 1.5 min, --quick 19 s, --full 9 min, on 2 cores, compilation included
+Time:    default 56 s, --quick 19 s, --full 9 min, on 2 cores, compilation included
 Result:  (5 starts, 10,000 images) with 400 gradients of the full batch L-BFGS comes down to 0.038, conjugate gradients
          to 0.051, plain descent to 0.14; L-BFGS is lower at every budget from 10 on. Plain SGD on mini-batches is lower
          than all of them, by passes and by the clock. Three claims do not hold: momentum, Nesterov's momentum and Adam
@@ -53,13 +53,13 @@ Optimizer = Callable[[Any], Any]  # what is tuned, a number -> an optax optimize
 
 @dataclasses.dataclass(frozen=True)
 class Settings(common.CommonSettings):
-    """Settings of the race; the default takes about 90 s on 2 cores."""
+    """Settings of the race; the default takes about 60 s on 2 cores."""
 
     num_seeds: int = 3
     """How many starts are counted, 1 or more; two more, on which all are tuned, are not."""
-    num_examples: int = 10_000
+    num_examples: int = 5000
     """Training images, from the first on; more than --batch-size."""
-    num_evaluations: int = 200
+    num_evaluations: int = 100
     """Gradients of the full batch, or passes over the images, that each may take, 10 or more."""
     batch_size: int = 100
     """Examples in a mini-batch, 1 or more."""
@@ -78,7 +78,7 @@ class Settings(common.CommonSettings):
 
 
 QUICK = Settings(num_seeds=1, num_examples=2000, num_evaluations=30)
-FULL = Settings(num_seeds=5, num_evaluations=400)
+FULL = Settings(num_seeds=5, num_examples=10_000, num_evaluations=400)
 
 
 class Method(NamedTuple):
