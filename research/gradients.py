@@ -62,7 +62,7 @@ def mean_over_examples(fun: Callable, *, chunk_size: int | None = None) -> Calla
 
 
 def sum_in_chunks(fun: Callable, chunk_size: int) -> Callable[[Params, Examples], Scalar]:
-    """sum_i fun(params, example_i), with memory for `chunk_size` examples; a shorter rest goes first.
+    """sum_i fun(params, example_i), with memory for `chunk_size` examples.
 
     Its gradient is added up in the same pass as its value: while a chunk is in the cache it goes
     forward and backward. (Left to itself, reverse mode would go forward through all the chunks and
@@ -77,16 +77,10 @@ def sum_in_chunks(fun: Callable, chunk_size: int) -> Callable[[Params, Examples]
         return jnp.sum(jax.vmap(fun, (None, 0))(params, chunk))
 
     def add_up(term: Callable, params: Params, examples: Examples) -> PyTree:
-        whole = len(examples.inputs) // chunk_size * chunk_size
-        rest = jax.tree.map(lambda leaf: leaf[whole:], examples)
-        chunks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, chunk_size, *leaf.shape[1:]), examples)
-
         def add(total: PyTree, chunk: Examples) -> tuple[PyTree, None]:
             return jax.tree.map(jnp.add, total, term(params, chunk)), None
 
-        # without a rest nothing is computed for it, and nothing compiled
-        start = term(params, rest) if len(rest.inputs) else zeros_like_result(term, params, rest)
-        return jax.lax.scan(add, start, chunks)[0]
+        return scan_in_chunks(add, zeros_like_result(term, params, examples), examples, chunk_size)[0]
 
     @jax.custom_vjp
     def total(params: Params, examples: Examples) -> Scalar:
@@ -103,6 +97,28 @@ def sum_in_chunks(fun: Callable, chunk_size: int) -> Callable[[Params, Examples]
 
     total.defvjp(forward, backward, symbolic_zeros=True)
     return total
+
+
+def scan_in_chunks(step: Callable, start: PyTree, rows: PyTree, chunk_size: int) -> tuple[PyTree, PyTree]:
+    """`jax.lax.scan` of step(carry, chunk) -> (carry, what it finds for the chunk's rows) over chunks of the rows.
+
+    A shorter chunk comes last, if they do not divide evenly; what was found for all rows is joined. Raises ValueError
+    if chunk_size is below 1.
+
+    >>> scan_in_chunks(lambda total, chunk: (total + chunk.sum(), chunk**2), 0, jnp.arange(5), 2)
+    (Array(10, dtype=int32), Array([ 0,  1,  4,  9, 16], dtype=int32))
+    """
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size is {chunk_size}; it must be 1 or more")
+    num_rows = len(jax.tree.leaves(rows)[0])
+    whole = num_rows // chunk_size * chunk_size
+    chunks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, chunk_size, *leaf.shape[1:]), rows)
+    total, found = jax.lax.scan(step, start, chunks)
+    found = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), found)
+    if whole == num_rows:
+        return total, found
+    total, of_rest = step(total, jax.tree.map(lambda leaf: leaf[whole:], rows))
+    return total, jax.tree.map(lambda *parts: jnp.concatenate(parts), found, of_rest)
 
 
 def zeros_like_result(fun: Callable, *args: PyTree) -> PyTree:

@@ -1,4 +1,4 @@
-"""Many runs at once: a share of them on every device."""
+"""Many runs, or rows of a grid, at once: a share of them on every device."""
 
 from collections.abc import Callable, Sequence
 
@@ -36,9 +36,7 @@ def over_devices(
     >>> over_devices(lambda seed, shift: seed * 2 + shift, (0, None))(jnp.arange(3), jnp.int32(1)).tolist()
     [1, 3, 5]
     """
-    mesh = _mesh(devices)
-    specs = tuple(PartitionSpec() if axis is None else PartitionSpec("runs") for axis in in_axes)
-    mapped = [index for index, axis in enumerate(in_axes) if axis is not None]
+    mapped = _mapped(in_axes)
 
     def on_one_device(*args: PyTree) -> PyTree:
         def one_run(slices: list[PyTree]) -> PyTree:
@@ -49,18 +47,36 @@ def over_devices(
 
         return jax.lax.map(one_run, [args[index] for index in mapped], batch_size=at_once if at_once > 1 else None)
 
-    sharded = jax.shard_map(on_one_device, mesh=mesh, in_specs=specs, out_specs=PartitionSpec("runs"), check_vma=False)
+    return rows_over_devices(on_one_device, in_axes, devices=devices)
+
+
+def rows_over_devices(fun: Callable, in_axes: Sequence[int | None], *, devices: Sequence | None = None) -> Callable:
+    """`fun`, which makes of many rows one result each, with the rows shared out evenly over the devices.
+
+    As `over_devices`, but each device is given all its rows at once, so that `fun` can do once for them what they have
+    in common: the surface over a grid, for instance.
+
+    >>> rows_over_devices(jnp.outer, (0, None))(jnp.arange(3), jnp.arange(2)).tolist()
+    [[0, 0], [0, 1], [0, 2]]
+    """
+    mesh = _mesh(devices)
+    specs = tuple(PartitionSpec() if axis is None else PartitionSpec("runs") for axis in in_axes)
+    sharded = jax.shard_map(fun, mesh=mesh, in_specs=specs, out_specs=PartitionSpec("runs"), check_vma=False)
 
     def over_all(*args: PyTree) -> PyTree:
-        num_runs = len(jax.tree.leaves(args[mapped[0]])[0])
-        padding = -num_runs % mesh.size
+        num_rows = len(jax.tree.leaves(args[_mapped(in_axes)[0]])[0])
+        padding = -num_rows % mesh.size
         padded = [
             arg if axis is None else jax.tree.map(lambda leaf: _repeat_last(leaf, padding), arg)
             for arg, axis in zip(args, in_axes, strict=True)
         ]
-        return jax.tree.map(lambda leaf: leaf[:num_runs], sharded(*padded))
+        return jax.tree.map(lambda leaf: leaf[:num_rows], sharded(*padded))
 
     return over_all
+
+
+def _mapped(in_axes: Sequence[int | None]) -> list[int]:
+    return [index for index, axis in enumerate(in_axes) if axis is not None]
 
 
 def _repeat_last(leaf: jax.Array, times: int) -> jax.Array:

@@ -14,7 +14,9 @@ is wanted of it can be had from its two factors (Goodfellow, arXiv:1510.01799):
     |g_i|^2 = sum_l |delta_l|^2 (|a_{l-1}|^2 + 1),     g_i . g_j = sum_l (delta_l . delta_l') (a_{l-1} . a_{l-1}' + 1)
 """
 
-from collections.abc import Callable
+import functools
+import operator
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -22,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree, Shaped
 
-from research import backprop, gradients
+from research import backprop, gradients, sharding
 from research.data import Examples
 from research.models import Activation, Layer, Params
 
@@ -37,6 +39,13 @@ class Moments(NamedTuple):
     mean: Params  # G
     variance: Params  # of every component over the examples, with 1/N: the diagonal of Sigma
     squared_norms: Float[Array, "examples"]  # |g_i|^2
+
+
+class Spread(NamedTuple):
+    """Moments without the single examples: what sets of examples are pooled by."""
+
+    mean: Params
+    variance: Params
 
 
 class Factor(NamedTuple):
@@ -189,6 +198,41 @@ def layer_weighted_sums(factors: Callable, chunk_size: int = 500) -> Callable[[l
     return _summed(of_chunk, chunk_size)
 
 
+# One network on several devices: to each its share of the examples.
+
+
+def shared_out(of_all: Callable, *, devices: Sequence | None = None) -> Callable[[Params, Examples], Moments]:
+    """`moments(one)` or `layer_moments(factors)`, with the examples shared out evenly over the devices, then pooled.
+
+    For one network. Several are better shared out themselves, each with all its examples (`sharding.over_devices`).
+    `devices` are by default all that JAX sees; examples that lie on all of them already (`sharding.on_every_device`)
+    are not copied there again.
+
+    Raises ValueError if there are fewer examples than devices.
+
+    >>> one = lambda params, example: jnp.vdot(params, example.inputs)  # its gradient is the input
+    >>> examples = Examples(jnp.array([[1.0], [3.0], [8.0]]), jnp.zeros((3, 1)))
+    >>> found = shared_out(moments(one))(jnp.zeros(1), examples)
+    >>> found.mean.tolist(), found.squared_norms.tolist()
+    ([4.0], [1.0, 9.0, 64.0])
+    """
+    count = len(jax.devices() if devices is None else devices)
+    of_each = sharding.over_devices(of_all, (None, 0), devices=devices)
+
+    def of_shares(params: Params, examples: Examples) -> Moments:
+        size, num_examples = len(examples.inputs) // count, len(examples.inputs)
+        if size == 0:
+            raise ValueError(f"{num_examples} examples cannot be shared out over {count} devices; give {count} or more")
+        even = size * count
+        found = of_each(params, jax.tree.map(lambda leaf: leaf[:even].reshape(count, size, *leaf.shape[1:]), examples))
+        parts = [jax.tree.map(operator.itemgetter(index), found) for index in range(count)]
+        if even < num_examples:
+            parts.append(of_all(params, jax.tree.map(lambda leaf: leaf[even:], examples)))
+        return functools.reduce(_union, parts)
+
+    return of_shares
+
+
 # Numbers that follow from the moments.
 
 
@@ -293,28 +337,41 @@ def _mean_gradient(factors: list[Factor]) -> list[Layer]:
 
 
 def _pooled(of_chunk: Callable, chunk_size: int) -> Callable[[Params, Examples], Moments]:
-    """The moments of all examples from those of chunks: with shares s of the second set and 1 - s of the first,
-    mean = m + s d and variance = v + s (v' - v) + s (1 - s) d^2, where d = m' - m."""
+    """The moments of all examples from those of chunks."""
 
     def of_all(params: Params, examples: Examples) -> Moments:
-        def pool(so_far: tuple[Array, Params, Params], chunk: Examples) -> tuple[tuple, Array]:
-            count, mean, variance = so_far
+        def pool(so_far: tuple[Array, Spread], chunk: Examples) -> tuple[tuple[Array, Spread], Array]:
+            count, spread = so_far
             new, size = of_chunk(params, chunk), len(chunk.inputs)
-            share = size / (count + size)
-
-            def pooled_variance(v: Array, v_new: Array, m: Array, m_new: Array) -> Array:
-                s = share.astype(v.dtype)
-                return v + s * (v_new - v) + s * (1 - s) * (m_new - m) ** 2
-
-            variance = jax.tree.map(pooled_variance, variance, new.variance, mean, new.mean)
-            mean = jax.tree.map(lambda m, m_new: m + share.astype(m.dtype) * (m_new - m), mean, new.mean)
-            return (count + size, mean, variance), new.squared_norms
+            spread = _pool(spread, Spread(new.mean, new.variance), size / (count + size))
+            return (count + size, spread), new.squared_norms
 
         zeros = jax.tree.map(jnp.zeros_like, params)
-        (_, mean, variance), norms = _stream(pool, (jnp.zeros(()), zeros, zeros), examples, chunk_size)
-        return Moments(mean, variance, norms)
+        (_, spread), norms = gradients.scan_in_chunks(pool, (jnp.zeros(()), Spread(zeros, zeros)), examples, chunk_size)
+        return Moments(spread.mean, spread.variance, norms)
 
     return of_all
+
+
+def _union(found: Moments, other: Moments) -> Moments:
+    norms = jnp.concatenate([found.squared_norms, other.squared_norms])
+    share = len(other.squared_norms) / len(norms)
+    return Moments(*_pool(Spread(found.mean, found.variance), Spread(other.mean, other.variance), share), norms)
+
+
+def _pool(spread: Spread, other: Spread, share: Numbers) -> Spread:
+    """Mean and variance of the union of two sets, with shares s of the other and 1 - s of the first:
+    m + s d and v + s (v' - v) + s (1 - s) d^2, where d = m' - m."""
+
+    def of_variance(v: Array, v_other: Array, m: Array, m_other: Array) -> Array:
+        s = jnp.asarray(share, v.dtype)
+        return v + s * (v_other - v) + s * (1 - s) * (m_other - m) ** 2
+
+    def of_mean(m: Array, m_other: Array) -> Array:
+        return m + jnp.asarray(share, m.dtype) * (m_other - m)
+
+    variance = jax.tree.map(of_variance, spread.variance, other.variance, spread.mean, other.mean)
+    return Spread(jax.tree.map(of_mean, spread.mean, other.mean), variance)
 
 
 def _summed(of_chunk: Callable, chunk_size: int) -> Callable[[Params, Examples, Groups], Params]:
@@ -323,21 +380,6 @@ def _summed(of_chunk: Callable, chunk_size: int) -> Callable[[Params, Examples, 
             return jax.tree.map(jnp.add, total, of_chunk(params, *chunk)), ()
 
         zeros = jax.tree.map(lambda leaf: jnp.zeros((weights.shape[1], *leaf.shape), leaf.dtype), params)
-        return _stream(add, zeros, (examples, weights), chunk_size)[0]
+        return gradients.scan_in_chunks(add, zeros, (examples, weights), chunk_size)[0]
 
     return of_all
-
-
-def _stream(step: Callable, start: PyTree, rows: PyTree, chunk_size: int) -> tuple[PyTree, PyTree]:
-    """`jax.lax.scan(step)` over chunks of the rows, a shorter rest last; what each chunk gives for its rows, joined."""
-    if chunk_size < 1:
-        raise ValueError(f"chunk_size is {chunk_size}; it must be 1 or more")
-    num_rows = len(jax.tree.leaves(rows)[0])
-    whole = num_rows // chunk_size * chunk_size
-    chunks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, chunk_size, *leaf.shape[1:]), rows)
-    total, found = jax.lax.scan(step, start, chunks)
-    found = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), found)
-    if whole == num_rows:
-        return total, found
-    total, of_rest = step(total, jax.tree.map(lambda leaf: leaf[whole:], rows))
-    return total, jax.tree.map(lambda *parts: jnp.concatenate(parts), found, of_rest)

@@ -23,6 +23,16 @@ def test_over_devices_equals_a_loop(num_runs, at_once):
         jax.tree.map(lambda all_runs, one, run=run: np.testing.assert_array_equal(all_runs[run], one), together, alone)
 
 
+@pytest.mark.parametrize("num_rows", [1, 4, 5])
+def test_rows_over_devices_give_what_one_call_gives(num_rows):
+    def table(rows, columns):
+        return {"sums": rows[:, None] + columns[None], "rows": rows}
+
+    rows, columns = np.arange(num_rows, dtype=np.float32), np.array([5.0, 7.0], np.float32)
+    shared = jax.jit(sharding.rows_over_devices(table, (0, None)))(rows, columns)
+    jax.tree.map(np.testing.assert_array_equal, shared, table(rows, columns))
+
+
 def test_the_runs_lie_on_all_devices():
     assert jax.device_count() == 2
     result = jax.jit(sharding.over_devices(jnp.sin, (0,)))(jnp.arange(4.0))

@@ -82,6 +82,22 @@ def test_chunks_do_not_change_the_moments(chunk_size, x64):
     assert_moments(found, statistics.moments(one, 5)(params, examples), 1e-13)
 
 
+@pytest.mark.parametrize("num", [22, 23])
+def test_moments_of_shares_on_two_devices_are_those_of_all(num, x64):
+    params, examples = data()
+    some = jax.tree.map(lambda leaf: leaf[:num], examples)
+    found = jax.jit(statistics.shared_out(both_ways(10)[1]))(params, some)
+    gs = rows(params, some)
+    assert_moments(found, (gs.mean(axis=0), gs.var(axis=0), (gs**2).sum(axis=1)), 1e-12)
+    assert len(found.squared_norms.devices()) == 2
+
+
+def test_fewer_examples_than_devices_cannot_be_shared_out():
+    params, examples = data()
+    with pytest.raises(ValueError, match="1 examples cannot be shared out over 2 devices; give 2 or more"):
+        statistics.shared_out(both_ways(10)[1])(params, jax.tree.map(lambda leaf: leaf[:1], examples))
+
+
 def test_a_small_scatter_round_a_large_mean_survives_float32():
     inputs = 1000 + jax.random.normal(jax.random.key(3), (4000, 3))
     one = lambda params, example: jnp.vdot(params, example.inputs)  # noqa: E731  its gradient is the input

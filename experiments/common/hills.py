@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from experiments.common import settings as common
 from experiments.common.descents import Problem
-from research import landscape, models
+from research import landscape, models, sharding
 from research.landscape import Plane
 
 Surface = Callable[[Plane, np.ndarray, np.ndarray], Array]
@@ -36,9 +36,9 @@ def unravel_of(problem: Problem) -> Callable[[Array], models.Params]:
 def surface_of(settings: common.CommonSettings, problem: Problem) -> Surface:
     """The cost on the training set as a function of plane and grid, for the plain layers of the settings."""
     functions = (unravel_of(problem), common.cost_function(settings), *common.activations(settings))
-    on_grid = jax.jit(partial(landscape.surface_of_layers, *functions))
-    train = jax.device_put(problem.train, jax.devices()[0])
-    return lambda plane, alphas, betas: on_grid(plane, train, alphas, betas)
+    rows = partial(landscape.surface_of_layers, *functions)
+    on_grid = jax.jit(sharding.rows_over_devices(rows, (None, None, 0, None)))
+    return lambda plane, alphas, betas: on_grid(plane, problem.train, alphas, betas)
 
 
 def look_down(
