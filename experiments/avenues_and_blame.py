@@ -33,7 +33,7 @@ from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import avenues_and_blame as figures
-from research import backprop, data, gradients, plots, training
+from research import backprop, gradients, plots, training
 from research.data import Examples
 from research.models import Layer
 from research.training import TrainState
@@ -363,17 +363,11 @@ def sentence(story: Story, num_expected: int, num_parameters: int) -> str:
 
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
-    cost_fn = common.cost_function(settings)
-    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
+    train, test = common.load(settings)
     for flag, number in (("--batch-size", settings.batch_size), ("--num-examples", settings.num_examples)):
-        common.require(
-            number <= len(train.inputs),
-            f"{flag} is {number}; {settings.dataset} has {len(train.inputs)} training images, so take at most those",
-        )
-    model = common.make_model(settings, train)
-    common.check_cost(cost_fn, model, train)
-    problem = descents.make_problem(model, cost_fn, train, test)
-    few = jax.tree.map(lambda leaf: leaf[: settings.num_examples], problem.train)
+        common.require_images(settings, flag, number, train)
+    problem = descents.problem_of(settings, train, test)
+    few = common.first(problem.train, settings.num_examples)
     init_keys, keys = runs.seed_keys(settings.seed, settings.num_seeds)
     told = jax.jit(runs.over_seeds(partial(tell, settings, problem), (0, 0, None)))
     starts = descents.starts(problem, init_keys)
@@ -384,7 +378,7 @@ def run(settings: Settings) -> None:
     steps = measure_small_steps(settings, problem, few, starts)
     num_expected, num_parameters = expected_changes(problem, starts)
     claims, finding = make_claims(settings, story, steps, num_expected), sentence(story, num_expected, num_parameters)
-    records.write_run(
+    records.conclude(
         settings.out / NAME,
         settings,
         claims,
@@ -392,8 +386,6 @@ def run(settings: Settings) -> None:
         **records.describe_data(settings.dataset, train=train),
         finding=finding,
     )
-    records.print_claims(claims)
-    print(finding)
 
 
 def plot(out: Path) -> None:

@@ -498,14 +498,12 @@ def shown(settings: Settings, model: models.Model, cost_fn: Callable, train: Exa
 
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
-    cost_fn = common.cost_function(settings)
     train = data.load(settings.dataset, "train", data_dir=settings.data_dir)
-    model = common.make_model(settings, train)
-    common.check_cost(cost_fn, model, train)
+    model, cost_fn = common.model_and_cost(settings, train)
     measured = measure(settings, model, cost_fn, train)
     num_examples = len(train.inputs)
     claims, finding = make_claims(settings, measured, num_examples), sentence(measured, num_examples)
-    records.write_run(
+    records.conclude(
         settings.out / NAME,
         settings,
         claims,
@@ -515,8 +513,6 @@ def run(settings: Settings) -> None:
         finding=finding,
         layer_sizes=settings.sizes_for(train),
     )
-    records.print_claims(claims)
-    print(finding)
 
 
 def plot(out: Path) -> None:

@@ -39,7 +39,7 @@ from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import batch_frontier as figures
-from research import data, gradients, plots, statistics, training
+from research import gradients, plots, statistics, training
 from research.data import Examples
 from research.training import TrainState
 
@@ -114,7 +114,7 @@ def steps_to_target(
     `rows` (looks, steps, batch) are the examples of every step; ignored where a batch is everything.
     """
     whole = batch_size == settings.num_examples
-    optimizer, checked = optax.sgd(rate), jax.tree.map(lambda leaf: leaf[:CHECKED], train)
+    optimizer, checked = optax.sgd(rate), common.first(train, CHECKED)
     step = training.make_step(problem.cost if whole else gradients.mean_over_examples(problem.one), optimizer)
     steps_per_look = 1 if whole else rows.shape[1]
 
@@ -234,7 +234,7 @@ def noise_on_the_way(
     optimizer = optax.sgd(rate)
     step = training.make_step(gradients.mean_over_examples(problem.one), optimizer)
     moments = statistics.moments(problem.one)
-    some = jax.tree.map(lambda leaf: leaf[:CHECKED], train)
+    some = common.first(train, CHECKED)
 
     def scale(state: TrainState) -> Array:
         return statistics.noise_scale(moments(state.params, some))
@@ -346,17 +346,10 @@ def sentence(settings: Settings, frontier: Frontier, hyperbola: Hyperbola, noise
 
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
-    cost_fn = common.cost_function(settings)
-    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
-    common.require(
-        settings.num_examples <= len(train.inputs),
-        f"--num-examples is {settings.num_examples}; {settings.dataset} has {len(train.inputs)} training images, so "
-        "give that many or fewer",
-    )
-    model = common.make_model(settings, train)
-    common.check_cost(cost_fn, model, train)
-    train = jax.tree.map(lambda leaf: leaf[: settings.num_examples], train)
-    problem = descents.make_problem(model, cost_fn, train, test)
+    train, test = common.load(settings)
+    common.require_images(settings, "--num-examples", settings.num_examples, train)
+    train = common.first(train, settings.num_examples)
+    problem = descents.problem_of(settings, train, test)
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds + TUNING_SEEDS)
     starts = jax.tree.map(np.asarray, descents.starts(problem, init_keys))
     frontier = find_frontier(settings, problem, starts, shuffle_keys)
@@ -365,13 +358,11 @@ def run(settings: Settings) -> None:
     is_films = common.is_the_films(settings) and settings.num_examples == Settings.num_examples
     claims = make_claims(settings, frontier, hyperbola, noise) if is_films else []
     finding = sentence(settings, frontier, hyperbola, noise)
-    records.write_run(
+    records.conclude(
         settings.out / NAME, settings, claims, {**frontier._asdict(), "noise": noise},
         **records.describe_data(settings.dataset, train=train), finding=finding,
         layer_sizes=settings.sizes_for(train), hyperbola=hyperbola._asdict(),
     )  # fmt: skip
-    records.print_claims(claims)
-    print(finding)
 
 
 def plot(out: Path) -> None:

@@ -143,7 +143,7 @@ class Point(NamedTuple):
 def points_of(settings: Settings, cost_fn: Callable, train: Examples) -> list[Point]:
     """Everything that is timed; `train` lies on one device."""
     own = settings.sizes_for(train)
-    few = jax.tree.map(lambda leaf: leaf[: settings.num_examples], train)
+    few = common.first(train, settings.num_examples)
     ends = own[0], own[-1]
 
     def one_of(sizes: tuple[int, ...]) -> Callable:
@@ -158,7 +158,7 @@ def points_of(settings: Settings, cost_fn: Callable, train: Examples) -> list[Po
     deep = [(depth, (ends[0], *(settings.depth_width,) * depth, ends[1])) for depth in settings.depths]
     work = flops_by_formula(own) * settings.num_examples
     return [
-        *(gradient("examples", size, own, jax.tree.map(lambda leaf, n=size: leaf[:n], train)) for size in halved),
+        *(gradient("examples", size, own, common.first(train, size)) for size in halved),
         *(gradient("width", width, (ends[0], width, ends[1]), few) for width in settings.widths),
         *(gradient("depth", depth, sizes, few) for depth, sizes in deep),
         *(Point("batch", size, own, one_pass(one_of(own), size, few), work) for size in settings.batch_sizes),
@@ -270,17 +270,13 @@ def sentence(arrays: dict[str, np.ndarray]) -> str:
 
 def run(settings: Settings) -> None:
     """Checks first, then times and counts, and leaves run.json and arrays.npz behind."""
-    cost_fn = common.cost_function(settings)
     train = data.load(settings.dataset, "train", data_dir=settings.data_dir)
-    common.require(
-        settings.num_examples <= len(train.inputs),
-        f"--num-examples is {settings.num_examples}; {settings.dataset} has {len(train.inputs)} training images",
-    )
+    common.require_images(settings, "--num-examples", settings.num_examples, train)
     common.require(
         len(train.inputs) >> settings.halvings >= 1,
         f"--halvings is {settings.halvings}; {settings.dataset} has only {len(train.inputs)} training images to halve",
     )
-    common.check_cost(cost_fn, common.make_model(settings, train), train)
+    _, cost_fn = common.model_and_cost(settings, train)
     on_one = jax.device_put(train, jax.devices()[0])
     points = points_of(settings, cost_fn, on_one)
     arrays = {
@@ -291,7 +287,7 @@ def run(settings: Settings) -> None:
         **counts_of(settings, cost_fn, train, points),
     }
     claims, finding = make_claims(settings, arrays), sentence(arrays)
-    records.write_run(
+    records.conclude(
         settings.out / NAME,
         settings,
         claims,
@@ -301,8 +297,6 @@ def run(settings: Settings) -> None:
         networks=list(dict.fromkeys(point.sizes for point in points)),
         finding=finding,
     )
-    records.print_claims(claims)
-    print(finding)
 
 
 def plot(out: Path) -> None:

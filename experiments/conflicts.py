@@ -129,7 +129,7 @@ def measure(settings: Settings, problem: Problem, factors: Callable | None) -> M
         lambda *parts: np.stack(parts, axis=1), *(compare(params, problem.train) for params in at)
     )  # fmt: skip
     checkpoints.stop_if_stuck(epochs, looks.coherence)
-    few, first = (first_of(problem.train, count) for count in (settings.num_images, CHECKED))
+    few, first = (common.first(problem.train, count) for count in (settings.num_images, CHECKED))
     seek = jax.jit(runs.over_seeds(agreement.opponents(way.products, BLOCK), (0, None)))
     errors = None
     if factors is not None:
@@ -142,11 +142,6 @@ def measure(settings: Settings, problem: Problem, factors: Callable | None) -> M
         gram_error=errors,
         num_examples=len(problem.train.inputs),
     )
-
-
-def first_of(examples: Examples, count: int) -> Examples:
-    """The first so many."""
-    return jax.tree.map(lambda leaf: leaf[:count], examples)
 
 
 def strongest_pairs(found: Opponents, count: int) -> list[tuple[int, int, float]]:
@@ -209,38 +204,27 @@ def sentence(measured: Measured) -> str:
 
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
-    cost_fn = common.cost_function(settings)
-    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
-    check_images(settings, len(train.inputs))
-    model = common.make_model(settings, train)
-    common.check_cost(cost_fn, model, train)
+    train, test = common.load(settings)
+    check_images(settings, train)
+    model, cost_fn = common.model_and_cost(settings, train)
     facts = records.describe_data(settings.dataset, train=train)
     factors = common.layer_factors(settings, cost_fn)
-    try:
+    with records.divergence_recorded(settings.out / NAME, settings, **facts):
         measured = measure(settings, descents.make_problem(model, cost_fn, train, test), factors)
-    except runs.Diverged as error:
-        records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
-        raise
     claims, finding = make_claims(settings, measured), sentence(measured)
-    records.write_run(
+    records.conclude(
         settings.out / NAME, settings, claims, arrays_for_figures(settings, measured, train), **facts, finding=finding,
         layer_sizes=settings.sizes_for(train),
     )  # fmt: skip
-    records.print_claims(claims)
-    print(finding)
 
 
-def check_images(settings: Settings, num_examples: int) -> None:
+def check_images(settings: Settings, train: Examples) -> None:
     """Raises common.SettingsError unless the images that are asked for, and a batch, are there."""
     common.require(
-        num_examples >= BATCH,
-        f"--dataset {settings.dataset} has {num_examples} training images; {BATCH} or more, a batch, are needed",
+        len(train.inputs) >= BATCH,
+        f"--dataset {settings.dataset} has {len(train.inputs)} training images; {BATCH} or more, a batch, are needed",
     )
-    common.require(
-        settings.num_images <= num_examples,
-        f"--num-images is {settings.num_images}; {settings.dataset} has {num_examples} training images, so give a "
-        f"number from 2 to {num_examples}",
-    )
+    common.require_images(settings, "--num-images", settings.num_images, train, least=2)
 
 
 def arrays_for_figures(settings: Settings, measured: Measured, train: Examples) -> dict[str, np.ndarray]:

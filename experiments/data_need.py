@@ -39,7 +39,7 @@ from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim, worst
 from experiments.figures import data_need as figures
-from research import costs, data, models, plots, statistics, training
+from research import costs, models, plots, statistics, training
 from research.data import Examples, unit_interval
 from research.models import Layer
 from research.training import History, TrainState
@@ -178,8 +178,9 @@ def accuracy_by_size(settings: Settings, recipe: Recipe, sizes: list[int]) -> np
     rows = np.stack([rows_of(rng, chosen, recipe.num_steps) for rng, chosen in pairs])
 
     def loop(state: TrainState, shared: tuple[Examples, Examples], rows: Array) -> tuple[TrainState, History]:
-        observe = lambda state: recipe.problem.accuracy(state.params, shared[1])  # noqa: E731
-        return training.minibatch_descent(recipe.step, state, shared[0], rows, observe)
+        return training.minibatch_descent(
+            recipe.step, state, shared[0], rows, lambda state: recipe.problem.accuracy(state.params, shared[1])
+        )
 
     shared = (recipe.problem.train, recipe.problem.test)
     chunks = [(part,) for part in np.split(rows[:, None], 10, axis=2)]
@@ -222,8 +223,11 @@ def with_wrong_labels(labels: np.ndarray, shares: tuple[float, ...], num_classes
 
 def answers(problem: Problem, params: PyTree, inputs: Array) -> Array:
     """What the network calls each image."""
-    one = lambda image: jnp.argmax(problem.model.apply(params, unit_interval(image)))  # noqa: E731
-    return jax.lax.map(one, inputs, batch_size=min(CHUNK, len(inputs)))
+
+    def answer(image: Array) -> Array:
+        return jnp.argmax(problem.model.apply(params, unit_interval(image)))
+
+    return jax.lax.map(answer, inputs, batch_size=min(CHUNK, len(inputs)))
 
 
 class Noisy(NamedTuple):
@@ -517,32 +521,26 @@ def sentence(measured: Measured) -> str:
 
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
-    cost_fn = common.cost_function(settings)
-    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
+    train, test = common.load(settings)
     count = len(train.inputs)
     common.require(
         sum(size <= count for size in settings.sizes) >= 2,
         f"{common.typed('--sizes', settings.sizes)}: {settings.dataset} has {count} training images, so give two "
         f"or more sizes of at most {count}",
     )
-    common.check_cost(cost_fn, common.make_model(settings, train), train)
+    _, cost_fn = common.model_and_cost(settings, train)
     facts = records.describe_data(settings.dataset, train=train, test=test)
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
     recipes = [nielsens(settings, train, test, init_keys), films(settings, cost_fn, train, test, init_keys)]
-    try:
+    with records.divergence_recorded(settings.out / NAME, settings, **facts):
         measured = measure(settings, recipes, shuffle_keys)
-    except runs.Diverged as error:
-        records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
-        raise
     claims, finding, target = make_claims(settings, measured), sentence(measured), target_share(measured)
-    records.write_run(
+    records.conclude(
         settings.out / NAME, settings, claims, arrays_for_figures(measured, len(test.inputs)), **facts, finding=finding,
         recipes=[recipe.label for recipe in recipes],
         steps=[recipe.num_steps for recipe in recipes], bearable=target,
         voters_needed=dict(zip(RATES, voters_needed(measured.votes, target), strict=True)),
     )  # fmt: skip
-    records.print_claims(claims)
-    print(finding)
 
 
 def arrays_for_figures(measured: Measured, num_test: int) -> dict[str, np.ndarray]:

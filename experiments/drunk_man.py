@@ -32,7 +32,7 @@ from experiments.common import settings as common
 from experiments.common.descents import Method, Problem
 from experiments.common.records import Claim
 from experiments.figures import drunk_man as figures
-from research import data, landscape, models, plots, training
+from research import landscape, models, plots, training
 from research.data import Examples
 from research.training import TrainState
 
@@ -449,20 +449,14 @@ def findings(measured: Measured) -> tuple[str, str]:
 def run(settings: Settings) -> None:
     """Checks first, then walks, and leaves run.json and arrays.npz behind."""
     began = time.perf_counter()
-    cost_fn = common.cost_function(settings)
-    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
+    train, test = common.load(settings)
     check_batches(settings, len(train.inputs))
-    model = common.make_model(settings, train)
-    common.check_cost(cost_fn, model, train)
-    problem = descents.make_problem(model, cost_fn, train, test)
+    problem = descents.problem_of(settings, train, test)
     folder, facts = settings.out / NAME, records.describe_data(settings.dataset, train=train)
-    try:
+    with records.divergence_recorded(folder, settings, **facts):
         measured = measure(settings, problem)
-    except runs.Diverged as error:
-        records.write_run(folder, settings, [], {}, status=f"diverged: {error}", **facts)
-        raise
     claims, (finding, hidden) = make_claims(settings, measured), findings(measured)
-    records.write_run(
+    records.conclude(
         folder,
         settings,
         claims,
@@ -483,8 +477,6 @@ def run(settings: Settings) -> None:
     if settings.save_points:
         points: dict[str, Any] = {str(index): path.sight.point[0] for index, path in enumerate(measured.walks)}
         records.write_whole(folder / "points.npz", lambda file: np.savez_compressed(file, **points))
-    records.print_claims(claims)
-    print(f"{finding} {hidden}")
 
 
 def check_batches(settings: Settings, num_examples: int) -> None:

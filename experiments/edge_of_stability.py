@@ -118,12 +118,16 @@ FULL = Settings(num_seeds=10)
 def on_a_parabola(start: Array) -> Array:
     """Distances from the bottom (factors, steps + 1, axes), along descents from `start` at every factor of 2/lambda."""
     nothing = Examples(jnp.zeros((0, 1)), jnp.zeros((0, 1)))
-    objective = lambda params, examples: jnp.sum(CURVATURES * params**2) / 2  # noqa: E731
+
+    def height(params: Array, examples: Examples) -> Array:
+        return jnp.sum(CURVATURES * params**2) / 2
+
+    def far(state: TrainState) -> Array:
+        return jnp.abs(state.params)
 
     def distances(rate: Array) -> Array:
-        step = training.make_step(objective, optax.sgd(rate))
+        step = training.make_step(height, optax.sgd(rate))
         state = TrainState(start, optax.sgd(rate).init(start))
-        far = lambda state: jnp.abs(state.params)  # noqa: E731
         _, history = training.full_batch_descent(step, state, nothing, PARABOLA_STEPS, 1, far)
         return jnp.concatenate([far(state)[None], history.observed])
 
@@ -270,14 +274,14 @@ class Measured(NamedTuple):
 def measure(settings: Settings, model: Model, cost_fn: Callable, train: Examples) -> Measured:
     """The parabola, and every descent."""
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
-    fall = lambda key: on_a_parabola(jax.random.normal(key, CURVATURES.shape))  # noqa: E731
+    random_places = jax.vmap(partial(jax.random.normal, shape=CURVATURES.shape))(init_keys)
     tanh = tanh_network(train, init_keys)
     num_examples, rate = len(train.inputs), settings.learning_rates[1]
     num_epochs = math.ceil(settings.num_steps / (num_examples // settings.batch_sizes[0]))
     order = descents.shuffles(shuffle_keys, num_examples, num_epochs + 1)  # the last is only looked at
     drunk = [drunk_man(settings, tanh, rate, size, order[:, :-1]) for size in settings.batch_sizes]
     return Measured(
-        distances=np.asarray(jax.jit(runs.over_seeds(fall, (0,)))(init_keys)),
+        distances=np.asarray(jax.jit(runs.over_seeds(on_a_parabola, (0,)))(random_places)),
         careful=careful_man(settings, tanh, settings.learning_rates),
         drunk=drunk,
         batch_sharpness=[
@@ -435,25 +439,15 @@ def as_arrays(measured: Measured) -> dict[str, np.ndarray]:
 
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
-    cost_fn = common.cost_function(settings)
     train = data.load(settings.dataset, "train", data_dir=settings.data_dir)
-    num_all = len(train.inputs)
-    common.require(
-        2 <= settings.num_examples <= num_all,
-        f"--num-examples is {settings.num_examples}; {settings.dataset} has 2 up to {num_all} training images to "
-        "choose from, so give a number between those",
-    )
-    model = common.make_model(settings, train)
-    common.check_cost(cost_fn, model, train)
-    train = jax.tree.map(lambda leaf: leaf[: settings.num_examples], train)
+    common.require_images(settings, "--num-examples", settings.num_examples, train, least=2)
+    train = common.first(train, settings.num_examples)
+    model, cost_fn = common.model_and_cost(settings, train)
     facts = records.describe_data(settings.dataset, train=train)
-    try:
+    with records.divergence_recorded(settings.out / NAME, settings, **facts):
         measured = measure(settings, model, cost_fn, train)
-    except runs.Diverged as error:
-        records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
-        raise
     claims, finding = make_claims(settings, measured), sentence(measured)
-    records.write_run(
+    records.conclude(
         settings.out / NAME,
         settings,
         claims,
@@ -463,8 +457,6 @@ def run(settings: Settings) -> None:
         is_the_films=common.is_the_films(settings),
         finding=finding,
     )
-    records.print_claims(claims)
-    print(finding)
 
 
 def plot(out: Path) -> None:

@@ -228,15 +228,16 @@ def with_falling_rate(problem: Problem, method: Method, rate: float, order: np.n
     return follow(problem, slower, start, order)
 
 
-def nielsens_problem(settings: Settings, problem: Problem, cost_fn: Callable) -> Problem | None:
+def nielsens_problem(settings: Settings, problem: Problem) -> Problem | None:
     """His network on his 50,000 training images (he keeps 10,000 for validation), every parameter from N(0, 1).
 
     None unless the data are MNIST and the cost is the film's, for which his book gives its numbers.
     """
-    if not settings.nielsen_epochs or settings.dataset != "mnist" or cost_fn is not costs.sum_of_squares:
+    films_cost = common.cost_function(settings) is costs.sum_of_squares
+    if not settings.nielsen_epochs or settings.dataset != "mnist" or not films_cost:
         return None
     model = models.mlp((784, 30, 10), init_weights=models.unit_normal, init_biases=models.unit_normal)
-    train = jax.tree.map(lambda leaf: leaf[:50_000], problem.train)
+    train = common.first(problem.train, 50_000)
     return descents.make_problem(model, costs.sum_of_squares, train, problem.test)
 
 
@@ -389,21 +390,15 @@ def sentence(settings: Settings, measured: Measured) -> str:
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
     began = time.perf_counter()
-    cost_fn = common.cost_function(settings)
-    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
+    train, test = common.load(settings)
     check_batches(settings, len(train.inputs))
-    model = common.make_model(settings, train)
-    common.check_cost(cost_fn, model, train)
-    problem = descents.make_problem(model, cost_fn, train, test)
+    problem = descents.problem_of(settings, train, test)
     flops = descents.flops_per_example(problem)
     facts = records.describe_data(settings.dataset, train=train, test=test)
-    try:
-        settings, grid, measured = measure(settings, problem, nielsens_problem(settings, problem, cost_fn))
-    except runs.Diverged as error:
-        records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
-        raise
+    with records.divergence_recorded(settings.out / NAME, settings, **facts):
+        settings, grid, measured = measure(settings, problem, nielsens_problem(settings, problem))
     claims, finding = make_claims(settings, measured), sentence(settings, measured)
-    records.write_run(
+    records.conclude(
         settings.out / NAME,
         settings,
         claims,
@@ -429,8 +424,6 @@ def run(settings: Settings) -> None:
         flops_per_example=flops,
         seconds=time.perf_counter() - began,
     )
-    records.print_claims(claims)
-    print(finding)
 
 
 def check_batches(settings: Settings, num_examples: int) -> None:

@@ -40,7 +40,7 @@ from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import linear_scaling as figures
-from research import curvature, data, gradients, plots, training
+from research import curvature, gradients, plots, training
 from research.data import Examples
 from research.training import TrainState
 
@@ -250,7 +250,7 @@ def diagonals(settings: Settings) -> list[list[int]]:
 def sharpness_at(problem: Problem, ends: list[PyTree], keys: Array) -> np.ndarray:
     """(diagonals, seeds, batch sizes): the sharpness of the cost of the first CURVED training examples, at every end;
     leaves of `ends` lead with (seeds, batch sizes)."""
-    few = jax.tree.map(lambda leaf: leaf[:CURVED], problem.train)
+    few = common.first(problem.train, CURVED)
 
     def of_seed(path: PyTree, few: Examples, key: Array) -> Array:
         return curvature.sharpness_along(problem.cost, path, few, key, num_iterations=LANCZOS // 2)
@@ -409,21 +409,15 @@ def sentence(settings: Settings, measured: Measured) -> str:
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
     began = time.perf_counter()
-    cost_fn = common.cost_function(settings)
-    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
+    train, test = common.load(settings)
     check_sizes(settings, len(train.inputs))
-    model = common.make_model(settings, train)
-    common.check_cost(cost_fn, model, train)
-    problem = descents.make_problem(model, cost_fn, train, test)
+    problem = descents.problem_of(settings, train, test)
     facts = records.describe_data(settings.dataset, train=train, test=test)
-    try:
+    with records.divergence_recorded(settings.out / NAME, settings, **facts):
         measured = measure(settings, problem)
-    except runs.Diverged as error:
-        records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
-        raise
     claims = make_claims(settings, measured) if common.is_the_films(settings) else []
     finding = sentence(settings, measured)
-    records.write_run(
+    records.conclude(
         settings.out / NAME,
         settings,
         claims,
@@ -436,8 +430,6 @@ def run(settings: Settings) -> None:
         base_rates=[settings.learning_rates[line[0]] for line in measured.diagonals],
         seconds=time.perf_counter() - began,
     )
-    records.print_claims(claims)
-    print(finding)
 
 
 def check_sizes(settings: Settings, num_examples: int) -> None:

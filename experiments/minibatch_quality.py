@@ -33,7 +33,7 @@ from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim, worst
 from experiments.figures import minibatch_quality as figures
-from research import data, gradients, plots, statistics
+from research import gradients, plots, statistics
 from research.data import Examples
 
 NAME = Path(__file__).stem
@@ -306,22 +306,17 @@ def sentence(measured: Measured) -> str:
 
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
-    cost_fn = common.cost_function(settings)
-    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
+    train, test = common.load(settings)
     common.require(
         len(train.inputs) >= 4 * FILMS_BATCH,
         f"--dataset {settings.dataset} has {len(train.inputs)} training images; {4 * FILMS_BATCH} or more are needed",
     )
-    model = common.make_model(settings, train)
-    common.check_cost(cost_fn, model, train)
+    model, cost_fn = common.model_and_cost(settings, train)
     facts = records.describe_data(settings.dataset, train=train)
     problem, factors = descents.make_problem(model, cost_fn, train, test), common.layer_factors(settings, cost_fn)
     moments = statistics.layer_moments(factors) if factors else statistics.moments(problem.one)
-    try:
+    with records.divergence_recorded(settings.out / NAME, settings, **facts):
         measured = measure(settings, problem, moments)
-    except runs.Diverged as error:
-        records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
-        raise
     claims, finding = make_claims(settings, measured), sentence(measured)
     arrays = {
         "epochs": measured.epochs,
@@ -331,12 +326,10 @@ def run(settings: Settings) -> None:
         "noise_scale": measured.noise_scale,
         "cost": measured.quality.cost,
     }
-    records.write_run(
+    records.conclude(
         settings.out / NAME, settings, claims, arrays, **facts, finding=finding, layer_sizes=settings.sizes_for(train),
         over_at=over_at(measured.epochs, films_cosine(measured)),
     )  # fmt: skip
-    records.print_claims(claims)
-    print(finding)
 
 
 def plot(out: Path) -> None:

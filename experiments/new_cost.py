@@ -362,21 +362,18 @@ def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
     cost_fn, films_fn = common.cost_function(settings), costs.sum_of_squares
     common.activations_by_hand(settings)
-    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
-    common.require(
-        settings.num_examples <= len(train.inputs),
-        f"--num-examples is {settings.num_examples}; {settings.dataset} has {len(train.inputs)} training images",
-    )
+    train, test = common.load(settings)
+    common.require_images(settings, "--num-examples", settings.num_examples, train)
+    train = common.first(train, settings.num_examples)
     model = common.make_model(settings, train)
     for each in (cost_fn, films_fn):
         common.check_cost(each, model, train)
-    train = jax.tree.map(lambda leaf: leaf[: settings.num_examples], train)
     name = common.name_of(cost_fn)
     new, film = compare(
         settings, [descents.make_problem(model, each, train, test) for each in (cost_fn, films_fn)], [cost_fn, films_fn]
     )
     claims, finding = make_claims(settings, new, film), sentence(settings, name, new, film)
-    records.write_run(
+    records.conclude(
         settings.out / NAME,
         settings,
         claims,
@@ -389,8 +386,6 @@ def run(settings: Settings) -> None:
         shares={kind: battery.share for kind, battery in (("new", new), ("film", film))},
         finding=finding,
     )
-    records.print_claims(claims)
-    print(finding)
 
 
 def compare(settings: Settings, problems: list[Problem], cost_fns: list[Callable]) -> list[Battery]:

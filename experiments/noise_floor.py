@@ -46,7 +46,7 @@ from experiments.common import settings as common
 from experiments.common.descents import Method, Problem
 from experiments.common.records import Claim
 from experiments.figures import noise_floor as figures
-from research import curvature, data, gradients, plots, training
+from research import curvature, gradients, plots, training
 from research.data import Examples
 from research.training import TrainState
 
@@ -522,22 +522,16 @@ def about_the_end(ground: Ground) -> str:
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
     began = time.perf_counter()
-    cost_fn = common.cost_function(settings)
-    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
-    check_sizes(settings, len(train.inputs))
-    model = common.make_model(settings, train)
-    common.check_cost(cost_fn, model, train)
-    problem = descents.make_problem(model, cost_fn, train, test)
+    train, test = common.load(settings)
+    check_sizes(settings, train)
+    problem = descents.problem_of(settings, train, test)
     facts = records.describe_data(settings.dataset, train=train, test=test)
-    try:
+    with records.divergence_recorded(settings.out / NAME, settings, **facts):
         measured = measure(settings, problem)
-    except runs.Diverged as error:
-        records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
-        raise
     claims = make_claims(settings, measured) if common.is_the_films(settings) else []
     floors, least = heights(measured.floors["shuffled"]), least_settled(settings, measured)
     findings = [about_the_floor(settings, floors, least), about_the_end(measured.ground)]
-    records.write_run(
+    records.conclude(
         settings.out / NAME,
         settings,
         claims,
@@ -550,22 +544,16 @@ def run(settings: Settings) -> None:
         tolerance=TOLERANCE,
         seconds=time.perf_counter() - began,
     )
-    records.print_claims(claims)
-    print(" ".join(findings))
 
 
-def check_sizes(settings: Settings, num_examples: int) -> None:
+def check_sizes(settings: Settings, train: Examples) -> None:
     """Raises common.SettingsError unless every batch fits into the data, and every half has steps to look at."""
     for flag, size in (
         ("--start-batch-size", settings.start_batch_size),
         ("--batch-sizes", max(settings.batch_sizes)),
     ):
-        common.require(
-            size <= num_examples,
-            f"{flag} has {size}; {settings.dataset} has {num_examples} training images, so take batches of 1 up to "
-            f"{num_examples}",
-        )
-    steps = settings.num_epochs * (num_examples // max(settings.batch_sizes))
+        common.require_images(settings, flag, size, train)
+    steps = settings.num_epochs * (len(train.inputs) // max(settings.batch_sizes))
     common.require(
         steps >= settings.num_looks,
         f"--num-epochs is {settings.num_epochs}, in which batches of {max(settings.batch_sizes)} make {steps} steps; "

@@ -371,7 +371,7 @@ def choose_layer(settings: Settings, num_layers: int) -> int:
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
     functions = Functions(common.cost_function(settings), *common.activations_by_hand(settings))
-    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
+    train, test = common.load(settings)
     index, layer = choose_index(settings, train), choose_layer(settings, len(settings.sizes_for(train)) - 1)
     common.require(
         settings.epochs == 0 or len(train.inputs) > BATCH_SIZE,
@@ -390,7 +390,7 @@ def run(settings: Settings) -> None:
     claims = make_claims(settings, measured, train.targets.shape[1])
     arrays = arrays_for_figures(problem, functions, networks, digits, measured.distances)
     finding = sentence(settings, measured, networks)
-    records.write_run(
+    records.conclude(
         settings.out / NAME, settings, claims, {"rows": rows, **arrays},
         **records.describe_data(settings.dataset, train=train, test=test),
         finding=finding,
@@ -399,8 +399,6 @@ def run(settings: Settings) -> None:
         image_shape=data.image_shape(settings.dataset, data_dir=settings.data_dir),
         film=is_the_films(settings),
     )  # fmt: skip
-    records.print_claims(claims)
-    print(finding)
 
 
 def sentence(settings: Settings, measured: Measured, networks: list[Network]) -> str:

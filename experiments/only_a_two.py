@@ -29,7 +29,7 @@ from experiments.common import records, runs
 from experiments.common import settings as common
 from experiments.common.records import Claim
 from experiments.figures import only_a_two as figures
-from research import data, gradients, models, plots, sharding, training
+from research import gradients, models, plots, sharding, training
 from research.data import Examples, unit_interval
 from research.training import History, Step, TrainState
 
@@ -119,8 +119,14 @@ def decade(network: Network, power: int) -> Callable:
     num_legs = 10 if power == 0 else 9
 
     def loop(state: TrainState, test: Examples, inputs: Array, targets: Array) -> tuple[TrainState, History]:
-        observe = lambda state: called(network, test, state.params)  # noqa: E731
-        return training.full_batch_descent(network.step, state, Examples(inputs, targets), num_legs, 10**power, observe)
+        return training.full_batch_descent(
+            network.step,
+            state,
+            Examples(inputs, targets),
+            num_legs,
+            10**power,
+            lambda state: called(network, test, state.params),
+        )
 
     return loop
 
@@ -201,8 +207,9 @@ def listen_to_many(
 
     def loop(state: TrainState, shared: tuple[Examples, Examples], schedule: Array) -> tuple[TrainState, History]:
         train, test = shared
-        observe = lambda state: confusion(network.apply, state.params, test)  # noqa: E731
-        return training.minibatch_descent(network.step, state, train, schedule, observe)
+        return training.minibatch_descent(
+            network.step, state, train, schedule, lambda state: confusion(network.apply, state.params, test)
+        )
 
     state = TrainState(start, jax.vmap(network.optimizer.init)(start))
     parts = [(part,) for part in np.split(schedules[:, None], 10, axis=2)]
@@ -322,13 +329,11 @@ def sentence(settings: Settings, measured: Measured) -> str:
 
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
-    cost_fn = common.cost_function(settings)
-    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
-    model = common.make_model(settings, train)
-    common.check_cost(cost_fn, model, train)
+    train, test = common.load(settings)
+    model, cost_fn = common.model_and_cost(settings, train)
     measured = measure(settings, model, cost_fn, train, test)
     claims, finding = make_claims(settings, measured), sentence(settings, measured)
-    records.write_run(
+    records.conclude(
         settings.out / NAME,
         settings,
         claims,
@@ -338,8 +343,6 @@ def run(settings: Settings) -> None:
         sizes=measured.sizes,
         classes=measured.classes,
     )
-    records.print_claims(claims)
-    print(finding)
 
 
 def plot(out: Path) -> None:

@@ -267,19 +267,13 @@ def sentence(settings: Settings, measured: Measured) -> str:
 
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
-    cost_fn = common.cost_function(settings)
     train = data.load(settings.dataset, "train", data_dir=settings.data_dir)
-    common.require(
-        settings.num_examples <= len(train.inputs),
-        f"--num-examples is {settings.num_examples}; {settings.dataset} has {len(train.inputs)} training images, so "
-        f"give a number from {FEW} to {len(train.inputs)}",
-    )
-    model = common.make_model(settings, train)
-    common.check_cost(cost_fn, model, train)
+    common.require_images(settings, "--num-examples", settings.num_examples, train, least=FEW)
+    model, cost_fn = common.model_and_cost(settings, train)
     measured = measure(settings, model, cost_fn, train)
     claims, finding = make_claims(settings, measured), sentence(settings, measured)
     ratios = [ratio for ratio, _ in over_theory(measured)]
-    records.write_run(
+    records.conclude(
         settings.out / NAME,
         settings,
         claims,
@@ -294,8 +288,6 @@ def run(settings: Settings) -> None:
         layer_sizes=settings.sizes_for(train),
         over_theory=[float(ratio.mean()) for ratio in ratios],
     )
-    records.print_claims(claims)
-    print(finding)
 
 
 def plot(out: Path) -> None:

@@ -300,22 +300,17 @@ def sentence(measured: Measured) -> str:
 
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
-    began, cost_fn = time.perf_counter(), common.cost_function(settings)
-    train_set, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
+    began = time.perf_counter()
+    train_set, test = common.load(settings)
     check_sizes(settings, len(train_set.inputs))
-    model = common.make_model(settings, train_set)
-    common.check_cost(cost_fn, model, train_set)
-    problem = descents.make_problem(model, cost_fn, train_set, test)
+    problem = descents.problem_of(settings, train_set, test)
     facts = records.describe_data(settings.dataset, train=train_set, test=test)
-    try:
+    with records.divergence_recorded(settings.out / NAME, settings, **facts):
         measured = measure(settings, problem)
-    except runs.Diverged as error:
-        records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
-        raise
     claims = make_claims(settings, measured) if common.is_the_films(settings) else []
     finding, arrays = sentence(measured), measured._asdict()
     curve = arrays.pop("curve")
-    records.write_run(
+    records.conclude(
         settings.out / NAME,
         settings,
         claims,
@@ -328,8 +323,6 @@ def run(settings: Settings) -> None:
         num_images=NUM_IMAGES,
         seconds=time.perf_counter() - began,
     )
-    records.print_claims(claims)
-    print(finding)
 
 
 def check_sizes(settings: Settings, num_examples: int) -> None:

@@ -259,23 +259,16 @@ def at(values: Numbers, epsilon: float) -> np.ndarray:
 
 def run(settings: Settings) -> None:
     """Checks first, then computes, and leaves run.json and arrays.npz behind."""
-    cost_fn = common.cost_function(settings)
     train = data.load(settings.dataset, "train", data_dir=settings.data_dir)
-    num_all = len(train.inputs)
-    common.require(
-        1 <= settings.num_examples <= num_all,
-        f"--num-examples is {settings.num_examples}; {settings.dataset} has 1 up to {num_all} training images to "
-        "choose from, so give a number between those",
-    )
-    model = common.make_model(settings, train)
-    common.check_cost(cost_fn, model, train)
-    train = jax.tree.map(lambda leaf: leaf[: settings.num_examples], train)
+    common.require_images(settings, "--num-examples", settings.num_examples, train)
+    train = common.first(train, settings.num_examples)
+    model, cost_fn = common.model_and_cost(settings, train)
     found = measure(settings, model, cost_fn, train)
     num_parameters = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(model.init, jax.random.key(0))))
     claims, finding = make_claims(settings, found, num_parameters), sentence(found)
     arrays = {name: value for part in found for name, value in part._asdict().items() if part is not found[1]}
     arrays |= {f"wiggled_{name}": value for name, value in found[1]._asdict().items()}
-    records.write_run(
+    records.conclude(
         settings.out / NAME,
         settings,
         claims,
@@ -284,8 +277,6 @@ def run(settings: Settings) -> None:
         num_parameters=num_parameters,
         finding=finding,
     )
-    records.print_claims(claims)
-    print(finding)
 
 
 def plot(out: Path) -> None:

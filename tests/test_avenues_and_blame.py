@@ -12,7 +12,7 @@ import pytest
 from experiments import avenues_and_blame as blame
 from experiments.avenues_and_blame import NAME, Settings
 from experiments.common.settings import SettingsError
-from research import costs, gradients
+from research import costs, data, gradients
 from research.data import Examples
 from research.models import Layer, mlp
 from research.training import TrainState
@@ -40,7 +40,7 @@ def test_what_is_theory_holds_on_any_data(finished):
 def test_weights_of_pixels_that_are_black_everywhere_are_the_ones_that_do_not_change(finished, small_mnist):
     claims = json.loads((finished / "run.json").read_text())["claims"]
     (changed,) = (claim["measured"] for claim in claims if claim["says"].startswith("every parameter changes"))
-    inputs = np.asarray(blame.data.load(str(small_mnist), "train").inputs)
+    inputs = np.asarray(data.load(str(small_mnist), "train").inputs)
     assert changed == 13_002 - 16 * (inputs.max(axis=0) == 0).sum() < 13_002
 
 
@@ -139,5 +139,5 @@ def test_batches_are_as_many_as_asked_for_over_several_epochs():
 
 
 def test_a_batch_larger_than_the_data_is_refused(small_mnist, tmp_path):
-    with pytest.raises(SettingsError, match=r"--batch-size is 601; .* has 600 training images, so take at most those"):
+    with pytest.raises(SettingsError, match=r"--batch-size is 601; .* has 600 training images, so give 1 up to 600"):
         blame.run(dataclasses.replace(SMALL, dataset=str(small_mnist), batch_size=601, out=tmp_path))

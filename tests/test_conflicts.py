@@ -68,10 +68,10 @@ def test_settings_out_of_range_are_refused(field, value):
 
 
 def test_more_images_than_there_are_is_refused():
-    with pytest.raises(SettingsError, match=r"--num-images is 601; .* so give a number from 2 to 600"):
-        experiment.check_images(dataclasses.replace(SMALL, num_images=601), 600)
+    with pytest.raises(SettingsError, match=r"--num-images is 601; .* so give 2 up to 600"):
+        experiment.check_images(dataclasses.replace(SMALL, num_images=601), make_examples(jax.random.key(0), 600))
     with pytest.raises(SettingsError, match="has 99 training images; 100 or more"):
-        experiment.check_images(SMALL, 99)
+        experiment.check_images(SMALL, make_examples(jax.random.key(0), 99))
 
 
 def test_where_no_gradient_is_left_one_sentence_says_so():

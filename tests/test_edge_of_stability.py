@@ -123,5 +123,5 @@ def test_settings_that_cannot_work_are_refused(changes, sentence):
 
 
 def test_more_images_than_there_are_is_refused(small_mnist, tmp_path):
-    with pytest.raises(SettingsError, match=r"--num-examples is 601; .* has 2 up to 600 training images"):
+    with pytest.raises(SettingsError, match=r"--num-examples is 601; .* has 600 training images, so give 2 up to 600"):
         edge.run(dataclasses.replace(SMALL, dataset=str(small_mnist), num_examples=601, out=tmp_path))

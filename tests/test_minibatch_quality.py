@@ -14,7 +14,7 @@ from experiments import minibatch_quality as experiment
 from experiments.common import descents
 from experiments.common.settings import SettingsError
 from experiments.minibatch_quality import NAME, Settings
-from research import costs, gradients, statistics
+from research import costs, data, gradients, statistics
 from research.models import mlp
 
 SMALL = Settings(num_seeds=2, checkpoints=(0.5, 1))
@@ -92,9 +92,7 @@ def test_impossible_checkpoints_are_refused(checkpoints):
 
 
 def test_too_few_images_are_refused(small_mnist, tmp_path, monkeypatch):
-    load = experiment.data.load
-    monkeypatch.setattr(
-        experiment.data, "load", lambda *args, **kw: jax.tree.map(lambda leaf: leaf[:399], load(*args, **kw))
-    )
+    load = data.load
+    monkeypatch.setattr(data, "load", lambda *args, **kw: jax.tree.map(lambda leaf: leaf[:399], load(*args, **kw)))
     with pytest.raises(SettingsError, match="has 399 training images; 400 or more are needed"):
         experiment.run(dataclasses.replace(SMALL, dataset=str(small_mnist), out=tmp_path))

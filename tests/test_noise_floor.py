@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import make_examples
 from test_average_of_nudges import small_digits
 
 from experiments import noise_floor as experiment
@@ -158,5 +159,5 @@ def test_settings_out_of_range_are_refused(tmp_path, field, value):
     ("field", "value"), [("start_batch_size", 131), ("batch_sizes", (131,)), ("batch_sizes", (50,))]
 )
 def test_batches_that_do_not_fit_are_refused(field, value):
-    with pytest.raises(SettingsError, match=r"has 131; .* take batches of 1 up to 130|raise --num-epochs"):
-        experiment.check_sizes(dataclasses.replace(SMALL, **{field: value}), 130)
+    with pytest.raises(SettingsError, match=r"is 131; .* so give 1 up to 130|raise --num-epochs"):
+        experiment.check_sizes(dataclasses.replace(SMALL, **{field: value}), make_examples(jax.random.key(0), 130))

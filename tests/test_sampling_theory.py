@@ -86,5 +86,5 @@ def test_settings_out_of_range_are_refused(field, value):
 
 
 def test_more_images_than_there_are_is_refused(small_mnist, tmp_path):
-    with pytest.raises(SettingsError, match=r"--num-examples is 601; .* so give a number from 8 to 600"):
+    with pytest.raises(SettingsError, match=r"--num-examples is 601; .* so give 8 up to 600"):
         experiment.run(dataclasses.replace(SMALL, dataset=str(small_mnist), num_examples=601, out=tmp_path))

@@ -57,7 +57,7 @@ def test_bounds_for_the_best_random_direction_are_those_of_drawn_ones():
 
 
 def test_more_images_than_there_are_is_refused(small_mnist, tmp_path):
-    with pytest.raises(SettingsError, match=r"--num-examples is 601; .* has 1 up to 600 training images"):
+    with pytest.raises(SettingsError, match=r"--num-examples is 601; .* has 600 training images, so give 1 up to 600"):
         wiggle.run(dataclasses.replace(SMALL, dataset=str(small_mnist), num_examples=601, out=tmp_path))
 
 

@@ -13,6 +13,7 @@ import optax
 from jax import Array
 
 from experiments.common import runs
+from experiments.common import settings as common
 from research import costs, gradients, models, sharding, training
 from research.data import Examples
 from research.models import Model
@@ -60,6 +61,11 @@ def make_problem(model: Model, cost_fn: Callable, train: Examples, test: Example
     cost = gradients.mean_over_examples(one, chunk_size=CHUNK)
     accuracy = gradients.mean_over_examples(correct, chunk_size=CHUNK)
     return Problem(model, one, cost, accuracy, *sharding.on_every_device((train, test)))
+
+
+def problem_of(settings: common.CommonSettings, train: Examples, test: Examples) -> Problem:
+    """The problem that the settings pose, tried on a few examples. Raises SettingsError if that does not work."""
+    return make_problem(*common.model_and_cost(settings, train), train, test)
 
 
 def look(problem: Problem, shared: tuple[Examples, Examples], state: TrainState) -> tuple[Array, Array]:

@@ -1,5 +1,6 @@
 """What an experiment leaves behind: claims with their verdicts, run.json, and arrays, written whole or not at all."""
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from experiments.common.runs import Diverged
 from research import data
 from research.data import Examples
 
@@ -89,6 +91,25 @@ def write_run(
             stale.unlink()
     write_whole(folder / "arrays.npz", lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
     write_whole(folder / "run.json", lambda file: file.write(text.encode()))
+
+
+def conclude(
+    folder: Path, settings: Any, claims: Sequence[Claim], arrays: dict[str, np.ndarray], *, finding: str, **facts: Any
+) -> None:
+    """The end of a run: run.json and arrays.npz, and on the terminal the claims and the finding."""
+    write_run(folder, settings, claims, arrays, finding=finding, **facts)
+    print_claims(claims)
+    print(finding)
+
+
+@contextlib.contextmanager
+def divergence_recorded(folder: Path, settings: Any, **facts: Any) -> Iterator[None]:
+    """If what is done inside diverges, run.json says so, in place of an earlier run's; the error goes on."""
+    try:
+        yield
+    except Diverged as error:
+        write_run(folder, settings, [], {}, status=f"diverged: {error}", **facts)
+        raise
 
 
 def plain(value: Any) -> Any:

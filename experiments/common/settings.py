@@ -15,7 +15,7 @@ import numpy as np
 import tyro
 
 from experiments.common.runs import Diverged
-from research import costs, gradients, models, statistics
+from research import costs, data, gradients, models, statistics
 from research.data import DataError, Examples, unit_interval
 from research.models import Activation, Model
 
@@ -223,6 +223,37 @@ def is_the_films(settings: CommonSettings) -> bool:
         and all(activation is jax.nn.sigmoid for activation in activations(settings))
         and import_function("--init-weights", settings.init_weights, "research.models") is models.scaled_normal
     )
+
+
+def load(settings: CommonSettings) -> tuple[Examples, Examples]:
+    """The training and the test examples of the settings' data set, as numpy arrays."""
+    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
+    return train, test
+
+
+def require_images(settings: CommonSettings, flag: str, count: int, train: Examples, *, least: int = 1) -> None:
+    """Raises SettingsError unless `count`, given by `flag`, is `least` up to all of the training images."""
+    have = len(train.inputs)
+    require(
+        least <= count <= have,
+        f"{flag} is {count}; {settings.dataset} has {have} training images, so give {least} up to {have}",
+    )
+
+
+def first(examples: Examples, count: int) -> Examples:
+    """The first `count` of them.
+
+    >>> first(Examples(np.arange(3), np.arange(3)), 2).inputs.tolist()
+    [0, 1]
+    """
+    return jax.tree.map(lambda leaf: leaf[:count], examples)
+
+
+def model_and_cost(settings: CommonSettings, train: Examples) -> tuple[Model, Callable]:
+    """The network and the cost of the settings, tried on a few examples. Raises SettingsError if they do not work."""
+    cost_fn, model = cost_function(settings), make_model(settings, train)
+    check_cost(cost_fn, model, train)
+    return model, cost_fn
 
 
 def output_shape(model: Model, examples: Examples) -> jax.ShapeDtypeStruct:
