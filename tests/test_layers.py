@@ -13,7 +13,7 @@ FLOORS = [
     {"research.training", "research.landscape", "research.curvature"},
     {"experiments.common.records", "experiments.common.runs"},
     {"experiments.common.settings", "experiments.common.descents"},
-    {"experiments.common.hills", "experiments.common.checkpoints"},
+    {"experiments.common.hills", "experiments.common.checkpoints", "experiments.common.peers"},
 ]
 FIGURES = len(FLOORS)
 ALONE = {  # of research, these import only what is named

@@ -108,6 +108,11 @@ def stop_if_diverged(label: str, costs: np.ndarray, steps_before: int) -> None:
 
 def seconds_each(calls: dict[str, Callable[[], PyTree]], repeats: int = 3) -> dict[str, float]:
     """Median seconds of each call, compilation left out, the contestants taken in turn."""
+    return {name: statistics.median(seconds) for name, seconds in seconds_in_turn(calls, repeats).items()}
+
+
+def seconds_in_turn(calls: dict[str, Callable[[], PyTree]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each call in every round, compilation left out, the contestants taken in turn."""
     for call in calls.values():
         jax.block_until_ready(call())
     seconds = {name: [] for name in calls}
@@ -116,7 +121,7 @@ def seconds_each(calls: dict[str, Callable[[], PyTree]], repeats: int = 3) -> di
             start = time.perf_counter()
             jax.block_until_ready(call())
             seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    return seconds
 
 
 def seed_keys(seed: int, num_seeds: int) -> tuple[jax.Array, jax.Array]:

@@ -1,0 +1,163 @@
+"""The same work done by others, for the benchmark only: numpy by hand, and PyTorch where it is installed.
+
+All are of the film's cost and sigmoids; a network is a list of layers (weights, biases), weights (out, in), images are
+float32 in [0, 1].
+"""
+
+import importlib
+import importlib.metadata
+import importlib.util
+from typing import Any
+
+import numpy as np
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-z)).
+
+    >>> float(sigmoid(np.zeros(())))
+    0.5
+    """
+    return 1 / (1 + np.exp(-z))
+
+
+def numpy_factors(params: list[Pair], inputs: np.ndarray, targets: np.ndarray) -> list[Pair]:
+    """(delta, activations before) of every layer, for a batch: backpropagation in matrix form."""
+    activations = [inputs]
+    for weights, biases in params:
+        activations.append(sigmoid(activations[-1] @ weights.T + biases))
+    delta, found = 2 * (activations[-1] - targets), []
+    for (weights, _), before, after in zip(params[::-1], activations[-2::-1], activations[:0:-1], strict=True):
+        delta = delta * after * (1 - after)
+        found.append((delta, before))
+        delta = delta @ weights
+    return found[::-1]
+
+
+def numpy_gradient(params: list[Pair], inputs: np.ndarray, targets: np.ndarray) -> list[Pair]:
+    """Of the mean cost of a batch."""
+    factors = numpy_factors(params, inputs, targets)
+    return [(delta.T @ before / len(inputs), delta.mean(axis=0)) for delta, before in factors]
+
+
+def numpy_epoch(
+    params: list[Pair], inputs: np.ndarray, targets: np.ndarray, schedule: np.ndarray, rate: float
+) -> list[Pair]:
+    """The parameters after a step for every row of the schedule (steps, batch)."""
+    for rows in schedule:
+        grads = numpy_gradient(params, inputs[rows], targets[rows])
+        params = [
+            (weights - rate * by_weights, biases - rate * by_biases)
+            for (weights, biases), (by_weights, by_biases) in zip(params, grads, strict=True)
+        ]
+    return params
+
+
+def numpy_variances(params: list[Pair], inputs: np.ndarray, targets: np.ndarray, chunk_size: int = 1000) -> np.ndarray:
+    """Of every weight's slope over the examples, flat, by the outer-product identity."""
+    sums, squares = np.zeros(()), np.zeros(())
+    for start in range(0, len(inputs), chunk_size):
+        rows = slice(start, start + chunk_size)
+        factors = numpy_factors(params, inputs[rows], targets[rows])
+        sums = sums + np.concatenate([(delta.T @ before).ravel() for delta, before in factors])
+        squares = squares + np.concatenate([((delta**2).T @ before**2).ravel() for delta, before in factors])
+    return squares / len(inputs) - (sums / len(inputs)) ** 2
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed here; it is no requirement of this project."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def torch_version() -> str | None:
+    """Of the PyTorch that takes part, if any."""
+    return importlib.metadata.version("torch") if has_torch() else None
+
+
+def to_torch(tree: Any) -> Any:
+    """Lists and tuples of arrays as plain lists of tensors."""
+    if isinstance(tree, (list, tuple)):
+        return [to_torch(each) for each in tree]
+    return importlib.import_module("torch").tensor(np.asarray(tree))
+
+
+def torch_outputs(params: list, inputs: Any) -> Any:
+    """What the network answers, for a batch; every layer (weights, biases) as it comes from `to_torch`."""
+    torch = importlib.import_module("torch")
+    for weights, biases in params:
+        inputs = torch.sigmoid(torch.nn.functional.linear(inputs, weights, biases))
+    return inputs
+
+
+def torch_gradient(params: list, inputs: Any, targets: Any, chunk_size: int = 60_000) -> list:
+    """Of the mean cost, by autograd, flat list of tensors."""
+    leaves = [leaf.detach().requires_grad_() for layer in params for leaf in layer]
+    for rows, wanted in zip(inputs.split(chunk_size), targets.split(chunk_size), strict=True):
+        cost = ((torch_outputs(in_layers(leaves), rows) - wanted) ** 2).sum() / len(inputs)
+        cost.backward()
+    return [leaf.grad for leaf in leaves]
+
+
+def in_layers(leaves: list) -> list[tuple]:
+    """[w, b, w, b, ...] as [(w, b), (w, b), ...]."""
+    return list(zip(leaves[::2], leaves[1::2], strict=True))
+
+
+def torch_epoch(params: list, inputs: Any, targets: Any, schedule: Any, rate: float) -> list:
+    """The parameters after a step of torch.optim.SGD for every row of the schedule, in eager mode."""
+    torch = importlib.import_module("torch")
+    leaves = [leaf.detach().clone().requires_grad_() for layer in params for leaf in layer]
+    optimizer = torch.optim.SGD(leaves, lr=rate)
+    for rows in schedule:
+        optimizer.zero_grad()
+        ((torch_outputs(in_layers(leaves), inputs[rows]) - targets[rows]) ** 2).sum(1).mean().backward()
+        optimizer.step()
+    return [leaf.detach() for leaf in leaves]
+
+
+def torch_variances(params: list, inputs: Any, targets: Any, chunk_size: int = 100) -> list:
+    """Of every component of the gradient over the examples, by torch.func's vmap(grad), in chunks."""
+    torch = importlib.import_module("torch")
+
+    def cost(leaves: list, image: Any, wanted: Any) -> Any:
+        return ((torch_outputs(in_layers(leaves), image) - wanted) ** 2).sum()
+
+    leaves = [leaf for layer in params for leaf in layer]
+    each = torch.func.vmap(torch.func.grad(cost), (None, 0, 0))
+    sums, squares = ([torch.zeros_like(leaf) for leaf in leaves] for _ in range(2))
+    for rows, wanted in zip(inputs.split(chunk_size), targets.split(chunk_size), strict=True):
+        for total, total_square, grads in zip(sums, squares, each(leaves, rows, wanted), strict=True):
+            total += grads.sum(0)
+            total_square += (grads * grads).sum(0)
+    return [square / len(inputs) - (total / len(inputs)) ** 2 for total, square in zip(sums, squares, strict=True)]
+
+
+def torch_surface(plane: list, inputs: Any, targets: Any, alphas: Any, betas: Any) -> Any:
+    """The mean cost at every point of a grid on the plane (origin, along, across), each a list of layers."""
+    torch = importlib.import_module("torch")
+    with torch.no_grad():
+        costs = [((torch_outputs(torch_at(plane, a, b), inputs) - targets) ** 2).sum() for a in alphas for b in betas]
+    return torch.stack(costs).reshape(len(alphas), len(betas)) / len(inputs)
+
+
+def torch_surface_of_layers(plane: list, inputs: Any, targets: Any, alphas: Any, betas: Any) -> Any:
+    """The same, with the first layer's product made only thrice, as `landscape.surface_of_layers` does."""
+    torch = importlib.import_module("torch")
+    origin, along, across = (torch.nn.functional.linear(inputs, *layers[0]) for layers in plane)
+
+    def cost(alpha: Any, beta: Any) -> Any:
+        hidden = torch.sigmoid(origin + alpha * along + beta * across)
+        return ((torch_outputs(torch_at(plane, alpha, beta)[1:], hidden) - targets) ** 2).sum()
+
+    with torch.no_grad():
+        costs = [cost(alpha, beta) for alpha in alphas for beta in betas]
+    return torch.stack(costs).reshape(len(alphas), len(betas)) / len(inputs)
+
+
+def torch_at(plane: list, alpha: Any, beta: Any) -> list[tuple]:
+    """The layers at one point of the plane."""
+    return [
+        tuple(o + alpha * u + beta * v for o, u, v in zip(*layers, strict=True)) for layers in zip(*plane, strict=True)
+    ]
