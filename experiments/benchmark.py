@@ -37,6 +37,7 @@ from research.training import TrainState
 NAME = Path(__file__).stem
 RATE = 1.0
 BATCH_SIZE = 100
+PAUSE = 0.3  # seconds before everybody's turn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,7 +278,7 @@ def take_turns(work: Work, rounds: int) -> Timed:
         label: float(np.max(np.abs(first[: len(other)] - other)) / np.max(np.abs(first)))
         for label, other in found.items()
     }
-    seconds = runs.seconds_in_turn({label: way.call for label, way in work.ways.items()}, rounds)
+    seconds = runs.seconds_in_turn({label: way.call for label, way in work.ways.items()}, rounds, pause=PAUSE)
     whole = {label: way.times * np.array(seconds[label]) for label, way in work.ways.items()}
     runs.console.print(f"{work.name}: {1000 * np.median(next(iter(whole.values()))):,.0f} ms")
     return Timed(work.name, whole, apart)

@@ -111,13 +111,20 @@ def seconds_each(calls: dict[str, Callable[[], PyTree]], repeats: int = 3) -> di
     return {name: statistics.median(seconds) for name, seconds in seconds_in_turn(calls, repeats).items()}
 
 
-def seconds_in_turn(calls: dict[str, Callable[[], PyTree]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each call in every round, compilation left out, the contestants taken in turn."""
+def seconds_in_turn(
+    calls: dict[str, Callable[[], PyTree]], repeats: int, *, pause: float = 0.0
+) -> dict[str, list[float]]:
+    """Seconds of each call in every round, compilation left out, the contestants taken in turn.
+
+    `pause` seconds go by before each: threads of other libraries stay awake for a while after their work, and would
+    disturb who comes next.
+    """
     for call in calls.values():
         jax.block_until_ready(call())
     seconds = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
+            time.sleep(pause)
             start = time.perf_counter()
             jax.block_until_ready(call())
             seconds[name].append(time.perf_counter() - start)
