@@ -21,10 +21,17 @@ def bars(record: dict, arrays: Arrays) -> Figure:
         panel(axis, work, seconds, asked)
         axis.set_xlim(0.3, 4 * longest)
     axes[-1, 0].set_xlabel("time over the library's, in the same round")
-    top = max(works, key=lambda work: max(work["ratios"]))
+    others = [
+        (ratio, way, work["name"])
+        for work in works
+        for way, ratio in zip(work["ways"], work["ratios"], strict=True)
+        if not way.startswith("the library")
+    ]
+    (least, quickest, at), (most, slowest, where) = min(others), max(others)
     figure.suptitle(
-        f"Everybody else takes up to {max(top['ratios']):.0f} times as long as the library ({top['name']})",
-        fontsize=13,
+        f"The others take from {least:.1f} times the library's time ({quickest}: {at})\n"
+        f"to {most:.0f} times ({slowest}: {where})",
+        fontsize=12,
         fontweight="bold",
     )
     figure.supxlabel(
