@@ -80,8 +80,10 @@ def noise_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         )  # fmt: skip
     wrong = 100 * record["bearable"]
     left.axvline(wrong, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
-    left.annotate(f"{wrong:.0f} %: about one point lost", (wrong, 1), xycoords=("data", "axes fraction"), xytext=(4, -4),
-                  textcoords="offset points", va="top", fontsize=9, color="0.3")  # fmt: skip
+    left.annotate(
+        f"{wrong:.0f} %: about one point lost", (wrong, 1), xycoords=("data", "axes fraction"), xytext=(4, -4),
+        textcoords="offset points", va="top", fontsize=9, color="0.3",
+    )  # fmt: skip
     left.set_ylabel(f"right on {record['dataset']['test']['count']:,} test images, %")
     left.set_title("Test images (their labels are right)")
     left.legend(loc="lower left")
