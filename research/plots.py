@@ -293,14 +293,14 @@ def headline(figure: Figure, finding: str) -> None:
     """The finding in bold above a figure: as few lines as its width allows, about equally long, no number parted from
     its %.
 
-    >>> figure, axes = new_figure(4, 3)
-    >>> headline(figure, "After three epochs 50 % are right")
+    >>> figure, axes = new_figure(3, 3)
+    >>> headline(figure, "After the third epoch 50 % are right")
     >>> figure.get_suptitle()
-    'After three epochs\\n50\\xa0% are right'
+    'After the third\\nepoch 50\\xa0% are right'
     >>> plt.close(figure)
     """
     whole = finding.replace(" %", "\N{NO-BREAK SPACE}%")
-    lines = math.ceil(len(whole) / (8 * figure.get_figwidth()))  # 8 letters an inch leave a margin
+    lines = math.ceil(len(whole) / (8.5 * figure.get_figwidth()))  # 8.5 letters an inch leave a margin
     least = math.ceil(len(whole) / lines)
     wrapped = (textwrap.fill(whole, width) for width in range(least, 2 * least + 1))
     even = next((text for text in wrapped if text.count("\n") < lines), whole)

@@ -34,7 +34,13 @@ def quality_figure(record: dict, arrays: dict[str, np.ndarray], shown: list[int]
     left.annotate("the film's 100", (100, 0.02), xytext=(4, 0), textcoords="offset points", fontsize=9, color="0.3")
     left.set_ylim(0, 1.03)
     left.set_ylabel("cosine with the full gradient G")
-    left.set_title("Direction: 1 is the steepest way down")
+    off = [claim for claim in record["claims"] if "less theory's, worst seed" in claim["says"] and not claim["holds"]]
+    worst = (
+        f"; worst seed {off[0]['measured']:+.3f} off theory\n(claimed: at most {off[0]['high']:g}, for B of 10 or more)"
+        if off
+        else ""
+    )
+    left.set_title(f"Direction: 1 is the steepest way down{worst}")
     right.set_yscale("log")
     plots.plain_log_ticks(right.yaxis, (0.001, 0.01, 0.1, 1, 10, 100))
     right.set_ylabel("|g_B - G| / |G|, root mean square")
@@ -45,7 +51,7 @@ def quality_figure(record: dict, arrays: dict[str, np.ndarray], shown: list[int]
         title=f"points: measured, mean over batches (median and range of {num_seeds} seeds); lines: theory, from the "
               f"single images' gradients.\n{network} on {num_examples:,} images of {record['dataset']['name']}",
     )  # fmt: skip
-    figure.suptitle(quality_title(arrays, shown), fontsize=14, fontweight="bold")
+    plots.headline(figure, quality_title(arrays, shown))
     return figure
 
 
@@ -76,7 +82,7 @@ def noise_figure(record: dict, arrays: dict[str, np.ndarray], batch_size: int, p
         left.annotate(f"{cost:.2g}", (when, middle), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9)
     left.set_yscale("log")
     plots.plain_log_ticks(left.yaxis, (1, 10, 100, 1000))
-    left.set_ylabel("B_simple, examples; numbers: the cost there")
+    left.set_ylabel("noise scale B_simple, examples; numbers: the cost")
     times = np.median(scale[:, -1] / scale[:, 0])
     left.set_title(f"The noise scale {'grows' if times > 1 else 'changes'} {times:,.0f}-fold in {epochs[-1]:g} epochs")
     predicted = statistics.expected_cosine(scale, batch_size, num_examples)
@@ -101,10 +107,10 @@ def noise_figure(record: dict, arrays: dict[str, np.ndarray], batch_size: int, p
         axis.set_xlabel("epochs of training with batches of 100")
         axis.legend(loc="lower right" if axis is left else "lower left")
     costs = np.median(arrays["cost"], axis=0)
-    network = "-".join(map(str, record["layer_sizes"]))
-    figure.suptitle(
+    plots.headline(
+        figure,
         f"As the cost falls from {costs[0]:.2g} to {costs[-1]:.2g}, the examples agree less, and a batch says less "
-        f"about all\n{network}, {record['dataset']['name']}; median and range of {len(scale)} seeds",
-        fontsize=13, fontweight="bold",
-    )  # fmt: skip
+        "about all",
+    )
+    plots.foot(figure, record, f"median and range of {len(scale)} seeds")
     return figure

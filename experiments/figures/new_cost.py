@@ -23,7 +23,7 @@ def page(record: dict, arrays: Arrays) -> Figure:
     rates(axes["rates"], record, arrays)
     for kind in KINDS:
         hill(axes[kind], kind, record, arrays)
-    axes[KINDS[-1]].set_xlabel("first principal direction")
+    axes[KINDS[-1]].set_xlabel("first principal direction of the paths (star: start; lines as on the left)")
     settings, test = record["settings"], record["dataset"]["test"]["count"]
     plots.headline(figure, title(record, arrays))
     plots.foot(
@@ -154,8 +154,6 @@ def hill(axis: Axes, kind: str, record: dict, arrays: Arrays) -> None:
         shadow = arrays[f"{kind}_{index}_shadow"]
         plots.path_on_map(axis, shadow, 2 * index + KINDS.index(kind), method)
     axis.plot(*arrays[f"{kind}_0_shadow"][0], "k*", markersize=13)
-    axis.set_title(
-        f"The hill of {record['names'][kind]}: plane with\n{100 * record['shares'][kind]:.0f} % of the paths' variance "
-        "(star: start; lines as on the left)", fontsize=10,
-    )  # fmt: skip
+    share = 100 * record["shares"][kind]
+    axis.set_title(f"The hill of {record['names'][kind]} ({share:.0f} % of the variance)", fontsize=10)
     axis.set_ylabel("second")

@@ -45,11 +45,11 @@ def sampling_figure(
               f"the left, in {directions[1]} in the middle and on the right",
     )  # fmt: skip
     ratios = record["over_theory"]
-    figure.suptitle(
+    plots.headline(
+        figure,
         "Without replacement mini-batches scatter (N-B)/(N-1) times as much, and two of one shuffle lean apart: "
         f"measured {ratios[1]:.3f} and {ratios[2]:.3f} times theory",
-        fontsize=13, fontweight="bold",
-    )  # fmt: skip
+    )
     return figure
 
 
