@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from research import plots
@@ -73,22 +74,13 @@ def agreement_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     middle.set_ylabel("share of tr Sigma between the classes, %")
     first, last = np.median(share[:, [0, -1]], axis=0)
     middle.set_title(f"{first:.0f} % of the scatter lies between the classes, then {last:.0f} %")
-    plots.seed_band(right, epochs, arrays["coherence"], 3, "m-coherence, N |G|^2 / mean |g_i|^2")
-    right.plot(epochs, np.median(arrays["coherence"], axis=0), "D", color=plots.COLOURS[3])
-    plots.reference_line(right, num_examples, f"all want the same: N = {num_examples:,}")
-    plots.reference_line(right, 1, "all at right angles: 1")
-    right.set_yscale("log")
-    right.set_ylim(0.6, 2.2 * num_examples)
-    plots.plain_log_ticks(right.yaxis, [tick for tick in (1, 10, 100, 1000, 10_000, 100_000) if tick <= num_examples])
-    right.set_ylabel("images that one image's step helps")
-    first, last = np.median(arrays["coherence"][:, [0, -1]], axis=0)
-    right.set_title("How many want the same")
-    right.legend(loc="lower left", bbox_to_anchor=(0, 0.1))
+    draw_coherence(right, arrays, num_examples)
     for axis in axes[0]:
         axis.set_xscale("symlog", linthresh=0.1, linscale=0.4)
         plots.plain_log_ticks(axis.xaxis, [tick for tick in (0, 0.1, 0.3, 1, 2, 5, 10, 30) if tick <= epochs[-1]])
         axis.set_xlim(-0.01, epochs[-1] * 1.15)
         axis.set_xlabel("epochs of training")
+    first, last = np.median(arrays["coherence"][:, [0, -1]], axis=0)
     plots.headline(
         figure,
         f"In training the images {'stop agreeing' if last < first else 'agree more'}: one image's step helps "
@@ -96,6 +88,21 @@ def agreement_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     )
     plots.foot(figure, record, f"median and range of {len(trace)} seeds")
     return figure
+
+
+def draw_coherence(axis: Axes, arrays: dict[str, np.ndarray], num_examples: int) -> None:
+    """The m-coherence along the training, between its two extremes."""
+    epochs = arrays["epochs"]
+    plots.seed_band(axis, epochs, arrays["coherence"], 3, "m-coherence, N |G|^2 / mean |g_i|^2")
+    axis.plot(epochs, np.median(arrays["coherence"], axis=0), "D", color=plots.COLOURS[3])
+    plots.reference_line(axis, num_examples, f"all want the same: N = {num_examples:,}")
+    plots.reference_line(axis, 1, "all at right angles: 1")
+    axis.set_yscale("log")
+    axis.set_ylim(0.6, 2.2 * num_examples)
+    plots.plain_log_ticks(axis.yaxis, [tick for tick in (1, 10, 100, 1000, 10_000, 100_000) if tick <= num_examples])
+    axis.set_ylabel("images that one image's step helps")
+    axis.set_title("How many want the same")
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 0.1))
 
 
 def pairs_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
