@@ -134,3 +134,20 @@ def test_settings_out_of_range_are_refused(field, value):
 def test_sizes_beyond_the_data_set_are_refused(small_mnist, tmp_path):
     with pytest.raises(SettingsError, match="has 600 training images, so give two or more sizes of at most 600"):
         experiment.run(dataclasses.replace(SMALL, dataset=str(small_mnist), sizes=(601, 700), out=tmp_path))
+
+
+def test_the_title_says_what_the_vote_takes_if_all_err_alike():
+    record = {"bearable": 0.1, "voters_needed": {"0.1": 1, "0.4": 6}}
+    arrays = {"rates": np.array([0.1, 0.4]), "voters": np.arange(1, 4), "same_way": np.array([[0.1] * 3, [0.4] * 3])}
+    assert experiment.figures.votes_title(record, arrays).endswith("where all err alike, it takes more than 3")
+    arrays["same_way"][1, 1:] = 0.09
+    assert experiment.figures.votes_title(record, arrays).endswith("where all err alike, it takes 2")
+    assert "cannot be outvoted" in experiment.figures.votes_title(record | {"voters_needed": {"0.4": None}}, arrays)
+
+
+def test_the_title_says_that_a_claim_about_the_gradients_length_failed():
+    arrays = {"areas_0": np.full((2, 2, 3, 2), 0.95), "areas_1": np.full((2, 2, 3, 2), [0.7, 0.95])}
+    claim = {"says": "the film's cost, after 1 epoch: |g_i| finds the wrong labels", "low": 0.9, "holds": False}
+    assert "area 0.95 against 0.70, where 0.9 was claimed" in experiment.figures.roc_title({"claims": [claim]}, arrays)
+    kept = experiment.figures.roc_title({"claims": [claim | {"holds": True}]}, arrays)
+    assert "area 0.95 against 0.70 (the worse of both networks)" in kept

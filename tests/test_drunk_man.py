@@ -220,3 +220,16 @@ def test_another_network_with_a_users_cost_walks_too_and_the_page_can_stand_alon
     assert re.findall(r"<script[^>]*\ssrc=", page) == []
     assert len(page) > 3_000_000
     assert not (tmp_path / "plotly.min.js").exists()
+
+
+def test_the_title_says_where_the_careful_man_does_not_walk_straight_on():
+    methods = [{"label": "full batch", "batch_size": 9}, {"label": "batches of 2", "batch_size": 2}]
+    arrays = {"together_examples_tortuosity": np.array([[1.5, 1.5, 1.5], [7.0, 8.0, 9.0]])}
+    claim = {"says": "the careful man walks on as he went: cosine of his successive steps, rate 4", "low": 0.5}
+    record = {"methods": methods, "claims": [claim | {"measured": -0.3, "holds": False}]}
+    walked = "The drunk man (batches of 2) walks 8 times as far as he gets"
+    said = experiment.figures.who_stumbles(record, arrays)
+    assert said.startswith(walked)
+    assert said.endswith("(cosine 0.5 or more), but with rate 4 he turns round: -0.30")
+    record["claims"][0]["holds"] = True
+    assert experiment.figures.who_stumbles(record, arrays) == walked

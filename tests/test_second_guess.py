@@ -118,3 +118,11 @@ def test_a_run_leaves_ranks_and_a_figure(tmp_path):
         assert experiment.top(arrays["truth"], 1).min() > 0.9
         assert (experiment.top(arrays["truth"], 3) == 1).all()
     assert (folder / "second_guess.png").stat().st_size > 10_000
+
+
+def test_the_title_says_how_many_guesses_it_takes():
+    shares = np.array([[0.8, 0.95, 1.0], [0.9, 0.97, 1.0], [0.7, 0.9, 1.0]])  # seeds, guesses
+    assert experiment.figures.title(shares, 0.96).endswith(
+        "right in 95.0 %, not in 96 % of the test images: that takes all 3"
+    )
+    assert experiment.figures.title(shares, 0.94).endswith("right in 95.0 % of the test images, as hoped")

@@ -15,12 +15,22 @@ def avenues_figure(record: dict, arrays: dict[str, np.ndarray], rates: np.ndarra
     draw_shares(axes[0, 0], arrays["shares"].mean(axis=0), record["settings"]["steps_per_leg"])
     draw_small_steps(axes[0, 1], arrays, rates)
     first, last = arrays["shares"].sum(axis=3).mean(axis=0)[:, [0, -1]].T
-    figure.suptitle(
-        f"At the start the last layer carries {last[0]:.0%} of the improvement and the first {first[0]:.1%}; "
-        f"at the end {last[-1]:.0%} and {first[-1]:.0%} ({record['settings']['num_seeds']} seeds)",
-        fontsize=14, fontweight="bold",
-    )  # fmt: skip
+    plots.headline(
+        figure,
+        f"At the start the last layer carries {100 * last[0]:.0f} % of the improvement, at the end the first layer "
+        f"{100 * first[-1]:.0f} % and the last {100 * last[-1]:.0f} %",
+    )
+    foot(figure, record, "left: mean, right: median and range")
     return figure
+
+
+def foot(figure: Figure, record: dict, says: str) -> None:
+    """Below a figure: parameters, data and seeds."""
+    settings = record["settings"]
+    figure.supxlabel(
+        f"{settings['num_examples']:,} training images of {record['dataset']['name']}; {says} of "
+        f"{settings['num_seeds']} seeds", fontsize=10,
+    )  # fmt: skip
 
 
 def draw_shares(axis: Axes, shares: np.ndarray, steps_per_leg: int) -> None:
@@ -72,7 +82,7 @@ def blame_figure(
     left, middle, right = axes[0]
     grown, mended = np.median(arrays["blame"], axis=0), 100 * np.median(arrays["repaired"], axis=0)
     draw_matrix(left, grown, "{:+.1f}", "doublings of its share of |G|$^2$ by the damage", "layer that is looked at")
-    left.set_title(f"Where the gradient grows (the most: bold):\nin the damaged layer in {most:.0%} of cases")
+    left.set_title(f"Where the gradient grows (the most: bold):\nin the damaged layer in {100 * most:.0f} % of cases")
     num_steps = record["settings"]["repair_steps"]
     draw_matrix(middle, mended, "{:.0f} %", f"damage undone in {num_steps} steps", "the one layer that may learn")
     middle.set_title("One layer alone may learn:\nthe best repairer is bold")
@@ -88,12 +98,14 @@ def blame_figure(
         f"The last layer alone ends at {ends[2]:.2f}, all at {ends[0]:.2f};\nwith the new v for w: {ends[1]:.2f}"
     )
     right.legend(fontsize=9)
-    figure.suptitle(
-        f"Shuffle one layer's weights: its share of the gradient rises in {rising:.0%} of cases, the most of all in "
-        f"{most:.0%};\ntraining that layer alone is the best repair in {best:.0%} "
-        f"({record['settings']['num_seeds']} seeds, {len(grown)} layers)",
-        fontsize=13, fontweight="bold",
-    )  # fmt: skip
+    failed = [claim["low"] for claim in record["claims"] if "damaged layer" in claim["says"] and not claim["holds"]]
+    plots.headline(
+        figure,
+        f"Does the gradient show which layer was shuffled? Its share grows in {100 * rising:.0f} % of cases; training "
+        f"that layer alone is the best repair in {100 * best:.0f} %"
+        + (f" ({min(failed):.0f} % was claimed)" if failed else ""),
+    )
+    foot(figure, record, f"{len(grown)} layers; median and range")
     return figure
 
 

@@ -122,7 +122,8 @@ def table_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         fontsize=9,
     )
     title = "Every example has its own wish for each weight; averaged over all, the wishes are minus the gradient"
-    figure.suptitle(title, fontsize=13, fontweight="bold")
+    plots.headline(figure, title)
+    plots.foot(figure, record, "first seed")
     return figure
 
 
@@ -162,10 +163,7 @@ def heat_map_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     """Many more weights and examples, before and after training; a wish for less carries a dash besides its colour."""
     num_columns = len(arrays["before_labels"])
     figure, axes = plots.new_figure(17, 9, columns=4, sharey=True, width_ratios=(num_columns, 2, num_columns, 2))
-    stages = {
-        "before": "before training: many rows are unanimous",
-        "after": f"after {epochs_of(record)}: hardly any is",
-    }
+    stages = {"before": "before training", "after": f"after {epochs_of(record)}"}
     for (stage, title), (left, right) in zip(stages.items(), axes[0].reshape(2, 2), strict=True):
         scaled = row_scaled(arrays[f"{stage}_wanted"], arrays[f"{stage}_average"])
         wanted, average = (np.sign(array) * np.sqrt(np.abs(array)) for array in scaled)
@@ -182,11 +180,24 @@ def heat_map_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     )
     bar.ax.set_yticklabels([f"{MINUS} less: {MINUS}1", f"{MINUS}1/4", "0", "+1/4", "+ more: +1"])
     bar.set_label("what the example wants for the weight,\nas a share of the largest wish in its row")
-    title = (
-        "The untrained network hears many unanimous wishes; a trained one is pulled both ways on nearly every weight"
+    agree = [100 * agreement(arrays[f"{stage}_more"], arrays[f"{stage}_less"]) for stage in stages]
+    plots.headline(
+        figure,
+        f"Which way should a weight go? Before training {agree[0]:.0f} % of the examples that care agree, after "
+        f"{epochs_of(record)} {agree[1]:.0f} % (median of {len(rows)} weights)",
     )
-    figure.suptitle(title, fontsize=14, fontweight="bold")
+    plots.foot(figure, record, "first seed; colours scaled row by row")
     return figure
+
+
+def agreement(more: np.ndarray, less: np.ndarray) -> float:
+    """Of the examples that want a weight changed, the share of the larger side; the median over weights.
+
+    >>> agreement(np.array([0.5, 0.0]), np.array([0.5, 0.2]))
+    0.75
+    """
+    care = more + less > 0
+    return float(np.median(np.maximum(more, less)[care] / (more + less)[care])) if care.any() else 1.0
 
 
 def wishes(axis: Axes, matrix: np.ndarray) -> None:
@@ -233,7 +244,8 @@ def running_mean_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     axis.set_xlabel(f"examples averaged so far, n (of N = {num_examples:,})")
     axis.set_ylabel("distance from the gradient, % of its length")
     axis.legend(loc="lower left", fontsize=9)
-    axis.set_title(running_mean_title(counts, arrays["distance"][[0, num_seeds]]))
+    plots.headline(figure, running_mean_title(counts, arrays["distance"][[0, num_seeds]]))
+    plots.foot(figure, record, "first seed; median and range of the orders")
     return figure
 
 
@@ -241,6 +253,6 @@ def running_mean_title(counts: np.ndarray, distance: np.ndarray) -> str:
     """The finding in words; distance (2, orders, counts) is that of one network, untrained and trained."""
     untrained, trained = (counts[np.flatnonzero(median <= 0.1)[0]] for median in np.median(distance, axis=1))
     return (
-        f"To come within 10 % of the gradient takes {untrained:,} examples before training, {trained:,} after;\n"
-        "each time, four times as many examples halve the distance"
+        f"To come within 10 % of the gradient takes {untrained:,} examples before training, {trained:,} after; each "
+        "time, four times as many examples halve the distance"
     )

@@ -1,7 +1,5 @@
 """Figure of batch_frontier: steps, examples and the best learning rate against the batch size."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,12 +24,12 @@ def frontier_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     least = hyperbola["least_steps"]
     steps.axhline(least, color="0.5", linestyle=":", label=f"S_min = {least:.3g} steps")
     steps.set_ylabel(f"steps to cost {record['settings']['target']:g}")
-    steps.set_title(f"Steps: the hyperbola explains {hyperbola['explained']:.1%}")
+    steps.set_title(f"Steps: the hyperbola explains {100 * hyperbola['explained']:.1f} %")
     draw_points(examples, sizes, arrays["steps"] * sizes[:, None])
     examples.plot(fine, law * fine, color="0.2", label="hyperbola, fitted")
     plots.reference_line(examples, least_examples, f"E_min = {least_examples:,.0f} examples")
     examples.set_ylabel(f"examples to cost {record['settings']['target']:g}")
-    examples.set_title("Examples: from B_crit on twice the least, and more (lines as on the left)")
+    examples.set_title("Examples: twice the least at B_crit (lines as on the left)")
     draw_rates(rates, record, arrays)
     for axis in (steps, examples):
         draw_scales(axis, record, arrays)
@@ -40,14 +38,22 @@ def frontier_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     for axis in axes[0]:
         axis.set_xscale("log")
         axis.set_xlabel("batch size B")
-    figure.suptitle(textwrap.fill(record["finding"], 125), fontsize=14, fontweight="bold")
-    count, name = record["dataset"]["train"]["count"], record["dataset"]["name"]
-    network, num_seeds = "-".join(map(str, record["layer_sizes"])), record["settings"]["num_seeds"]
-    figure.supxlabel(
-        f"network {network}, {count:,} training images of {name}; median and every one of {num_seeds} starts; "
-        "learning rates chosen on two others", fontsize=10,
+    plots.headline(figure, title(record, arrays))
+    plots.foot(
+        figure, record,
+        f"median and every one of {record['settings']['num_seeds']} starts; learning rates chosen on two others",
     )  # fmt: skip
     return figure
+
+
+def title(record: dict, arrays: dict[str, np.ndarray]) -> str:
+    """Where larger batches stop to save steps, and what the full batch costs, in words."""
+    sizes, steps = arrays["sizes"], np.median(arrays["steps"], axis=1)
+    dearer = steps[-1] * sizes[-1] / (steps[0] * sizes[0])
+    return (
+        f"From batches of about {record['hyperbola']['critical']:.0f} on no larger one saves more than half of the "
+        f"steps; batches of {sizes[-1]:,} read {dearer:,.0f} times as many examples as batches of {sizes[0]}"
+    )
 
 
 def draw_points(axis: Axes, sizes: np.ndarray, values: np.ndarray) -> None:
@@ -80,5 +86,5 @@ def draw_rates(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
     plots.plain_log_ticks(axis.yaxis, grid)
     axis.set_ylabel("learning rate")
     top = arrays["sizes"][int(np.argmax(arrays["rates"]))]
-    axis.set_title(f"The best rate: {arrays['rates'][0]:g} for B = {arrays['sizes'][0]}, highest from B = {top:,} on")
+    axis.set_title(f"The best rate rises up to B = {top:,}")
     axis.legend(fontsize=9, loc="center right")

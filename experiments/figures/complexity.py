@@ -1,7 +1,5 @@
 """How time, operations and memory grow with data, network and batch: six panels."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,6 +8,7 @@ from research import plots
 
 Arrays = dict[str, np.ndarray]
 MEGABYTE = 1e6
+PLAIN = [digit * 10.0**power for power in range(-3, 5) for digit in (1, 2, 3, 5)]  # ticks of times
 
 
 def page(record: dict, arrays: Arrays, slopes: np.ndarray) -> Figure:
@@ -21,7 +20,13 @@ def page(record: dict, arrays: Arrays, slopes: np.ndarray) -> Figure:
     network_time(axes[1, 0], "width", "neurons of the one hidden layer", arrays)
     network_time(axes[1, 1], "depth", f"hidden layers of {record['settings']['depth_width']} neurons", arrays)
     batches(axes[1, 2], record, arrays)
-    figure.suptitle(textwrap.fill(record["finding"], 140), fontsize=13, fontweight="bold")
+    seconds, work = of("width", arrays)[1:]
+    times = np.median(seconds[:, -1]) / np.median(seconds[:, 0])
+    plots.headline(
+        figure,
+        f"The time of a gradient grows with the images as N to the {np.median(slopes):.2f}; with "
+        f"{work[-1] / work[0]:.3g} times the operations it grows {times:.3g}-fold",
+    )
     figure.supxlabel(
         f"{record['dataset']['name']}, one device of {record['device']}, float32; below over "
         f"{record['settings']['num_examples']:,} images; each time the median of three, all in turn, "
@@ -46,6 +51,7 @@ def time_of_data(axis: Axes, record: dict, arrays: Arrays, slopes: np.ndarray) -
               label="in proportion to N")  # fmt: skip
     axis.set_xscale("log")
     axis.set_yscale("log")
+    plots.plain_log_ticks(axis.yaxis, PLAIN)
     axis.set_xlabel("N, images")
     axis.set_ylabel("milliseconds")
     axis.set_title(f"Time grows as N to the {np.median(slopes):.2f} for the largest N")
@@ -96,6 +102,7 @@ def network_time(axis: Axes, sweep: str, name: str, arrays: Arrays) -> None:
     axis.set_xscale("log")
     axis.set_yscale("log")
     plots.plain_log_ticks(axis.xaxis, x.tolist())
+    plots.plain_log_ticks(axis.yaxis, PLAIN)
     axis.set_xlabel(name)
     axis.set_ylabel("milliseconds")
     took, work = np.median(seconds[:, -1]) / np.median(seconds[:, 0]), flops[-1] / flops[0]
@@ -115,6 +122,7 @@ def batches(axis: Axes, record: dict, arrays: Arrays) -> None:
     axis.set_yscale("log")
     plots.plain_log_ticks(axis.xaxis, x.tolist())
     axis.set_xlabel("batch size")
+    plots.plain_log_ticks(axis.yaxis, PLAIN)
     axis.set_ylabel("microseconds an example")
     axis.set_title(
         f"A pass in batches of {x[0]} takes {middle[0] / middle[-1]:.3g} times\nthat in batches of {x[-1]:,}"

@@ -1,9 +1,9 @@
 """The figures of conflicts: who agrees with whom, how that changes in training, and the pairs that disagree most."""
 
 import math
-import textwrap
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from research import plots
@@ -14,20 +14,12 @@ def when(epochs: float) -> str:
     return f"after {epochs:g} epoch{'' if epochs == 1 else 's'}" if epochs else "at the start"
 
 
-def subject(record: dict, num_seeds: int) -> str:
-    """Network, data and seeds, for the foot of a title."""
-    network = "-".join(map(str, record["layer_sizes"]))
-    return (
-        f"{network}, {record['dataset']['train']['count']:,} images of {record['dataset']['name']}, {num_seeds} seeds"
-    )
-
-
 def heat_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     """A class x class heat map of the mean cosine at every checkpoint."""
     epochs, cosines = arrays["epochs"], arrays["cosines"].mean(axis=0)  # checkpoints, classes, classes
     columns = len(epochs) if len(epochs) <= 5 else math.ceil(len(epochs) / 2)
     rows = math.ceil(len(epochs) / columns)
-    figure, axes = plots.new_figure(1.5 + 3.4 * columns, 1.3 + 3.6 * rows, rows=rows, columns=columns)
+    figure, axes = plots.new_figure(3.4 * columns + 1.5 * (rows == 1), 1.3 + 4.1 * rows, rows=rows, columns=columns)
     image = None
     different, same = (np.median(arrays[name], axis=0) for name in ("different", "same"))
     for index, axis in enumerate(axes.flat):
@@ -45,14 +37,20 @@ def heat_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     for axis in axes[:, 0]:
         axis.set_ylabel("class of one image")
     assert image is not None
-    figure.colorbar(image, ax=axes, shrink=0.7, label="mean cosine between their gradients (mean of the seeds)")
+    label = "mean cosine between their gradients"
+    if len(epochs) < axes.size:
+        place = axes.flat[-1].inset_axes((0.05, 0.5, 0.9, 0.08))
+        figure.colorbar(image, cax=place, orientation="horizontal", ticks=(-1, -0.5, 0, 0.5, 1), label=label)
+    else:
+        figure.colorbar(image, ax=axes, shrink=0.7, label=label)
     verb = "stop pulling together" if different[-1] < different[0] else "pull together"
-    figure.suptitle(
+    plots.headline(
+        figure,
         f"In training images of different classes {verb}: mean cosine {different[0]:z.2f} at the start, "
-        f"{different[-1]:z.2f} {when(epochs[-1])}\n{subject(record, len(arrays['different']))}; numbers: "
-        "median of the seeds",
-        fontsize=13, fontweight="bold",
-    )  # fmt: skip
+        f"{different[-1]:z.2f} {when(epochs[-1])}",
+    )
+    num_seeds = len(arrays["different"])
+    plots.foot(figure, record, f"{num_seeds} seeds: colours show their mean, numbers their median")
     return figure
 
 
@@ -76,49 +74,62 @@ def agreement_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     middle.set_ylabel("share of tr Sigma between the classes, %")
     first, last = np.median(share[:, [0, -1]], axis=0)
     middle.set_title(f"{first:.0f} % of the scatter lies between the classes, then {last:.0f} %")
-    plots.seed_band(right, epochs, arrays["coherence"], 3, "m-coherence, N |G|^2 / mean |g_i|^2")
-    right.plot(epochs, np.median(arrays["coherence"], axis=0), "D", color=plots.COLOURS[3])
-    plots.reference_line(right, num_examples, f"all want the same: N = {num_examples:,}")
-    plots.reference_line(right, 1, "all at right angles: 1")
-    right.set_yscale("log")
-    right.set_ylim(0.6, 2.2 * num_examples)
-    plots.plain_log_ticks(right.yaxis, [tick for tick in (1, 10, 100, 1000, 10_000, 100_000) if tick <= num_examples])
-    right.set_ylabel("images that one image's step helps")
-    first, last = np.median(arrays["coherence"][:, [0, -1]], axis=0)
-    right.set_title(f"From {first:,.0f} to {last:,.0f} images")
-    right.legend(loc="lower left", bbox_to_anchor=(0, 0.1))
+    draw_coherence(right, arrays, num_examples)
     for axis in axes[0]:
         axis.set_xscale("symlog", linthresh=0.1, linscale=0.4)
         plots.plain_log_ticks(axis.xaxis, [tick for tick in (0, 0.1, 0.3, 1, 2, 5, 10, 30) if tick <= epochs[-1]])
         axis.set_xlim(-0.01, epochs[-1] * 1.15)
         axis.set_xlabel("epochs of training")
-    figure.suptitle(
-        textwrap.fill(record["finding"], 130) + f"\n{subject(record, len(trace))}, median and range",
-        fontsize=12, fontweight="bold",
-    )  # fmt: skip
+    first, last = np.median(arrays["coherence"][:, [0, -1]], axis=0)
+    plots.headline(
+        figure,
+        f"In training the images {'stop agreeing' if last < first else 'agree more'}: one image's step helps "
+        f"{first:,.0f} of {num_examples:,} at the start, {last:,.0f} {when(epochs[-1])}",
+    )
+    plots.foot(figure, record, f"median and range of {len(trace)} seeds")
     return figure
+
+
+def draw_coherence(axis: Axes, arrays: dict[str, np.ndarray], num_examples: int) -> None:
+    """The m-coherence along the training, between its two extremes."""
+    epochs = arrays["epochs"]
+    plots.seed_band(axis, epochs, arrays["coherence"], 3, "m-coherence, N |G|^2 / mean |g_i|^2")
+    axis.plot(epochs, np.median(arrays["coherence"], axis=0), "D", color=plots.COLOURS[3])
+    plots.reference_line(axis, num_examples, f"all want the same: N = {num_examples:,}")
+    plots.reference_line(axis, 1, "all at right angles: 1")
+    axis.set_yscale("log")
+    axis.set_ylim(0.6, 2.2 * num_examples)
+    plots.plain_log_ticks(axis.yaxis, [tick for tick in (1, 10, 100, 1000, 10_000, 100_000) if tick <= num_examples])
+    axis.set_ylabel("images that one image's step helps")
+    axis.set_title("How many want the same")
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 0.1))
 
 
 def pairs_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     """The pairs of images whose gradients are the most opposed, at the start and at the end."""
     count = max(len(arrays["pair_cosines_0"]), len(arrays["pair_cosines_1"]))
-    figure, axes = plots.new_figure(2.6 * count, 5, rows=2, columns=count)
+    figure, axes = plots.new_figure(2.6 * count, 4.1, rows=2, columns=count)
     for axis in axes.flat:
         axis.set_axis_off()
     for row in (0, 1):
         images, labels, cosines = (arrays[f"pair_{what}_{row}"] for what in ("images", "labels", "cosines"))
         for axis, pair, (one, other), cosine in zip(axes[row], images, labels, cosines, strict=False):
             gap = np.zeros((pair.shape[1], pair.shape[2] // 7, *pair.shape[3:]), pair.dtype)
+            axis.set_axis_on()
+            axis.spines[:].set_visible(True)
+            axis.set_xticks([])
+            axis.set_yticks([])
             axis.imshow(np.concatenate([pair[0], gap, pair[1]], axis=1).squeeze(), cmap="gray_r")
             axis.set_title(f"{one} against {other}: {cosine:.2f}", fontsize=11)
         axes[row, 0].annotate(
             when(arrays["epochs"][-row]), (-0.08, 0.5), xycoords="axes fraction", rotation=90, ha="center",
             va="center", fontsize=12, fontweight="bold",
         )  # fmt: skip
-    figure.suptitle(
-        f"{pairs_title(arrays)}\neach image offers its worst opponent only; cosine of the gradients, among the first "
-        f"{record['settings']['num_images']:,} training images; {subject(record, 1).replace('1 seeds', 'first seed')}",
-        fontsize=12, fontweight="bold",
+    plots.headline(figure, pairs_title(arrays))
+    plots.foot(
+        figure, record,
+        f"first seed; cosine of the gradients, each with its worst opponent among the first "
+        f"{record['settings']['num_images']:,} images",
     )  # fmt: skip
     return figure
 

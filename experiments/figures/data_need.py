@@ -1,7 +1,5 @@
 """The figures of data_need: error against data, what wrong labels cost, who finds them, and how many must vote."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,9 +7,9 @@ from matplotlib.figure import Figure
 from research import plots
 
 
-def foot(record: dict) -> str:
-    """Data and seeds, for the last line of a title."""
-    return f"{record['dataset']['name']}, median and range of {record['settings']['num_seeds']} seeds"
+def foot(figure: Figure, record: dict, says: str) -> None:
+    """Data and seeds, below a figure; networks and costs are in its legend."""
+    figure.supxlabel(f"{record['dataset']['name']}; {says} of {record['settings']['num_seeds']} seeds", fontsize=10)
 
 
 def in_epochs(count: int) -> str:
@@ -19,9 +17,11 @@ def in_epochs(count: int) -> str:
     return f"{count} epoch{'s' if count != 1 else ''}"
 
 
-def title(figure: Figure, record: dict, finding: str) -> None:
-    """The finding above the figure, and what it was found on."""
-    figure.suptitle(f"{textwrap.fill(finding, 90)}\n{foot(record)}", fontsize=13, fontweight="bold")
+def mean_points(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str) -> None:
+    """The mean of `y` (points, seeds), to which the power laws are fitted, with the range of all seeds."""
+    mean = y.mean(axis=1)
+    axes.errorbar(x, mean, [mean - y.min(axis=1), y.max(axis=1) - mean], fmt="os"[series], color=plots.COLOURS[series],
+                  elinewidth=1.2, label=label)  # fmt: skip
 
 
 def percent_ticks(axes: Axes, largest: float) -> None:
@@ -37,10 +37,10 @@ def size_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     for series, (name, steps) in enumerate(zip(record["recipes"], record["steps"], strict=True)):
         error = 100 - arrays[f"accuracy_{series}"]
         height, exponent, fit = arrays[f"law_{series}"]
-        plots.seed_points(axis, sizes, error.T, series, f"{name}: {steps:,} steps of 10 for every N")
+        mean_points(axis, sizes, error, series, f"{name}: {steps:,} steps of 10 for every N")
         axis.plot(
             sizes, height * sizes**-exponent, color=plots.COLOURS[series], linestyle=plots.LINES[series], linewidth=1.5,
-            label=f"power law N^-{exponent:.2f} (R^2 {fit:.3f})",
+            label=f"power law $N^{{-{exponent:.2f}}}$ ($R^2$ {fit:.3f})",
         )  # fmt: skip
     if record["settings"]["dataset"] == "mnist":
         axis.plot(arrays["nielsen_sizes"], 100 - arrays["nielsens"], "x", color="k", markersize=9, markeredgewidth=2,
@@ -53,13 +53,13 @@ def size_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     axis.set_xlabel("training images N")
     axis.set_ylabel(f"wrong answers on {record['dataset']['test']['count']:,} test images, %")
     axis.legend()
-    first, last = (np.median(100 - arrays["accuracy_0"][place]) for place in (0, -1))
-    exponents = " and ".join(f"N^-{arrays[f'law_{series}'][1]:.2f}" for series in range(len(record["recipes"])))
-    title(
-        figure, record,
+    first, last = (100 - arrays["accuracy_0"][place].mean() for place in (0, -1))
+    plots.headline(
+        figure,
         f"More data, fewer errors: {first:.1f} % wrong answers with {sizes[0]:,} images, {last:.1f} % with "
-        f"{sizes[-1]:,}; the error falls about as {exponents}",
-    )  # fmt: skip
+        f"{sizes[-1]:,} ({record['recipes'][0].split(',')[0]}), about as $N^{{-{arrays['law_0'][1]:.2f}}}$",
+    )
+    foot(figure, record, "points, power laws and the numbers above: means, with the range,")
     return figure
 
 
@@ -71,18 +71,19 @@ def noise_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     for series, name in enumerate(record["recipes"]):
         plots.seed_band(left, shares, 100 * arrays[f"test_{series}"].T, series, name)
         plots.seed_points(left, shares, 100 * arrays[f"test_{series}"].T, series)
-        plots.seed_points(right, shares, 100 * arrays[f"given_{series}"].T, series, f"{name}: by the labels given")
         plots.seed_band(right, shares, 100 * arrays[f"true_{series}"].T, series, f"{name}: by the right labels")
+        plots.seed_points(right, shares, 100 * arrays[f"given_{series}"].T, series, f"{name}: by the labels given")
+    for series in range(len(record["recipes"])):
         right.plot(
             shares, 100 * np.median(arrays[f"by_the_truth_{series}"], axis=1), color="k", linewidth=1.2,
             linestyle=(0, (2, 2)), label=None if series else "theory: by the labels given, if nothing wrong is learned",
         )  # fmt: skip
-    wrong, dearest = 100 * record["bearable"], max(
-        100 * float(np.median(test[0]) - np.median(test[-1])) for test in (arrays["test_0"], arrays["test_1"])
-    )  # fmt: skip
+    wrong = 100 * record["bearable"]
     left.axvline(wrong, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
-    left.annotate("costs no more\nthan 1 point", (wrong, 1), xycoords=("data", "axes fraction"), xytext=(4, -4),
-                  textcoords="offset points", va="top", fontsize=9, color="0.3")  # fmt: skip
+    left.annotate(
+        f"{wrong:.0f} %: about one point lost", (wrong, 1), xycoords=("data", "axes fraction"), xytext=(4, -4),
+        textcoords="offset points", va="top", fontsize=9, color="0.3",
+    )  # fmt: skip
     left.set_ylabel(f"right on {record['dataset']['test']['count']:,} test images, %")
     left.set_title("Test images (their labels are right)")
     left.legend(loc="lower left")
@@ -92,11 +93,14 @@ def noise_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     right.legend(loc="lower left", fontsize=9)
     for axis in (left, right):
         percent_ticks(axis, shares[-1])
-    title(
-        figure, record,
-        f"Labels wrong at random hardly mislead: up to {wrong:.0f} % of them cost no more than one point, "
-        f"{shares[-1]:.0f} % cost at most {dearest:.1f}, after {in_epochs(record['settings']['num_epochs'])}",
-    )  # fmt: skip
+    lost = [100 * np.median(arrays[f"test_{series}"], axis=1) for series in range(len(record["recipes"]))]
+    dearest = max(accuracy[0] - accuracy[-1] for accuracy in lost)
+    plots.headline(
+        figure,
+        f"Labels wrong at random hardly mislead: {wrong:.0f} % of them cost about one point on the test images, "
+        f"{shares[-1]:.0f} % cost {dearest:.1f} (the more sensitive network)",
+    )
+    foot(figure, record, f"after {in_epochs(record['settings']['num_epochs'])}; median and range")
     return figure
 
 
@@ -110,23 +114,30 @@ def roc_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         areas, curves = arrays[f"areas_{index}"][-1], arrays[f"curves_{index}"][-1]  # epochs, seeds, scores, ...
         for at, epoch in enumerate(epochs):
             for score, symbol in enumerate(("|g_i|", "cost C_i")):
-                found = 100 * np.median(curves[at, :, score], axis=0)
+                colour, found = plots.COLOURS[score], 100 * curves[at, :, score]
                 label = f"{symbol}, epoch {epoch}: area {np.median(areas[at, :, score]):.3f}"
-                axis.plot(alarms, found, color=plots.COLOURS[score], linestyle=plots.LINES[at], label=label)
+                axis.fill_between(alarms, found.min(axis=0), found.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+                axis.plot(alarms, np.median(found, axis=0), color=colour, linestyle=plots.LINES[at], label=label)
         axis.plot([0, 100], [0, 100], color="0.4", linewidth=1, linestyle=(0, (2, 2)), label="by lot: area 0.5")
         axis.set_title(name)
         axis.set_xlabel("right labels suspected, %")
         axis.set_xlim(-1, 101)
         axis.set_ylim(-1, 101)
         axis.legend(loc="lower right")
-    axes[0, 0].set_ylabel(f"wrong labels found, % ({share:.0f} % of all are wrong)")
-    norms, costs = ([np.median(arrays[f"areas_{index}"][-1, -1, :, score]) for index in (0, 1)] for score in (0, 1))
-    title(
-        figure, record,
-        f"Which labels are wrong? The length of the gradient tells with area {norms[0]:.2f} and {norms[1]:.2f} "
-        f"(left and right), the cost itself with {costs[0]:.2f} and {costs[1]:.2f}",
-    )  # fmt: skip
+    axes[0, 0].set_ylabel("wrong labels found, %")
+    plots.headline(figure, roc_title(record, arrays))
+    foot(figure, record, f"{share:.0f} % of the labels are wrong; median and range")
     return figure
+
+
+def roc_title(record: dict, arrays: dict[str, np.ndarray]) -> str:
+    """Which of the two scores tells more, and whether the length of the gradient tells as much as was claimed."""
+    norm, cost = (min(np.median(arrays[f"areas_{index}"][-1, -1, :, score]) for index in (0, 1)) for score in (0, 1))
+    better = "The cost of an image tells better than its gradient's length"
+    which = better if cost > norm else "An image's gradient tells as well as its cost"
+    failed = [claim["low"] for claim in record["claims"] if "|g_i|" in claim["says"] and not claim["holds"]]
+    short = f", where {failed[0]:g} was claimed" if failed else ""
+    return f"{which} whether its label is wrong: area {cost:.2f} against {norm:.2f}{short} (the worse of both networks)"
 
 
 def votes_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
@@ -136,16 +147,18 @@ def votes_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     axis, voters, target = axes[0, 0], arrays["voters"], 100 * record["bearable"]
     for series, rate in enumerate(arrays["rates"]):
         colour = plots.COLOURS[series]
-        axis.plot(voters, 100 * arrays["votes"][series], color=colour, linestyle="-",
+        axis.plot(voters, 100 * arrays["votes"][series], color=colour, linestyle="-")
+        axis.plot([], [], color=colour, marker="os^Dv"[series],
                   label=f"one annotator wrong {100 * rate:.0f} % of the time")  # fmt: skip
         axis.plot(voters, 100 * arrays["same_way"][series], color=colour, linestyle=(0, (1, 2)), linewidth=1.3)
         shown = arrays["expected"][series] >= 10
         axis.plot(arrays["simulated_voters"][shown], 100 * arrays["simulated"][series][shown], "os^Dv"[series],
                   color=colour)  # fmt: skip
-    axis.plot([], [], "ko", label="simulated (if 10 or more are expected)")
-    axis.plot([], [], "k", linestyle=(0, (1, 2)), label="if all who err give the same wrong label (binomial)")
+    axis.plot([], [], "ko", label="100,000 images simulated (if 10 or more are expected)")
+    axis.plot([], [], "k", label="exact, errors spread evenly over the wrong labels")
+    axis.plot([], [], "k", linestyle=(0, (1, 2)), label="exact, all who err give the same wrong label")
     axis.axhline(target, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
-    axis.annotate(f"{target:.0f} %: costs no more than 1 point", (1, target), xycoords=("axes fraction", "data"),
+    axis.annotate(f"{target:.0f} % wrong labels cost about one point", (1, target), xycoords=("axes fraction", "data"),
                   xytext=(-2, -4), textcoords="offset points", ha="right", va="top", fontsize=9,
                   color="0.3")  # fmt: skip
     axis.set_yscale("log")
@@ -154,17 +167,20 @@ def votes_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     axis.set_xlabel("annotators who vote on every image (ties by lot)")
     axis.set_ylabel("labels that are wrong after the vote, %")
     figure.legend(loc="outside lower center", ncols=3, fontsize=9)
-    needed = list(record["voters_needed"].values())
-    most = f"{100 * arrays['rates'][-1]:.0f} %"
-    title = votes_title(needed, most, f"{target:.0f} %")
-    classes = "solid lines: exact, errors spread evenly over the wrong classes; markers: 100,000 simulated images"
-    figure.suptitle(f"{textwrap.fill(title, 100)}\n{classes}", fontsize=13, fontweight="bold")
+    plots.headline(figure, votes_title(record, arrays))
     return figure
 
 
-def votes_title(needed: list[int | None], most: str, target: str) -> str:
-    """The finding in words."""
-    if needed[-1] is None:
+def votes_title(record: dict, arrays: dict[str, np.ndarray]) -> str:
+    """How many must vote where people err most often: if their errors are spread evenly, and if they are the same."""
+    most, target = f"{100 * arrays['rates'][-1]:.0f} %", f"{100 * record['bearable']:.0f} %"
+    evenly = list(record["voters_needed"].values())[-1]
+    if evenly is None:
         return f"Annotators who are wrong {most} of the time cannot be outvoted by so few"
-    votes = "one label" if needed[-1] == 1 else f"{needed[-1]} votes"
-    return f"Even where everyone is wrong {most} of the time, {votes} an image leave no more than {target} wrong"
+    enough = np.flatnonzero(arrays["same_way"][-1] <= record["bearable"])
+    alike = f"{arrays['voters'][enough[0]]}" if len(enough) else f"more than {arrays['voters'][-1]}"
+    votes = "one vote" if evenly == 1 else f"{evenly} votes"
+    return (
+        f"If all are wrong {most} of the time, {votes} an image leave {target} wrong where errors are spread evenly; "
+        f"where all err alike, it takes {alike}"
+    )

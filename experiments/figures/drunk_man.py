@@ -62,8 +62,40 @@ def hill(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         title=f"One start (seed {record['settings']['seed']}), {network_and_data(record)}; way over distance got: "
         "median of the seeds, after equally many examples",
     )  # fmt: skip
-    figure.suptitle(textwrap.fill(record["in_short"], 120), fontsize=14, fontweight="bold")
+    plots.headline(figure, who_gets_lower(record, arrays))
     return figure
+
+
+def drunkest(record: dict) -> int:
+    """The number of the method with the smallest batches."""
+    return int(np.argmin([method["batch_size"] for method in record["methods"]]))
+
+
+def who_gets_lower(record: dict, arrays: dict[str, np.ndarray]) -> str:
+    """The costs of the careful man and the drunkest one when both have read as much, in words."""
+    drunk = drunkest(record)
+    careful_cost, drunk_cost = np.median(arrays["together_examples_cost"], axis=1)[[0, drunk]]
+    return (
+        f"After equally many examples the drunk man ({record['methods'][drunk]['label']}) is at cost "
+        f"{drunk_cost:.2g}, the careful man (full batch) at {careful_cost:.2g}"
+    )
+
+
+def who_stumbles(record: dict, arrays: dict[str, np.ndarray]) -> str:
+    """How far the drunkest man walks, and whether the careful one walks straight on as claimed, in words."""
+    drunk = drunkest(record)
+    walked = f"The drunk man ({record['methods'][drunk]['label']}) walks " + (
+        f"{np.median(arrays['together_examples_tortuosity'], axis=1)[drunk]:.3g} times as far as he gets"
+    )
+    failed = [claim for claim in record["claims"] if "walks on as he went" in claim["says"] and not claim["holds"]]
+    if not failed:
+        return walked
+    rate, cosine, low = failed[0]["says"].split(", ")[-1], failed[0]["measured"], failed[0]["low"]
+    turns = "turns round" if cosine < 0 else "does not"
+    return (
+        f"{walked}. The careful man should walk straight on (cosine {low:g} or more), but with {rate} he {turns}: "
+        f"{cosine:.2f}"
+    )
 
 
 def draw_map(axes: Axes, record: dict, arrays: dict[str, np.ndarray], view: str) -> None:
@@ -76,7 +108,7 @@ def draw_map(axes: Axes, record: dict, arrays: dict[str, np.ndarray], view: str)
               label="common start")  # fmt: skip
     shares, null = (sum(record[name][:2]) for name in ("union_shares", "null_shares"))
     axes.set_title(
-        f"{textwrap.fill(record['hidden'], 80)}\nThe plane nearest to all paths: {shares:.0%} of their variance "
+        f"{textwrap.fill(record['hidden'], 100)}\nThe plane nearest to all paths: {shares:.0%} of their variance "
         f"(random walks that get as far: {null:.0%})", fontsize=11,
     )  # fmt: skip
     axes.set_xlabel(AXES_OF_PLANE[0])
@@ -138,21 +170,25 @@ def how_drunk(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     """The gait of each method in numbers, and their costs when all clocks show the same."""
     figure, panels = plots.new_figure(16, 9, rows=2, columns=3)
     draw_together(panels[0, 0], record, arrays, "tortuosity")
-    panels[0, 0].set_title("Winding: path length / displacement; 1 is straight")
+    panels[0, 0].set_title("Winding: 1 is straight")
+    panels[0, 0].set_ylabel("path length / displacement")
     plots.plain_log_ticks(panels[0, 0].yaxis, (1, 3, 10, 30, 100, 300))
     bars(panels[0, 1], record, arrays, "cosine", "Cosine of successive steps: 1 straight on, 0 no memory")
     draw_displacements(panels[0, 2], record, arrays)
     bars(panels[1, 0], record, arrays, "gained", "Cost gained per unit of path", log=True)
     draw_shares(panels[1, 1], record, arrays)
     draw_together(panels[1, 2], record, arrays, "cost")
+    panels[1, 2].set_ylabel("cost")
+    panels[0, 1].set_ylabel("mean cosine")
+    panels[1, 0].set_ylabel("cost gained / path length")
     panels[1, 2].set_title("Cost: who is lower depends on the clock")
     plots.plain_log_ticks(panels[1, 2].yaxis, TICKS)
-    num_seeds = record["settings"]["num_seeds"]
-    figure.suptitle(
-        f"{textwrap.fill(record['finding'], 120)}\nbars: median over the seeds ({num_seeds}), dots: every seed; "
-        f"{network_and_data(record)}",
-        fontsize=13, fontweight="bold",
+    handles, names = panels[1, 1].get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=3,
+        title=f"{network_and_data(record)}; median of {record['settings']['num_seeds']} seeds (dots: every seed)",
     )  # fmt: skip
+    plots.headline(figure, who_stumbles(record, arrays))
     return figure
 
 
@@ -165,7 +201,8 @@ def bars(axes: Axes, record: dict, arrays: dict[str, np.ndarray], field: str, ti
         axes.bar(index, middle, color=plots.COLOURS[index], alpha=0.75, width=0.65)
         axes.plot(np.full(len(values), index), values, "k.", markersize=5)
         above = (0, 5) if middle >= 0 else (0, -14)
-        axes.annotate(f"{middle:.3g}", (index, middle), xytext=above, textcoords="offset points", ha="center")
+        end = float(values.max() if middle >= 0 else values.min())
+        axes.annotate(f"{middle:.2g}", (index, end), xytext=above, textcoords="offset points", ha="center")
     axes.set_xticks(range(len(names)), names)
     if log:
         axes.set_yscale("log")
@@ -187,8 +224,9 @@ def draw_displacements(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) 
         plots.seed_band(axes, 100 * lags, moved, index, f"{name.replace(chr(10), ', ')}: exponent {power:.2f}")
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_title("Squared displacement: 2 straight on, 1 random")
+    axes.set_title("Exponent of the displacement: 2 straight, 1 random")
     axes.set_xlabel("lag, % of a walker's own steps")
+    axes.set_ylabel("squared displacement")
     axes.legend(fontsize=9)
 
 
@@ -205,7 +243,6 @@ def draw_shares(axes: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None
     axes.set_xlabel("principal component of a path")
     axes.set_ylabel("explained, %")
     axes.set_title("Looking planar is no merit: a random walk does too")
-    axes.legend(fontsize=9)
 
 
 def side_by_side(record: dict, index: int, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -222,10 +259,13 @@ def draw_together(axes: Axes, record: dict, arrays: dict[str, np.ndarray], field
         places, _, width = side_by_side(record, index, values)
         axes.bar(places, values, width, color=plots.COLOURS[index], alpha=0.75)
         for place, value in zip(places, values, strict=True):
+            text = f"{value:.0f}" if value >= 10 else f"{value:.2g}"
             axes.annotate(
-                f"{value:.3g}", (place, value), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=8
+                text, (place, value), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9, rotation=90
             )
     axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * (high / low) ** 0.16)
     axes.set_xticks(range(3), [f"equal {clock}" for clock in clocks])
 
 

@@ -25,10 +25,10 @@ def edge_figure(record: dict, arrays: Arrays) -> Figure:
         plots.plain_log_ticks(below.yaxis, [digit * 10.0**power for power in range(-6, 4) for digit in (1, 2, 5)])
         below.set_ylabel("cost, on the images descended on")
         above.set_ylabel("sharpness: largest eigenvalue of the Hessian")
-    figure.suptitle(
-        f"{finding(arrays, rates, network_rates, name_of_network(record))}\n{settings['num_examples']} images of "
-        f"{settings['dataset']}, {settings['num_seeds']} seeds: median and all of them",
-        fontsize=14, fontweight="bold",
+    plots.headline(figure, finding(arrays, rates, network_rates, name_of_network(record)))
+    figure.supxlabel(
+        f"{settings['num_examples']} images of {settings['dataset']}; median and range of {settings['num_seeds']} "
+        f"seeds; below 2/{ETA} descent is stable", fontsize=10,
     )  # fmt: skip
     return figure
 
@@ -71,20 +71,23 @@ def draw_careful(axes: np.ndarray, arrays: Arrays, rates: list[float]) -> None:
     ends = []
     for index, rate in enumerate(rates):
         time = rate * arrays[f"careful{index}_steps"]
-        label = f"{ETA} = {rate:g}"
-        plots.seed_band(above, time, arrays[f"careful{index}_sharpness"], index, label)
-        plots.seed_band(below, time, arrays[f"careful{index}_cost"], index, label)
-        if 2 / rate < highest:
+        within = 2 / rate < highest
+        label = f"{ETA} = {rate:g}" if within else f"{ETA} = {rate:g} (2/{ETA} = {2 / rate:g}, off the axis)"
+        for axis, what in ((above, "sharpness"), (below, "cost")):
+            plots.seed_band(axis, time, arrays[f"careful{index}_{what}"], index, label)
+            if not within:  # it never leaves the way of the larger rates, which are drawn on it
+                axis.lines[-1].set(linewidth=6, alpha=0.5, linestyle="-")
+        if within:
             draw_edge(above, rate, plots.COLOURS[index % len(plots.COLOURS)], "left")
             ends.append(f"{middle_of_last_third(arrays, f'careful{index}', rate):.2f}")
     above.set_title(
         f"tanh, linear outputs, full batch: the sharpness rises\nand ends at {' and '.join(ends)} of 2/{ETA}"
         if ends else "tanh, linear outputs, full batch"
     )  # fmt: skip
-    above.set_ylim(top=1.2 * highest)
-    above.legend(loc="upper right", ncols=len(rates))
+    above.set_ylim(top=1.4 * highest)
+    above.legend(loc="upper right", fontsize=9)
     rising = 100 * np.mean(np.diff(arrays[f"careful{len(rates) - 1}_cost"], axis=1) > 0)
-    below.set_title(f"The cost falls on; at {ETA} = {rates[-1]:g} between {rising:.0f} % of the looks it rises")
+    below.set_title(f"The cost falls, at {ETA} = {rates[-1]:g} with rises in {rising:.0f} % of the looks")
     below.set_xlabel(f"time: {ETA} * steps")
 
 

@@ -1,7 +1,5 @@
 """Figures of linear_scaling: how far k steps and one end apart, and where whole trainings cease to be alike."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,11 +18,11 @@ def steps_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     slope = np.median([value for of_k in record["slopes"].values() for slopes in of_k for value in slopes])
     near, limit = (int(np.abs(np.log(arrays["x"] / x)).argmin()) for x in (0.1, 2))
     off = [np.abs(np.stack(distances(record, arrays)) / arrays["x"] ** 2 - 1)[..., at].max() for at in (near, limit)]
-    title = (
+    plots.headline(
+        figure,
         f"k small steps and the large one on all k batches end apart like the rate to the power {slope:.2f}, as far as "
-        f"the Hessian says: to {100 * off[0]:.0f} % at k η λ = 0.1, to {100 * off[1]:.0f} % at 2"
+        f"the Hessian says: {100 * off[0]:.0f} % off at k η λ = 0.1, {100 * off[1]:.0f} % at 2",
     )
-    figure.suptitle(textwrap.fill(title, 110), fontsize=14, fontweight="bold")
     figure.supxlabel(
         f"k η λ; λ is the sharpness of the k B examples' cost, B = {record['settings']['local_batch_size']} "
         f"({setting(record)})",
@@ -98,7 +96,7 @@ def trainings_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     accuracy_panel(axes[0, 0], record, arrays)
     ratio_panel(axes[0, 1], record, arrays)
     sharpness_panel(axes[0, 2], record, arrays)
-    figure.suptitle(textwrap.fill(record["finding"], 110), fontsize=14, fontweight="bold")
+    plots.headline(figure, record["finding"].rstrip("."))
     epochs, count = record["settings"]["num_epochs"], record["dataset"]["train"]["count"]
     figure.supxlabel(f"{setting(record)}, {epochs} epochs of {count:,} images", fontsize=10)
     return figure

@@ -1,7 +1,5 @@
 """One page on a new cost beside the film's: what they pull at, how their men get on, what their hills look like."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,47 +13,47 @@ Arrays = dict[str, np.ndarray]
 
 
 def page(record: dict, arrays: Arrays) -> Figure:
-    """Eight panels; the finding on top."""
-    figure, axes = plots.new_figure(21, 10.5, rows=2, columns=4)
-    gradient_checks(axes[0, 0], record)
-    one_two(axes[0, 1], record, arrays)
-    pulls(axes[0, 2], record, arrays)
-    scatter(axes[0, 3], record, arrays)
-    descents(axes[1, 0], record, arrays)
-    rates(axes[1, 1], record, arrays)
-    for axis, kind in zip(axes[1, 2:], KINDS, strict=True):
-        hill(axis, kind, record, arrays)
-    settings = record["settings"]
-    network = "-".join(map(str, record["layer_sizes"]))
-    figure.suptitle(textwrap.fill(record["finding"], 150), fontsize=14, fontweight="bold")
-    figure.supxlabel(
-        f"{network} on {record['dataset']['name']}, {record['dataset']['train']['count']:,} training and "
-        f"{record['dataset']['test']['count']:,} test images, {settings['num_seeds']} seeds (the same starts and "
-        f"orders for both costs), mini-batches of {settings['batch_size']}; each rate the best of "
-        f"{', '.join(format(rate, 'g') for rate in settings['learning_rates'])}",
-        fontsize=10,
-    )
+    """Seven panels; the finding on top, and whether the gradients are right at the foot."""
+    rows = [["two", "pulls", "scatter"]] * 2 + [["descents", "rates", kind] for kind in KINDS]
+    figure, axes = plots.new_mosaic(18, 11, rows)
+    one_two(axes["two"], record, arrays)
+    pulls(axes["pulls"], record, arrays)
+    scatter(axes["scatter"], record, arrays)
+    descents(axes["descents"], record, arrays)
+    rates(axes["rates"], record, arrays)
+    for kind in KINDS:
+        hill(axes[kind], kind, record, arrays)
+    axes[KINDS[-1]].set_xlabel("first principal direction of the paths (star: start; lines as on the left)")
+    settings, test = record["settings"], record["dataset"]["test"]["count"]
+    plots.headline(figure, title(record, arrays))
+    plots.foot(
+        figure, record,
+        f"{test:,} test images; {settings['num_seeds']} seeds, the same starts and orders for both costs; "
+        f"mini-batches of {settings['batch_size']}\n{gradient_checks(record)}",
+    )  # fmt: skip
     return figure
 
 
-def gradient_checks(axis: Axes, record: dict) -> None:
+def title(record: dict, arrays: Arrays) -> str:
+    """How much further the new cost gets both men, on average of the seeds, each with its best rate."""
+    full, mini = (
+        100 * np.mean(arrays[f"new_{index}_accuracy"][:, -1] - arrays[f"film_{index}_accuracy"][:, -1])
+        for index in (0, 1)
+    )
+    new, film = (record["names"][kind] for kind in KINDS)
+    return (
+        f"{new[0].upper()}{new[1:]} instead of {film}: {full:+.1f} points on the test images for the full batch, "
+        f"{mini:+.1f} for mini-batches"
+    )
+
+
+def gradient_checks(record: dict) -> str:
     """How far the three ways to the gradient are apart, in float64."""
-    names = ("by hand against\njax.grad", "jax.grad against\ncentral differences")
-    for series, kind in enumerate(KINDS):
-        errors = np.maximum(record["checks"][kind], 1e-17)
-        axis.plot(np.arange(2) + 0.2 * series - 0.1, errors, "os"[series], color=plots.COLOURS[series], markersize=10,
-                  label=record["names"][kind])  # fmt: skip
-    for place, (bound, name) in enumerate(zip((1e-12, 1e-6), ("asked for: 1e-12", "asked for: 1e-6"), strict=True)):
-        axis.plot([place - 0.3, place + 0.3], [bound, bound], color="0.4", linestyle=(0, (2, 2)), linewidth=1)
-        axis.annotate(name, (place, bound), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=9)
-    axis.set_yscale("log")
-    axis.set_ylim(1e-18, 1)
-    axis.set_xlim(-0.5, 1.5)
-    axis.set_xticks(range(2), names)
-    axis.set_ylabel("relative difference, float64")
-    right = max(map(max, record["checks"].values())) < 1e-6
-    axis.set_title("The gradients are right, by three ways" if right else "The three ways to the gradient differ")
-    axis.legend(loc="upper left")
+    by_hand, differences = (max(record["checks"][kind][at] for kind in KINDS) for at in (0, 1))
+    return (
+        f"largest relative difference of the gradients in float64: by hand against jax.grad {by_hand:.0e} (asked for: "
+        f"1e-12), jax.grad against central differences {differences:.0e} (asked for: 1e-6)"
+    )
 
 
 def one_two(axis: Axes, record: dict, arrays: Arrays) -> None:
@@ -74,7 +72,7 @@ def one_two(axis: Axes, record: dict, arrays: Arrays) -> None:
     axis.set_ylabel("wish of one image before training")
     wanted = int(arrays["film_two_nudges"][0].argmax())
     axis.set_title(f"A real {wanted} wants output {wanted} up, the others down")
-    axis.legend(fontsize=8, loc="upper right")
+    axis.legend(fontsize=9, loc="upper right")
 
 
 def pulls(axis: Axes, record: dict, arrays: Arrays) -> None:
@@ -93,9 +91,7 @@ def pulls(axis: Axes, record: dict, arrays: Arrays) -> None:
     new, film = (-arrays[f"{kind}_wishes_deltas"][wanted][least] for kind in KINDS)
     axis.set_xlabel("activation a of an output that should be 1 (test images, after training)")
     axis.set_ylabel("pull on its weighted sum, -dC/dz")
-    axis.set_title(
-        f"The most wrong output, {a[least]:.2g}, is pulled {new / film:,.0f} times\nas hard as by the film's cost"
-    )
+    axis.set_title(f"The most wrong output is pulled {new / film:,.0f} times as hard")
     axis.legend(fontsize=9)
 
 
@@ -110,11 +106,7 @@ def scatter(axis: Axes, record: dict, arrays: Arrays) -> None:
     axis.set_xlim(-0.5, 1.5)
     axis.set_xticks(range(2), ("before training", "after the mini-batches' run"))
     axis.set_ylabel("noise scale tr Sigma / |G|^2, examples")
-    cosines = [np.median(arrays[f"{kind}_cosine"], axis=0) for kind in KINDS]
-    axis.set_title(
-        f"Cosine of a batch of {batch_size} with the full gradient:\n{cosines[0][0]:.2f}, "
-        f"at the end {cosines[0][1]:.2f}; film's cost {cosines[1][0]:.2f}, {cosines[1][1]:.2f}"
-    )
+    axis.set_title("How far the examples' gradients scatter")
     axis.legend(loc="upper left", title=f"median and range of {len(arrays['film_noise_scale'])} seeds")
 
 
@@ -130,10 +122,9 @@ def descents(axis: Axes, record: dict, arrays: Arrays) -> None:
     axis.set_xscale("log")
     axis.set_xlabel("examples read")
     axis.set_ylabel("correct on the test images, %")
-    ahead = 100 * (arrays["new_1_accuracy"][:, -1] - arrays["film_1_accuracy"][:, -1])
+    ahead = arrays["new_1_accuracy"][:, -1] > arrays["film_1_accuracy"][:, -1]
     axis.set_title(
-        f"Mini-batches end {ahead.mean():+.2f} points from the film's cost\n"
-        f"(paired, {len(ahead)} seeds: {ahead.min():+.2f} to {ahead.max():+.2f})"
+        f"Best rates: with mini-batches {record['names']['new']}\nends ahead in {ahead.sum()} of {len(ahead)} seeds"
     )
     axis.set_ylim(0, 140)
     axis.set_yticks(range(0, 101, 20))
@@ -151,10 +142,9 @@ def rates(axis: Axes, record: dict, arrays: Arrays) -> None:
             axis.plot(grid[chosen], np.median(by_rate[:, chosen]), "*", color=plots.COLOURS[number], markersize=14)
     axis.set_xscale("log")
     plots.plain_log_ticks(axis.xaxis, grid)
-    axis.set_xlabel("learning rate (stars: lowest cost on the training images)")
+    axis.set_xlabel("learning rate")
     axis.set_ylabel("correct on the test images at the end, %")
-    new, film = (record["rates"][kind][1] for kind in KINDS)
-    axis.set_title(f"Rates belong to a cost: mini-batches' best is {new:g},\nwith the film's cost {film:g}")
+    axis.set_title("All rates: the best one (star: lowest cost\non the training images) belongs to a cost")
 
 
 def hill(axis: Axes, kind: str, record: dict, arrays: Arrays) -> None:
@@ -163,10 +153,7 @@ def hill(axis: Axes, kind: str, record: dict, arrays: Arrays) -> None:
     for index, method in enumerate(METHODS):
         shadow = arrays[f"{kind}_{index}_shadow"]
         plots.path_on_map(axis, shadow, 2 * index + KINDS.index(kind), method)
-    axis.plot(*arrays[f"{kind}_0_shadow"][0], "k*", markersize=13, label="start")
-    axis.set_title(
-        f"The hill of {record['names'][kind]}; this plane holds\n{record['shares'][kind]:.0%} of the paths' variance"
-    )
-    axis.set_xlabel("first principal direction")
+    axis.plot(*arrays[f"{kind}_0_shadow"][0], "k*", markersize=13)
+    share = 100 * record["shares"][kind]
+    axis.set_title(f"The hill of {record['names'][kind]} ({share:.0f} % of the variance)", fontsize=10)
     axis.set_ylabel("second")
-    axis.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.45), ncols=3)

@@ -1,7 +1,5 @@
 """Figures of noise_floor: constant and falling rates, the floor against eta/B, the solved case, and where it ends."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -31,7 +29,7 @@ def floor_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     curves_panel(axes[0, 0], record, arrays)
     height_panel(axes[0, 1], record, arrays)
     norm_panel(axes[0, 2], record, arrays)
-    figure.suptitle(textwrap.fill(record["about_the_floor"], 125), fontsize=14, fontweight="bold")
+    plots.headline(figure, record["about_the_floor"].rstrip("."))
     figure.supxlabel(setting(record), fontsize=10)
     return figure
 
@@ -123,7 +121,8 @@ def norm_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
     plots.plain_log_ticks(axis.xaxis, RATIOS)
     axis.set_xlabel("η/B")
     axis.set_ylabel("|G|, the full gradient, median")
-    axis.set_title("The full gradient on the floor, and after falling")
+    failed = any("so does |G|" in claim["says"] and not claim["holds"] for claim in record["claims"])
+    axis.set_title("The full gradient" + (" does not grow\nwith η/B all the way, against the claim" if failed else ""))
     axis.legend(fontsize=9)
 
 
@@ -152,9 +151,8 @@ def scalar_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         axis.set_xlabel("η h")
         axis.legend()
     off = 100 * np.abs(ratios - 1).max()
-    title = f"SGD in a parabola keeps the variance η σ² / (B h (2 - η h)): at most {off:.1f} % off, for η h up to "
-    title += f"{eta_h[-1]:g}"
-    figure.suptitle(title, fontsize=14, fontweight="bold")
+    title = f"SGD in a parabola keeps the variance of theory: at most {off:.1f} % off, for η h up to {eta_h[-1]:g}"
+    plots.headline(figure, title)
     figure.supxlabel(f"Cᵢ = h/2 (θ - xᵢ)², batches drawn with replacement, {seeds(record)} together", fontsize=10)
     return figure
 
@@ -191,6 +189,6 @@ def ground_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         f"Where a long training ends, {saddles} of {len(seeds)} seeds stand on no minimum: the surface curves down "
         f"in a direction, but within a distance of 1 only by {gain:.1g} from {np.median(arrays['ground_cost']):.3f}"
     )
-    figure.suptitle(textwrap.fill(title, 120), fontsize=14, fontweight="bold")
+    plots.headline(figure, title)
     figure.supxlabel(f"{setting(record)}; |G| there {np.median(arrays['ground_gradient_norm']):.2g}", fontsize=10)
     return figure

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,7 +57,7 @@ def network_figure(picture: Picture) -> Figure:
         sides[1].text(layer, 1.02, layer_name(layer, last, len(rows), len(picture.nudges[layer])), ha="center")
     label_outputs(sides[1], picture, shown[-1], heights[-1])
     draw_digit(sides[0], picture, shown[0])
-    figure.suptitle(textwrap.fill(network_finding(picture), 110), fontsize=14, fontweight="bold")
+    plots.headline(figure, network_finding(picture))
     return figure
 
 
@@ -149,7 +148,7 @@ def columns_figure(picture: Picture, layer: int) -> Figure:
     sides[0].set_title("computed: pull of the neuron x weight (▲ brighter, ▼ dimmer)")
     sides[1].set_title(f"as drawn in the film at 7:38: the weight's sign alone; ringed: wrong, {wrong.sum()}")
     sides[1].set_xlabel("the same neurons; on top, as if each of them should rise", fontsize=9)
-    figure.suptitle(textwrap.fill(columns_finding(picture, layer, wrong), 110), fontsize=14, fontweight="bold")
+    plots.headline(figure, columns_finding(picture, layer, wrong))
     return figure
 
 
@@ -201,10 +200,10 @@ def pixels_and_weights_figure(picture: Picture) -> Figure:
     weakened = np.mean(np.outer(picture.pulls[-1], picture.activations[-2]) < 0)
     title = (
         f"What one {picture.label} wants, {picture.says}: a wish for every pixel, and for every weight pull x "
-        f"activation; against Hebb's rule, {weakened:.0%} of these weights should be weakened, however much both "
-        "ends fire"
+        f"activation; against Hebb's rule, {100 * weakened:.0f} % of these weights should be weakened, however much "
+        "both ends fire"
     )
-    figure.suptitle(textwrap.fill(title, 110), fontsize=14, fontweight="bold")
+    plots.headline(figure, title)
     return figure
 
 
@@ -251,7 +250,7 @@ def draw_hebb(axes: Axes, picture: Picture) -> None:
     for chosen, marker, colour, text in (
         (strengthened, "^", plots.COLOURS[0], "strengthened"), (~strengthened, "v", plots.COLOURS[1], "weakened")
     ):  # fmt: skip
-        label = f"{text}: {chosen.mean():.0%} of the weights"
+        label = f"{text}: {100 * chosen.mean():.0f} % of the weights"
         axes.scatter(together[chosen], requests[chosen], marker=marker, color=colour, s=32, label=label)
     axes.axhline(0, color="0.4", linewidth=1)
     axes.set_title("Hebb's asterisk: firing together is not enough")
@@ -286,11 +285,13 @@ def distance_figure(arrays: dict[str, np.ndarray]) -> Figure:
     panels[0].legend(loc="upper left", fontsize=9.5)
     mark_saturated(panels[1], arrays["distance"].ravel(), arrays["pull"].ravel())
     num_seeds, num_digits, _ = arrays["distance"].shape
-    figure.suptitle(
-        "'In proportion to the distance' is exact for the activation; a saturated neuron, however wrong, hardly moves\n"
-        f"(every output for {num_digits} digits in {num_seeds} untrained networks with weights from N(0, 1))",
-        fontsize=13, fontweight="bold",
-    )  # fmt: skip
+    plots.headline(
+        figure,
+        "'In proportion to the distance' is exact for the activation; a saturated neuron, however wrong, hardly moves",
+    )
+    figure.supxlabel(
+        f"every output for {num_digits} digits in {num_seeds} untrained networks with weights from N(0, 1)", fontsize=10
+    )
     return figure
 
 

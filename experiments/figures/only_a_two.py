@@ -1,7 +1,6 @@
 """What the network calls everything, taught by one image; and how it gets better the more examples are asked."""
 
 import math
-import textwrap
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,9 +29,9 @@ def alone_figure(record: dict, steps: np.ndarray, named: np.ndarray, starts: tup
         axis.tick_params(axis="x", labelsize=9)
     for axis in axes[:, 0]:
         axis.set_ylabel(f"called by its name,\n% of {num_test:,} test images")
-    title = f"start of the network (bold: median of {named.shape[1]} seeds; thin: each seed)"
+    title = f"{record['dataset']['name']}; start of the network (bold: median of {named.shape[1]} seeds, thin: each)"
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, title=title)
-    figure.suptitle(alone_title(steps, named), fontsize=14, fontweight="bold")
+    plots.headline(figure, alone_title(steps, named))
     return figure
 
 
@@ -49,7 +48,7 @@ def alone_title(steps: np.ndarray, named: np.ndarray) -> str:
     small, large = (f"{(shares >= 99).sum()} of {shares.size}" for shares in named[..., at])
     return (
         f"Taught by one image alone, the network calls everything by its name: after {steps[at]} steps in {small} "
-        f"runs from small weights,\nin {large} from N(0, 1), where outputs that are wrong but saturated move slowly"
+        f"runs from small weights, in {large} from N(0, 1), where outputs that are wrong but saturated move slowly"
     )
 
 
@@ -77,8 +76,12 @@ def more_figure(record: dict, confusion: np.ndarray, right: np.ndarray, batch_si
     top.legend(loc="upper left", title=f"{record['settings']['num_steps']:,} steps of {batch_size} examples each")
     for axis, matrices in zip(axes[1], confusion, strict=True):
         draw_confusion(axis, matrices.mean(axis=0))
-    axes[1, 0].set_ylabel("a test image of this digit\n...")
-    figure.suptitle(textwrap.fill(more_title(right, record["classes"]), 110), fontsize=14, fontweight="bold")
+    axes[1, 0].set_ylabel("a test image of this digit ...", fontsize=9)
+    plots.headline(figure, more_title(right, record["classes"]))
+    figure.supxlabel(
+        f"{record['dataset']['name']}; squares: black where all images of a digit are called the same, mean of "
+        f"{right.shape[1]} seeds", fontsize=10,
+    )  # fmt: skip
     return figure
 
 

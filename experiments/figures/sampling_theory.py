@@ -24,15 +24,7 @@ def sampling_figure(
         plots.seed_points(middle, sizes, arrays["own"][series] * sizes, series)
     middle.set_ylabel("B tr cov g_B / tr Sigma")
     middle.set_title(f"N = {num:,}, epochs drawn: the scatter")
-    several = sizes <= num // 2
-    for series, level in ((0, 0), (2, -1)):
-        right.plot(fine, np.full(300, level), color=plots.COLOURS[series], linestyle=plots.LINES[series])
-        plots.seed_points(right, sizes[several], arrays["both"][series // 2][:, several] * (num - 1), series)
-    right.set_ylim(-1.6, 0.6)
-    right.annotate("independent draws: 0", (1, 0), xytext=(0, 8), textcoords="offset points")
-    right.annotate("theory for one shuffle: -1", (1, -1), xytext=(0, 8), textcoords="offset points")
-    right.set_ylabel("(N - 1) tr cov(g, g') / tr Sigma")
-    right.set_title(f"N = {num:,}, epochs drawn: two batches of one epoch")
+    draw_pairs(right, arrays, num)
     for axis in (middle, right):
         axis.set_xscale("log")
         plots.plain_log_ticks(axis.xaxis, [size for size in (1, 10, 100, 1000, 10_000) if size <= num])
@@ -45,11 +37,11 @@ def sampling_figure(
               f"the left, in {directions[1]} in the middle and on the right",
     )  # fmt: skip
     ratios = record["over_theory"]
-    figure.suptitle(
+    plots.headline(
+        figure,
         "Without replacement mini-batches scatter (N-B)/(N-1) times as much, and two of one shuffle lean apart: "
         f"measured {ratios[1]:.3f} and {ratios[2]:.3f} times theory",
-        fontsize=13, fontweight="bold",
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -65,3 +57,17 @@ def draw_enumerated(axis: Axes, ratios: np.ndarray, schemes: tuple[str, ...]) ->
     axis.set_xlabel("batch size B")
     axis.set_ylabel("tr cov / tr Sigma")
     axis.set_title(f"N = {num}: all {math.factorial(num):,} permutations, all draws")
+
+
+def draw_pairs(axis: Axes, arrays: dict[str, np.ndarray], num: int) -> None:
+    """The covariance of two batches of one epoch, in units of that of two of one shuffle, without its sign."""
+    sizes, fine = arrays["sizes"], np.geomspace(1, num, 300)
+    several = sizes <= num // 2
+    for series, level in ((0, 0), (2, -1)):
+        axis.plot(fine, np.full(300, level), color=plots.COLOURS[series], linestyle=plots.LINES[series])
+        plots.seed_points(axis, sizes[several], arrays["both"][series // 2][:, several] * (num - 1), series)
+    axis.set_ylim(-1.6, 0.6)
+    axis.annotate("independent draws: 0", (1, 0), xytext=(0, 8), textcoords="offset points")
+    axis.annotate("theory for one shuffle: -1", (1, -1), xytext=(0, 8), textcoords="offset points")
+    axis.set_ylabel("(N - 1) tr cov(g, g') / tr Sigma")
+    axis.set_title(f"N = {num:,}, epochs drawn: two batches of one epoch")

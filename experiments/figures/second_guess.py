@@ -1,7 +1,5 @@
 """The second guess: how much it adds, which digits it mends, and whether learning from it helps."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -30,14 +28,24 @@ def page(
     confusions(axes[0, 1], arrays, shares.shape[1])
     lessons(axes[0, 2], gains)
     settings = record["settings"]
-    figure.suptitle(textwrap.fill(record["finding"], 140), fontsize=13, fontweight="bold")
-    figure.supxlabel(
-        f"{'-'.join(map(str, record['layer_sizes']))} on {record['dataset']['name']}, {settings['num_epochs']} epochs "
-        f"of batches of {settings['batch_size']}, rate {settings['learning_rate']:g}; "
+    plots.headline(figure, title(shares, hoped))
+    plots.foot(
+        figure, record,
+        f"{settings['num_epochs']} epochs of batches of {settings['batch_size']}, rate {settings['learning_rate']:g}; "
         f"{record['dataset']['test']['count']:,} test images, {settings['num_seeds']} seeds",
-        fontsize=10,
-    )
+    )  # fmt: skip
     return figure
+
+
+def title(shares: np.ndarray, hoped: float) -> str:
+    """The answer to the reader's question: what two guesses reach, and how many it takes for what was hoped."""
+    right = np.median(shares, axis=0)
+    enough = 1 + int(np.argmax(right >= hoped)) if (right >= hoped).any() else len(right)
+    twice, wish = f"{100 * right[1]:.1f} %", f"{100 * hoped:g} %"
+    if enough <= 2:
+        return f"With two guesses the network is right in {twice} of the test images, as hoped"
+    takes = f"all {enough}" if enough == len(right) else enough
+    return f"With two guesses the network is right in {twice}, not in {wish} of the test images: that takes {takes}"
 
 
 def several_guesses(axis: Axes, shares: np.ndarray, intervals: tuple[np.ndarray, np.ndarray], hoped: float) -> None:
@@ -61,7 +69,8 @@ def several_guesses(axis: Axes, shares: np.ndarray, intervals: tuple[np.ndarray,
     axis.set_xlabel("guesses that count")
     axis.set_ylabel("test images with no right guess, %")
     axis.set_title(f"Two guesses are wrong in {middle[1]:.2f} %, not in {100 * (1 - hoped):.2g} %")
-    axis.legend(loc="upper right")
+    axis.set_ylim(top=2.2 * max(middle[0], 0.1))
+    axis.legend(loc="upper right", fontsize=9)
 
 
 def confusions(axis: Axes, arrays: Arrays, num_classes: int) -> None:
@@ -84,7 +93,7 @@ def confusions(axis: Axes, arrays: Arrays, num_classes: int) -> None:
     axis.set_ylabel("a test image of this digit, and ...")
     true, answer = np.unravel_index(wrong.argmax(), wrong.shape)
     axis.set_title(
-        f"The second guess mends {mended.sum() / max(wrong.sum(), 1e-9):.0%} of the errors;\n"
+        f"The second guess mends {100 * mended.sum() / max(wrong.sum(), 1e-9):.0f} % of the errors;\n"
         f"most often a {true} is called a {answer}"
     )
 
@@ -105,9 +114,11 @@ def lessons(axis: Axes, gains: Arrays) -> None:
     axis.set_xticks(range(len(NAMES)), list(NAMES.values()), fontsize=10)
     axis.set_xlim(-0.5, len(NAMES) - 0.5)
     axis.set_ylabel("points more than by learning from the truth")
-    one, two = ([f"{means[name, series]:+.2f}" for name in ("with_second", "with_random")] for series in (0, 1))
     axis.set_title(
-        f"Its own second labels: {one[0]} points for one guess,\n{two[0]} for two; a random digit {one[1]} and {two[1]}"
+        f"Learning the truth and its own second label:\n{means['with_second', 0]:+.2f} points for one guess, "
+        f"a random second {means['with_random', 0]:+.2f}"
     )
-    axis.margins(y=0.3)
-    axis.legend(title="same start, same orders: a dot a seed,\nmean and two standard errors", loc="best", fontsize=9)
+    bottom, top = axis.get_ylim()
+    axis.set_ylim(bottom, top + 0.35 * (top - bottom))
+    axis.legend(title="same start, same orders: a dot a seed,\nmean and two standard errors", loc="upper right",
+                fontsize=9)  # fmt: skip

@@ -1,7 +1,5 @@
 """The figure of shuffle_or_not: how near each way of drawing comes to a known optimum, and the network's cost."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,7 +16,7 @@ def comparison_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     convex_panel(axes[0, 0], record, arrays)
     network_panel(axes[0, 1], record, arrays)
     ratio_panel(axes[0, 2], record, arrays)
-    figure.suptitle(textwrap.fill(record["finding"], 110), fontsize=14, fontweight="bold")
+    plots.headline(figure, title(record, arrays))
     settings, data = record["settings"], record["dataset"]
     figure.supxlabel(
         f"left: {record['num_images']} images of {data['name']}, {settings['chains']} chains for each of "
@@ -28,6 +26,19 @@ def comparison_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         fontsize=10,
     )
     return figure
+
+
+def title(record: dict, arrays: dict[str, np.ndarray]) -> str:
+    """How near shuffles and lots come to a known optimum, and what the worst order costs the network, in words."""
+    anew, by_lot = (record["slopes"][record["names"].index(name)] for name in ("shuffled anew", "drawn by lot"))
+    last = arrays["cost"][..., -1]
+    ratios = np.median(last / last[:1], axis=1)
+    nearer = "comes nearer to the optimum" if anew > by_lot else "comes no nearer to the optimum"
+    return (
+        f"Shuffled anew, one image a step {nearer} than drawn by lot: squared distance as η to the power {anew:.2f}, "
+        f"not {by_lot:.2f}; {record['names'][int(np.argmax(ratios))]}, the network ends at {ratios.max():.2g} times "
+        "the cost"
+    )
 
 
 def convex_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
@@ -48,8 +59,8 @@ def convex_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> Non
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_xlabel("learning rate η")
-    axis.set_ylabel("squared distance to the optimum at the ends of epochs, mean")
-    axis.set_title("Least squares, one image a step: the constant rate's distance from the optimum")
+    axis.set_ylabel("mean squared distance to the optimum, ends of epochs")
+    axis.set_title("Least squares, one image a step")
     axis.legend(fontsize=9, loc="lower right")
 
 
@@ -75,7 +86,7 @@ def ratio_panel(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None
     for series, name in enumerate(record["names"]):
         if series > 0 and np.median(ratios[series]) < 3:
             plots.seed_band(axis, epochs, ratios[series], series, name)
-    plots.reference_line(axis, 1, "shuffled anew")
+    axis.axhline(1, color=plots.COLOURS[0], label=record["names"][0])
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("epochs")
     axis.set_ylabel("cost over that of the same start shuffled anew")

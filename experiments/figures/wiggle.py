@@ -41,17 +41,19 @@ def wiggle_figure(
     for axis in axes[0]:
         axis.set_xscale("log")
         axis.set_xlabel("epsilon, added to one weight alone")
-    figure.suptitle(
-        f"A component {exact[0]:.0f} times larger: the cost is {exact[0]:.0f} times as sensitive to that weight "
-        f"(mean over {record['settings']['num_examples']:,} images of {data_name(record)})",
-        fontsize=14, fontweight="bold",
-    )  # fmt: skip
+    plots.headline(
+        figure, f"A component {exact[0]:.0f} times larger: the cost is {exact[0]:.0f} times as sensitive to that weight"
+    )
+    foot(figure, record, "left and middle: first seed")
     return figure
 
 
-def data_name(record: dict) -> str:
-    """The name of the data set, of a folder the last part."""
-    return Path(record["dataset"]["name"]).name
+def foot(figure: Figure, record: dict, says: str) -> None:
+    """Below a figure: network and data (of a folder the last part of its name), and what else `says`."""
+    name, count = Path(record["dataset"]["name"]).name, record["settings"]["num_examples"]
+    figure.supxlabel(
+        f"network of {record['num_parameters']:,} parameters, cost over {count:,} images of {name}; {says}", fontsize=10
+    )
 
 
 def draw_errors(axis: Axes, epsilons: np.ndarray, errors: np.ndarray, error_slopes: np.ndarray) -> None:
@@ -98,11 +100,10 @@ def direction_figure(record: dict, arrays: dict[str, np.ndarray], step_length: f
     right.set_ylabel(f"change of the cost / epsilon, wiggled by {epsilon:g}")
     right.set_title("The component IS the sensitivity (first seed)")
     right.legend()
-    over = f"{record['settings']['num_examples']:,} images of {data_name(record)}"
-    figure.suptitle(
+    plots.headline(
+        figure,
         f"Step for equal step, the gradient's signs alone go down {shares[1]:.0f} % as steeply as the gradient, "
-        f"a random direction at best {shares[3]:.0f} %\n"
-        f"({over}, {record['num_parameters']:,} parameters, median of {len(arrays['actual'])} seeds)",
-        fontsize=13, fontweight="bold",
-    )  # fmt: skip
+        f"a random direction at best {shares[3]:.0f} %",
+    )
+    foot(figure, record, f"left: median of {len(arrays['actual'])} seeds")
     return figure
