@@ -112,14 +112,14 @@ PLAIN = (
 BFGS = Method("L-BFGS", l_bfgs, (0.1, 0.3, 0.6, 0.9))
 CONJUGATE = Method("conjugate gradients", lambda exactness: None, (0.1, 0.3, 0.5, 0.7, 0.9))  # scipy's own loop
 BEGUN_LATER = (  # of PLAIN, with grids for the place where they begin
-    Method("momentum 0.9", PLAIN[1].make, (0.3, 1.0, 3.0, 10.0)),
+    Method("momentum 0.9", PLAIN[1].make, (1.0, 3.0, 10.0, 30.0)),
     Method("Nesterov 0.9", PLAIN[2].make, (0.3, 1.0, 3.0, 10.0)),
     Method("Adam", PLAIN[3].make, (0.003, 0.01, 0.03, 0.1)),
 )
 MINIBATCH = (
     Method("SGD", optax.sgd, (2.0, 4.0, 8.0, 16.0)),
     Method("SGD, momentum 0.9", partial(optax.sgd, momentum=0.9), (0.05, 0.1, 0.2, 0.4)),
-    Method("SGD, Nesterov 0.9", partial(optax.sgd, momentum=0.9, nesterov=True), (0.1, 0.2, 0.4, 0.8)),
+    Method("SGD, Nesterov 0.9", partial(optax.sgd, momentum=0.9, nesterov=True), (0.2, 0.4, 0.8, 1.6)),
     Method("Adam, mini-batches", optax.adam, (0.0003, 0.001, 0.003, 0.01)),
 )
 

@@ -48,8 +48,8 @@ def race_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     count, name = record["dataset"]["train"]["count"], record["dataset"]["name"]
     network, num_seeds = "-".join(map(str, record["layer_sizes"])), record["settings"]["num_seeds"]
     figure.supxlabel(
-        f"network {network}, {count:,} training images of {name}; median and range of {num_seeds} starts; tuned on two "
-        "others: learning rate, or c2 of the line search", fontsize=10,
+        f"network {network}, {count:,} training images of {name}; median and range of {num_seeds} starts; in "
+        "brackets the number that suits two other starts best: learning rate, or c2 of the line search", fontsize=10,
     )  # fmt: skip
     return figure
 
