@@ -465,7 +465,7 @@ def in_short(settings: Settings, results: list[Result]) -> str:
                   for methods in ((*PLAIN, BFGS, CONJUGATE, *begun_later(settings, 0.0)), MINIBATCH))  # fmt: skip
     return (
         f"After {settings.num_evaluations} passes over the images the best on the full batch, {full}, is at cost "
-        f"{ends[full]:.2g}, the best on mini-batches, {mini}, at {ends[mini]:.2g}"
+        f"{ends[full]:.2g}, the best on mini-batches, {mini.removesuffix(', mini-batches')}, at {ends[mini]:.2g}"
     )
 
 

@@ -44,12 +44,13 @@ def race_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         plots.plain_log_ticks(axis.yaxis, TICKS)
         axis.set_ylabel("cost on the training images")
         axis.legend(fontsize=9, loc="lower left")
-    figure.suptitle(textwrap.fill(record["in_short"], 130), fontsize=14, fontweight="bold")
+    figure.suptitle(textwrap.fill(record["in_short"], 130, break_on_hyphens=False), fontsize=14, fontweight="bold")
     count, name = record["dataset"]["train"]["count"], record["dataset"]["name"]
     network, num_seeds = "-".join(map(str, record["layer_sizes"])), record["settings"]["num_seeds"]
     figure.supxlabel(
         f"network {network}, {count:,} training images of {name}; median and range of {num_seeds} starts; in "
-        "brackets the number that suits two other starts best: learning rate, or c2 of the line search", fontsize=10,
+        "brackets the number that suits two other starts best: learning rate, or c2 of the line search.\n"
+        "A digit is never said if its output stays below 1/2 on all its images", fontsize=10,
     )  # fmt: skip
     return figure
 
