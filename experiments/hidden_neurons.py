@@ -4,15 +4,19 @@ The film's readers ask it; the film says trial and error. Here is the trial: one
 digits), 1, 2, 4, 8, 16, 30 and 100 neurons, and 0 to 4 hidden layers of 30, with the film's own 784-16-16-10 among
 them; the same orders of the examples for all, each network with the learning rate of the grid that brought its cost on
 the training images lowest. Accuracy on training and test images against the number of parameters, and how much of the
-gradient reaches the first layer before training. With --full, Nielsen's own recipe too (batches of 10, his rate 3.0,
-which is 1.5 here, 30 epochs of 50,000 images, all from N(0, 1)), whose accuracies his book gives.
+gradient reaches the first layer before training. With --full, Nielsen's own recipe too, whose accuracies his book
+gives: batches of 10, 30 epochs of 50,000 images, all from N(0, 1), the squares (his rate 3.0, which is 1.5 here) and
+cross-entropy (0.5); with 100 neurons also from small weights, since he notes himself that from N(0, 1) his readers'
+runs vary much and come out quite a bit worse, and that weights divided by sqrt(n) help.
 
 Run:     python -m experiments.hidden_neurons [--quick | --full]
-Time:    default 50 s, --quick 10 s, --full 4 min on 2 cores, compilation included
-Result:  16 neurons are nearly enough: 36 % with two, 93.7 % with 16, 95.5 % with 30; a second layer of 30 adds 0.6
-         points, a third and a fourth take away, in 10 epochs: each lets a quarter of the gradient through. Nielsen's
-         recipe: 94.94 % with 30 (his best of three 95.42); with 100 no run of six gets beyond 88 % (his best of three
-         96.59): that claim does not hold. Ends near 88, 78, 68 % look like one, two, three digits never answered
+Time:    default 50 s, --quick 10 s, --full 6 min on 2 cores, compilation included
+Result:  (6 seeds) 16 neurons are nearly enough: 36 % with two, 93.7 % with 16, 95.5 % with 30; a second layer of 30
+         adds 0.6 points, a third and a fourth take away, in 10 epochs: each lets a quarter of the gradient through.
+         Nielsen's recipe: 94.94 % with 30 (his best of three 95.42), with cross-entropy 95.21 % (95.49); with 100 from
+         N(0, 1) no run of six gets beyond 88 % (his best of three 96.59), and that claim does not hold, but 97.69 %
+         from small weights and 96.66 % with cross-entropy (96.82). So it is the squares on outputs that large weights
+         have saturated; ends near 88, 78, 68 % look like one, two, three digits never answered
 """
 
 import dataclasses
@@ -27,18 +31,22 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+from jax.nn.initializers import Initializer
 
 from experiments.common import descents, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import hidden_neurons as figures
-from research import data, gradients, models, plots, training
+from research import costs, data, gradients, models, plots, training
 from research.data import Examples
 
 NAME = Path(__file__).stem
-NIELSENS_HIDDEN = ((30,), (100,), ())
-NIELSENS_RATE = 1.5
+NEARLY = 2.0  # points below the best single layer that count as nearly as good
+UNIT = (models.unit_normal, models.unit_normal)  # weights and biases of Nielsen's start in his chapter 1
+SMALL = (models.scaled_normal, jax.nn.initializers.zeros)  # his chapter 3's remedy, and the other networks' start
+SQUARES = (costs.sum_of_squares, jax.nn.sigmoid, 1.5)  # cost, last activation, rate: his 3.0, his cost has a 1/2
+ENTROPY = (costs.sigmoid_cross_entropy, jax.nn.identity, 0.5)  # no factor in his cost, none here: his rate
 LONG = 10  # epochs from which on accuracies are held against the literature's
 
 
@@ -84,7 +92,7 @@ class Settings(common.CommonSettings):
 
 
 QUICK = Settings(num_seeds=2, widths=(0, 2, 16), depths=(1, 3), depth_width=16, num_epochs=1, learning_rates=(0.5, 8.0))
-FULL = Settings(num_seeds=6, num_epochs=10, nielsen_epochs=30)
+FULL = Settings(num_seeds=6, num_epochs=10, nielsen_epochs=30, learning_rates=(0.125, 0.5, 2.0, 8.0, 32.0))
 
 
 class Trained(NamedTuple):
@@ -96,6 +104,26 @@ class Trained(NamedTuple):
     train_accuracy: np.ndarray  # seeds; at the end
     test_accuracy: np.ndarray  # seeds, epochs
     norms: np.ndarray  # seeds, layers; of each layer's gradient before training
+
+
+class Recipe(NamedTuple):
+    """One of Nielsen's networks in his setting: batches of 10 of 50,000 images."""
+
+    name: str
+    hidden: tuple[int, ...]
+    start: tuple[Initializer, Initializer]  # of weights and biases
+    learning: tuple[Callable, Callable, float]  # cost, activation of the last layer, rate
+    said: float | None = None  # his book's number, %
+
+
+NIELSENS = (
+    Recipe("784-30-10", (30,), UNIT, SQUARES, 95.42),
+    Recipe("784-100-10", (100,), UNIT, SQUARES, 96.59),
+    Recipe("784-10", (), UNIT, SQUARES),
+    Recipe("784-100-10, small weights", (100,), SMALL, SQUARES),
+    Recipe("784-30-10, cross-entropy", (30,), UNIT, ENTROPY, 95.49),
+    Recipe("784-100-10, cross-entropy", (100,), UNIT, ENTROPY, 96.82),
+)
 
 
 def hidden_layers(settings: Settings) -> list[tuple[int, ...]]:
@@ -179,19 +207,20 @@ def in_epochs(order: np.ndarray, batch_size: int) -> np.ndarray:
     return descents.in_batches(order, batch_size).reshape(num_seeds, num_epochs, -1, batch_size)
 
 
-def nielsens(settings: Settings, cost_fn: Callable, shared: tuple[Examples, Examples]) -> list[Trained]:
-    """His networks in his setting: batches of 10 of his 50,000 training images, every parameter from N(0, 1)."""
+def nielsens(settings: Settings, shared: tuple[Examples, Examples]) -> list[Trained]:
+    """His networks, each from its start and with its cost, on his 50,000 training images."""
     train = jax.tree.map(lambda leaf: leaf[:50_000], shared[0])
     keys = jax.vmap(partial(jax.random.fold_in, data=1))  # other networks: other random numbers
     init_keys, shuffle_keys = map(keys, runs.seed_keys(settings.seed, settings.num_seeds))
     rows = in_epochs(descents.shuffles(shuffle_keys, len(train.inputs), settings.nielsen_epochs), 10)
     found = []
-    for hidden in NIELSENS_HIDDEN:
-        sizes = (784, *hidden, 10)
-        runs.console.print(f"{named(sizes)} in Nielsen's setting ...")
-        model = models.mlp(sizes, init_weights=models.unit_normal, init_biases=models.unit_normal)
+    for recipe in NIELSENS:
+        sizes, (weights, biases), (cost_fn, last, rate) = (784, *recipe.hidden, 10), recipe.start, recipe.learning
+        model = models.mlp(sizes, output_activation=last, init_weights=weights, init_biases=biases)
         problem = descents.make_problem(model, cost_fn, train, shared[1])
-        found.append(train_network(problem, sizes, (NIELSENS_RATE,), init_keys, rows))
+        found.append(train_network(problem, sizes, (rate,), init_keys, rows))
+        right = 100 * np.median(found[-1].test_accuracy[:, -1])
+        runs.console.print(f"Nielsen's {recipe.name}: {right:.2f} % of the test images")
     return found
 
 
@@ -235,29 +264,51 @@ def depth_claim(shallow: Trained, deepest: Trained, claim: Callable) -> Claim:
 
 
 def nielsens_claims(nielsen: list[Trained], claim: Callable) -> list[Claim]:
-    """His numbers are the best of three runs, and their best epoch; so are these."""
-    thirty, hundred = (100 * trained.test_accuracy for trained in nielsen[:2])
+    """His numbers of chapter 1 are the best of three runs, and their best epoch; so are these.
+
+    For 100 neurons from N(0, 1) his chapter 1 notes that readers report results that vary much and are quite a bit
+    worse, and that the techniques of chapter 3 help: so the literature's spread is wide there, and its number is to be
+    reached from weights scaled by 1/sqrt(n), below what he reaches with regularised cross-entropy, 98.04. (A trial run
+    of ours had given 97.6 to 97.8 before this claim was written down.) His numbers for cross-entropy are of one run:
+    the median here is to be within half a point, as for the squares.
+    """
+    thirty, hundred, _, small, entropy, wide = (100 * trained.test_accuracy for trained in nielsen)
     return [
         claim("C8", "784-30-10 in Nielsen's setting, after 30 epochs (the best of his three runs: 95.34)",
               float(np.median(thirty[:, -1])), 95.0, 94.5, 95.5, "%, median"),
         claim("C8", "784-30-10, the best epoch of the best of the first three runs (his: 95.42)",
               float(thirty[:3].max()), 95.42, 94.92, 95.92, "%", num_seeds=3),
-        claim("C8", "784-100-10, the best epoch of the best of the first three runs (his: 96.59)",
+        claim("C8", "784-100-10 from N(0, 1), the best epoch of the best of the first three runs (his: 96.59)",
               float(hundred[:3].max()), 96.59, 96.09, 97.09, "%", num_seeds=3),
+        claim("C8", "784-100-10 from small weights, after 30 epochs: at least his 96.59",
+              float(np.median(small[:, -1])), None, 96.59, 98.04, "%, median"),
+        claim("C8", "784-30-10 with cross-entropy, after 30 epochs (his: 95.49)",
+              float(np.median(entropy[:, -1])), 95.49, 94.99, 95.99, "%, median"),
+        claim("C8", "784-100-10 with cross-entropy, after 30 epochs (his: 96.82)",
+              float(np.median(wide[:, -1])), 96.82, 96.32, 97.32, "%, median"),
     ]  # fmt: skip
 
 
 def sentence(settings: Settings, found: list[Trained]) -> str:
-    """What was found, in one sentence: how few hidden neurons are enough, and what more layers add."""
-    ends = {trained.sizes: 100 * np.median(trained.test_accuracy[:, -1]) for trained in found}
-    best = max(ends, key=ends.__getitem__)
-    own = (found[0].sizes[0], found[0].sizes[-1])
-    wide = [f"{width}: {ends[own[0], *((width,) if width else ()), own[1]]:.1f} %" for width in settings.widths]
-    deep = [f"{depth}: {ends[own[0], *(settings.depth_width,) * depth, own[1]]:.1f} %" for depth in settings.depths]
+    """What was found, in one sentence: how few hidden neurons are nearly enough, and the best of all networks."""
+    ends = {trained.sizes[1:-1]: 100 * np.median(trained.test_accuracy[:, -1]) for trained in found}
+    best = max(found, key=lambda trained: ends[trained.sizes[1:-1]])
+    single = {width: ends[(width,) if width else ()] for width in settings.widths}
+    widest = max(single, key=single.__getitem__)
+    few = min(width for width in single if single[width] >= single[widest] - NEARLY)
+    neurons = f"{few} hidden neuron{' is' if few == 1 else 's are'}"
+    epochs = f"{settings.num_epochs} epoch{'' if settings.num_epochs == 1 else 's'}"
+    verdict = "as good as any number tried" if few == widest else f"nearly enough ({widest}: {single[widest]:.1f} %)"
     return (
-        f"Test images read right after {settings.num_epochs} epochs, by neurons of one hidden layer {', '.join(wide)}; "
-        f"by layers of {settings.depth_width} {', '.join(deep)}; best {named(best)} with {ends[best]:.1f} %."
+        f"{neurons} {verdict}: {single[few]:.1f} % of the test images after {epochs}; "
+        f"best of all {named(best.sizes)}, {ends[best.sizes[1:-1]]:.1f} %"
     )
+
+
+def on_the_edge(settings: Settings, found: list[Trained]) -> list[str]:
+    """The networks whose best learning rate is the least or the largest of the grid."""
+    edges = (min(settings.learning_rates), max(settings.learning_rates))
+    return [named(trained.sizes) for trained in found if trained.rate in edges]
 
 
 def run(settings: Settings) -> None:
@@ -273,7 +324,7 @@ def run(settings: Settings) -> None:
     films = common.is_the_films(dataclasses.replace(settings, layer_sizes=()))
     try:
         found = sweep(settings, cost_fn, (train, test))
-        nielsen = nielsens(settings, cost_fn, (train, test)) if settings.nielsen_epochs and films else []
+        nielsen = nielsens(settings, (train, test)) if settings.nielsen_epochs and films else []
     except runs.Diverged as error:
         records.write_run(settings.out / NAME, settings, [], {}, status=f"diverged: {error}", **facts)
         raise
@@ -294,7 +345,8 @@ def run(settings: Settings) -> None:
         parameters=[num_parameters(trained.sizes) for trained in found],
         rates=[trained.rate for trained in found],
         own=settings.sizes_for(train),
-        nielsens=[trained.sizes for trained in nielsen],
+        on_the_edge=on_the_edge(settings, found),
+        nielsens=[{"name": recipe.name, "said": recipe.said} for recipe, _ in zip(NIELSENS, nielsen, strict=False)],
         finding=finding,
     )
     records.print_claims(claims)

@@ -7,12 +7,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from test_average_of_nudges import small_digits
 
 from experiments import other_optimizers as experiment
 from experiments.common import descents
 from experiments.common.settings import SettingsError
+from research import models
 from research.data import Examples
 
 SMALL = dataclasses.replace(experiment.QUICK, num_examples=100, num_evaluations=10, batch_size=20)
@@ -85,7 +87,9 @@ def test_conjugate_gradients_count_every_gradient_and_stop_when_they_are_used_up
 
 
 def test_pairs_come_out_in_their_order_however_they_are_grouped():
-    way = experiment.compiled(problem_of(bowl), lambda start, train, number: experiment.Descent(start, start * number))
+    way = experiment.compiled(
+        problem_of(bowl), lambda start, train, number: experiment.Descent(start, start * number, start)
+    )
     numbers = np.arange(1.0, 7.0, dtype=np.float32)
     found = way((np.arange(6.0, dtype=np.float32),), numbers)
     assert [float(each.cost) for each in found] == [0, 2, 6, 12, 20, 30]
@@ -96,11 +100,15 @@ def test_the_number_is_chosen_on_starts_that_are_not_counted():
 
     def way(given, numbers):
         pairs = zip(given[0].tolist(), numbers.tolist(), strict=True)
-        return [experiment.Descent(np.array([0, 1]), np.array([10.0, ends[start][int(x)]])) for start, x in pairs]
+        return [
+            experiment.Descent(np.array([0, 1]), np.array([10.0, ends[start][int(x)]]), start) for start, x in pairs
+        ]
 
     method = experiment.Method("any", lambda number: None, (0, 1, 2, 3))
-    result = experiment.tune(dataclasses.replace(SMALL, num_seeds=1, num_evaluations=1), method, way, (np.arange(3),))
+    settings = dataclasses.replace(SMALL, num_seeds=1, num_evaluations=1)
+    result = experiment.tune(settings, lambda end: end + 1, method, way, (np.arange(3),))
     assert result.tuned == 1
+    assert result.silent.tolist() == [3]  # of start 2, the only one that is counted
     assert result.cost.tolist() == [[10, 7]]
 
 
@@ -114,7 +122,35 @@ def test_on_any_data_what_is_exact_holds(finished):
     assert (finished / "other_optimizers.png").exists()
 
 
-@pytest.mark.parametrize(("field", "value"), [("num_evaluations", 9), ("batch_size", 0), ("batch_size", 100)])
+def test_a_digit_is_silent_if_its_output_is_low_on_all_its_images():
+    model = models.Model(lambda key: jnp.zeros(3), lambda params, inputs: params * inputs[0])
+    train = Examples(jnp.array([[0.2], [0.9], [1.0]]), jnp.eye(3)[jnp.array([0, 0, 2])])
+    problem = problem_of(bowl)._replace(model=model, train=train)
+    assert int(experiment.silence(problem)(np.array([0.5, 9.0, 0.6], np.float32))) == 2  # 0 and, never asked for, 1
+    assert int(experiment.silence(problem)(np.array([0.6, 9.0, 0.4], np.float32))) == 2  # now 1 and 2
+
+
+def test_the_evaluations_of_a_group_are_counted_with_those_that_fill_it_up():
+    found = [experiment.Descent(np.array([0, last]), None, None) for last in (5, 7, 9, 11, 13)]
+    assert experiment.one_after_the_other(experiment.CONJUGATE, found) == 45
+    assert experiment.one_after_the_other(experiment.BFGS, found) == (45 + 3 * 13) / min(4, jax.device_count())
+
+
+def test_a_method_that_begins_later_goes_as_a_plain_descent_and_then_as_itself(x64):
+    momentum = experiment.Method("momentum", partial(optax.sgd, momentum=0.9), ())
+    later = experiment.after_plain_steps(momentum, 0.2, 3)
+    found = jax.jit(partial(experiment.plain, problem_of(bowl), later, 6))(jnp.zeros(3), TRAIN, 0.05)
+    params, velocity = np.zeros(3), np.zeros(3)
+    for step in range(6):
+        slope = STEEPNESS * (params - 1) + 0.4 * (params - 1) ** 3
+        velocity = 0.9 * velocity + slope if step >= 3 else velocity
+        params = params - (0.05 * velocity if step >= 3 else 0.2 * slope)
+    np.testing.assert_allclose(found.end, params, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("head_start", 10), ("num_evaluations", 9), ("batch_size", 0), ("batch_size", 100)]
+)
 def test_settings_out_of_range_are_refused(tmp_path, field, value):
     with pytest.raises(SettingsError, match=field.replace("_", "-")):
         dataclasses.replace(SMALL, out=tmp_path, **{field: value}).check()

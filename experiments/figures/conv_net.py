@@ -23,7 +23,8 @@ def conv_figure(record: dict, arrays: dict[str, np.ndarray], names: tuple[str, .
     settings, dataset = record["settings"], record["dataset"]
     figure.suptitle(
         f"{textwrap.fill(record['finding'], 120)}\n{dataset['train']['count']:,} images of {dataset['name']}, "
-        f"batches of {settings['batch_size']}, cost {settings['cost'].partition(':')[2]}",
+        f"batches of {settings['batch_size']}, cost {settings['cost'].partition(':')[2]}, learning rates "
+        f"{' and '.join(format(record['rates'][name], 'g') for name in names)}",
         fontsize=13, fontweight="bold",
     )  # fmt: skip
     return figure
@@ -41,7 +42,7 @@ def draw_accuracy(axes: Axes, record: dict, arrays: dict[str, np.ndarray], names
         plots.seed_band(axes, arrays[f"{name}_epochs"], 100 * arrays[f"{name}_accuracy"], series, label(record, name))
     lowest = min(100 * np.median(arrays[f"{name}_accuracy"], axis=0)[-1] for name in names)
     axes.set_ylim(max(0.0, min(90.0, lowest - 5)), 100)
-    plots.reference_line(axes, WANTED, f"{WANTED} %")
+    axes.axhline(WANTED, color="0.35", linestyle=(0, (2, 2)), linewidth=1, label=f"{WANTED} %, asked for")
     num_seeds = record["settings"]["num_seeds"]
     axes.set_xlabel("epochs; the learning rate falls to zero in the second half")
     axes.set_ylabel(f"correct on the {record['dataset']['test']['count']:,} test images, %")
@@ -72,15 +73,18 @@ def draw_noise(axes: Axes, record: dict, arrays: dict[str, np.ndarray], names: t
         axes.bar(places, middle, 0.38, color=plots.COLOURS[series], alpha=0.75, label=name, hatch=("", "//")[series])
         for seed in arrays[f"{name}_noise_scale"]:
             axes.plot(places, seed, "k.", markersize=5, linestyle="none")
-        for place, value in zip(places, middle, strict=True):
-            axes.annotate(f"{value:,.3g}" if value < 1000 else f"{value:,.0f}", (place, value), xytext=(0, 8),
+        tops = np.max(arrays[f"{name}_noise_scale"], axis=0)  # above every dot
+        for place, value, top in zip(places, middle, tops, strict=True):
+            axes.annotate(f"{value:,.3g}" if value < 1000 else f"{value:,.0f}", (place, top), xytext=(0, 8),
                           textcoords="offset points", ha="center")  # fmt: skip
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.set_ylim(low, high * 3)
     axes.set_xticks(range(2), ["at the start", "after training"])
     axes.set_ylabel("B_simple = tr Sigma / |G|²  (examples)")
-    axes.set_title("Single images' gradients: so large a batch has as much signal as noise\n(dots: every seed)")
+    axes.set_title(
+        "Single images' gradients: so large a batch has as much signal as noise\n(numbers: medians; dots: every seed)"
+    )
     axes.legend(loc="upper left")
 
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from research import plots
 
+SERIES = range(6)  # places of the methods on the full batch that begin at the start
 TICKS = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)]
 
 
@@ -18,10 +19,17 @@ def race_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     methods, num_full = record["methods"], record["num_full_batch"]
     labels = [method["label"] for method in methods]
     for index in range(num_full):
-        draw(left, arrays, index, index, label_of(methods[index]), 1.0)
+        label = label_of(methods[index]) + silence_of(record, methods[index])
+        if index < len(SERIES):
+            draw(left, arrays, index, index, label, 1.0)
+        else:  # one that begins later, in the colour of the same that does not
+            series = 1 + index - len(SERIES)
+            middle_cost = np.median(arrays[str(index)][:, 1:], axis=0)
+            left.plot(np.arange(1, len(middle_cost) + 1), middle_cost, color=plots.COLOURS[series], label=label,
+                      linestyle=(0, (6, 1)), linewidth=1, marker="o", markevery=0.1, markersize=4)  # fmt: skip
     shown = [labels.index("plain descent"), labels.index("L-BFGS")]
     for index in (*shown, *range(num_full, len(methods))):
-        series = index if index < num_full else (index - num_full or num_full)  # momentum as on the full batch, ...
+        series = index if index < num_full else (index - num_full or len(SERIES))  # momentum as on the full batch, ...
         draw(middle, arrays, index, series, label_of(methods[index]), 1.0)
         draw(right, arrays, index, series, label_of(methods[index]), methods[index]["seconds"])
     left.set_title("Full batch: who gets lowest with as many gradients")
@@ -36,14 +44,23 @@ def race_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         plots.plain_log_ticks(axis.yaxis, TICKS)
         axis.set_ylabel("cost on the training images")
         axis.legend(fontsize=9, loc="lower left")
-    figure.suptitle(textwrap.fill(record["in_short"], 130), fontsize=14, fontweight="bold")
+    figure.suptitle(textwrap.fill(record["in_short"], 130, break_on_hyphens=False), fontsize=14, fontweight="bold")
     count, name = record["dataset"]["train"]["count"], record["dataset"]["name"]
     network, num_seeds = "-".join(map(str, record["layer_sizes"])), record["settings"]["num_seeds"]
     figure.supxlabel(
-        f"network {network}, {count:,} training images of {name}; median and range of {num_seeds} starts; tuned on two "
-        "others: learning rate, or c2 of the line search", fontsize=10,
+        f"network {network}, {count:,} training images of {name}; median and range of {num_seeds} starts; in "
+        "brackets the number that suits two other starts best: learning rate, or c2 of the line search.\n"
+        "A digit is never said if its output stays below 1/2 on all its images", fontsize=10,
     )  # fmt: skip
     return figure
+
+
+def silence_of(record: dict, method: dict) -> str:
+    """How many digits the network never says at the end; only outputs between 0 and 1 say something above 1/2."""
+    count = float(np.median(method["silent"]))
+    if count == 0 or not record["settings"]["output_activation"].endswith("sigmoid"):
+        return ""
+    return f": {count:g} digit{'' if count == 1 else 's'} never said"
 
 
 def label_of(method: dict) -> str:
