@@ -13,7 +13,6 @@ Result:  step for step the full batch wins or ties; but batches of 100 come as f
 
 import dataclasses
 import math
-import textwrap
 import time
 from collections.abc import Callable
 from functools import partial
@@ -26,19 +25,17 @@ import numpy as np
 import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
-from matplotlib.figure import Figure
 
 from experiments.common import descents, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Curve, Method, Problem, follow
 from experiments.common.records import Claim
+from experiments.figures import full_batch_vs_sgd as figures
 from research import costs, data, gradients, models, plots, statistics
 from research.data import Examples
 
 NAME = Path(__file__).stem
 GRID = tuple(2.0**power for power in range(-3, 5))  # learning rates that --tune tries, the same for every method
-CURVE_FIELDS = ("steps", "cost", "accuracy")
-COLUMN_TITLES = ("Step for step", "Example for example", "Second for second")
 FILMS_BATCH = 100
 SETTLED = 5  # epochs after which a constant learning rate stumbles on its floor, so that a smaller one can show
 
@@ -448,103 +445,19 @@ def arrays_for_figures(measured: Measured) -> dict[str, np.ndarray]:
         named["decayed"] = measured.decayed
     if measured.nielsen is not None:
         named["nielsen"] = measured.nielsen[0]
-    return {f"{name}_{field}": getattr(curve, field) for name, curve in named.items() for field in CURVE_FIELDS}
+    return {f"{name}_{field}": getattr(curve, field) for name, curve in named.items() for field in figures.CURVE_FIELDS}
 
 
 def plot(out: Path) -> None:
     """Draws the figures from what a run left behind."""
     record, arrays = records.read_run(out / NAME)
-    plots.save(compare_figure(record, arrays), out / NAME / f"{NAME}.png")
+    plots.save(figures.compare_figure(record, arrays), out / NAME / f"{NAME}.png")
     if "decayed_steps" in arrays:
-        plots.save(decay_figure(record, arrays), out / NAME / "falling_learning_rate.png")
+        index = reference_index([method["batch_size"] for method in record["methods"]])
+        plots.save(figures.decay_figure(record, arrays, index), out / NAME / "falling_learning_rate.png")
     if "nielsen_steps" in arrays:
-        plots.save(nielsen_figure(record, arrays), out / NAME / "nielsens_setting.png")
+        plots.save(figures.nielsen_figure(record, arrays), out / NAME / "nielsens_setting.png")
     print(f"figures and run.json are in {out / NAME}")
-
-
-def compare_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
-    """Cost and accuracy of every method against steps, examples (and operations), and seconds."""
-    figure, axes = plots.new_figure(15, 8.5, rows=2, columns=3, sharey="row")
-    for index, method in enumerate(record["methods"]):
-        steps, cost, accuracy = (arrays[f"{index}_{field}"] for field in CURVE_FIELDS)
-        together = steps <= record["settings"]["num_steps"]
-        label = f"{method['label']}, rate {method['learning_rate']:g}"
-        for column, scale in enumerate((1, method["batch_size"], method["seconds_per_step"])):
-            shown = together if column == 0 else slice(None)
-            plots.seed_band(axes[0, column], steps[shown] * scale, cost[:, shown], index, label)
-            plots.seed_band(axes[1, column], steps[shown] * scale, 100 * accuracy[:, shown], index, label)
-    num_seeds, dataset = record["settings"]["num_seeds"], record["dataset"]
-    network = "-".join(map(str, record["layer_sizes"]))
-    for row in axes:
-        row[1].set_xscale("log")
-        row[2].set_xscale("log")
-    for axis, title in zip(axes[0], COLUMN_TITLES, strict=True):
-        axis.set_title(title)
-        axis.set_yscale("log")
-        plots.plain_log_ticks(axis.yaxis, (0.05, 0.1, 0.2, 0.5, 1, 2))
-        if record["settings"]["cost"] == Settings.cost:
-            # K balanced classes, every output 1/K: (1 - 1/K)^2 + (K - 1) / K^2 = 1 - 1/K
-            share = 1 / record["layer_sizes"][-1]
-            plots.reference_line(axis, 1 - share, f"every output {share:.2g}: cost {1 - share:.2g}")
-    for axis, unit in zip(axes[1], ("steps", "examples read", "seconds of one run, compilation apart"), strict=True):
-        axis.set_xlabel(unit)
-    per_example = record["flops_per_example"]
-    operations = axes[0, 1].secondary_xaxis(
-        -0.09, functions=(lambda examples: examples * per_example, lambda flops: flops / per_example)
-    )
-    operations.set_xlabel("floating point operations (the same curves)", fontsize=9)
-    axes[0, 0].set_ylabel(f"cost on the {dataset['train']['count']:,} training images")
-    axes[1, 0].set_ylabel(f"correct on the {dataset['test']['count']:,} test images, %")
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=len(record["methods"]),
-        title=f"Median and range of {num_seeds} seeds, network {network}.",
-    )
-    figure.suptitle(textwrap.fill(record["finding"], 120), fontsize=14, fontweight="bold")
-    return figure
-
-
-def decay_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
-    """The cost near the end with a constant learning rate and with one that falls to zero."""
-    index = reference_index([method["batch_size"] for method in record["methods"]])
-    method, num_seeds = record["methods"][index], record["settings"]["num_seeds"]
-    figure, axes = plots.new_figure(8, 5)
-    axis = axes[0, 0]
-    for series, (name, label) in enumerate(((str(index), "constant"), ("decayed", "falling to 0 in the second half"))):
-        examples = arrays[f"{name}_steps"] * method["batch_size"] / record["dataset"]["train"]["count"]
-        plots.seed_band(
-            axis,
-            examples,
-            arrays[f"{name}_cost"],
-            series,
-            f"{method['label']}, learning rate {method['learning_rate']:g}, {label}",
-        )
-    axis.set_yscale("log")
-    plots.plain_log_ticks(axis.yaxis, (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2))
-    axis.set_xlabel("epochs")
-    axis.set_ylabel("cost on the training images")
-    lower = all(claim["holds"] for claim in record["claims"] if claim["id"] == "T38")
-    axis.set_title(f"A falling learning rate ends {'lower' if lower else 'no lower'} than a constant one")
-    axis.legend(title=f"median and range of {num_seeds} seeds")
-    return figure
-
-
-def nielsen_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
-    """Test accuracy of 784-30-10 in Nielsen's setting, against what his book gives."""
-    epochs, accuracy = np.arange(1, len(arrays["nielsen_steps"]) + 1), 100 * arrays["nielsen_accuracy"]
-    figure, axes = plots.new_figure(8, 5)
-    axis = axes[0, 0]
-    axis.axhspan(94.5, 95.5, color="0.88", label="expected after epoch 30: 94.5 to 95.5 %")
-    plots.seed_band(axis, epochs, accuracy, 0, f"784-30-10, median and range of {len(accuracy)} seeds")
-    axis.plot([1, 30], [91.29, 95.34], "k*", markersize=11, label="Nielsen's book: epochs 1 and 30")
-    axis.set_xlabel("epochs of 50,000 images (batches of 10, learning rate 1.5; 3.0 in his convention)")
-    axis.set_ylabel("correct on the 10,000 test images, %")
-    axis.set_title(
-        f"Nielsen's 30 neurons: {np.median(accuracy[:, -1]):.2f} % after {epochs[-1]} epochs; his book: 95.34"
-    )
-    axis.legend(loc="lower right")
-    return figure
 
 
 def main() -> None:
