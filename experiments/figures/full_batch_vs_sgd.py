@@ -23,6 +23,7 @@ def compare_figure(record: dict, arrays: Arrays) -> Figure:
             plots.seed_band(axes[0, column], steps[shown] * scale, cost[:, shown], index, label)
             plots.seed_band(axes[1, column], steps[shown] * scale, 100 * accuracy[:, shown], index, label)
     num_seeds, dataset = record["settings"]["num_seeds"], record["dataset"]
+    network = "-".join(map(str, record["layer_sizes"]))
     for row in axes:
         row[1].set_xscale("log")
         row[2].set_xscale("log")
@@ -47,10 +48,9 @@ def compare_figure(record: dict, arrays: Arrays) -> Figure:
         *axes[0, 0].get_legend_handles_labels(),
         loc="outside lower center",
         ncols=len(record["methods"]),
-        title=f"median and range of {num_seeds} seeds",
+        title=f"network {network} on {dataset['name']}; median and range of {num_seeds} seeds",
     )
     plots.headline(figure, record["finding"].removesuffix("."))
-    plots.foot(figure, record, f"{dataset['test']['count']:,} test images")
     return figure
 
 
