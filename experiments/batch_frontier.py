@@ -47,6 +47,7 @@ NAME = Path(__file__).stem
 CHECKED = 2000  # training images whose cost says whether the target is reached
 LOOK_EVERY = 256  # examples
 TUNING_SEEDS = 2  # starts on which rates are chosen, beside those that are counted
+PAST_RATE = 2.0  # of the full-batch descent to --past
 POINTS = 8  # of the way down at which the noise scale is measured
 SMALL = 3  # so many of the smallest batch sizes should halve the steps when they double, and so many of the largest not
 
@@ -67,12 +68,19 @@ class Settings(common.CommonSettings):
     """The cost to come down to, above 0. At the start it is about 2.7; where all outputs are 0.1, it is 0.9."""
     max_steps: int = 400
     """Steps after which a run is given up, 1 or more; small batches may take as many as one pass over the images."""
+    past: float = 0.0
+    """A second race begins where full-batch descent has brought every start down to this cost, above --target; 0 leaves
+    it out."""
 
     def check(self) -> None:
         """Raises common.SettingsError for the first field out of its range."""
         super().check()
         common.check_positive("--learning-rates", self.learning_rates)
         common.check_positive("--target", [self.target])
+        common.require(
+            self.past == 0 or self.past > self.target,
+            f"--past is {self.past}; it must be above --target, {self.target}, or 0 for no second race",
+        )
         common.require(self.max_steps >= 1, f"--max-steps is {self.max_steps}; it must be 1 or more")
         for flag, values in (("--batch-sizes", self.batch_sizes), ("--learning-rates", self.learning_rates)):
             shown = " ".join(map(str, values))
@@ -93,7 +101,7 @@ QUICK = Settings(
     learning_rates=(0.25, 1.0, 4.0, 16.0),
     target=0.7,
 )
-FULL = Settings(num_seeds=8)
+FULL = Settings(num_seeds=8, past=0.8)
 
 
 # The race: one batch size, one start.
@@ -293,6 +301,45 @@ def fit_hyperbola(sizes: np.ndarray, steps: np.ndarray) -> Hyperbola:
     return Hyperbola(float(np.exp(left[best].mean())), float(grid[best]), float(1 - squares[best] / total))
 
 
+class Race(NamedTuple):
+    """All that is found from one kind of start."""
+
+    frontier: Frontier
+    hyperbola: Hyperbola
+    noise: np.ndarray  # seeds, points
+
+    def over_critical(self) -> float:
+        """B_simple, the mean of the way, median of the seeds, over B_crit."""
+        return float(np.median(self.noise.mean(axis=1)) / self.hyperbola.critical)
+
+
+def hold(settings: Settings, problem: Problem, starts: list, shuffle_keys: Array) -> Race:
+    """The race from these starts, and what it says."""
+    frontier = find_frontier(settings, problem, starts, shuffle_keys)
+    hyperbola = fit_hyperbola(*medians(frontier))
+    return Race(frontier, hyperbola, noise_scales(settings, problem, frontier, starts, shuffle_keys))
+
+
+def past_the_plateau(settings: Settings, problem: Problem, starts: list) -> list:
+    """Where full-batch descent is once the cost of the first 2,000 images is at most --past, or after 1,000 steps."""
+    step = training.make_step(problem.cost, optax.sgd(PAST_RATE))
+
+    def descend(start: list, train: Examples) -> list:
+        checked = common.first(train, CHECKED)
+
+        def goes_on(carry: tuple[TrainState, Array]) -> Array:
+            state, steps = carry
+            return (problem.cost(state.params, checked) > settings.past) & (steps < 1000)
+
+        def go(carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
+            return step(carry[0], train)[0], carry[1] + 1
+
+        state = TrainState(start, optax.sgd(PAST_RATE).init(start))
+        return jax.lax.while_loop(goes_on, go, (state, jnp.zeros((), jnp.int32)))[0].params
+
+    return jax.tree.map(np.asarray, jax.jit(runs.over_seeds(descend, (0, None)))(starts, problem.train))
+
+
 def slope(sizes: np.ndarray, steps: np.ndarray) -> float:
     """Of log S against log B."""
     return float(np.polyfit(np.log(sizes), np.log(steps), 1)[0])
@@ -312,9 +359,9 @@ def medians(frontier: Frontier) -> tuple[np.ndarray, np.ndarray]:
     return frontier.sizes[reached], np.median(frontier.steps[reached], axis=1)
 
 
-def make_claims(settings: Settings, frontier: Frontier, hyperbola: Hyperbola, noise: np.ndarray) -> list[Claim]:
+def make_claims(settings: Settings, race: Race, past: Race | None) -> list[Claim]:
     """Every claim with its bounds, from McCandlish et al. and Shallue et al., which do not look at the run."""
-    claim = partial(Claim, num_seeds=settings.num_seeds)
+    claim, (frontier, hyperbola, _) = partial(Claim, num_seeds=settings.num_seeds), race
     sizes, steps = medians(frontier)
     grid = np.array(settings.learning_rates, np.float32)  # as it was tried
     inside = (frontier.rates > grid.min()) & (frontier.rates < grid.max())
@@ -326,21 +373,33 @@ def make_claims(settings: Settings, frontier: Frontier, hyperbola: Hyperbola, no
         claim("E9", f"large batches: twice the size, as many steps (slope of the {SMALL} largest)",
               slope(sizes[-SMALL:], steps[-SMALL:]), 0.0, -0.2, 0.2, "slope of log S against log B"),
         claim("E9", "the batch size at which this changes is the noise scale, within a factor of 5: B_simple on the "
-              "way down over B_crit", float(np.median(noise.mean(axis=1)) / hyperbola.critical), 1.0, 0.2, 5.0,
-              "ratio; B_simple: mean of the way, median"),
+              "way down over B_crit", race.over_critical(), 1.0, 0.2, 5.0, "ratio; B_simple: mean of the way, median"),
         claim("E9", "every batch size has its best learning rate inside the grid", float(np.mean(inside)), 1.0, 1.0,
               None, "share of the batch sizes"),
+        *(past_claims(settings, past) if past else []),
     ]  # fmt: skip
 
 
-def sentence(settings: Settings, frontier: Frontier, hyperbola: Hyperbola, noise: np.ndarray) -> str:
+def past_claims(settings: Settings, past: Race) -> list[Claim]:
+    """The same two of a race that begins past the plateau, by the same bounds."""
+    claim = partial(Claim, num_seeds=settings.num_seeds)
+    return [
+        claim("E9", f"begun at cost {settings.past:g}, past the plateau: a hyperbola", past.hyperbola.explained,
+              1.0, 0.95, 1.0, "share of the variance of log S, medians"),
+        claim("E9", f"begun at cost {settings.past:g}, past the plateau: B_simple over B_crit within a factor of 5",
+              past.over_critical(), 1.0, 0.2, 5.0, "ratio; B_simple: mean of the way, median"),
+    ]  # fmt: skip
+
+
+def sentence(settings: Settings, race: Race, past: Race | None) -> str:
     """What was found, in one sentence."""
-    (sizes, steps), scale = medians(frontier), float(np.median(noise.mean(axis=1)))
+    (sizes, steps), hyperbola, ratio = medians(race.frontier), race.hyperbola, race.over_critical()
+    and_past = f"; {past.over_critical():.1f} times, begun past the plateau at cost {settings.past:g}" if past else ""
     return (
         f"Down to cost {settings.target:g}, looked at every {LOOK_EVERY} examples, batches of {sizes[0]:,} take "
         f"{steps[0] * sizes[0]:,.0f} examples in {steps[0]:,.0f} steps, the full batch {steps[-1] * sizes[-1]:,.0f} in "
-        f"{steps[-1]:,.0f}; from batches of {hyperbola.critical:,.0f} on (noise scale {scale:,.0f}) no larger one "
-        "saves more than half of the steps."
+        f"{steps[-1]:,.0f}; from batches of {hyperbola.critical:,.0f} on no larger one saves more than half of the "
+        f"steps. The noise scale is {ratio:.1f} times that{and_past}."
     )
 
 
@@ -352,23 +411,37 @@ def run(settings: Settings) -> None:
     problem = descents.problem_of(settings, train, test)
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds + TUNING_SEEDS)
     starts = jax.tree.map(np.asarray, descents.starts(problem, init_keys))
-    frontier = find_frontier(settings, problem, starts, shuffle_keys)
-    hyperbola = fit_hyperbola(*medians(frontier))
-    noise = noise_scales(settings, problem, frontier, starts, shuffle_keys)
+    race = hold(settings, problem, starts, shuffle_keys)
+    past = None
+    if settings.past:
+        runs.console.print(f"once more, from cost {settings.past:g} on")
+        past = hold(settings, problem, past_the_plateau(settings, problem, starts), shuffle_keys)
     is_films = common.is_the_films(settings) and settings.num_examples == Settings.num_examples
-    claims = make_claims(settings, frontier, hyperbola, noise) if is_films else []
-    finding = sentence(settings, frontier, hyperbola, noise)
+    claims = make_claims(settings, race, past) if is_films else []
+    races = {"from_the_start": race} | ({"past_the_plateau": past} if past else {})
     records.conclude(
-        settings.out / NAME, settings, claims, {**frontier._asdict(), "noise": noise},
-        **records.describe_data(settings.dataset, train=train), finding=finding,
-        layer_sizes=settings.sizes_for(train), hyperbola=hyperbola._asdict(),
-    )  # fmt: skip
+        settings.out / NAME,
+        settings,
+        claims,
+        {f"{name}_{field}": array for name, each in races.items() for field, array in arrays_of(each).items()},
+        **records.describe_data(settings.dataset, train=train),
+        finding=sentence(settings, race, past),
+        layer_sizes=settings.sizes_for(train),
+        hyperbolas={name: each.hyperbola._asdict() for name, each in races.items()},
+    )
+
+
+def arrays_of(race: Race) -> dict[str, np.ndarray]:
+    """What the figures draw, field by field."""
+    return {**race.frontier._asdict(), "noise": race.noise}
 
 
 def plot(out: Path) -> None:
     """Draws the figure from what a run left behind."""
     record, arrays = records.read_run(out / NAME)
-    plots.save(figures.frontier_figure(record, arrays), out / NAME / f"{NAME}.png")
+    plots.save(figures.frontier_figure(record, arrays, "from_the_start"), out / NAME / f"{NAME}.png")
+    if "past_the_plateau" in record["hyperbolas"]:
+        plots.save(figures.frontier_figure(record, arrays, "past_the_plateau"), out / NAME / "past_the_plateau.png")
     print(f"figures and run.json are in {out / NAME}")
 
 

@@ -93,17 +93,28 @@ def test_a_run_makes_no_claim_about_other_data_and_counts_within_what_was_allowe
     record = json.loads((finished / "run.json").read_text())
     assert record["claims"] == []
     with np.load(finished / "arrays.npz") as arrays:
-        assert arrays["sizes"].tolist() == [2, 8, 32, 120]
-        assert arrays["steps"].shape == (4, 1)
-        assert arrays["noise"].shape == (1, experiment.POINTS + 1)
-        assert set(arrays["rates"].tolist()) <= set(SMALL.learning_rates)
+        assert arrays["from_the_start_sizes"].tolist() == [2, 8, 32, 120]
+        assert arrays["from_the_start_steps"].shape == (4, 1)
+        assert arrays["from_the_start_noise"].shape == (1, experiment.POINTS + 1)
+        assert set(arrays["from_the_start_rates"].tolist()) <= set(SMALL.learning_rates)
     assert (finished / "batch_frontier.png").exists()
+    assert not (finished / "past_the_plateau.png").exists()
+
+
+def test_full_batch_descent_stops_at_the_first_step_at_which_the_cost_is_low_enough(x64, monkeypatch):
+    monkeypatch.setattr(experiment, "PAST_RATE", 0.5)
+    train = Examples(jnp.array([[0.0], [2.0]]), jnp.zeros((2, 1)))
+    problem = descents.Problem(None, parabola, gradients.mean_over_examples(parabola), None, train, train)
+    settings = dataclasses.replace(SMALL, past=0.75)
+    found = experiment.past_the_plateau(settings, problem, jnp.array([5.0, 1.2]))
+    # the cost is ((theta - 1)^2 + 1) / 2, and each step halves theta - 1: 4, 2, 1, 0.5
+    np.testing.assert_allclose(found, [1.5, 1.2])
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [("batch_sizes", (8, 4, 2)), ("batch_sizes", (2, 8, 120)), ("learning_rates", (1.0, 2.0)), ("target", 0.0),
-     ("max_steps", 0)],
+     ("max_steps", 0), ("past", 0.5)],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(tmp_path, field, value):
     with pytest.raises(SettingsError, match=field.replace("_", "-")):

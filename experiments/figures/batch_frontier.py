@@ -7,11 +7,12 @@ from matplotlib.figure import Figure
 from research import plots
 
 
-def frontier_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
-    """Steps to the target, examples to the target, and the rates that were best."""
+def frontier_figure(record: dict, all_arrays: dict[str, np.ndarray], race: str) -> Figure:
+    """Steps to the target, examples to the target, and the rates that were best, of one of the record's races."""
     figure, axes = plots.new_figure(16, 6.4, columns=3)
     steps, examples, rates = axes[0]
-    hyperbola, sizes = record["hyperbola"], arrays["sizes"].astype(float)
+    arrays = {name.removeprefix(f"{race}_"): each for name, each in all_arrays.items() if name.startswith(race)}
+    hyperbola, sizes = record["hyperbolas"][race], arrays["sizes"].astype(float)
     fine = np.geomspace(sizes[0] / 1.5, sizes[-1] * 1.5, 200)
     law = hyperbola["least_steps"] * (1 + hyperbola["critical"] / fine)
     least_examples = hyperbola["least_steps"] * hyperbola["critical"]
@@ -32,26 +33,34 @@ def frontier_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
     examples.set_title("Examples: twice the least at B_crit (lines as on the left)")
     draw_rates(rates, record, arrays)
     for axis in (steps, examples):
-        draw_scales(axis, record, arrays)
+        draw_scales(axis, hyperbola, arrays)
         axis.set_yscale("log")
     steps.legend(fontsize=9, loc="upper right")
     for axis in axes[0]:
         axis.set_xscale("log")
         axis.set_xlabel("batch size B")
-    plots.headline(figure, title(record, arrays))
+    past = record["settings"]["past"] if race == "past_the_plateau" else 0
+    plots.headline(figure, past_title(past, hyperbola, arrays) if past else title(hyperbola, arrays))
+    begun = f"begun where full-batch descent is at cost {past:g}; " if past else ""
     plots.foot(
         figure, record,
-        f"median and every one of {record['settings']['num_seeds']} starts; learning rates chosen on two others",
+        f"{begun}median and every one of {record['settings']['num_seeds']} starts; learning rates chosen on two others",
     )  # fmt: skip
     return figure
 
 
-def title(record: dict, arrays: dict[str, np.ndarray]) -> str:
+def past_title(past: float, hyperbola: dict, arrays: dict[str, np.ndarray]) -> str:
+    """How far the noise scale is from where the hyperbola bends, once the plateau lies behind."""
+    ratio = float(np.median(arrays["noise"].mean(axis=1))) / hyperbola["critical"]
+    return f"Begun at cost {past:g}, past the plateau, the noise scale is {ratio:.1f} times B_crit (1/5 to 5 expected)"
+
+
+def title(hyperbola: dict, arrays: dict[str, np.ndarray]) -> str:
     """Where larger batches stop to save steps, and what the full batch costs, in words."""
     sizes, steps = arrays["sizes"], np.median(arrays["steps"], axis=1)
     dearer = steps[-1] * sizes[-1] / (steps[0] * sizes[0])
     return (
-        f"From batches of about {record['hyperbola']['critical']:.0f} on no larger one saves more than half of the "
+        f"From batches of about {hyperbola['critical']:.0f} on no larger one saves more than half of the "
         f"steps; batches of {sizes[-1]:,} read {dearer:,.0f} times as many examples as batches of {sizes[0]}"
     )
 
@@ -62,11 +71,11 @@ def draw_points(axis: Axes, sizes: np.ndarray, values: np.ndarray) -> None:
     axis.plot(sizes, np.median(values, axis=1), "o", color=plots.COLOURS[0], markersize=8, label="measured, best rate")
 
 
-def draw_scales(axis: Axes, record: dict, arrays: dict[str, np.ndarray]) -> None:
+def draw_scales(axis: Axes, hyperbola: dict, arrays: dict[str, np.ndarray]) -> None:
     """Where the hyperbola bends, and the noise scale on the way down."""
     noise = float(np.median(arrays["noise"].mean(axis=1)))
     along = np.median(arrays["noise"], axis=0)
-    critical = record["hyperbola"]["critical"]
+    critical = hyperbola["critical"]
     axis.axvline(critical, color=plots.COLOURS[1], linestyle="--", label=f"B_crit = {critical:,.3g}")
     axis.axvline(
         noise,
