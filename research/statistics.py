@@ -65,11 +65,12 @@ class Estimate(NamedTuple):
 # Any model, any cost: the gradients of a chunk are formed.
 
 
-def moments(one: Callable, chunk_size: int = 100) -> Callable[[Params, Examples], Moments]:
+def moments(one: Callable, chunk_size: int = 25) -> Callable[[Params, Examples], Moments]:
     """Mean and variance of every component of the gradient of `one(params, example)`, and every example's |g_i|^2.
 
     Each chunk's own mean is taken off before squaring, and chunks are pooled by means and variances, never by raw sums
-    of squares, which in float32 lose the variance where the mean is large (Chan, Golub and LeVeque, 1983).
+    of squares, which in float32 lose the variance where the mean is large (Chan, Golub and LeVeque, 1983). Within a
+    chunk the sums are written out, example by example, and so the time of compiling grows with `chunk_size`.
 
     >>> one = lambda params, example: jnp.vdot(params, example.inputs)  # its gradient is the input
     >>> examples = Examples(jnp.array([[1.0, 5.0], [3.0, 5.0]]), jnp.zeros((2, 1)))
@@ -81,8 +82,8 @@ def moments(one: Callable, chunk_size: int = 100) -> Callable[[Params, Examples]
 
     def of_chunk(params: Params, chunk: Examples) -> Moments:
         grads = nudges(params, chunk)
-        mean = gradients.average(grads)
-        variance = jax.tree.map(lambda leaf, middle: jnp.mean((leaf - middle[None]) ** 2, axis=0), grads, mean)
+        mean = jax.tree.map(_mean_of, grads)
+        variance = jax.tree.map(lambda leaf, middle: _mean_of(leaf, lambda row: (row - middle) ** 2), grads, mean)
         squares = [jnp.sum(leaf**2, axis=range(1, leaf.ndim)) for leaf in jax.tree.leaves(grads)]
         return Moments(mean, variance, jax.tree.reduce(jnp.add, squares))
 
@@ -330,6 +331,18 @@ def two_batch_estimate(small: Number, big: Number, small_size: int, big_size: in
 
 
 # Streaming.
+
+
+def _mean_of(rows: Array, of_row: Callable[[Array], Array] = lambda row: row) -> Array:
+    """Mean over the leading axis of what `of_row` makes of each row, added up two by two, one addition for each.
+
+    The compiler then forms an example's gradient where it is added, and writes none of them to memory: on CPUs in half
+    the time of `jnp.mean`.
+    """
+    terms = [of_row(row) for row in rows]
+    while len(terms) > 1:
+        terms = [*map(operator.add, terms[::2], terms[1::2]), *terms[len(terms) // 2 * 2 :]]
+    return terms[0] / len(rows)
 
 
 def _mean_gradient(factors: list[Factor]) -> list[Layer]:
