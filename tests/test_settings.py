@@ -143,6 +143,11 @@ def test_a_cost_that_is_none_is_refused(cost_fn, sentence):
     assert "\n" not in str(error.value).replace("\\n", "\n")
 
 
+def test_a_cost_that_depends_on_nothing_is_refused():
+    with pytest.raises(common.SettingsError, match="is 0 for every parameter of a random network, so there is no way"):
+        common.check_cost(lambda output, target: jnp.sum(target), MODEL, examples_of())
+
+
 @pytest.mark.parametrize("path", ["glu", "jax.numpy:sum", "math:sin", "one_hot"])
 @pytest.mark.parametrize("field", ["activation", "output_activation"])
 def test_an_activation_that_keeps_no_shape_is_refused(field, path):
@@ -180,7 +185,9 @@ def test_a_cost_that_is_one_is_accepted():
         ("long_story:cost", "importing long_story failed: ValueError: once upon a time; mend it first"),
         ("research.data:MNIST_FOLDER", "that is not a function"),
         ("broken_costs:cost", "importing broken_costs failed: ZeroDivisionError"),
-        ("research.costs:", "research.costs has no"),
+        ("research.costs:", "--cost is research.costs:, which names no function; give package.module:function"),
+        ("../my_costs:cost", "--cost is ../my_costs:cost, which names no function"),
+        (":", "--cost is :, which names no function"),
     ],
 )
 def test_a_cost_that_cannot_be_imported_is_named(path, sentence, tmp_path, monkeypatch):
@@ -207,6 +214,32 @@ def test_a_cost_that_cannot_be_imported_is_named(path, sentence, tmp_path, monke
 )
 def test_what_is_the_films_does_not_hang_on_its_spelling(changes, films):
     assert common.is_the_films(dataclasses.replace(Settings(), **changes)) is films
+
+
+@pytest.mark.parametrize("error", [MemoryError("1 TiB"), OverflowError("too large"),
+                                   jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 1 TiB")])  # fmt: skip
+def test_settings_too_large_for_the_machine_get_one_sentence(error, tmp_path, capsys):
+    def run(settings):
+        raise error
+
+    with pytest.raises(SystemExit) as exit_code:
+        common.command(run, print, Settings(), QUICK, FULL, "about", ["--out", str(tmp_path), "--cpu-devices", "2"])
+    assert exit_code.value.code == 2
+    assert "error: these settings ask for more than this machine can hold" in capsys.readouterr().err
+
+
+def test_a_fault_of_the_program_is_not_taken_for_a_large_setting(tmp_path):
+    def run(settings):
+        raise jax.errors.JaxRuntimeError("INTERNAL: broken")
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="broken"):
+        common.command(run, print, Settings(), QUICK, FULL, "about", ["--out", str(tmp_path), "--cpu-devices", "2"])
+
+
+@pytest.mark.parametrize("folder", ["/proc/nope", "/dev/null", "/dev/null/below"])
+def test_a_folder_in_which_no_file_can_be_made_is_refused_to_root_too(folder):
+    with pytest.raises(common.SettingsError, match=f"--out is {folder}, but /.* is not a folder that can be written"):
+        common.check_writable(Path(folder))
 
 
 def test_a_wrong_setting_on_the_command_line_exits_with_2_and_one_sentence_and_writes_nothing(tmp_path):

@@ -80,7 +80,7 @@ def write_run(
     record = {
         "status": status,
         "settings": dataclasses.asdict(settings),
-        "command": shlex.join(["python", "-m", _module_name(), *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", module_name(), *sys.argv[1:]]),
         **provenance(),
         **facts,
         "claims": [{**dataclasses.asdict(claim), "holds": claim.holds} for claim in claims],
@@ -202,7 +202,8 @@ def _short(value: float | None, none: str = "") -> str:
     return none if value is None else f"{value:.4g}"
 
 
-def _module_name() -> str:
+def module_name() -> str:
+    """Of the script that runs, as `python -m` takes it."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return spec.name if spec else Path(sys.argv[0]).stem
 

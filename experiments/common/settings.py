@@ -5,6 +5,7 @@ import importlib
 import math
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from experiments.common import records
 from experiments.common.runs import Diverged
 from research import costs, data, gradients, models, statistics
 from research.data import DataError, Examples, unit_interval
@@ -116,12 +118,18 @@ def check_positive(name: str, values: Sequence[float]) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises SettingsError unless `folder`, or the nearest that exists above it, can be written to."""
+    """Raises SettingsError unless a file can be made in `folder`, or in the nearest that exists above it.
+
+    It is tried: who may do everything, as root, is told by `os.access` that every folder will do, even /proc.
+    """
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    require(
-        existing.is_dir() and os.access(existing, os.W_OK),
-        f"--out is {folder}, but {existing} is not a folder that can be written to; choose another with --out",
-    )
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise SettingsError(
+            f"--out is {folder}, but {existing} is not a folder that can be written to; choose another with --out"
+        ) from error
 
 
 def import_function(flag: str, path: str, default_module: str) -> Callable:
@@ -129,6 +137,10 @@ def import_function(flag: str, path: str, default_module: str) -> Callable:
     module_name, colon, name = path.rpartition(":")
     own = "" if colon else f", or, if {path} is a module of your own, {path}:FUNCTION"
     module_name = module_name or default_module
+    require(
+        all(part.isidentifier() for part in (*module_name.split("."), name)),
+        f"{flag} is {path}, which names no function; give package.module:function, such as {default_module}:NAME",
+    )
     try:
         function = getattr(importlib.import_module(module_name), name)
     except ModuleNotFoundError as error:
@@ -305,12 +317,19 @@ def check_cost(cost_fn: Callable, model: Model, examples: Examples) -> None:
     one = gradients.example_cost(model.apply, cost_fn)
     try:
         tried = jax.jit(jax.vmap(jax.value_and_grad(one), (None, 0)))(random_parameters(model), few)
+    except MemoryError:  # the network's fault
+        raise
     except Exception as error:
         raise SettingsError(f"the gradient of the cost {name} cannot be taken: {first_line(error)}; {hint}") from error
     require(
         all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(tried)),
         f"the cost {name} or its gradient is not a finite number in a network of random parameters; "
         f"{hint}, finite there",
+    )
+    require(
+        any(bool(np.any(leaf)) for leaf in jax.tree.leaves(tried[1])),
+        f"the gradient of the cost {name} is 0 for every parameter of a random network, so there is no way down; "
+        "let the cost depend on the output, and that on the weights",
     )
 
 
@@ -340,10 +359,12 @@ def parse(default: S, quick: S, full: S, description: str, argv: Sequence[str]) 
     require(len(chosen) <= 1, "--quick and --full were both given; choose one of them, or neither")
     start = sizes[chosen[0]] if chosen else default
     words = [word for word in argv if word not in sizes]
-    about = (
-        f"{description}\n\nSizes: --quick (a first look), none of the two (default), --full (the committed results)."
+    about = "Sizes: --quick (a first look), none of the two (default), --full (the committed results)."
+    if {"-h", "--help"} & {*argv}:  # tyro would make one line of a paragraph
+        print(description.strip().partition("\n")[2])
+    return tyro.cli(
+        type(default), prog=f"python -m {records.module_name()}", default=start, description=about, args=words
     )
-    return tyro.cli(type(default), default=start, description=about, args=words)
 
 
 def command(
@@ -369,6 +390,12 @@ def command(
         plot(settings.out)
     except (SettingsError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except (MemoryError, OverflowError, jax.errors.JaxRuntimeError) as error:
+        if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        said = f"these settings ask for more than this machine can hold ({first_line(error)}); give smaller numbers"
+        print(f"error: {said}", file=sys.stderr)
         raise SystemExit(2) from None
     except Diverged as error:
         print(f"diverged: {error}", file=sys.stderr)
