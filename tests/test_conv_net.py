@@ -80,6 +80,13 @@ def test_a_module_with_dropout_is_refused_before_anything_is_written(small_mnist
     assert not (tmp_path / "out").exists()
 
 
+def test_for_a_cost_of_ones_own_the_learning_rates_are_searched_for():
+    settings = dataclasses.replace(SMALL, plain_learning_rates=(), cost="my_costs:cubic")
+    assert experiment.grids(settings) == dict.fromkeys(experiment.NAMES, experiment.COARSE)
+    assert experiment.grids(experiment.Settings()) == {"convolutional": (0.4,), "plain": (3.2,)}
+    assert {len(grid) for grid in experiment.grids(experiment.FULL).values()} == {5}
+
+
 @pytest.mark.parametrize("field", ["batch_size", "num_epochs", "resolution", "tuning_epochs"])
 def test_impossible_settings_are_refused(field):
     with pytest.raises(SettingsError, match=f"--{field.replace('_', '-')} is 0"):
