@@ -88,7 +88,7 @@ class Settings(common.CommonSettings):
 
 
 QUICK = Settings(num_seeds=1, num_examples=1000, num_evaluations=20)
-FULL = Settings(num_seeds=5, num_examples=6000, num_evaluations=400, head_start=20)
+FULL = Settings(num_seeds=5, num_examples=10_000, num_evaluations=400, head_start=20)
 
 
 class Method(NamedTuple):
