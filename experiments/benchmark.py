@@ -8,14 +8,13 @@ more plainly, by numpy by hand, and by PyTorch in eager mode, if that is install
 compared with each other before a ratio is quoted. Another cost or activation leaves numpy and PyTorch out.
 
 Run:     python -m experiments.benchmark [--quick | --full]
-Time:    default 60 s, --quick 12 s, --full 3.5 min on 2 cores, compilation included
+Time:    default 60 s, --quick 12 s, --full 3 min on 2 cores, compilation included
 Result:  (2 cores, PyTorch 2.13 takes part, medians of 11 rounds) what every single gradient wants, all 60,000 of them,
-         222 ms (PyTorch 7.4 times as long), 39 ms by the layers' factors (numpy 2.9 times); the cost at 51 x 51 points
-         of a grid 0.5 s (PyTorch 20 times, with the same trick 2.5); an epoch of SGD 93 ms (numpy 2.8, PyTorch 3.9
-         times), 32 ms a seed where 16 are shared out over two devices; the gradient over all images 68 ms (PyTorch 0.9
-         times). Five ratios of what was asked for are missed: they were asked for after a look at a machine on which
-         PyTorch took twice as long. On one device alone the single gradients take 0.4 or 1.3 s, from one process to
-         the next, with the same program
+         122 ms (PyTorch 7.5 times as long), 39 ms by the layers' factors (numpy 1.9 times); the cost at 51 x 51 points
+         of a grid 0.5 s (PyTorch 21 times, with the same trick 2.7); an epoch of SGD 85 ms (numpy 2.5, PyTorch 4.1
+         times), 32 ms a seed where 16 are shared out over two devices; the gradient over all images 68 ms (PyTorch as
+         long). Five ratios of what was asked for are missed: they were asked for after a look at a machine on which
+         PyTorch took twice as long
 """
 
 import dataclasses
