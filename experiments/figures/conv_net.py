@@ -1,7 +1,5 @@
 """The figure of conv_net: accuracy along the training, the noise scale, the filters, and the hill."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,14 +18,26 @@ def conv_figure(record: dict, arrays: dict[str, np.ndarray], names: tuple[str, .
     draw_hill(axes["hill"], record, arrays)
     draw_noise(axes["noise"], record, arrays, names)
     draw_filters(axes["filters"], arrays["filters"])
-    settings, dataset = record["settings"], record["dataset"]
-    figure.suptitle(
-        f"{textwrap.fill(record['finding'], 120)}\n{dataset['train']['count']:,} images of {dataset['name']}, "
-        f"batches of {settings['batch_size']}, cost {settings['cost'].partition(':')[2]}, learning rates "
-        f"{' and '.join(format(record['rates'][name], 'g') for name in names)}",
-        fontsize=13, fontweight="bold",
+    plots.headline(figure, headline(record, arrays, names))
+    settings = record["settings"]
+    rates = " and ".join(format(record["rates"][name], "g") for name in names)
+    seconds = " and ".join(format(record["seconds_of_training"][name], ".0f") for name in names)
+    plots.foot(
+        figure, record,
+        f"batches of {settings['batch_size']}, cost {settings['cost'].partition(':')[2]}, learning rates {rates}; "
+        f"training of {settings['num_seeds']} seeds took {seconds} s",
     )  # fmt: skip
     return figure
+
+
+def headline(record: dict, arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> str:
+    """How many of the test images each network reads right at the end."""
+    said = [
+        f"{100 * np.median(arrays[f'{name}_accuracy'][:, -1]):.2f} % right with {record['num_parameters'][name]:,} "
+        f"parameters ({name})"
+        for name in names
+    ]
+    return f"Test images after {record['settings']['num_epochs']} epochs: {', '.join(said)}"
 
 
 def label(record: dict, name: str) -> str:

@@ -1,7 +1,5 @@
 """Figure of other_optimizers: the cost against gradient evaluations, passes and seconds."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -44,13 +42,12 @@ def race_figure(record: dict, arrays: dict[str, np.ndarray]) -> Figure:
         plots.plain_log_ticks(axis.yaxis, TICKS)
         axis.set_ylabel("cost on the training images")
         axis.legend(fontsize=9, loc="lower left")
-    figure.suptitle(textwrap.fill(record["in_short"], 130, break_on_hyphens=False), fontsize=14, fontweight="bold")
-    count, name = record["dataset"]["train"]["count"], record["dataset"]["name"]
-    network, num_seeds = "-".join(map(str, record["layer_sizes"])), record["settings"]["num_seeds"]
-    figure.supxlabel(
-        f"network {network}, {count:,} training images of {name}; median and range of {num_seeds} starts; in "
-        "brackets the number that suits two other starts best: learning rate, or c2 of the line search.\n"
-        "A digit is never said if its output stays below 1/2 on all its images", fontsize=10,
+    plots.headline(figure, record["in_short"])
+    plots.foot(
+        figure, record,
+        f"median and range of {record['settings']['num_seeds']} starts; in brackets the number that suits two other "
+        "starts best: learning rate, or c2 of the line search.\n"
+        "A digit is never said if its output stays below 1/2 on all its images",
     )  # fmt: skip
     return figure
 
