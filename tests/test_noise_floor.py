@@ -161,3 +161,11 @@ def test_settings_out_of_range_are_refused(tmp_path, field, value):
 def test_batches_that_do_not_fit_are_refused(field, value):
     with pytest.raises(SettingsError, match=r"is 131; .* so give 1 up to 130|raise --num-epochs"):
         experiment.check_sizes(dataclasses.replace(SMALL, **{field: value}), make_examples(jax.random.key(0), 130))
+
+
+def test_of_a_single_rate_nothing_is_said_to_grow():
+    one = dataclasses.replace(SMALL, batch_sizes=(5,), learning_rates=(1.0,))
+    assert not experiment.several(one)
+    assert experiment.several(dataclasses.replace(one, batch_sizes=(5, 10)))
+    said = experiment.about_the_floor(one, np.array([[[0.02]], [[0.04]]]), least=0.1)
+    assert said.endswith("on a floor (height at η/B): 0.03 at 0.2.")
