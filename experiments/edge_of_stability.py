@@ -13,8 +13,8 @@ Run:     python -m experiments.edge_of_stability [--quick | --full]
 Time:    default 45 s, --quick 15 s, --full 2 min, on 2 cores, compilation included
 Result:  tanh: over the last third of the path the sharpness is 1.00 (eta 0.2) and 1.03 (0.4) of 2/eta, in each of 10
          seeds within 5 % of it; with batches of 50 and 10 it is 0.63 and 0.31, and their batch sharpness 0.33: in 2,000
-         steps that does not come to 2/eta. The film's network peaks at 0.71 (eta 2) and 1.28 (eta 4) and ends at 0.06
-         and 0.05.
+         steps that does not come to 2/eta. The film's network starts at 0.87 (eta 2) and 1.73 (eta 4), falls, rises
+         again to 0.71 and 1.28 and ends at 0.06 and 0.05.
 """
 
 import dataclasses
@@ -280,6 +280,9 @@ def measure(settings: Settings, model: Model, cost_fn: Callable, train: Examples
     num_epochs = math.ceil(settings.num_steps / (num_examples // settings.batch_sizes[0]))
     order = descents.shuffles(shuffle_keys, num_examples, num_epochs + 1)  # the last is only looked at
     drunk = [drunk_man(settings, tanh, rate, size, order[:, :-1]) for size in settings.batch_sizes]
+    network = careful_man(settings, make_network(model, cost_fn, train, init_keys), settings.network_learning_rates)
+    if any((curve.seen.sharpness[:, -1] == 0).any() for curve in network):  # where no example has a gradient
+        raise runs.Stuck(settings.num_steps)
     return Measured(
         distances=np.asarray(jax.jit(runs.over_seeds(on_a_parabola, (0,)))(random_places)),
         careful=careful_man(settings, tanh, settings.learning_rates),
@@ -288,7 +291,7 @@ def measure(settings: Settings, model: Model, cost_fn: Callable, train: Examples
             batch_sharpness_along(tanh, curve, descents.in_batches(order[:, -1:], size))
             for curve, size in zip(drunk, settings.batch_sizes, strict=True)
         ],
-        network=careful_man(settings, make_network(model, cost_fn, train, init_keys), settings.network_learning_rates),
+        network=network,
     )
 
 
@@ -305,13 +308,14 @@ def last_third(series: np.ndarray) -> np.ndarray:
 
 
 def peak(series: np.ndarray) -> np.ndarray:
-    """The largest value from where it first rises, for every seed: a fall right from the start is no peak.
+    """The largest value from where it first rises, for every seed: a fall right from the start is no peak; NaN where it
+    only falls.
 
-    >>> peak(np.array([[9.0, 2.0, 1.0, 3.0, 2.0]])).tolist()
-    [3.0]
+    >>> peak(np.array([[9.0, 2.0, 1.0, 3.0, 2.0], [5.0, 4.0, 3.0, 2.0, 1.0]])).tolist()
+    [3.0, nan]
     """
     risen = np.cumsum(np.diff(series, axis=1) > 0, axis=1) > 0
-    return np.max(series[:, 1:], axis=1, where=risen, initial=-np.inf)
+    return np.where(risen.any(axis=1), np.max(series[:, 1:], axis=1, where=risen, initial=-np.inf), np.nan)
 
 
 def of_edge(curve: Curve) -> np.ndarray:
@@ -412,17 +416,27 @@ def sentence(measured: Measured) -> str:
         f"{np.median(last_third(batch_sharpness)) * curve.learning_rate / 2:.2f})"
         for curve, batch_sharpness in zip(measured.drunk, measured.batch_sharpness, strict=True)
     ]
-    network = [
-        f"rate {curve.learning_rate:g} peaks at {np.median(peak(of_edge(curve))):.2f} and ends at "
-        f"{np.median(of_edge(curve)[:, -1]):.2f}"
-        for curve in measured.network
-    ]
+    network = [f"at rate {curve.learning_rate:g} it {course(of_edge(curve))}" for curve in measured.network]
     rates = [curve.learning_rate for curve in measured.careful]
     full = ", ".join(f"{level:.2f} at rate {rate:g}" for level, rate in zip(levels, rates, strict=True))
     return (
-        f"Sharpness in units of 2/eta, last third of the path: full batch {full}; at rate {rates[1]:g} "
-        f"{', '.join(drunk)}. The network of the settings: {'; '.join(network)}."
+        f"Sharpness in units of 2/eta, mean of the last third of the path: full batch {full}; at rate {rates[1]:g} "
+        f"{', '.join(drunk)}. That of the network of the settings: {'; '.join(network)}."
     )
+
+
+def course(series: np.ndarray) -> str:
+    """How a sharpness (seeds, points) starts, whether it rises again, and how it ends, in words; medians.
+
+    >>> course(np.array([[1.0, 0.2, 0.7, 0.1]]))
+    'starts at 1.00, falls, rises again to 0.70 and ends at 0.10'
+    """
+    start, end = (f"{np.median(series[:, at]):.2f}" for at in (0, -1))
+    peaks = peak(series)
+    if np.isnan(peaks).any():
+        return f"starts at {start} and falls to {end}"
+    fall = "falls, rises again" if series[0, 1] < series[0, 0] else "rises"
+    return f"starts at {start}, {fall} to {np.median(peaks):.2f} and ends at {end}"
 
 
 def as_arrays(measured: Measured) -> dict[str, np.ndarray]:

@@ -126,14 +126,16 @@ def draw_network(axes: np.ndarray, arrays: Arrays, rates: list[float], name: str
         plots.seed_band(above, steps, arrays[f"network{index}_sharpness"], series, label)
         plots.seed_band(below, steps, arrays[f"network{index}_cost"], series, label)
         draw_edge(above, rate, plots.COLOURS[series % len(plots.COLOURS)], "right")
-    peaks, ends = (
+    starts, peaks, ends = (
         " and ".join(f"{np.median(value(index)) * rate / 2:.2f}" for index, rate in enumerate(rates))
         for value in (
+            lambda index: arrays[f"network{index}_sharpness"][:, 0],
             lambda index: arrays[f"network{index}_peak"],
             lambda index: arrays[f"network{index}_sharpness"][:, -1],
         )
     )
-    above.set_title(f"{name[0].upper()}{name[1:]} climbs to {peaks} of 2/{ETA}\nand ends at {ends}")
+    rises = "" if "nan" in peaks else f", falls,\nrises again to {peaks}"
+    above.set_title(f"{name[0].upper()}{name[1:]} starts at {starts} of 2/{ETA}{rises} and ends at {ends}", fontsize=11)
     above.set_ylim(top=1.3 * max(2 / min(rates), *(arrays[f"network{at}_sharpness"].max() for at in range(len(rates)))))
     above.legend(loc="upper right", ncols=len(rates))
     last = [f"{np.median(arrays[f'network{index}_cost'][:, -1]):.3f}" for index in range(len(rates))]
