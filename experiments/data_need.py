@@ -506,15 +506,16 @@ def after(epochs: int) -> str:
     return f"after {epochs} epoch{'s' if epochs > 1 else ''}"
 
 
-def sentence(measured: Measured) -> str:
-    """What was found, in one sentence."""
+def sentence(measured: Measured, network: str) -> str:
+    """What was found, in one sentence; `network` is the second recipe's, whose numbers these are."""
     accuracy, sizes, target = measured.accuracy[1].mean(axis=1), measured.sizes, target_share(measured)
     by_norm, by_cost = (np.median(measured.found[1].areas[-1, -1, :, score]) for score in (0, 1))
     need = dict(zip(RATES, voters_needed(measured.votes, target), strict=True))
     return (
-        f"{sizes[0]:,} images give {accuracy[0]:.1f} % right answers, {sizes[-1]:,} give {accuracy[-1]:.1f} %; "
-        f"up to {100 * target:.0f} % wrong labels cost no more than 1 point; sorted by |g_i|, wrong labels come before "
-        f"right ones with probability {by_norm:.2f}, by the cost {by_cost:.2f}; of annotators wrong "
+        f"{sizes[0]:,} images give {network} {accuracy[0]:.1f} % right answers, {sizes[-1]:,} give "
+        f"{accuracy[-1]:.1f} % (means); up to {100 * target:.0f} % wrong labels cost neither it nor Nielsen's network "
+        f"more than 1 point (medians); sorted by |g_i|, wrong labels come before right ones with probability "
+        f"{by_norm:.2f}, by the cost {by_cost:.2f}; of annotators wrong "
         f"{100 * RATES[-1]:.0f} % of the time, {need[RATES[-1]] or 'more than ' + str(VOTERS[-1])} an image are enough."
     )
 
@@ -534,7 +535,11 @@ def run(settings: Settings) -> None:
     recipes = [nielsens(settings, train, test, init_keys), films(settings, cost_fn, train, test, init_keys)]
     with records.divergence_recorded(settings.out / NAME, settings, **facts):
         measured = measure(settings, recipes, shuffle_keys)
-    claims, finding, target = make_claims(settings, measured), sentence(measured), target_share(measured)
+    claims, finding, target = (
+        make_claims(settings, measured),
+        sentence(measured, recipes[1].label),
+        target_share(measured),
+    )
     records.conclude(
         settings.out / NAME, settings, claims, arrays_for_figures(measured, len(test.inputs)), **facts, finding=finding,
         recipes=[recipe.label for recipe in recipes],

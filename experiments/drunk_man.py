@@ -322,15 +322,18 @@ def measure(settings: Settings, problem: Problem) -> Measured:
     order = descents.shuffles(shuffle_keys, len(problem.train.inputs), settings.num_epochs)
     listed = methods(settings, order.shape[-1])
     walks = [walk(settings, problem, method, start, order) for method in listed]
+    paths = [path.sight.point[0] for path in walks]
+    union_shares = np.asarray(jax.jit(landscape.explained_shares)(np.concatenate(paths))[:3])
+    if not np.isfinite(union_shares).all():  # a step led so far that its square is no float32: sigmoids are flat there
+        raise runs.Stuck(settings.num_epochs)
     looks = look_at(settings, problem, listed, walks)
     runs.console.print("timing single steps, computing the surface ...")
     seconds = descents.seconds_per_step(problem, listed, jax.tree.map(lambda leaf: leaf[0], start), order[0, 0])
     sizes = [float(method.batch_size) for method in listed]
     clocks = {"steps": [1.0] * len(listed), "examples": sizes, "seconds": seconds}
-    paths = [path.sight.point[0] for path in walks]
     distances = np.array([np.linalg.norm(path[-1] - path[0]) for path in paths])
-    surface, union = hills.surface_of(settings, problem), np.concatenate(paths)
-    plane = jax.jit(landscape.principal_plane)(union)
+    surface = hills.surface_of(settings, problem)
+    plane = jax.jit(landscape.principal_plane)(np.concatenate(paths))
     view = hills.look_down(surface, plane, paths, resolution=settings.resolution)
     shadow_costs, checked = look_closer(problem, plane, view, [seen.numbers for seen in looks], settings.seed)
     return Measured(
@@ -341,7 +344,7 @@ def measure(settings: Settings, problem: Problem) -> Measured:
         gaits=list(map(gait, walks, looks)),
         together={name: read_together(walks, looks, per_step) for name, per_step in clocks.items()},
         view=view,
-        union_shares=np.asarray(jax.jit(landscape.explained_shares)(union)[:3]),
+        union_shares=union_shares,
         null_shares=np.asarray(jax.jit(landscape.shares_of_random_walks, static_argnums=1)(distances, 3)),
         shadow_costs=shadow_costs,
         checked=checked,

@@ -286,6 +286,8 @@ def measure(settings: Settings, problem: Problem) -> Measured:
     steepest = sharpness_at(problem, ends, shuffle_keys)
     trained = jax.tree.map(lambda leaf: leaf[:, 0], ends[-1])
     places = compare_in_float64(settings, problem, {"at the start": start, "after training": trained}, order)
+    if not all(np.isfinite(local.distance).all() for locals_ in places.values() for local in locals_):
+        raise runs.Stuck(settings.num_epochs)  # no curvature, no learning rate that would be small beside 2/lambda
     return Measured(places, grid, lines, steepest)
 
 
@@ -398,7 +400,9 @@ def sentence(settings: Settings, measured: Measured) -> str:
     units, ratios = cost_ratios(settings, measured)
     found = [breaks(unit, ratio) for unit, ratio in zip(units, ratios, strict=True) if unit[0] <= FAR_BELOW]
     if not np.isfinite(found).any():
-        return f"{text}; the trainings tried do not show where that breaks."
+        broken = units[ratios > 1.1]
+        seen = f", but that it is broken at {broken.min():.2g} of 2/sharpness" if broken.size else ""
+        return f"{text}; the trainings tried do not show from where on they cost more{seen}."
     low, high = np.nanmin(found), np.nanmax(found)
     at = f"{low:.2f}" if high - low < 0.005 else f"{low:.2f} to {high:.2f}"
     return (

@@ -9,15 +9,14 @@ four or five, on starts that are not counted: by the learning rate, or, where it
 momentum and Adam fail on the full batch, --full lets them begin once more after 20 plain steps.
 
 Run:     python -m experiments.other_optimizers [--quick | --full]
-Time:    default 56 s (before the last changes), --quick 13 s, --full 5.5 min, on 2 cores, compilation included
-Result:  (5 starts, 6,000 images) with 400 gradients of the full batch L-BFGS comes down to 0.036, conjugate gradients
-         to 0.035, plain descent to 0.12; SGD on mini-batches to 0.011. Momentum, Nesterov's and Adam on the full batch
-         end higher than plain descent (0.50, 0.19, 0.34), though with the best rates of their grids: these claims do
-         not hold. The first steps, carried on, drive outputs to 0, where a sigmoid has no slope, and 5, 1 and 3 digits
-         are never said. Begun after 20 plain steps the three come down to 0.027, 0.029, 0.017; but in one start of five
-         momentum still loses a digit and ends 3 % above plain descent. So does L-BFGS (on 10,000 images it had not):
-         its two claims do not hold either. In that run two of 13 tuned numbers lay on their grids' edges; these grids
-         have been moved since, the results are of before
+Time:    default 56 s, --quick 13 s, --full 10 min, on 2 cores, compilation included
+Result:  (5 starts, 10,000 images) with 400 gradients of the full batch L-BFGS comes down to 0.038, conjugate gradients
+         to 0.051, plain descent to 0.14; L-BFGS is lower at every budget from 10 on (on 6,000 images one start of five
+         gets stuck 3 % above plain descent). SGD on mini-batches comes to 0.012. Momentum, Nesterov's and Adam on the
+         full batch end higher than plain descent (0.50, 0.21, 0.34), though with the best rates of their grids: these
+         claims do not hold. The first steps, carried on, drive outputs to 0, where a sigmoid has no slope, and several
+         digits are never said. Begun after 20 plain steps the three come down to 0.028, 0.040, 0.020; but in one start
+         of five momentum still loses digits and ends 3 times as high as plain descent
 """
 
 import dataclasses
