@@ -14,13 +14,13 @@ def quality_figure(record: dict, arrays: dict[str, np.ndarray], shown: list[int]
     left, right = axes[0]
     sizes, fine = arrays["sizes"], np.unique(np.geomspace(1, num_examples, 400).round())
     for series, index in enumerate(shown):
-        scale = np.median(arrays["noise_scale"][:, index])
-        error = np.sqrt(scale / fine * statistics.finite_population(fine, num_examples))
-        label = label_of(arrays["epochs"][index], scale)
+        scales = arrays["noise_scale"][:, index, None]
+        cosine = np.median(statistics.expected_cosine(scales, fine[None], num_examples), axis=0)
+        drawn = np.asarray(statistics.finite_population(fine, num_examples))
+        error = np.median(np.sqrt(scales / fine[None] * drawn[None]), axis=0)
+        label = label_of(arrays["epochs"][index], float(np.median(scales)))
         colour, line = plots.COLOURS[series], plots.LINES[series]
-        left.plot(
-            fine, statistics.expected_cosine(scale, fine, num_examples), color=colour, linestyle=line, linewidth=1.5
-        )
+        left.plot(fine, cosine, color=colour, linestyle=line, linewidth=1.5)
         right.plot(fine[:-1], error[:-1], color=colour, linestyle=line, linewidth=1.5)
         plots.seed_points(left, sizes, arrays["cosine"][:, index], series, label)
         plots.seed_points(right, sizes, np.sqrt(arrays["squared_error"][:, index]), series, label)
@@ -69,11 +69,11 @@ def of_hundred(arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def quality_title(arrays: dict[str, np.ndarray], shown: list[int]) -> str:
-    """The finding in words."""
-    first, last = np.median(of_hundred(arrays)[:, [shown[0], shown[-1]]], axis=0)
+    """The finding in words; means of the seeds, as in the record."""
+    first, last = np.mean(of_hundred(arrays)[:, [shown[0], shown[-1]]], axis=0)
     epochs = arrays["epochs"][shown[-1]]
     later = f", {last:.2f} after {epochs:g} epoch{'s' if epochs != 1 else ''} of training" if epochs else ""
-    return f"A batch of 100: cosine {first:.3f} with the full gradient at the start{later}"
+    return f"A batch of 100: mean cosine {first:.3f} with the full gradient at the start{later}"
 
 
 def noise_figure(record: dict, arrays: dict[str, np.ndarray], batch_size: int, pretty_good: float) -> Figure:
