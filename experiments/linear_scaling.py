@@ -82,7 +82,8 @@ class Settings(common.CommonSettings):
             ("--batch-sizes", 1, self.batch_sizes),
             ("--num-epochs", 1, [self.num_epochs]),
         ):
-            common.require(min(values, default=0) >= least, f"{common.typed(flag, values)}: it must be {least} or more")
+            common.require(len(values) > 0, f"{flag} is empty; give one value or more")
+            common.require(min(values) >= least, f"{common.typed(flag, values)}: it must be {least} or more")
         common.require(
             bool(diagonals(self)),
             f"{common.typed('--learning-rates', self.learning_rates)}: for one of them at least, all its multiples by "
@@ -101,7 +102,7 @@ FULL = Settings(
 def check_growing(flag: str, values: tuple) -> None:
     """Raises common.SettingsError unless there are two values or more, each above the one before."""
     growing = len(values) >= 2 and all(a < b for a, b in itertools.pairwise(values))
-    common.require(growing, f"{flag} is {values}; give two or more, each larger than the one before")
+    common.require(growing, f"{common.typed(flag, values)}: give two or more, each larger than the one before")
 
 
 # From one point: k steps on B examples each against one step on all of them.
@@ -286,9 +287,16 @@ def measure(settings: Settings, problem: Problem) -> Measured:
     steepest = sharpness_at(problem, ends, shuffle_keys)
     trained = jax.tree.map(lambda leaf: leaf[:, 0], ends[-1])
     places = compare_in_float64(settings, problem, {"at the start": start, "after training": trained}, order)
-    if not all(np.isfinite(local.distance).all() for locals_ in places.values() for local in locals_):
-        raise runs.Stuck(settings.num_epochs)  # no curvature, no learning rate that would be small beside 2/lambda
+    stop_if_stuck(settings, places)
     return Measured(places, grid, lines, steepest)
+
+
+def stop_if_stuck(settings: Settings, places: dict[str, list[Local]]) -> None:
+    """Raises runs.Stuck where k steps and one have no distance that is a positive number, there being no gradient."""
+    for place, epochs in zip(places, (0, settings.num_epochs), strict=True):
+        for local in places[place]:
+            if not (np.isfinite(local.distance[:, SMALL]) & (local.distance[:, SMALL] > 0)).all():
+                raise runs.Stuck(epochs)
 
 
 def slopes(local: Local) -> np.ndarray:

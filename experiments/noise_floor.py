@@ -374,8 +374,7 @@ def measure(settings: Settings, problem: Problem) -> Measured:
     runs.console.print("the largest and the smallest eigenvalue of the Hessian where it ends ...")
     every_seed = jax.jit(runs.over_seeds(partial(survey, problem, settings.lanczos_iterations), (0, None, 0)))
     ground = jax.tree.map(np.asarray, every_seed(long.end, problem.train, init_keys))
-    if not (ground.gradient_norm > 0).all() or not (ground.largest > 0).all():
-        raise runs.Stuck(settings.start_epochs)
+    stop_if_flat(settings, ground)
     keys = jax.vmap(partial(jax.random.fold_in, data=1))(shuffle_keys)  # not the shuffles of the long training
     num_examples, num_epochs = len(problem.train.inputs), 2 * settings.num_epochs
     orders = {
@@ -384,6 +383,12 @@ def measure(settings: Settings, problem: Problem) -> Measured:
     }
     floors = stumble_all(settings, problem, long.end, orders)
     return Measured(scalar, ground, floors, long.accuracy[:, -1], num_examples)
+
+
+def stop_if_flat(settings: Settings, ground: Ground) -> None:
+    """Raises runs.Stuck where a seed's long training came to a place without curvature or without any gradient."""
+    if not ((ground.largest > 0) & (ground.scatter > 0)).all():
+        raise runs.Stuck(settings.start_epochs)
 
 
 def ratios(settings: Settings) -> np.ndarray:

@@ -120,3 +120,11 @@ def test_settings_out_of_range_are_refused(tmp_path, field, value):
 def test_more_examples_than_there_are_are_refused(field, value):
     with pytest.raises(SettingsError, match=field.replace("_", "-")):
         experiment.check_sizes(dataclasses.replace(SMALL, **{field: value}), 130)
+
+
+@pytest.mark.parametrize("distance", [0.0, np.nan])
+def test_steps_that_lead_nowhere_are_stuck(distance):
+    local = experiment.Local(*[np.ones((1, len(experiment.XS)))] * len(experiment.Local._fields))
+    stuck = local._replace(distance=np.full((1, len(experiment.XS)), distance))
+    with pytest.raises(experiment.runs.Stuck, match="after 4 epochs"):
+        experiment.stop_if_stuck(SMALL, {"at the start": [local], "after training": [stuck]})

@@ -169,3 +169,9 @@ def test_of_a_single_rate_nothing_is_said_to_grow():
     assert experiment.several(dataclasses.replace(one, batch_sizes=(5, 10)))
     said = experiment.about_the_floor(one, np.array([[[0.02]], [[0.04]]]), least=0.1)
     assert said.endswith("on a floor (height at η/B): 0.03 at 0.2.")
+
+
+def test_an_end_without_curvature_is_stuck():
+    flat = experiment.Ground(*[np.zeros(1)] * len(experiment.Ground._fields))
+    with pytest.raises(experiment.runs.Stuck, match="no example has a gradient"):
+        experiment.stop_if_flat(SMALL, flat)
