@@ -317,8 +317,19 @@ class Race(NamedTuple):
 def hold(settings: Settings, problem: Problem, starts: list, shuffle_keys: Array) -> Race:
     """The race from these starts, and what it says."""
     frontier = find_frontier(settings, problem, starts, shuffle_keys)
+    require_several_looks(settings, frontier)
     hyperbola = fit_hyperbola(*medians(frontier))
     return Race(frontier, hyperbola, noise_scales(settings, problem, frontier, starts, shuffle_keys))
+
+
+def require_several_looks(settings: Settings, frontier: Frontier) -> None:
+    """Raises common.SettingsError where every mini-batch size is down at its first look: nobody saw when."""
+    first_looks = np.maximum(1, LOOK_EVERY // frontier.sizes[:-1])
+    common.require(
+        bool((frontier.steps[:-1] > first_looks[:, None]).any()) or not np.isfinite(frontier.steps[:-1]).all(),
+        f"--target is {settings.target:g}, to which every batch size has come down at the first look, after "
+        f"{LOOK_EVERY} examples or a step; give a lower --target",
+    )
 
 
 def past_the_plateau(settings: Settings, problem: Problem, starts: list) -> list:

@@ -17,7 +17,7 @@ from research import gradients
 from research.data import Examples
 
 SMALL = dataclasses.replace(
-    experiment.QUICK, num_examples=120, batch_sizes=(2, 8, 32), learning_rates=(1.0, 4.0, 16.0), target=0.88,
+    experiment.QUICK, num_examples=120, batch_sizes=(2, 8, 32), learning_rates=(1.0, 4.0, 16.0), target=0.6,
     max_steps=600,
 )  # fmt: skip
 
@@ -79,6 +79,17 @@ def test_sizes_that_do_not_come_down_are_left_out_and_too_few_are_an_error():
     assert (sizes.tolist(), middle.tolist()) == ([1, 4, 8, 16], [85, 25, 20, 21])
     with pytest.raises(SettingsError, match="from every start only batches of 1, 4, 8 came down"):
         experiment.medians(jax.tree.map(lambda leaf: leaf[:4], frontier))
+
+
+def test_a_target_that_all_reach_at_the_first_look_is_too_high():
+    frontier = experiment.Frontier(
+        np.array([4, 32, 512, 600]), np.array([[64.0], [8], [1], [5]]), np.ones(4), np.ones((4, 3))
+    )
+    with pytest.raises(
+        SettingsError, match=r"--target is 0.6, to which .* at the first look, .* give a lower --target"
+    ):
+        experiment.require_several_looks(SMALL, frontier)
+    experiment.require_several_looks(SMALL, frontier._replace(steps=np.array([[128.0], [8], [1], [5]])))
 
 
 def test_looks_are_the_batches_in_their_order():
