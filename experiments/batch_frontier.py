@@ -365,8 +365,9 @@ def medians(frontier: Frontier) -> tuple[np.ndarray, np.ndarray]:
     reached = np.isfinite(frontier.steps).all(axis=1)
     common.require(
         int(reached.sum()) > SMALL,
-        f"from every start only batches of {', '.join(map(str, frontier.sizes[reached])) or 'no size'} came down to "
-        "--target; give a higher --target or more --max-steps",
+        f"too few batch sizes came down to --target from every start ({', '.join(map(str, frontier.sizes[reached]))}: "
+        f"{int(reached.sum())}, more than {SMALL} are needed); give a higher --target, more --max-steps or other "
+        "--learning-rates",
     )
     return frontier.sizes[reached], np.median(frontier.steps[reached], axis=1)
 

@@ -9,7 +9,7 @@ four or five, on starts that are not counted: by the learning rate, or, where it
 momentum and Adam fail on the full batch, --full lets them begin once more after 20 plain steps.
 
 Run:     python -m experiments.other_optimizers [--quick | --full]
-Time:    default 56 s, --quick 13 s, --full 10 min, on 2 cores, compilation included
+Time:    default 45 s, --quick 13 s, --full 10 min, on 2 cores, compilation included
 Result:  (5 starts, 10,000 images) with 400 gradients of the full batch L-BFGS comes down to 0.038, conjugate gradients
          to 0.051, plain descent to 0.14; L-BFGS is lower at every budget from 10 on (on 6,000 images one start of five
          gets stuck 3 % above plain descent). SGD on mini-batches comes to 0.012. Momentum, Nesterov's and Adam on the
