@@ -42,7 +42,6 @@ from research.training import TrainState
 NAME = Path(__file__).stem
 RATE = 1.0
 BATCH_SIZE = 100
-PAUSE = 0.3  # seconds before everybody's turn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +52,8 @@ class Settings(common.CommonSettings):
     """How many seeds are trained at once in the last work, 1 or more."""
     rounds: int = 5
     """How often everybody's turn comes, 1 or more; the median of the rounds' ratios counts."""
+    pause: float = 0.3
+    """Seconds before everybody's turn, 0 or more."""
     num_examples: int = 60_000
     """Training images, from the first on, 100 up to all of them."""
     surface_examples: int = 10_000
@@ -63,7 +64,11 @@ class Settings(common.CommonSettings):
     def check(self) -> None:
         """Raises common.SettingsError for the first field out of its range."""
         super().check()
-        for flag, number, least in (("--rounds", self.rounds, 1), ("--resolution", self.resolution, 2)):
+        for flag, number, least in (
+            ("--rounds", self.rounds, 1),
+            ("--resolution", self.resolution, 2),
+            ("--pause", self.pause, 0),
+        ):
             common.require(number >= least, f"{flag} is {number}; it must be {least} or more")
         common.require(
             1 <= self.surface_examples <= self.num_examples,
@@ -275,7 +280,7 @@ class Timed(NamedTuple):
     apart: dict[str, float]  # largest difference over the library's largest number
 
 
-def take_turns(work: Work, rounds: int) -> Timed:
+def take_turns(work: Work, rounds: int, pause: float) -> Timed:
     """Everybody's seconds in every round, after a first that is not counted; one row stands for a whole grid."""
     found = {label: flat(way.call()) for label, way in work.ways.items()}
     first = next(iter(found.values()))
@@ -283,7 +288,7 @@ def take_turns(work: Work, rounds: int) -> Timed:
         label: float(np.max(np.abs(first[: len(other)] - other)) / np.max(np.abs(first)))
         for label, other in found.items()
     }
-    seconds = runs.seconds_in_turn({label: way.call for label, way in work.ways.items()}, rounds, pause=PAUSE)
+    seconds = runs.seconds_in_turn({label: way.call for label, way in work.ways.items()}, rounds, pause=pause)
     whole = {label: way.times * np.array(seconds[label]) for label, way in work.ways.items()}
     runs.console.print(f"{work.name}: {1000 * np.median(next(iter(whole.values()))):,.0f} ms")
     return Timed(work.name, whole, apart)
@@ -345,7 +350,7 @@ def run(settings: Settings) -> None:
     params = problem.model.init(jax.random.key(settings.seed))
     setting = make_setting(settings, problem, params)
     factors = common.layer_factors(settings, common.cost_function(settings))
-    measured = [take_turns(work, settings.rounds) for work in all_works(settings, setting, factors)]
+    measured = [take_turns(work, settings.rounds, settings.pause) for work in all_works(settings, setting, factors)]
     claims, finding = make_claims(settings, measured), sentence(measured)
     records.conclude(
         settings.out / NAME,

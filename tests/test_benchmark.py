@@ -16,7 +16,7 @@ from experiments.common.settings import SettingsError
 from research import costs, gradients, models
 
 SMALL = dataclasses.replace(
-    experiment.QUICK, rounds=2, num_seeds=2, num_examples=200, surface_examples=50, resolution=3
+    experiment.QUICK, rounds=2, pause=0.0, num_seeds=2, num_examples=200, surface_examples=50, resolution=3
 )
 SIZES = (12, 5, 6, 4)
 ONE = gradients.example_cost(models.mlp(SIZES).apply, costs.sum_of_squares)
@@ -68,12 +68,14 @@ def test_a_ratio_is_the_median_of_the_rounds_ratios():
 def test_one_row_stands_for_the_whole_grid_and_is_compared_with_its_part():
     whole, row = jnp.arange(6.0).reshape(2, 3), jnp.array([0.0, 1.0, 2.5])
     timed = experiment.take_turns(
-        experiment.Work("grid", {"own": experiment.Way(lambda: whole), "row": experiment.Way(lambda: row, 2)}), 1
+        experiment.Work("grid", {"own": experiment.Way(lambda: whole), "row": experiment.Way(lambda: row, 2)}), 1, 0.0
     )
     assert timed.apart == {"own": 0.0, "row": pytest.approx(0.1)}
 
 
-@pytest.mark.parametrize(("field", "value"), [("rounds", 0), ("resolution", 1), ("surface_examples", 201)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("rounds", 0), ("pause", -1.0), ("resolution", 1), ("surface_examples", 201)]
+)
 def test_settings_out_of_range_are_refused(tmp_path, field, value):
     with pytest.raises(SettingsError, match=field.replace("_", "-")):
         dataclasses.replace(SMALL, out=tmp_path, **{field: value}).check()
