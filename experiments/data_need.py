@@ -91,7 +91,7 @@ class Settings(common.CommonSettings):
             common.require(steps >= 10 and steps % 10 == 0, f"{name} is {steps}; it must be a multiple of 10, above 0")
         rising = list(self.shares) == sorted(set(self.shares)) and len(self.shares) >= 2
         common.require(
-            rising and self.shares[0] == 0 and all(share < 1 for share in self.shares),  # NaN is below nothing
+            rising and min(self.shares) == 0 and all(share < 1 for share in self.shares),  # NaN is below nothing
             f"{common.typed('--shares', self.shares)}: give two or more, rising from 0, below 1",
         )
         common.require(self.num_epochs >= 1, f"--num-epochs is {self.num_epochs}; it must be 1 or more")

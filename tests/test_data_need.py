@@ -124,7 +124,8 @@ def test_both_ways_give_the_same_scores_and_nielsens_weights_decay(x64):
 @pytest.mark.parametrize(
     ("field", "value"),
     [("sizes", (100,)), ("sizes", (200, 100)), ("sizes", (5, 100)), ("num_steps", 15), ("films_steps", 0),
-     ("num_epochs", 0), ("shares", (0.1, 0.2)), ("shares", (0,)), ("shares", (0, 1.0)), ("shares", (0, float("nan"))), ("shares", ())],
+     ("num_epochs", 0), ("shares", (0.1, 0.2)), ("shares", (0,)), ("shares", (0, 1.0)), ("shares", ()),
+     ("shares", (0, float("nan")))],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(field, value):
     with pytest.raises(SettingsError, match=field.replace("_", "-")):
