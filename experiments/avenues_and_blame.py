@@ -28,12 +28,12 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import descents, records, runs
+from experiments.common import descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import avenues_and_blame as figures
-from research import backprop, gradients, plots, training
+from research import backprop, gradients, training
 from research.data import Examples
 from research.models import Layer
 from research.training import TrainState
@@ -170,7 +170,7 @@ def blame_and_repair(
     """(blame, repaired) as in `Story`."""
     train, few = shared
     damage_key, shuffle_key = jax.random.split(key)
-    objective = gradients.mean_over_examples(problem.one)
+    objective = gradients.mean_over_examples(problem.example_cost)
     rows = batches(shuffle_key, settings, len(train.inputs), settings.repair_steps)
     layers = jnp.eye(len(params))
     broken = damaged(params, damage_key)
@@ -199,7 +199,7 @@ def tell(
     shuffle_key, blame_key = jax.random.split(key)
     rows = batches(shuffle_key, settings, len(train.inputs), settings.num_legs * settings.steps_per_leg)
     schedule = rows.reshape(settings.num_legs, settings.steps_per_leg, settings.batch_size)
-    objective = gradients.mean_over_examples(problem.one)
+    objective = gradients.mean_over_examples(problem.example_cost)
     everyone, last = jnp.ones(len(params)), jnp.eye(len(params))[-1]
     start = TrainState(params, ())
 

@@ -26,11 +26,11 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
-from experiments.common import descents, records, runs
+from experiments.common import descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.records import Claim
 from experiments.figures import average_of_nudges as figures
-from research import backprop, data, gradients, models, plots, sharding, training
+from research import backprop, data, gradients, models, sharding, training
 from research.data import Examples, unit_interval
 from research.training import History, TrainState
 

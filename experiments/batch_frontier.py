@@ -35,12 +35,12 @@ import numpy as np
 import optax
 from jax import Array
 
-from experiments.common import descents, records, runs
+from experiments.common import descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import batch_frontier as figures
-from research import gradients, plots, statistics, training
+from research import gradients, statistics, training
 from research.data import Examples
 from research.training import TrainState
 
@@ -124,7 +124,7 @@ def steps_to_target(
     """
     whole = batch_size == settings.num_examples
     optimizer, checked = optax.sgd(rate), common.first(train, CHECKED)
-    step = training.make_step(problem.cost if whole else gradients.mean_over_examples(problem.one), optimizer)
+    step = training.make_step(problem.cost if whole else gradients.mean_over_examples(problem.example_cost), optimizer)
     steps_per_look = 1 if whole else rows.shape[1]
 
     def down_to_the_next_look(carry: tuple[TrainState, Array, Array]) -> tuple[TrainState, Array, Array]:
@@ -241,8 +241,8 @@ def noise_on_the_way(
 ) -> Array:
     """B_simple at the start and at POINTS places, equally many steps apart, of one way down; `rows` (steps, batch)."""
     optimizer = optax.sgd(rate)
-    step = training.make_step(gradients.mean_over_examples(problem.one), optimizer)
-    moments = statistics.moments(problem.one)
+    step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
+    moments = statistics.moments(problem.example_cost)
     some = common.first(train, CHECKED)
 
     def scale(state: TrainState) -> Array:

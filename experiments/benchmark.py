@@ -30,12 +30,12 @@ import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import descents, hills, peers, records, runs
+from experiments.common import descents, hills, peers, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import benchmark as figures
-from research import gradients, landscape, plots, sharding, statistics, training
+from research import gradients, landscape, sharding, statistics, training
 from research.data import Examples, unit_interval
 from research.training import TrainState
 
@@ -128,7 +128,7 @@ def epoch(setting: Setting) -> Work:
     on_one = jax.device_put((train, params), jax.devices()[0])
     rows = np.random.default_rng(0).permutation(len(train.inputs))
     rows = rows[: len(rows) // BATCH_SIZE * BATCH_SIZE].reshape(-1, BATCH_SIZE)
-    step = training.make_step(gradients.mean_over_examples(setting.problem.one), optimizer)
+    step = training.make_step(gradients.mean_over_examples(setting.problem.example_cost), optimizer)
     whole, one_step = jax.jit(partial(training.minibatch_descent, step, observe=lambda state: ())), jax.jit(step)
 
     def scanned() -> Any:
@@ -153,7 +153,7 @@ def full_gradient(setting: Setting) -> Work:
     """Of the mean cost of all images."""
     train, params = jax.device_put((setting.problem.train, setting.params), jax.devices()[0])
     chunked = jax.jit(jax.grad(setting.problem.cost))
-    at_once = jax.jit(jax.grad(gradients.mean_over_examples(setting.problem.one)))
+    at_once = jax.jit(jax.grad(gradients.mean_over_examples(setting.problem.example_cost)))
     ways = {
         "the library: in chunks": Way(lambda: chunked(params, train)),
         "JAX: all images at once": Way(lambda: at_once(params, train)),
@@ -168,7 +168,9 @@ def full_gradient(setting: Setting) -> Work:
 def variances(setting: Setting) -> Work:
     """Of every component, over the single gradients of all images, each of them formed."""
     train, params = setting.problem.train, sharding.on_every_device(setting.params)
-    shared, alone = (jax.jit(way(statistics.moments(setting.problem.one))) for way in (statistics.shared_out, same))
+    shared, alone = (
+        jax.jit(way(statistics.moments(setting.problem.example_cost))) for way in (statistics.shared_out, same)
+    )
     on_one = jax.device_put((params, train), jax.devices()[0])
     ways = {
         "the library: all devices": Way(lambda: shared(params, train).variance),
@@ -241,7 +243,7 @@ def seeds(settings: Settings, setting: Setting) -> Work:
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
     starts = descents.starts(problem, init_keys)
     rows = descents.in_batches(descents.shuffles(shuffle_keys, len(problem.train.inputs), 1), BATCH_SIZE)
-    step = training.make_step(gradients.mean_over_examples(problem.one), optimizer)
+    step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
 
     def run(start: list, rows: Array, train: Examples) -> list:
         state = TrainState(start, optimizer.init(start))

@@ -25,11 +25,11 @@ import numpy as np
 import optax
 from jaxtyping import PyTree
 
-from experiments.common import descents, records, runs
+from experiments.common import descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.records import Claim
 from experiments.figures import complexity as figures
-from research import data, gradients, models, plots, training
+from research import data, gradients, models, training
 from research.data import Examples
 
 NAME = Path(__file__).stem

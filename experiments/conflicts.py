@@ -25,12 +25,12 @@ import numpy as np
 from jax import Array
 from jaxtyping import PyTree
 
-from experiments.common import checkpoints, descents, records, runs
+from experiments.common import checkpoints, descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import conflicts as figures
-from research import agreement, data, plots, statistics
+from research import agreement, data, statistics
 from research.agreement import Agreement, Opponents
 from research.data import Examples
 
@@ -70,7 +70,7 @@ class Ways(NamedTuple):
 def ways(problem: Problem, factors: Callable | None) -> Ways:
     """By the layers' factors, with no gradient held; without them explicitly, for any network."""
     if factors is None:
-        one = problem.one
+        one = problem.example_cost
         return Ways(statistics.moments(one), statistics.weighted_sums(one), agreement.dot_products(one))
     by_layers = (statistics.layer_moments, statistics.layer_weighted_sums, agreement.layer_dot_products)
     return Ways(*(way(factors) for way in by_layers))
@@ -104,7 +104,7 @@ def look(way: Ways, params: PyTree, train: Examples) -> Look:
 
 def gram_error(problem: Problem, factors: Callable, params: PyTree, few: Examples) -> Array:
     """Largest difference of dot products by the outer-product identity from explicit ones, over the largest."""
-    explicit = agreement.dot_products(problem.one)(params, few, few)
+    explicit = agreement.dot_products(problem.example_cost)(params, few, few)
     by_layers = agreement.layer_dot_products(factors)(params, few, few)
     return jnp.max(jnp.abs(explicit - by_layers)) / jnp.max(jnp.abs(explicit))
 

@@ -31,12 +31,12 @@ from flax import nnx
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import descents, hills, records, runs
+from experiments.common import descents, hills, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Method, Problem
 from experiments.common.records import Claim
 from experiments.figures import conv_net as figures
-from research import data, flax_models, gradients, landscape, models, plots, statistics, training
+from research import data, flax_models, gradients, landscape, models, statistics, training
 from research.data import Examples
 from research.training import TrainState
 
@@ -274,7 +274,7 @@ def best_rate(
     Lowest in the mean of the logarithms of the cost after --tuning-epochs; no test image is looked at.
     """
     rows = descents.in_batches(order, settings.batch_size)[:, None]
-    objective = gradients.mean_over_examples(problem.one)
+    objective = gradients.mean_over_examples(problem.example_cost)
 
     def end_of(start: models.Params, rows: Array, rate: Array, train: Examples) -> Array:
         optimizer = falling(rate, rows.shape[1])
@@ -322,7 +322,7 @@ def look(problem: Problem, shared: tuple[Examples, Examples], state: TrainState)
 
 def scatter(problem: Problem, params: models.Params, examples: Examples) -> Scatter:
     """The mean of all single gradients against the gradient of the mean cost, and how they scatter."""
-    found = statistics.moments(problem.one)(params, examples)
+    found = statistics.moments(problem.example_cost)(params, examples)
     apart = jax.tree.map(
         lambda one, other: jnp.abs(one - other).max(), found.mean, jax.grad(problem.cost)(params, examples)
     )
@@ -345,7 +345,7 @@ def hill(settings: Settings, problem: Problem, path: np.ndarray) -> tuple[hills.
     """
     few = jax.tree.map(lambda leaf: leaf[: settings.surface_examples], problem.train)
     few = jax.device_put(few, jax.devices()[0])
-    unravel, plain = hills.unravel_of(problem), gradients.mean_over_examples(problem.one)
+    unravel, plain = hills.unravel_of(problem), gradients.mean_over_examples(problem.example_cost)
 
     @jax.jit
     def on_grid(plane: landscape.Plane, examples: Examples, alphas: Array, betas: Array) -> Array:

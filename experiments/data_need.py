@@ -34,12 +34,12 @@ import optax
 from jax import Array
 from jaxtyping import PyTree
 
-from experiments.common import descents, records, runs
+from experiments.common import descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim, worst
 from experiments.figures import data_need as figures
-from research import costs, models, plots, statistics, training
+from research import costs, models, statistics, training
 from research.data import Examples, unit_interval
 from research.models import Layer
 from research.training import History, TrainState
@@ -287,8 +287,10 @@ def caught(scores: np.ndarray, wrong: np.ndarray, false_alarms: np.ndarray) -> n
 def scores(recipe: Recipe, params: PyTree, train: Examples, given: Array) -> tuple[Array, Array]:
     """(|g_i|, C_i) of every image under the labels given."""
     examples = Examples(train.inputs, jax.nn.one_hot(given, train.targets.shape[-1]))
-    costs = jax.lax.map(partial(recipe.problem.one, params), examples, batch_size=min(CHUNK, len(given)))
-    of_all = statistics.layer_moments(recipe.factors) if recipe.factors else statistics.moments(recipe.problem.one)
+    costs = jax.lax.map(partial(recipe.problem.example_cost, params), examples, batch_size=min(CHUNK, len(given)))
+    of_all = (
+        statistics.layer_moments(recipe.factors) if recipe.factors else statistics.moments(recipe.problem.example_cost)
+    )
     return jnp.sqrt(of_all(params, examples).squared_norms), costs
 
 

@@ -27,12 +27,12 @@ import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import descents, hills, records, runs
+from experiments.common import descents, hills, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Method, Problem
 from experiments.common.records import Claim
 from experiments.figures import drunk_man as figures
-from research import landscape, models, plots, training
+from research import landscape, models, training
 from research.data import Examples
 from research.training import TrainState
 

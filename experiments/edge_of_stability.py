@@ -31,11 +31,11 @@ import optax
 from jax import Array
 from jaxtyping import PyTree
 
-from experiments.common import descents, records, runs
+from experiments.common import descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.records import Claim
 from experiments.figures import edge_of_stability as figures
-from research import curvature, data, gradients, models, plots, sharding, training
+from research import curvature, data, gradients, models, sharding, training
 from research.data import Examples, unit_interval
 from research.models import Model
 from research.training import History, TrainState

@@ -26,12 +26,12 @@ import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import descents, records, runs
+from experiments.common import descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Curve, Method, Problem, follow
 from experiments.common.records import Claim
 from experiments.figures import full_batch_vs_sgd as figures
-from research import costs, data, gradients, models, plots, statistics
+from research import costs, data, gradients, models, statistics
 from research.data import Examples
 
 NAME = Path(__file__).stem
@@ -146,7 +146,9 @@ def batch_quality(problem: Problem, params: models.Params, train: Examples, sche
     """
 
     def of_batch(rows: Array) -> tuple[Array, Array]:
-        nudges = gradients.per_example_gradients(problem.one)(params, jax.tree.map(lambda leaf: leaf[rows], train))
+        nudges = gradients.per_example_gradients(problem.example_cost)(
+            params, jax.tree.map(lambda leaf: leaf[rows], train)
+        )
         squared_norms = jnp.asarray(optax.tree.norm(nudges, squared=True)) / len(rows)
         return ravel_pytree(gradients.average(nudges))[0], squared_norms
 

@@ -33,12 +33,12 @@ import optax
 from jax import Array
 from jax.nn.initializers import Initializer
 
-from experiments.common import descents, records, runs
+from experiments.common import descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import hidden_neurons as figures
-from research import costs, data, gradients, models, plots, training
+from research import costs, data, gradients, models, training
 from research.data import Examples
 
 NAME = Path(__file__).stem
@@ -157,7 +157,7 @@ def train_network(
 
         def with_rate(rate: Array) -> tuple[Array, Array, Array]:
             optimizer = optax.sgd(rate)
-            step = training.make_step(gradients.mean_over_examples(problem.one), optimizer)
+            step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
             state = training.TrainState(start, optimizer.init(start))
             state, history = training.minibatch_descent(
                 step, state, train, rows, lambda state: problem.accuracy(state.params, test)

@@ -35,12 +35,12 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
-from experiments.common import descents, records, runs
+from experiments.common import descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import linear_scaling as figures
-from research import curvature, gradients, plots, training
+from research import curvature, gradients, training
 from research.data import Examples
 from research.training import TrainState
 
@@ -185,7 +185,7 @@ def compare_in_float64(
         keys = jax.random.split(jax.random.key(settings.seed), settings.num_seeds)
         for num_batches in settings.num_batches:
             few = in_float64(problem.train, order[:, 0, : num_batches * settings.local_batch_size])
-            every_seed = jax.jit(runs.over_seeds(partial(compare, problem.one, num_batches), (0, 0, 0)))
+            every_seed = jax.jit(runs.over_seeds(partial(compare, problem.example_cost, num_batches), (0, 0, 0)))
             for place, params in exact.items():
                 found[place].append(jax.tree.map(np.asarray, every_seed(params, few, keys)))
     return found
@@ -213,7 +213,7 @@ def train_with(
     problem: Problem, params: PyTree, shared: tuple[Examples, Examples], rows: Array, rates: Array
 ) -> tuple[Array, Array, PyTree]:
     """(cost, accuracy, params) at the end of one training for each rate, all through the same `rows` (steps, batch)."""
-    objective = gradients.mean_over_examples(problem.one)
+    objective = gradients.mean_over_examples(problem.example_cost)
 
     def of_rate(rate: Array) -> tuple[Array, Array, PyTree]:
         optimizer = optax.sgd(rate)

@@ -29,12 +29,12 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
-from experiments.common import checkpoints, descents, records, runs
+from experiments.common import checkpoints, descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim, worst
 from experiments.figures import minibatch_quality as figures
-from research import gradients, plots, statistics
+from research import gradients, statistics
 from research.data import Examples
 
 NAME = Path(__file__).stem
@@ -122,7 +122,7 @@ def small_batches(
     problem: Problem, params: PyTree, train: Examples, order: Array, full: Array, sizes: tuple[int, ...]
 ) -> list[Batches]:
     """Averages the gradients of the smallest batches, single images if their size is 1, to those of larger ones."""
-    gradient, length = jax.grad(gradients.mean_over_examples(problem.one)), jnp.linalg.norm(full)
+    gradient, length = jax.grad(gradients.mean_over_examples(problem.example_cost)), jnp.linalg.norm(full)
 
     def of_block(rows: Array) -> list[Batches]:
         units = jax.tree.map(lambda leaf: leaf[rows.reshape(-1, sizes[0])], train)
@@ -141,7 +141,7 @@ def small_batches(
 
 def block_gradients(problem: Problem, params: PyTree, train: Examples, order: Array) -> Array:
     """(blocks, parameters): the gradient of the mean cost of each block, without a single image's gradient."""
-    gradient = jax.grad(gradients.mean_over_examples(problem.one))
+    gradient = jax.grad(gradients.mean_over_examples(problem.example_cost))
     return jax.lax.map(
         lambda rows: ravel_pytree(gradient(params, jax.tree.map(lambda leaf: leaf[rows], train)))[0], order
     )
@@ -315,7 +315,7 @@ def run(settings: Settings) -> None:
     model, cost_fn = common.model_and_cost(settings, train)
     facts = records.describe_data(settings.dataset, train=train)
     problem, factors = descents.make_problem(model, cost_fn, train, test), common.layer_factors(settings, cost_fn)
-    moments = statistics.layer_moments(factors) if factors else statistics.moments(problem.one)
+    moments = statistics.layer_moments(factors) if factors else statistics.moments(problem.example_cost)
     with records.divergence_recorded(settings.out / NAME, settings, **facts):
         measured = measure(settings, problem, moments)
     claims, finding = make_claims(settings, measured), sentence(measured)

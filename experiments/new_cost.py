@@ -26,12 +26,12 @@ import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import descents, hills, records, runs
+from experiments.common import descents, hills, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import new_cost as figures
-from research import backprop, costs, data, gradients, landscape, plots, statistics, training
+from research import backprop, costs, data, gradients, landscape, statistics, training
 from research.data import Examples
 
 NAME = Path(__file__).stem
@@ -110,7 +110,7 @@ def check_gradients(settings: Settings, problem: Problem, cost_fn: Callable, par
         point, unravel = ravel_pytree(params)
 
         def hill(point: Array) -> Array:
-            return gradients.mean_over_examples(problem.one)(unravel(point), examples)
+            return gradients.mean_over_examples(problem.example_cost)(unravel(point), examples)
 
         one_by_one = jax.vmap(lambda example: backprop.backpropagate(params, example, *functions).grads)
         ends = jax.lax.map(
@@ -170,7 +170,7 @@ class Scatter(NamedTuple):
 
 def scatter(problem: Problem, batch_size: int, params: list, train: Examples) -> Scatter:
     """All examples' gradients at once, in chunks: `research.statistics` works for any cost."""
-    found = statistics.moments(problem.one)(params, train)
+    found = statistics.moments(problem.example_cost)(params, train)
     gradient = jax.grad(problem.cost)(params, train)
     scale, size = statistics.noise_scale(found), jnp.sqrt(jnp.mean(found.squared_norms))
     error = jnp.sqrt(statistics.squared_norm(jax.tree.map(jnp.subtract, found.mean, gradient)))
@@ -211,7 +211,7 @@ def descend(settings: Settings, problem: Problem, starts: list, order: np.ndarra
     """The careful man, then the drunk man, each with his best rate."""
     steps = settings.num_steps // LOOKS
     all_at_once = partial(training.full_batch_descent, num_legs=LOOKS, steps_per_leg=steps)
-    plain = gradients.mean_over_examples(problem.one)
+    plain = gradients.mean_over_examples(problem.example_cost)
 
     def careful(start: list, shared: tuple, rates: Array) -> tuple:
         return on_grid(problem, problem.cost, all_at_once, start, shared, rates)

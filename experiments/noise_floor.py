@@ -42,12 +42,12 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
-from experiments.common import descents, records, runs
+from experiments.common import descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Method, Problem
 from experiments.common.records import Claim
 from experiments.figures import noise_floor as figures
-from research import curvature, gradients, plots, training
+from research import curvature, gradients, training
 from research.data import Examples
 from research.training import TrainState
 
@@ -200,7 +200,7 @@ def scatter(problem: Problem, params: PyTree, train: Examples, norm: Array) -> A
     """tr(Sigma) = mean |g_i|^2 - |G|^2 over the training set, in chunks of examples; `norm` is |G|."""
 
     def squared_norm(params: PyTree, example: Examples) -> Array:
-        return jnp.asarray(optax.tree.norm(jax.grad(problem.one)(params, example), squared=True))
+        return jnp.asarray(optax.tree.norm(jax.grad(problem.example_cost)(params, example), squared=True))
 
     return gradients.mean_over_examples(squared_norm, chunk_size=CHUNK)(params, train) - norm**2
 
@@ -212,7 +212,7 @@ def falling(rate: Array, share: Array, num_steps: int, count: ArrayLike) -> Arra
 
 def stumble(problem: Problem, params: PyTree, train: Examples, rows: Array, rates: Array) -> Floor:
     """From `params` through both halves of `rows` (2, looks, steps, batch), for every rate."""
-    objective = gradients.mean_over_examples(problem.one)
+    objective = gradients.mean_over_examples(problem.example_cost)
     observe = partial(look, problem, train)
 
     def half(rate: Array, share: Array, params: PyTree, rows: Array) -> tuple[PyTree, tuple[Array, Array]]:

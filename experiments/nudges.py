@@ -26,12 +26,12 @@ from jax import Array
 from jaxtyping import PyTree
 from numpy.typing import ArrayLike
 
-from experiments.common import descents, records, runs
+from experiments.common import descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Method, Problem
 from experiments.common.records import Claim
 from experiments.figures import nudges as figures
-from research import backprop, costs, data, plots
+from research import backprop, costs, data
 from research.data import Examples
 from research.models import Layer
 
@@ -269,7 +269,7 @@ def measure(
     problem: Problem, functions: Functions, starts: list[Layer], networks: list[Network], digits: Examples
 ) -> Measured:
     """Examines every digit in every network, and looks at starts with saturated outputs and at untrained ones."""
-    examine_all = jax.jit(for_every_digit_and_seed(partial(examine, functions, problem.one)))
+    examine_all = jax.jit(for_every_digit_and_seed(partial(examine, functions, problem.example_cost)))
     look = jax.jit(for_every_digit_and_seed(partial(measure_distances, functions.activation)))
     accuracy = jax.jit(runs.over_seeds(problem.accuracy, (0, None)))
     checks = [examine_all(network.params, digits) for network in networks]

@@ -25,11 +25,11 @@ import optax
 from jax import Array
 from jaxtyping import PyTree
 
-from experiments.common import records, runs
+from experiments.common import plots, records, runs
 from experiments.common import settings as common
 from experiments.common.records import Claim
 from experiments.figures import only_a_two as figures
-from research import gradients, models, plots, sharding, training
+from research import gradients, models, sharding, training
 from research.data import Examples, unit_interval
 from research.training import History, Step, TrainState
 

@@ -34,12 +34,12 @@ import scipy.optimize
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import descents, hills, records, runs
+from experiments.common import descents, hills, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import other_optimizers as figures
-from research import data, gradients, plots, training
+from research import data, gradients, training
 from research.data import Examples
 from research.training import TrainState
 
@@ -172,7 +172,7 @@ def plain(problem: Problem, method: Method, num_steps: int, start: list, train: 
 def in_minibatches(problem: Problem, method: Method, start: list, rows: Array, train: Examples, rate: Array) -> Descent:
     """A pass over the images, an evaluation; `rows` (passes, steps, batch)."""
     optimizer = method.make(rate)
-    step = training.make_step(gradients.mean_over_examples(problem.one), optimizer)
+    step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
     state = TrainState(start, optimizer.init(start))
     look = lambda state: problem.cost(state.params, train)  # noqa: E731
     end, history = training.minibatch_descent(step, state, train, rows, look)

@@ -34,11 +34,11 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import records, runs
+from experiments.common import plots, records, runs
 from experiments.common import settings as common
 from experiments.common.records import Claim, worst
 from experiments.figures import sampling_theory as figures
-from research import data, gradients, models, plots, training
+from research import data, gradients, models, training
 from research.data import Examples
 from research.statistics import finite_population
 

@@ -23,12 +23,12 @@ import numpy as np
 import optax
 from jax import Array
 
-from experiments.common import descents, records, runs
+from experiments.common import descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim
 from experiments.figures import second_guess as figures
-from research import data, gradients, models, plots, training
+from research import data, gradients, models, training
 from research.data import Examples
 
 NAME = Path(__file__).stem
@@ -73,7 +73,7 @@ class Taught(NamedTuple):
 def teach(settings: Settings, problem: Problem, starts: models.Params, rows: np.ndarray, targets: np.ndarray) -> Taught:
     """Trains every seed on its own `targets` (seeds, images, classes), and reads all images with what came out."""
     optimizer = optax.sgd(settings.learning_rate)
-    step = training.make_step(gradients.mean_over_examples(problem.one), optimizer)
+    step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
     answers = partial(outputs_of, problem)
 
     def of_seed(

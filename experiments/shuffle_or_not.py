@@ -34,12 +34,12 @@ import numpy as np
 import optax
 from jax import Array
 
-from experiments.common import descents, records, runs
+from experiments.common import descents, plots, records, runs
 from experiments.common import settings as common
 from experiments.common.descents import Curve, Method, Problem
 from experiments.common.records import Claim, worst
 from experiments.figures import shuffle_or_not as figures
-from research import data, gradients, plots, training
+from research import data, gradients, training
 from research.data import Examples
 from research.training import TrainState
 

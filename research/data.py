@@ -19,9 +19,10 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, PyTree, UInt8
 
 MNIST_FOLDER = Path(__file__).parent / "mnist"
 IDX_PREFIXES = {"train": "train", "test": "t10k"}  # as in LeCun's file names
@@ -51,6 +52,31 @@ def unit_interval(
     if jnp.issubdtype(inputs.dtype, jnp.floating):
         return inputs
     return inputs.astype(jnp.float32) / 255
+
+
+def take(tree: PyTree, rows: Any) -> PyTree:
+    """Those rows of every leaf: indices, a mask or a slice.
+
+    >>> take(Examples(np.array([5, 6, 7]), np.array([0, 1, 2])), slice(2))
+    Examples(inputs=array([5, 6]), targets=array([0, 1]))
+    """
+    return jax.tree.map(lambda leaf: leaf[rows], tree)
+
+
+def widened(tree: PyTree) -> PyTree:
+    """Every float of the tree in the widest precision that is switched on; images as `unit_interval` has them.
+
+    >>> with jax.enable_x64(True):
+    ...     widened(Examples(np.array([255], np.uint8), np.array([0.5], np.float32))).inputs.dtype
+    dtype('float64')
+    """
+
+    def wide(leaf: Any) -> Any:
+        if leaf.dtype == jnp.uint8:
+            return jnp.asarray(leaf, float) / 255
+        return jnp.asarray(leaf, float) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    return jax.tree.map(wide, tree)
 
 
 def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -105,7 +105,7 @@ def test_both_ways_give_the_same_scores_and_nielsens_weights_decay(x64):
     given = jnp.argmax(train.targets, axis=1)
     ask = jax.jit(lambda recipe_factors: experiment.scores(recipe, params, train, given))
     fast, costs = ask(())
-    grads = jax.jit(gradients.per_example_gradients(recipe.problem.one))(params, train)
+    grads = jax.jit(gradients.per_example_gradients(recipe.problem.example_cost))(params, train)
     explicit = np.sqrt(
         sum(np.sum(np.asarray(leaf) ** 2, axis=tuple(range(1, leaf.ndim))) for leaf in jax.tree.leaves(grads))
     )

@@ -46,7 +46,7 @@ def test_what_is_measured_is_what_numpy_finds(x64):
     factors = statistics.layer_factors(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
     moments = statistics.layer_moments(factors)
     found = jax.jit(lambda p, e, k: experiment.quality(problem, moments, p, e, k))(params, examples, jax.random.key(2))
-    nudges = jax.jit(gradients.per_example_gradients(problem.one))(params, examples)
+    nudges = jax.jit(gradients.per_example_gradients(problem.example_cost))(params, examples)
     gs = np.asarray(jax.vmap(lambda tree: ravel_pytree(tree)[0])(nudges))
     full = gs.mean(axis=0)
     squared = (full**2).sum()

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from experiments.wiggle import EPSILONS, NAME, Settings
 
 from experiments import wiggle
 from experiments.common.settings import SettingsError
-from experiments.wiggle import EPSILONS, NAME, Settings
 
 SMALL = Settings(num_seeds=2, num_examples=100, num_weights=30, num_directions=500)
 

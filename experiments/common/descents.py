@@ -14,25 +14,14 @@ from jax import Array
 
 from experiments.common import runs
 from experiments.common import settings as common
-from research import costs, gradients, models, sharding, training
+from experiments.common.problem import Problem
+from research import gradients, models, sharding, training
 from research.data import Examples
 from research.models import Model
 from research.training import History, Step, TrainState
 
-CHUNK = 1000  # examples a full gradient takes at a time: their images, as float32, fit into a core's cache
 TIMED_STEPS = 200  # mini-batch steps that are timed together
 STEPS_PER_LEG = 20  # between two observations where methods are compared step by step
-
-
-class Problem(NamedTuple):
-    """One network with one cost on one data set: all that a descent needs to know."""
-
-    model: Model
-    one: Callable  # the cost of one example
-    cost: Callable  # its mean over examples, in bounded memory
-    accuracy: Callable
-    train: Examples
-    test: Examples
 
 
 class Method(NamedTuple):
@@ -56,11 +45,7 @@ class Curve(NamedTuple):
 
 def make_problem(model: Model, cost_fn: Callable, train: Examples, test: Examples) -> Problem:
     """The film's objective, and the accuracy, for this model and cost; the data on every device."""
-    one = gradients.example_cost(model.apply, cost_fn)
-    correct = gradients.example_cost(model.apply, costs.is_correct)
-    cost = gradients.mean_over_examples(one, chunk_size=CHUNK)
-    accuracy = gradients.mean_over_examples(correct, chunk_size=CHUNK)
-    return Problem(model, one, cost, accuracy, *sharding.on_every_device((train, test)))
+    return Problem(model, cost_fn, *sharding.on_every_device((train, test)), (0, 0, 0))
 
 
 def problem_of(settings: common.CommonSettings, train: Examples, test: Examples) -> Problem:
@@ -110,7 +95,7 @@ def first_epoch(rows: np.ndarray) -> list[np.ndarray]:
 def make_step(problem: Problem, method: Method) -> Step:
     """The method's step: on the chunked objective where a batch is everything, else on the plain one."""
     whole = method.batch_size == len(problem.train.inputs)
-    objective = problem.cost if whole else gradients.mean_over_examples(problem.one)
+    objective = problem.cost if whole else gradients.mean_over_examples(problem.example_cost)
     return training.make_step(objective, method.optimizer)
 
 
@@ -217,6 +202,6 @@ def flops_per_example(problem: Problem) -> float:
     taken with respect to the pixels: 52,672 for 784-16-16-10, plus some for the activations.
     """
     batch = jax.tree.map(lambda leaf: leaf[:100], problem.train)
-    gradient = jax.jit(jax.grad(gradients.mean_over_examples(problem.one)))
+    gradient = jax.jit(jax.grad(gradients.mean_over_examples(problem.example_cost)))
     counted = gradient.lower(jax.eval_shape(problem.model.init, jax.random.key(0)), batch).compile().cost_analysis()
     return counted["flops"] / len(batch.inputs)  # pyright: ignore[reportOptionalSubscript]

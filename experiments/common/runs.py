@@ -12,7 +12,7 @@ from jaxtyping import PyTree
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from research import sharding
+from research import data, sharding
 from research.training import History, TrainState
 
 console = Console(stderr=True)
@@ -51,6 +51,20 @@ def over_seeds(fun: Callable, in_axes: Sequence[int | None]) -> Callable:
     """`fun` of one seed -> of all of them: in turn on the devices of a CPU, all at once on a GPU or TPU."""
     at_once = 1 if jax.default_backend() == "cpu" else 1024
     return sharding.over_devices(fun, in_axes, at_once=at_once)
+
+
+def in_float64(fun: Callable) -> Callable:
+    """`fun`, computed in float64: floats and images among its arguments are widened, its result is numpy's.
+
+    >>> in_float64(lambda third: 3 * third)(np.float32(0.5)).dtype
+    dtype('float64')
+    """
+
+    def wide(*args: PyTree) -> PyTree:
+        with jax.enable_x64(True):
+            return jax.device_get(fun(*data.widened(args)))
+
+    return wide
 
 
 def progress_bar() -> Progress:

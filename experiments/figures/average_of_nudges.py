@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from research import plots
+from experiments.common import plots
 
 FILMS_COLUMNS = (2, 5, 0, 4, 1, 9)  # the digits of the film's table, in its order
 HEAT_ROWS = 12  # parameters of every layer in the heat map

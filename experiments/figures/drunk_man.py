@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from research import landscape, plots
+from experiments.common import plots
+from research import landscape
 
 AXES_OF_PLANE = ("first direction of the plane (units of the weights)", "second direction of the plane")
 DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot")  # plotly's, in the order of plots.LINES

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from research import plots
+from experiments.common import plots
 
 Arrays = dict[str, np.ndarray]
 CURVE_FIELDS = ("steps", "cost", "accuracy")

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from research import plots
+from experiments.common import plots
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 

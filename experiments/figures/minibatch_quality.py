@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from research import plots, statistics
+from experiments.common import plots
+from research import statistics
 
 
 def quality_figure(record: dict, arrays: dict[str, np.ndarray], shown: list[int]) -> Figure:

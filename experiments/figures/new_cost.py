@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from research import plots
+from experiments.common import plots
 
 KINDS = ("new", "film")  # the colour of the first series, and of the second
 METHODS = ("full batch", "mini-batches")

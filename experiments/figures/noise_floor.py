@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from research import plots
+from experiments.common import plots
 
 RATIOS = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 3)]  # ticks of eta/B
 MARKERS = ("o", "s", "^", "D", "v", "P")

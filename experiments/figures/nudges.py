@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from research import plots
+from experiments.common import plots
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 MOST_ROWS = 16  # neurons before that a picture of columns has room for, and as many columns

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from research import plots
+from experiments.common import plots
 
 SERIES = range(6)  # places of the methods on the full batch that begin at the start
 TICKS = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)]

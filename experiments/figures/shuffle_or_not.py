@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from research import plots
+from experiments.common import plots
 
 MARKERS = "os^Dv"
 

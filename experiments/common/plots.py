@@ -5,12 +5,13 @@ so that a figure survives a grey printer.
 """
 
 import html
+import io
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -92,6 +93,54 @@ def plain_log_ticks(axis: Axis, ticks: Sequence[float | int]) -> None:
     axis.set_major_locator(FixedLocator(list(ticks)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
+
+
+class Page(NamedTuple):
+    """What an experiment leaves beside its figures: a page, a moving picture, a text. A page may name plotly's script
+    as ../plotly.min.js; the house leaves it there, once for all pages."""
+
+    suffix: str  # .html, .gif, .txt
+    content: bytes
+
+
+def as_png(figure: Figure, foot: str) -> bytes:
+    """The figure as a file, and closed. Its foot says network, data and seeds, and then its own note (`note`)."""
+    own = figure.get_supxlabel()
+    if figure.get_label() != "no foot":
+        figure.supxlabel(f"{foot}; {own}" if own else foot, fontsize=10)
+    file = io.BytesIO()
+    try:
+        figure.savefig(file, format="png")
+    finally:
+        plt.close(figure)
+    return file.getvalue()
+
+
+def note(figure: Figure, says: str) -> None:
+    """What the foot of a figure says besides network, data and seeds.
+
+    >>> figure, axes = new_figure(4, 3)
+    >>> note(figure, "left: first seed")
+    >>> figure.get_supxlabel()
+    'left: first seed'
+    >>> plt.close(figure)
+    """
+    figure.supxlabel(says, fontsize=10)
+
+
+def own_foot(figure: Figure, says: str) -> None:
+    """The whole foot of a figure that is about something else than the network and the data of the settings."""
+    figure.supxlabel(says, fontsize=10)
+    figure.set_label("no foot")
+
+
+def leave_plotly(folder: Path) -> None:
+    """Leaves plotly's script in the folder of all results, unless it lies there."""
+    from plotly.offline import get_plotlyjs
+
+    script = folder / "plotly.min.js"
+    if not script.exists():
+        _write_whole(script, lambda unfinished: unfinished.write_text(get_plotlyjs(), encoding="utf-8"))
 
 
 def save(figure: Figure, path: Path) -> None:

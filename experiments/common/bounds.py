@@ -1,0 +1,186 @@
+"""What a setting may be, declared once at its field: the help, the check and the sentence of an error come from here.
+
+    rates: Annotated[tuple[float, ...], Gt(0), MinLen(1), rising] = (0.1, 1.0)
+
+`Ge`, `Gt`, `Le`, `Lt`, `Interval` and `MultipleOf` of annotated_types bound a number, and each number of a tuple;
+`MinLen` bounds a tuple. Words of our own: `rising` and `different` for tuples, `of_train`, `below_train` and `of_test`
+for numbers that the data set bounds. Every float must be finite.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, MultipleOf
+
+
+class SettingsError(ValueError):
+    """A setting that cannot work: what was wrong, what is allowed, what to do. The command exits with code 2."""
+
+
+def require(condition: bool, sentence: str) -> None:
+    """Raises SettingsError(sentence) unless the condition holds."""
+    if not condition:
+        raise SettingsError(sentence)
+
+
+class Rule(NamedTuple):
+    """What a value must be, and that in words."""
+
+    holds: Callable[[Any], bool]
+    words: str
+
+
+class Ordered(NamedTuple):
+    """A rule for a tuple as a whole."""
+
+    rule: Rule
+
+
+class UpTo(NamedTuple):
+    """A rule that only the data can judge: at most, or below, the number of examples of a split."""
+
+    split: str
+    strictly: bool = False
+
+
+rising = Ordered(Rule(lambda values: list(values) == sorted(set(values)), "rising"))
+different = Ordered(Rule(lambda values: len(set(values)) == len(values), "all different"))
+of_train, below_train, of_test = UpTo("train"), UpTo("train", strictly=True), UpTo("test")
+
+
+class Field(NamedTuple):
+    """One setting: its flag, the type of one value, whether it is a tuple or may be None, and its bounds."""
+
+    name: str
+    kind: type
+    is_tuple: bool
+    optional: bool
+    bounds: tuple[Any, ...]
+
+    @property
+    def flag(self) -> str:
+        """As one types it."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def single(self) -> list[Rule]:
+        """The rules for each number."""
+        finite = [Rule(math.isfinite, "a finite number")] if self.kind is float else []
+        return finite + [rule for bound in self.bounds for rule in rules_of(bound)]
+
+    @property
+    def whole(self) -> list[Rule]:
+        """The rules for the tuple."""
+        least = [Rule(lambda v, n=b.min_length: len(v) >= n, f"{b.min_length} or more")
+                 for b in self.bounds if isinstance(b, MinLen)]  # fmt: skip
+        return least + [bound.rule for bound in self.bounds if isinstance(bound, Ordered)]
+
+    @property
+    def words(self) -> str:
+        """What is allowed, for the help.
+
+        >>> Field("rates", float, True, False, (Gt(0), MinLen(1), rising)).words
+        'each a finite number, above 0; 1 or more, rising'
+        """
+        of_data = [f"{'below' if b.strictly else 'at most'} the number of {b.split} images"
+                   for b in self.bounds if isinstance(b, UpTo)]  # fmt: skip
+        single = ", ".join([rule.words for rule in self.single if self.bounds] + of_data)
+        return "; ".join(filter(None, ["each " * self.is_tuple * bool(single) + single, in_words(self.whole)]))
+
+
+def rules_of(bound: Any) -> Iterator[Rule]:
+    """The rules for a number that a constraint stands for; none for those of tuples and of data."""
+    match bound:
+        case Ge(ge=least):
+            yield Rule(lambda value: value >= least, f"{least:,} or more")
+        case Gt(gt=below):
+            yield Rule(lambda value: value > below, f"above {below:,}")
+        case Le(le=most):
+            yield Rule(lambda value: value <= most, f"at most {most:,}")
+        case Lt(lt=above):
+            yield Rule(lambda value: value < above, f"below {above:,}")
+        case MultipleOf(multiple_of=unit):
+            yield Rule(lambda value: value % unit == 0, f"a multiple of {unit:,}")
+        case Interval():
+            for part in bound:
+                yield from rules_of(part)
+
+
+def in_words(rules: Sequence[Rule]) -> str:
+    """All the rules in one phrase."""
+    return ", ".join(rule.words for rule in rules)
+
+
+def fields_of(kind: type) -> list[Field]:
+    """Every setting of a dataclass with its bounds, in the order of its fields."""
+    hints = get_type_hints(kind, include_extras=True)
+    return [field_of(field.name, hints[field.name]) for field in dataclasses.fields(kind)]
+
+
+def field_of(name: str, hint: Any) -> Field:
+    """The setting that an annotation describes: int, tuple[float, ...], Path | None, each with or without bounds."""
+    hint, *bounds = get_args(hint) if hasattr(hint, "__metadata__") else (hint,)
+    kinds = [kind for kind in get_args(hint) if kind not in (type(None), Ellipsis)]
+    is_tuple = get_origin(hint) is tuple
+    return Field(name, kinds[0] if kinds else hint, is_tuple, bool(kinds) and not is_tuple, tuple(bounds))
+
+
+def check(settings: Any) -> None:
+    """Raises SettingsError for the first setting out of its declared bounds, then what the settings' own check raises.
+
+    >>> from typing import Annotated
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Settings:
+    ...     rates: Annotated[tuple[float, ...], Gt(0), rising]
+    >>> check(Settings((0.1, 1.0)))
+    >>> check(Settings((0.1, -1.0)))
+    Traceback (most recent call last):
+    experiments.common.bounds.SettingsError: --rates 0.1 -1: each must be a finite number, above 0
+    """
+    for field in fields_of(type(settings)):
+        value = getattr(settings, field.name)
+        if value is None and field.optional:
+            continue
+        for one in value if field.is_tuple else (value,):
+            said = f"{typed(field.flag, value)}: each" if field.is_tuple else f"{field.flag} is {one}; it"
+            require(all(rule.holds(one) for rule in field.single), f"{said} must be {in_words(field.single)}")
+        if field.is_tuple:
+            sentence = f"{typed(field.flag, value)}: give values that are {in_words(field.whole)}"
+            require(all(rule.holds(value) for rule in field.whole), sentence)
+    if hasattr(settings, "check"):
+        settings.check()
+
+
+def check_with_data(settings: Any, dataset: str, counts: dict[str, int]) -> None:
+    """Raises SettingsError for the first setting that is larger than the data set; `counts` examples has each split."""
+    for field in fields_of(type(settings)):
+        for bound in (bound for bound in field.bounds if isinstance(bound, UpTo)):
+            value, most = getattr(settings, field.name), counts[bound.split] - bound.strictly
+            for one in value if field.is_tuple else (value,):
+                require(
+                    one is None or one <= most,
+                    f"{field.flag} is {one}; {dataset} has {counts[bound.split]} {bound.split} images, "
+                    f"so give at most {most}",
+                )
+
+
+def typed(flag: str, values: Sequence[float]) -> str:
+    """A setting as one types it.
+
+    >>> typed("--layer-sizes", (784, 16, 10)), typed("--learning-rates", ())
+    ('--layer-sizes 784 16 10', '--learning-rates, with no value')
+    """
+    words = [str(value).removesuffix(".0") for value in values]
+    return " ".join([flag, *words]) if words else f"{flag}, with no value"
+
+
+def first_line(error: BaseException) -> str:
+    r"""Kind and first line of somebody else's error, to stand within one sentence.
+
+    >>> first_line(ValueError("wrong\nin detail"))
+    'ValueError: wrong'
+    """
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0].rstrip(' .:')}" if said else type(error).__name__

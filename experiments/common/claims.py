@@ -1,0 +1,134 @@
+"""Claims: what is said, the measured number, the bound that was fixed before the run, and where that comes from.
+
+    yield prediction("T33", "their cosine with the full gradient is the formula's", off, about(0, by=0.05),
+                     "cosine, median", "1/sqrt(1 + B_simple/B), McCandlish et al. arXiv:1812.06162")
+
+There are four kinds. An identity is true by algebra: it checks the code. A prediction is a number of theory or of the
+literature: it may fail. A follow-up is asked after something failed. Speed is a wish about this machine.
+"""
+
+import dataclasses
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Bound(NamedTuple):
+    """Where a measured number must lie; None is no bound on that side. `expected` is the number that theory gives."""
+
+    low: float | None = None
+    high: float | None = None
+    expected: float | None = None
+
+    def __contains__(self, number: object) -> bool:
+        """Whether the number is finite and between the bounds."""
+        if not isinstance(number, float | int) or not math.isfinite(number):
+            return False
+        return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
+
+    def __str__(self) -> str:
+        """The bound in words.
+
+        >>> str(within(0, 1)), str(at_most(2)), str(at_least(3)), str(about(1, by=0.05)), str(exactly(7850))
+        ('0 to 1', 'at most 2', 'at least 3', '1 (0.95 to 1.05)', '7,850')
+        """
+        if self.low == self.high == self.expected and self.low is not None:
+            return number(self.low)
+        sides = {
+            (True, True): lambda: f"{number(self.low)} to {number(self.high)}",
+            (True, False): lambda: f"at least {number(self.low)}",
+            (False, True): lambda: f"at most {number(self.high)}",
+            (False, False): lambda: "any number",
+        }
+        said = sides[self.low is not None, self.high is not None]()
+        return said if self.expected is None else f"{number(self.expected)} ({said})"
+
+
+def within(low: float, high: float, expected: float | None = None) -> Bound:
+    """From low to high."""
+    return Bound(low, high, expected)
+
+
+def at_most(high: float) -> Bound:
+    """No more than this."""
+    return Bound(high=high)
+
+
+def at_least(low: float) -> Bound:
+    """No less than this."""
+    return Bound(low=low)
+
+
+def exactly(value: float) -> Bound:
+    """This and no other."""
+    return Bound(value, value, value)
+
+
+def about(expected: float, *, by: float = 0.0, share: float = 0.0) -> Bound:
+    """No farther from the expected number than `by`, or than that share of it.
+
+    >>> about(100, share=0.05)
+    Bound(low=95.0, high=105.0, expected=100)
+    """
+    off = by + share * abs(expected)
+    return Bound(expected - off, expected + off, expected)
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One row of the table. `id` is a row of experiments/common/film.py; `why` is said where the claim fails."""
+
+    kind: str
+    id: str
+    says: str
+    measured: float | np.floating[Any]
+    bound: Bound
+    unit: str
+    source: str  # where the bound comes from
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "measured", float(self.measured))  # a plain number, whatever it was computed as
+
+    @property
+    def holds(self) -> bool:
+        """Whether the measured number is finite and within its bound."""
+        return self.measured in self.bound
+
+    def as_record(self) -> dict[str, Any]:
+        """For run.json: JSON's own types; a number that is not finite becomes None."""
+        shown = self.measured if math.isfinite(self.measured) else None
+        said = {"why": self.why} if self.why and not self.holds else {}
+        return {
+            "id": self.id, "kind": self.kind, "says": self.says, "measured": shown, "unit": self.unit,
+            "bound": [None if side is None else float(side) for side in self.bound], "source": self.source,
+            "holds": self.holds, **said,
+        }  # fmt: skip
+
+
+identity, prediction, follow_up, speed = (
+    partial(Claim, kind) for kind in ("identity", "prediction", "follow-up", "speed")
+)
+
+
+def number(value: float | None) -> str:
+    """Four digits, as people write them.
+
+    >>> number(11930), number(0.0123456), number(3.1e-8), number(None)
+    ('11,930', '0.01235', '3.1e-08', 'none')
+    """
+    if value is None:
+        return "none"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
+def worst(deviations: np.ndarray) -> float:
+    """The deviation that is farthest from 0, with its sign.
+
+    >>> worst(np.array([0.1, -0.3]))
+    -0.3
+    """
+    flat = np.ravel(deviations)
+    return float(flat[np.argmax(np.abs(flat))])

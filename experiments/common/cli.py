@@ -1,0 +1,164 @@
+"""The command line: words to checked settings, import paths to functions, and errors to one sentence and an exit code.
+
+Import paths end here: nobody below sees one. What a function must be is tried in experiments/common/problem.py.
+"""
+
+import argparse
+import ast
+import contextlib
+import dataclasses
+import importlib
+import inspect
+import itertools
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from experiments.common import bounds
+from experiments.common.bounds import Field, SettingsError, first_line, require
+
+KINDS = {int: "a whole number", float: "a number", Path: "a path", str: "text"}
+SIZES = ("--quick", "--full")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with one sentence for an error."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises SettingsError in place of leaving."""
+        raise SettingsError(message.removeprefix("argument "))
+
+
+def parse(module: ModuleType, name: str, argv: Sequence[str]) -> Any:
+    """The settings of an experiment from the words of a command line, checked. --help prints them and leaves.
+
+    --quick or --full choose the values that the other words then change.
+    """
+    chosen = [word for word in argv if word in SIZES]
+    require(len(chosen) <= 1, "--quick and --full were both given; choose one of them, or neither")
+    default = {"--quick": module.QUICK, "--full": module.FULL}[chosen[0]] if chosen else module.Settings()
+    fields = bounds.fields_of(type(default))
+    about = inspect.cleandoc(module.__doc__ or "")
+    parser = Parser(
+        f"python -m experiments {name}", description=about, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter, epilog="Sizes: --quick, a first look; --full, the "
+        "committed results; neither, the default.",
+    )  # fmt: skip
+    docs = docs_of(type(default))
+    for field in fields:
+        add_argument(parser, field, getattr(default, field.name), docs.get(field.name, ""))
+    found, unknown = parser.parse_known_args([word for word in argv if word not in SIZES])
+    require(not unknown, f"{' '.join(unknown)} is no setting of {name}; --help lists them all")
+    settings = dataclasses.replace(default, **vars(found))
+    bounds.check(settings)
+    return settings
+
+
+def add_argument(parser: argparse.ArgumentParser, field: Field, default: Any, doc: str) -> None:
+    """One setting with its help: what it is, what is allowed, what it is by default."""
+    shown = " ".join(map(str, default)) if field.is_tuple else default
+    words = [doc, f"({field.words})" if field.words else "", f"[{shown}]" if shown not in ("", None) else ""]
+    help_text = " ".join(filter(None, words)).replace("%", "%%")
+    if field.kind is bool:
+        parser.add_argument(field.flag, action=argparse.BooleanOptionalAction, default=default, help=help_text)
+        return
+    action = Tuple if field.is_tuple else "store"
+    metavar = field.kind.__name__.upper()
+    parser.add_argument(
+        field.flag, type=reader(field), action=action, nargs="+" if field.is_tuple else None, default=default,
+        metavar=metavar, help=help_text,
+    )  # fmt: skip
+
+
+class Tuple(argparse.Action):
+    """Several values as a tuple."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        """Keeps them."""
+        setattr(namespace, self.dest, tuple(values))
+
+
+def reader(field: Field) -> Callable[[str], Any]:
+    """A word -> the value of one setting; what cannot be read is said in a sentence."""
+
+    def read(word: str) -> Any:
+        try:
+            return field.kind(word)
+        except ValueError:
+            raise SettingsError(f"{field.flag} is {word}; it must be {KINDS[field.kind]}") from None
+
+    return read
+
+
+def docs_of(kind: type) -> dict[str, str]:
+    """The text under every field of a dataclass and of those it is derived from, as one paragraph each."""
+    docs = {}
+    for ancestor in reversed([kind for kind in kind.__mro__ if dataclasses.is_dataclass(kind)]):
+        (body,) = ast.parse(textwrap.dedent(inspect.getsource(ancestor))).body
+        lines = body.body  # pyright: ignore[reportAttributeAccessIssue]
+        for field, text in itertools.pairwise(lines):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(doc))):
+                    docs[name] = " ".join(doc.split())
+    return docs
+
+
+@contextlib.contextmanager
+def exit_codes() -> Iterator[None]:
+    """Says in one sentence what went wrong. 2: a wrong setting, file or function, before anything is written; 1: a run
+    that diverged; 130: stopped by hand."""
+    from jax.errors import JaxRuntimeError
+
+    from experiments.common.runs import Diverged
+    from research.data import DataError
+
+    try:
+        yield
+    except (SettingsError, DataError) as error:
+        leave(2, f"error: {error}")
+    except (MemoryError, OverflowError, JaxRuntimeError) as error:
+        if isinstance(error, JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        said = f"these settings ask for more than this machine can hold ({first_line(error)}); give smaller numbers"
+        leave(2, f"error: {said}")
+    except Diverged as error:
+        leave(1, f"diverged: {error}")
+    except KeyboardInterrupt:
+        leave(130, "stopped by hand")
+
+
+def leave(code: int, sentence: str) -> NoReturn:
+    """Ends the command."""
+    print(sentence, file=sys.stderr)
+    raise SystemExit(code) from None
+
+
+def import_module(what: str, path: str) -> ModuleType:
+    """The module of that name, where `what` (a flag, or 'the experiment') asked for it."""
+    require(all(part.isidentifier() for part in path.split(".")), f"{what} is {path}, which names no module")
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"{what} is {path}, but there is no module {error.name}; give its name from the folder in which its file "
+            "lies, and install what it imports"
+        ) from error
+    except Exception as error:  # whatever a user's own module raises while it is imported
+        raise SettingsError(f"{what} is {path}, but importing it failed: {first_line(error)}; mend it first") from error
+
+
+def import_function(flag: str, path: str, default_module: str) -> Callable:
+    """The function that `path` names, package.module:function; without a module it is one of `default_module`."""
+    module_name, colon, name = path.rpartition(":")
+    own = "" if colon else f", or, if {path} is a module of your own, {path}:FUNCTION"
+    wanted = f"give package.module:function, such as {default_module}:NAME"
+    require(name.isidentifier(), f"{flag} is {path}, which names no function; {wanted}")
+    require(bool(module_name or default_module), f"{flag} is {path}; {wanted}")
+    module = import_module(flag, module_name or default_module)
+    require(hasattr(module, name), f"{flag} is {path}, but {module.__name__} has no {name}; name a function of it{own}")
+    function = getattr(module, name)
+    require(callable(function), f"{flag} is {path}, but that is not a function; name a function of {module.__name__}")
+    return function

@@ -1,0 +1,304 @@
+"""The house runs the experiment. An experiment is a module of eight names:
+
+    Settings, QUICK, FULL                   a dataclass derived from the Settings below, and two sizes of it
+    Result                                  a NamedTuple of arrays: all that the other four need
+    measure(problem, settings) -> Result
+    claims(result, settings) -> claims      of experiments/common/claims.py, any iterable, also an empty one
+    finding(result, settings) -> str
+    figures(result, settings) -> {name: Figure or Page}
+
+What is done with them, here and nowhere else: parse, check, load, measure, judge, draw, save whole; and read back.
+"""
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, NamedTuple
+
+import jax
+from annotated_types import Ge, Lt
+from matplotlib.figure import Figure
+
+from experiments.common import bounds, cli, folders, plots, problem, records, terminal, trees
+from experiments.common.bounds import SettingsError, first_line, of_train, require, typed
+from experiments.common.claims import Claim
+from experiments.common.plots import Page
+from experiments.common.problem import Problem
+from experiments.common.runs import Diverged
+from research import costs, data, models, sharding
+from research.data import Examples
+from research.models import Model
+
+FILMS_SIZES = (784, 16, 16, 10)
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings that all experiments share."""
+
+    dataset: str = "mnist"
+    """MNIST is bundled; else any image classification set of TensorFlow Datasets by name (fashion_mnist, kmnist,
+    cifar10, ...), or a folder with four IDX files."""
+    data_dir: Path | None = None
+    """Where TensorFlow Datasets keeps its files; by default TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    num_examples: Annotated[int | None, Ge(1), of_train] = None
+    """Training images that are used, from the first on; all of them by default."""
+    cost: str = "research.costs:sum_of_squares"
+    """The cost of one example, package.module:function, a pure function (output, target) -> number. Files in the
+    current folder count: my_costs:my_cost."""
+    model: str = ""
+    """A network of your own in place of plain layers, package.module:function, of (image_shape, num_classes); it
+    returns a research.models.Model, a module of flax.linen, or a function of nnx.Rngs that makes one of flax.nnx."""
+    layer_sizes: Annotated[tuple[int, ...], Ge(1)] = ()
+    """Neurons in each layer, pixels first, classes last; by default pixels 16 16 classes, the film's network."""
+    activation: str = "jax.nn:sigmoid"
+    """Activation of the hidden layers, package.module:function; without a module one of jax.nn: relu, tanh, ..."""
+    output_activation: str = "jax.nn:sigmoid"
+    """Activation of the last layer, likewise; jax.nn:identity leaves the weighted sums as they are."""
+    init_weights: str = "research.models:scaled_normal"
+    """What draws the weights that training starts from, package.module:function, of (key, shape, dtype) as in
+    jax.nn.initializers, shape (out, in); without a module one of research.models: scaled_normal, unit_normal."""
+    seed: Annotated[int, Ge(0), Lt(2**32)] = 0
+    """Seed of all random numbers; one seed, the same results."""
+    num_seeds: Annotated[int, Ge(1)] = 4
+    """How many runs, each with its own start and its own shuffles."""
+    cpu_devices: Annotated[int, Ge(1)] = CORES
+    """Into how many devices JAX divides the CPU; the seeds are shared out over them. Not for GPU, TPU."""
+    out: Path = Path("results")
+    """Folder for what the experiment leaves behind, OUT/NAME."""
+
+    @property
+    def has_films_cost(self) -> bool:
+        """Whether the cost is the film's, however it is spelled."""
+        return cli.import_function("--cost", self.cost, "research.costs") is costs.sum_of_squares
+
+    @property
+    def has_films_network(self) -> bool:
+        """Whether network and start are the film's, however they are spelled."""
+        functions = functions_of(self)
+        return (
+            not self.model
+            and self.layer_sizes in ((), FILMS_SIZES)
+            and functions == (jax.nn.sigmoid, jax.nn.sigmoid, models.scaled_normal)
+        )
+
+    @property
+    def is_the_films(self) -> bool:
+        """Whether data, cost and network are the film's: only for these does the literature have numbers."""
+        return self.dataset == Settings.dataset and self.has_films_cost and self.has_films_network
+
+
+class Run(NamedTuple):
+    """A finished run, as it was read back: what is judged and drawn."""
+
+    settings: Any
+    result: Any
+    record: dict[str, Any]
+
+
+class Judged(NamedTuple):
+    """What today's code says of a result."""
+
+    claims: list[Claim]
+    finding: str
+
+
+def main(module: ModuleType, argv: Iterable[str]) -> None:
+    """Runs one experiment with the words of a command line; exit codes as in `cli.exit_codes`."""
+    name = name_of(module)
+    print((module.__doc__ or name).strip().splitlines()[0], flush=True)
+    with cli.exit_codes():
+        run(module, cli.parse(module, name, list(argv)))
+
+
+def name_of(module: ModuleType) -> str:
+    """The last part of the module's name, which is the name of its folder of results."""
+    return module.__name__.rpartition(".")[2]
+
+
+def run(module: ModuleType, settings: Any) -> Run:
+    """Checks first, then measures, judges, draws, and leaves all of it in OUT/NAME at once.
+
+    A run that diverges leaves a record that says so, in place of an earlier one.
+    """
+    bounds.check(settings)
+    if hasattr(jax.config, "jax_num_cpu_devices"):
+        jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
+    folder, began = settings.out / name_of(module), time.perf_counter()
+    terminal.check_writable(settings.out)
+    posed = pose(settings)
+    facts = {
+        "settings": records.plain(dataclasses.asdict(settings)),
+        **records.provenance(),
+        **describe(posed, settings),
+    }
+    try:
+        measured = module.measure(posed, settings)
+    except Diverged as error:
+        folders.write(folder, {"status": f"diverged: {error}", **facts, "claims": [], "finding": ""}, {}, {})
+        raise
+    result = trees.to_numpy(module.Result, measured)
+    finished = Run(settings, result, {"status": "finished", **facts, "seconds": time.perf_counter() - began})
+    judged = leave(module, finished, folder)
+    terminal.show(judged.claims, judged.finding)
+    print(f"figures, arrays and run.json are in {folder}")
+    return finished
+
+
+def judge(module: ModuleType, result: Any, settings: Any) -> Judged:
+    """The verdicts and the sentence, pure functions of the result."""
+    return Judged(list(module.claims(result, settings)), module.finding(result, settings))
+
+
+def leave(module: ModuleType, finished: Run, folder: Path) -> Judged:
+    """Judges a result, draws it, and puts everything in place."""
+    settings, result, record = finished
+    judged = judge(module, result, settings)
+    said = {"finding": judged.finding, "claims": [claim.as_record() for claim in judged.claims]}
+    drawn = draw(module, finished)
+    folders.write(folder, {**record, **said}, trees.flat(result), drawn)
+    if any(name.endswith(".html") for name in drawn):
+        plots.leave_plotly(folder.parent)
+    return judged
+
+
+def draw(module: ModuleType, finished: Run) -> dict[str, bytes]:
+    """Every figure and page as the bytes of a file, by its name; the house writes the foot of the figures."""
+    files = {}
+    for name, drawn in module.figures(finished.result, finished.settings).items():
+        if isinstance(drawn, Figure):
+            files[f"{name}.png"] = plots.as_png(drawn, foot(finished.record, finished.settings))
+        elif isinstance(drawn, Page):
+            files[f"{name}{drawn.suffix}"] = drawn.content
+    return files
+
+
+def foot(record: dict[str, Any], settings: Any) -> str:
+    """Network, data and seeds, for the foot of a figure."""
+    dataset, seeds = record["dataset"], settings.num_seeds
+    images = f"{dataset['train']['count']:,} training images of {Path(dataset['name']).name}"
+    return f"network {record['network']}, {images}; {seeds} seed{'s' * (seeds != 1)}"
+
+
+def read(module: ModuleType, folder: Path) -> Run:
+    """An earlier run, read back by today's types. Raises DataError if there is none, or none to judge."""
+    record = folders.read_record(folder)
+    if record["status"] != "finished":
+        raise data.DataError(f"there is nothing to judge in {folder}, that run ended thus: {record['status']}")
+    try:
+        settings = settings_from(module.Settings, record["settings"])
+        result = trees.built(module.Result, folders.read_arrays(folder))
+    except (KeyError, TypeError, ValueError) as error:
+        raise data.DataError(
+            f"{folder} was left by another version of {name_of(module)} ({first_line(error)}); run it again"
+        ) from error
+    return Run(
+        settings, result, {key: value for key, value in record.items() if key not in ("claims", "finding", "files")}
+    )
+
+
+def rejudge(module: ModuleType, folder: Path) -> Judged:
+    """Today's verdicts, sentence and figures of an earlier run; nothing is measured."""
+    return leave(module, read(module, folder), folder)
+
+
+def settings_from(kind: type, saved: dict[str, Any]) -> Any:
+    """Settings as run.json keeps them -> of their type; what is new since then has its default."""
+    fields = {field.name: field for field in bounds.fields_of(kind)}
+
+    def value(name: str) -> Any:
+        field, found = fields[name], saved[name]
+        if field.is_tuple:
+            return tuple(map(field.kind, found))
+        return found if found is None else field.kind(found)
+
+    return kind(**{name: value(name) for name in saved})
+
+
+def pose(settings: Any) -> Problem:
+    """The problem that the settings pose: data loaded, functions found, network and cost tried on a few examples."""
+    train, test = load(settings)
+    shape = data.image_shape(settings.dataset, data_dir=settings.data_dir)
+    cost_fn = cli.import_function("--cost", settings.cost, "research.costs")
+    if settings.model:
+        made = cli.import_function("--model", settings.model, "")
+        model, activations, mlp = own_model(made, settings, shape, train), None, None
+    else:
+        model, activations, mlp = layers(settings, train)
+    posed = Problem(model, cost_fn, train, test, shape, activations, mlp)
+    problem.try_out(posed)
+    return posed._replace(train=sharding.on_every_device(train), test=sharding.on_every_device(test))
+
+
+def load(settings: Any) -> tuple[Examples, Examples]:
+    """The training examples that the settings ask for, and all test examples, as numpy arrays."""
+    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
+    bounds.check_with_data(settings, settings.dataset, {"train": len(train.inputs), "test": len(test.inputs)})
+    return jax.tree.map(lambda leaf: leaf[: settings.num_examples], train), test
+
+
+def own_model(function: Any, settings: Any, shape: tuple[int, int, int], train: Examples) -> Model:
+    """The network that --model makes for these images."""
+    try:
+        made = function(shape, train.targets.shape[-1])
+    except Exception as error:  # whatever a user's own function raises
+        raise SettingsError(
+            f"--model is {settings.model}, which made no network of (image_shape, num_classes) = "
+            f"({shape}, {train.targets.shape[-1]}): {first_line(error)}"
+        ) from error
+    return problem.as_model(made, settings.model, train.inputs.shape[-1])
+
+
+def functions_of(settings: Any) -> tuple:
+    """The functions behind --activation, --output-activation and --init-weights."""
+    return (
+        cli.import_function("--activation", settings.activation, "jax.nn"),
+        cli.import_function("--output-activation", settings.output_activation, "jax.nn"),
+        cli.import_function("--init-weights", settings.init_weights, "research.models"),
+    )
+
+
+def layers(settings: Any, train: Examples) -> tuple:
+    """(plain layers, their activations, how to make such layers of other sizes); activations are None where one does
+    not take each number alone."""
+    *activations, init_weights = functions_of(settings)
+
+    def mlp(sizes: tuple[int, ...]) -> Model:
+        return models.mlp(sizes, *activations, init_weights=init_weights)
+
+    model = mlp(sizes_for(settings, train))
+    try:
+        jax.eval_shape(model.init, jax.random.key(0))
+    except Exception as error:  # whatever a user's own function raises
+        raise SettingsError(
+            f"--init-weights is {settings.init_weights}, which draws no weights: {first_line(error)}; it must be a "
+            "function of (key, shape, dtype), such as research.models:unit_normal"
+        ) from error
+    by_hand = all(map(problem.works_number_by_number, activations))
+    return model, tuple(activations) if by_hand else None, mlp
+
+
+def sizes_for(settings: Any, examples: Examples) -> tuple[int, ...]:
+    """The layer sizes, the first and the last taken from the data where none are given, else checked against it."""
+    num_in, num_out = examples.inputs.shape[-1], examples.targets.shape[-1]
+    sizes = settings.layer_sizes or (num_in, 16, 16, num_out)
+    require(
+        len(sizes) > 1 and (sizes[0], sizes[-1]) == (num_in, num_out),
+        f"{typed('--layer-sizes', sizes)}: for {settings.dataset} it must begin with {num_in} pixels and end with "
+        f"{num_out} classes, such as {num_in} 16 16 {num_out}",
+    )
+    return sizes
+
+
+def describe(posed: Problem, settings: Any) -> dict[str, Any]:
+    """The data and the network in words and numbers, for run.json."""
+    network = settings.model or "-".join(map(str, sizes_for(settings, posed.train)))
+    return {
+        **records.describe_data(settings.dataset, train=posed.train, test=posed.test),
+        "network": network,
+        "num_parameters": posed.num_parameters,
+    }

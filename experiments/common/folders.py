@@ -1,0 +1,133 @@
+"""A run's folder: run.json, arrays, figures and pages are put together beside their place and moved there at once.
+
+Whenever a run is killed, OUT/NAME is the earlier run or the new one, never a mixture. Files in it that no run of ours
+has written are kept.
+"""
+
+import ctypes
+import io
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from research.data import DataError
+
+RECORD, ARRAYS = "run.json", "arrays.npz"
+UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of linux/fcntl.h and linux/fs.h
+
+
+def write(folder: Path, record: dict[str, Any], arrays: Mapping[str, np.ndarray], drawn: Mapping[str, bytes]) -> None:
+    """Leaves run.json, arrays.npz and what was drawn, by file name, in `folder`: all of it, or nothing."""
+    files = {**drawn, ARRAYS: packed(arrays), RECORD: b""}
+    record = {**record, "files": sorted(files)}
+    files[RECORD] = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+    unfinished.mkdir()
+    try:
+        for name, content in files.items():
+            (unfinished / name).write_bytes(content)
+        for kept in foreign(folder):
+            copy = shutil.copytree if kept.is_dir() else shutil.copy2
+            if not (unfinished / kept.name).exists():
+                copy(kept, unfinished / kept.name)
+        exchange(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The arrays as a .npz file, without anything pickled."""
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def foreign(folder: Path) -> list[Path]:
+    """What lies in the folder and was written by no run of ours; all of it where there is no run.json."""
+    if not folder.is_dir():
+        return []
+    try:
+        ours = set(json.loads((folder / RECORD).read_text(encoding="utf-8")).get("files", ()))
+    except (OSError, ValueError):
+        ours = set()
+    return [path for path in folder.iterdir() if path.name not in ours | {RECORD, ARRAYS}]
+
+
+def exchange(new: Path, old: Path) -> None:
+    """Puts `new` where `old` is, at once; where the system cannot exchange two folders, `old` is moved aside first."""
+    if not old.exists():
+        new.rename(old)
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "renameat2"):
+        names = os.fsencode(new), os.fsencode(old)
+        if libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0:
+            return
+    aside = new.with_name(f"{new.name}.aside")
+    old.rename(aside)
+    new.rename(old)
+    shutil.rmtree(aside)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what runs into this folder left unfinished when they were killed."""
+    for left in folder.parent.glob(f".{folder.name}.*"):
+        pid = left.name.removeprefix(f".{folder.name}.").partition(".")[0]
+        if pid.isdigit() and not alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of that number runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """run.json of an earlier run. Raises DataError if there is none."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{folder / RECORD} is missing; run the experiment first") from error
+    except (ValueError, OSError) as error:
+        raise DataError(f"{folder / RECORD} is damaged ({error}); run the experiment again") from error
+    if not (isinstance(record, dict) and {"status", "settings", "commit"} <= record.keys()):
+        raise DataError(f"{folder / RECORD} is no record of a run; run the experiment again")
+    return record
+
+
+def read_arrays(folder: Path) -> dict[str, np.ndarray]:
+    """arrays.npz of an earlier run. Raises DataError if it cannot be read."""
+    try:
+        with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except FileNotFoundError as error:
+        raise DataError(f"{folder / ARRAYS} is missing; run the experiment again") from error
+    except UNREADABLE as error:
+        raise DataError(f"{folder / ARRAYS} is damaged ({error}); run the experiment again") from error
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes one file beside its place and moves it there when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,222 @@
+"""What an experiment is posed: one network with one cost on one data set, and the ways to every example's gradient."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen
+
+from experiments.common.bounds import first_line, require
+from research import agreement, costs, flax_models, gradients, models, statistics
+from research.data import Examples, unit_interval
+from research.models import Activation, Model
+
+CHUNK = 1000  # examples a full gradient takes at a time: their images, as float32, fit into a core's cache
+
+
+class Statistics(NamedTuple):
+    """Every example's gradient, in bulk: the explicit way for any model, or the factored one for plain layers."""
+
+    moments: Callable  # (params, examples) -> statistics.Moments
+    weighted_sums: Callable  # (params, examples, weights) -> gradients, one for every column of the weights
+    dot_products: Callable  # (params, examples, examples) -> matrix
+
+
+class Problem(NamedTuple):
+    """One network with one cost on one data set. `activations`, of the hidden layers and of the last, are None unless
+    the network is made of plain layers whose activations take each number alone: only such layers can be followed by
+    hand, and factored."""
+
+    model: Model
+    cost_fn: Callable
+    train: Examples
+    test: Examples
+    image_shape: tuple[int, int, int]
+    activations: tuple[Activation, Activation] | None = None
+    mlp: Callable[[Sequence[int]], Model] | None = None  # layer sizes -> plain layers of the same kind
+
+    @property
+    def example_cost(self) -> Callable:
+        """(params, example) -> the cost of one example."""
+        return gradients.example_cost(self.model.apply, self.cost_fn)
+
+    @property
+    def cost(self) -> Callable:
+        """(params, examples) -> the mean cost, in bounded memory."""
+        return gradients.mean_over_examples(self.example_cost, chunk_size=CHUNK)
+
+    @property
+    def accuracy(self) -> Callable:
+        """(params, examples) -> the share that is read correctly."""
+        correct = gradients.example_cost(self.model.apply, costs.is_correct)
+        return gradients.mean_over_examples(correct, chunk_size=CHUNK)
+
+    @property
+    def statistics(self) -> Statistics:
+        """The quickest way that this network allows."""
+        return self.explicit if self.activations is None else factored(self.cost_fn, self.activations)
+
+    @property
+    def explicit(self) -> Statistics:
+        """By vmap(grad): any model, any cost."""
+        one = self.example_cost
+        return Statistics(statistics.moments(one), statistics.weighted_sums(one), agreement.dot_products(one))
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers the network learns."""
+        return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(self.model.init, jax.random.key(0))))
+
+
+def factored(cost_fn: Callable, activations: tuple[Activation, Activation]) -> Statistics:
+    """By each layer's two factors, with no gradient formed: plain layers only."""
+    factors = statistics.layer_factors(cost_fn, *activations)
+    return Statistics(
+        statistics.layer_moments(factors),
+        statistics.layer_weighted_sums(factors),
+        agreement.layer_dot_products(factors),
+    )
+
+
+def plain_layers(problem: Problem, why: str) -> tuple[Activation, Activation]:
+    """The activations of a network of plain layers. Raises SettingsError for any other, and says why one is needed."""
+    require(
+        problem.activations is not None,
+        f"{why}, which needs plain layers and activations that take each number alone, such as sigmoid; leave out "
+        "--model, or choose another --activation and --output-activation",
+    )
+    return problem.activations  # pyright: ignore[reportReturnType]
+
+
+def works_number_by_number(activation: Activation) -> bool:
+    """Whether the activation of several numbers is the activation of each.
+
+    >>> works_number_by_number(jax.nn.relu), works_number_by_number(jax.nn.softmax)
+    (True, False)
+    """
+    numbers = np.linspace(-1, 1, 5, dtype=np.float32)
+    try:
+        return np.allclose([activation(number) for number in numbers], activation(numbers))  # pyright: ignore
+    except Exception:  # whatever a user's own function raises
+        return False
+
+
+def as_model(made: Any, name: str, num_inputs: int) -> Model:
+    """What a user's function made -> a Model: one already, a module of flax.linen, or a function of nnx.Rngs that makes
+    a module of flax.nnx."""
+    if isinstance(made, Model):
+        return made
+    require(
+        isinstance(made, linen.Module) or callable(made),
+        f"--model {name} returned a {type(made).__name__}; it must return a research.models.Model, a module of "
+        "flax.linen, or a function of nnx.Rngs that makes a module of flax.nnx",
+    )
+    try:
+        if isinstance(made, linen.Module):
+            return flax_models.from_linen(made, num_inputs)
+        return flax_models.from_nnx(made)
+    except Exception as error:  # whatever a user's own module raises
+        require(False, f"--model {name} is no model: {first_line(error)}")
+        raise
+
+
+def try_out(problem: Problem) -> None:
+    """Raises SettingsError unless model and cost make of ONE example a finite real number with a finite slope.
+
+    They are tried on the first ten examples in a network of random parameters, before any work starts.
+    """
+    few = jax.tree.map(lambda leaf: np.asarray(leaf[:10]), problem.train)
+    check_cost_shape(problem, few)
+    name = name_of(problem.cost_fn)
+    hint = "a cost is a pure function of ONE output and ONE target"
+    try:
+        tried = jax.jit(jax.vmap(jax.value_and_grad(problem.example_cost), (None, 0)))(
+            random_parameters(problem.model), few
+        )
+    except MemoryError:  # the network's fault
+        raise
+    except Exception as error:
+        require(False, f"the gradient of the cost {name} cannot be taken: {first_line(error)}; {hint}")
+        raise
+    require(
+        all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(tried)),
+        f"the cost {name} or its gradient is not a finite number in a network of random parameters; "
+        f"{hint}, finite there",
+    )
+    require(
+        any(bool(np.any(leaf)) for leaf in jax.tree.leaves(tried[1])),
+        f"the gradient of the cost {name} is 0 for every parameter of a random network, so there is no way down; "
+        "let the cost depend on the output, and that on the weights",
+    )
+
+
+def check_cost_shape(problem: Problem, few: Examples) -> None:
+    """Raises SettingsError unless the cost makes one floating point number of ONE output and ONE target."""
+    name, hint = name_of(problem.cost_fn), "a cost is a pure function of ONE output and ONE target"
+    output = output_shape(problem.model, few)
+    target = jax.ShapeDtypeStruct(few.targets.shape[1:], few.targets.dtype)
+    try:
+        shape = jax.eval_shape(problem.cost_fn, output, target)
+    except Exception as error:  # whatever a user's own cost raises
+        sizes = f"shapes {output.shape} and {target.shape}"
+        require(False, f"the cost {name} failed on one example ({sizes}): {first_line(error)}; {hint}")
+        raise
+    is_array = isinstance(shape, jax.ShapeDtypeStruct)
+    found = f"shape {shape.shape}" if is_array else f"a {type(shape).__name__}"
+    require(
+        is_array and shape.shape == (),
+        f"the cost {name} returned {found}; {hint} and returns one number, for instance by jnp.sum",
+    )
+    require(
+        jnp.issubdtype(shape.dtype, jnp.floating),
+        f"the cost {name} returned {shape.dtype}; {hint} and returns a real floating point number",
+    )
+
+
+def output_shape(model: Model, examples: Examples) -> jax.ShapeDtypeStruct:
+    """Shape and type of the output for one example. Raises SettingsError unless there is one number for every class."""
+    num_classes, shape = examples.targets.shape[-1], None
+    try:
+        shape = jax.eval_shape(
+            lambda first: model.apply(model.init(jax.random.key(0)), unit_interval(first)), examples.inputs[0]
+        )
+    except Exception as error:  # whatever a user's own activation or model raises
+        require(
+            False,
+            f"the network cannot be computed with this --activation, --output-activation or --model: "
+            f"{first_line(error)}; an activation keeps the shape of what it gets, such as relu, tanh or sigmoid",
+        )
+    require(
+        getattr(shape, "shape", None) == (num_classes,),
+        f"the network answers with shape {getattr(shape, 'shape', shape)} where {num_classes} numbers are needed; "
+        "activations must keep the shape of what they get, as relu, tanh and sigmoid do, and a --model must answer "
+        "with one number for every class",
+    )
+    return shape  # pyright: ignore[reportReturnType]
+
+
+def random_parameters(model: Model) -> models.Params:
+    """Parameters of the shapes that `model.init` makes, from N(0, 1/n), n the last axis.
+
+    By numpy: to compile `init` for this would take three times as long as the check itself.
+
+    >>> [layer.biases.shape for layer in random_parameters(models.mlp((3, 2, 1)))]
+    [(2,), (1,)]
+    """
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0)))
+    return jax.tree.map(
+        lambda leaf: (rng.standard_normal(leaf.shape) / max(leaf.shape[-1:], default=1) ** 0.5).astype(leaf.dtype),
+        shapes,
+    )
+
+
+def name_of(function: Callable) -> str:
+    """The function's name in words; of a callable without one, as partial(huber, delta=1), what it prints as.
+
+    >>> name_of(costs.sum_of_squares)
+    'sum of squares'
+    """
+    return getattr(function, "__name__", repr(function)).replace("_", " ")

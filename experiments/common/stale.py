@@ -1,0 +1,122 @@
+"""Which results were measured by older code: the code that `measure` needs, now and at the commit of the result.
+
+Of the experiment itself that is what Settings, the sizes, Result and measure use; of research/ and experiments/, the
+files that it imports, and those that they import, but for the files that only judge, draw and run. Docstrings and
+comments do not count.
+"""
+
+import ast
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MEASURES = {"Settings", "QUICK", "FULL", "Result", "measure"}
+JUDGES = {f"experiments.common.{name}" for name in (
+    "bounds", "chapters", "claims", "cli", "experiment", "film", "folders", "gather", "ledger", "plots", "records",
+    "stale", "terminal", "trees")}  # fmt: skip
+Read = Callable[[str], str | None]  # path within the repository -> its text, None where it does not exist
+
+
+def is_stale(module: str, commit: str) -> bool:
+    """Whether what measures has changed since the commit, or had uncommitted changes then."""
+    return commit.endswith("+changes") or measuring(module, as_it_is) != measuring(module, at_commit(commit))
+
+
+def measuring(module: str, read: Read) -> dict[str, str]:
+    """The code that a result depends on, file by file, without docstrings and comments."""
+    path = path_of(module)
+    text = read(path)
+    found = {path: bare(needed(ast.parse(text))) if text else ""}
+    todo = imports(needed(ast.parse(text)), read) if text else set()
+    while todo:
+        name = todo.pop()
+        path = path_of(name)
+        text = read(path)
+        if path in found or text is None:
+            continue
+        tree = ast.parse(text)
+        found[path] = bare(tree)
+        todo |= imports(tree, read)
+    return found
+
+
+def needed(tree: ast.Module) -> ast.Module:
+    """The part of an experiment that measures: what its five names use, directly or through others of the module."""
+    defined = {name: node for node in tree.body for name in names_defined(node)}
+    wanted, todo = set(), MEASURES & defined.keys()
+    while todo:
+        name = todo.pop()
+        wanted.add(name)
+        todo |= (names_used(defined[name]) & defined.keys()) - wanted
+    keep = {id(defined[name]) for name in wanted}
+    return ast.Module([node for node in tree.body if id(node) in keep], [])
+
+
+def names_defined(node: ast.stmt) -> list[str]:
+    """The names that a statement at the top of a module defines or imports."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            return [alias.asname or alias.name.partition(".")[0] for alias in names]
+        case ast.Assign() | ast.AnnAssign():
+            return [
+                part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+            ]
+    return []
+
+
+def names_used(node: ast.AST) -> set[str]:
+    """Every name in it, those within annotations too."""
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def imports(tree: ast.Module, read: Read) -> set[str]:
+    """The modules of ours that it imports and that measure."""
+    found = set()
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.module
+            and node.module.split(".")[0] in ("research", "experiments")
+        ):
+            below = {f"{node.module}.{alias.name}" for alias in node.names}
+            files = {name for name in below if read(path_of(name)) is not None}
+            found |= files or {node.module}
+    return {name for name in found - JUDGES if not name.endswith("_figures")}
+
+
+def bare(tree: ast.Module) -> str:
+    """The code without docstrings, comments and places."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [part for part in body if not is_text(part)]  # pyright: ignore[reportAttributeAccessIssue]
+    return ast.dump(tree)
+
+
+def is_text(node: ast.AST) -> bool:
+    """Whether it is a string that stands alone: a docstring."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def path_of(module: str) -> str:
+    """The file of a module, from the root of the repository."""
+    return module.replace(".", "/") + ".py"
+
+
+def as_it_is(path: str) -> str | None:
+    """The text of a file now."""
+    file = ROOT / path
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def at_commit(commit: str) -> Read:
+    """The text of files at a commit."""
+
+    def read(path: str) -> str | None:
+        done = subprocess.run(["git", "-C", str(ROOT), "show", f"{commit}:{path}"], capture_output=True, text=True)
+        return done.stdout if done.returncode == 0 else None
+
+    return read
