@@ -121,7 +121,7 @@ def number(value: float | None) -> str:
     """
     if value is None:
         return "none"
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def worst(deviations: np.ndarray) -> float:

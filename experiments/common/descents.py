@@ -1,19 +1,21 @@
-"""Descents from one start: the careful man on the full batch, the drunk man on mini-batches, observed on the way.
+"""Full-batch and mini-batch descents from the same starts, followed to curves.
 
-An experiment makes a Problem and a Method, and follows it to a Curve.
+An experiment makes a Method and follows it through its problem.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import optax
 from jax import Array
+from jaxtyping import Float, Int
 
 from experiments.common import runs
 from experiments.common import settings as common
+from experiments.common.problem import CHUNK as CHUNK
 from experiments.common.problem import Problem
 from research import gradients, models, sharding, training
 from research.data import Examples
@@ -25,7 +27,7 @@ STEPS_PER_LEG = 20  # between two observations where methods are compared step b
 
 
 class Method(NamedTuple):
-    """One way down the hill; with a batch of everything it is full-batch descent."""
+    """One way of descending; with a batch of everything it is full-batch descent."""
 
     label: str
     batch_size: int
@@ -33,19 +35,53 @@ class Method(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """What one method did; every array but `steps` leads with a seed axis."""
+    """What was seen of a descent: the cost on the whole training set, the accuracy on the test set."""
 
-    steps: np.ndarray  # points; steps made when cost and accuracy were observed
-    cost: np.ndarray  # seeds, points; on the whole training set
-    accuracy: np.ndarray  # seeds, points; on the test set
+    steps: Int[np.ndarray, "points"]  # made when it was looked at
+    cost: Float[np.ndarray, "seeds points"]
+    accuracy: Float[np.ndarray, "seeds points"]
+
+
+class Descent(NamedTuple):
+    """A curve, and where it ended: every leaf of `end` leads with a seed axis."""
+
+    curve: Curve
     end: models.Params
     compile_seconds: float
     run_seconds: float
 
+    @property
+    def steps(self) -> np.ndarray:
+        """Of the curve."""
+        return self.curve.steps
+
+    @property
+    def cost(self) -> np.ndarray:
+        """Of the curve."""
+        return self.curve.cost
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        """Of the curve."""
+        return self.curve.accuracy
+
+
+class Beginning(NamedTuple):
+    """What all methods of a comparison share: every seed's start and its order of the examples in every epoch."""
+
+    params: models.Params  # every leaf leads with a seed axis
+    order: np.ndarray  # seeds, epochs, examples
+
+
+def begin(problem: Problem, settings: Any, num_epochs: int) -> Beginning:
+    """Starts and shuffles of all seeds of the settings."""
+    init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
+    return Beginning(starts(problem, init_keys), shuffles(shuffle_keys, len(problem.train.inputs), num_epochs))
+
 
 def make_problem(model: Model, cost_fn: Callable, train: Examples, test: Examples) -> Problem:
     """The film's objective, and the accuracy, for this model and cost; the data on every device."""
-    return Problem(model, cost_fn, *sharding.on_every_device((train, test)), (0, 0, 0))
+    return Problem(model, cost_fn, *sharding.on_every_device((train, test)), (0, 0, 0))  # pyright: ignore
 
 
 def problem_of(settings: common.CommonSettings, train: Examples, test: Examples) -> Problem:
@@ -101,26 +137,29 @@ def make_step(problem: Problem, method: Method) -> Step:
 
 def follow(
     problem: Problem, method: Method, params: models.Params, order: np.ndarray, num_steps: int = 0, num_legs: int = 20
-) -> Curve:
+) -> Descent:
     """Descends by one method, every seed from its own `params`.
 
-    Where a batch is everything, the careful man's `num_steps`, observed every 20. Else the drunk man's way through
-    `order` (seeds, epochs, examples), each epoch's shuffle, the same for every batch size: he too is observed every 20
-    steps for the first `num_steps`, then `num_legs` times to the end.
+    Full-batch descent makes `num_steps`, observed every 20. Mini-batch descent goes through `order` (seeds, epochs,
+    examples), each epoch's shuffle, the same for every batch size: it too is observed every 20 steps for the first
+    `num_steps`, then `num_legs` times to the end.
     """
     if method.batch_size == len(problem.train.inputs):
-        loop, chunks = careful_man(problem, method), [()] * (num_steps // STEPS_PER_LEG)
+        loop, chunks = full_batch_leg(problem, method), [()] * (num_steps // STEPS_PER_LEG)
     else:
-        loop, chunks = drunk_man(problem, method), in_legs(in_batches(order, method.batch_size), num_steps, num_legs)
+        loop, chunks = (
+            minibatch_legs(problem, method),
+            in_legs(in_batches(order, method.batch_size), num_steps, num_legs),
+        )
     state = TrainState(params, jax.vmap(method.optimizer.init)(params))
     run = runs.descend(method.label, loop, state, (problem.train, problem.test), chunks)
     cost, accuracy = run.history.observed
     if not np.isfinite(cost).all():  # the last step of all is seen here only
         raise runs.Diverged(method.label, int(run.steps[~np.isfinite(cost).all(axis=0)][0]))
-    return Curve(run.steps, cost, accuracy, run.state.params, run.compile_seconds, run.run_seconds)
+    return Descent(Curve(run.steps, cost, accuracy), run.state.params, run.compile_seconds, run.run_seconds)
 
 
-def careful_man(
+def full_batch_leg(
     problem: Problem, method: Method, observe: Callable = look, steps_per_leg: int = STEPS_PER_LEG
 ) -> Callable:
     """One leg of full-batch descent, for `runs.descend`; `observe(problem, shared, state)` looks after it."""
@@ -132,7 +171,7 @@ def careful_man(
     return loop
 
 
-def drunk_man(problem: Problem, method: Method, observe: Callable = look) -> Callable:
+def minibatch_legs(problem: Problem, method: Method, observe: Callable = look) -> Callable:
     """Legs of mini-batch descent, for `runs.descend`; `observe(problem, shared, state)` looks after each."""
     step = make_step(problem, method)
 
@@ -140,6 +179,29 @@ def drunk_man(problem: Problem, method: Method, observe: Callable = look) -> Cal
         return training.minibatch_descent(step, state, shared[0], schedule, partial(observe, problem, shared))
 
     return loop
+
+
+careful_man, drunk_man = full_batch_leg, minibatch_legs
+
+
+def falling(rate: float, num_steps: int) -> optax.Schedule:
+    """A learning rate that is constant in the first half of the steps and falls linearly to zero in the second.
+
+    >>> [float(falling(1.0, 4)(step)) for step in range(5)]
+    [1.0, 1.0, 1.0, 0.5, 0.0]
+    """
+    half = num_steps // 2
+    return optax.linear_schedule(rate, 0.0, transition_steps=half, transition_begin=half)
+
+
+def in_equal_legs(rows: np.ndarray, num_legs: int) -> np.ndarray:
+    """(seeds, steps, batch) -> (seeds, legs, steps, batch): equal legs; steps that fill no leg are left out.
+
+    >>> in_equal_legs(np.zeros((2, 7, 5)), 3).shape
+    (2, 3, 2, 5)
+    """
+    length = rows.shape[1] // num_legs
+    return rows[:, : num_legs * length].reshape(len(rows), num_legs, length, *rows.shape[2:])
 
 
 def in_batches(order: np.ndarray, batch_size: int) -> np.ndarray:
