@@ -11,7 +11,7 @@ FLOORS = [
     {"research.gradients", "research.backprop", "research.flax_models"},
     {"research.statistics", "research.agreement"},
     {"research.training", "research.landscape", "research.curvature"},
-    {"experiments.common.records", "experiments.common.runs"},
+    {"experiments.common.film", "experiments.common.records", "experiments.common.runs"},
     {"experiments.common.settings", "experiments.common.descents"},
     {"experiments.common.hills", "experiments.common.checkpoints", "experiments.common.peers"},
 ]

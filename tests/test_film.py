@@ -1,0 +1,61 @@
+"""The table that all claims refer to: complete, in order, and true about which rows are claimed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from experiments.common.film import CHAPTERS, FILM, ROWS
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted((ROOT / "experiments").rglob("*.py"))
+CLAIMS = re.compile(r'\b[cC]laim\(\s*(?:id=)?"([^"]*)"|\bClaim, id="([^"]*)"')
+
+
+def claimed():
+    """Every id that a script claims, with the script's name."""
+    return {"".join(found): path.name for path in SCRIPTS for found in CLAIMS.findall(path.read_text())}
+
+
+def test_every_claim_of_a_script_has_its_row():
+    assert len(claimed()) > 50, "the pattern finds the claims"
+    assert not {id: script for id, script in claimed().items() if id not in FILM}
+
+
+def test_no_row_that_a_script_claims_says_that_it_is_unchecked():
+    assert not {id: script for id, script in claimed().items() if id in FILM and FILM[id].unchecked}
+
+
+def test_ids_are_unique_and_in_order():
+    ids = [row.id for row in ROWS]
+    assert len(set(ids)) == len(ids) == len(FILM)
+    numbers = {kind: [int(id[1:]) for id in ids if re.fullmatch(rf"{kind}\d+", id)] for kind in "TCEN"}
+    assert numbers["T"] == [*range(1, 46)]
+    assert numbers["C"] == [*range(1, 39)]
+    assert numbers["N"] == [*range(1, 9)]
+    assert numbers["E"] == sorted(numbers["E"])
+    by_kind = [f"{kind}{number}" for kind in "TCEN" for number in numbers[kind]]
+    assert [id for id in ids if id != "speed"] == by_kind
+
+
+def test_34_sentences_of_the_film_and_13_comments_are_essential():
+    essential = [row.id[0] for row in ROWS if row.essential]
+    assert (essential.count("T"), essential.count("C"), len(essential)) == (34, 13, 47)
+
+
+def test_chapters_stand_in_the_films_order_and_each_has_rows():
+    assert list(CHAPTERS) == ["one_example", "all_examples", "mini_batches", "hill", "labels", "networks"]
+    assert {row.chapter for row in ROWS} == set(CHAPTERS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_a_row_is_a_sentence_with_its_minute_and_its_reason(row):
+    assert row.sentence[-1] in ".?"
+    assert "\n" not in row.sentence + row.unchecked
+    assert re.fullmatch(r"(\d+:\d\d)?", row.minute)
+    assert row.unchecked == "" or row.unchecked[-1] == "."
+    laws = re.findall(r"tests/\w+\.py", row.unchecked)
+    rows = re.findall(r"\b[TCEN]\d+\b", row.unchecked)
+    assert all((ROOT / law).exists() for law in laws)
+    assert all(FILM[other].unchecked == "" for other in rows), "it refers to a row that is claimed"
+    assert not (row.essential and row.unchecked) or laws or rows, "an essential row is held by a law or another row"
