@@ -1,0 +1,190 @@
+"""What does a mini-batch step buy, and what does it cost, against a full-batch step?
+
+The film's network (784-16-16-10) and cost on all of MNIST: full-batch descent against mini-batches of 10, 100 and
+1000, from the same starts, with the same shuffles, every learning rate chosen by the same search (--tune). Cost and
+test accuracy against steps, examples read, floating point operations and seconds.
+
+Run:     python -m experiments full_batch_vs_sgd [--quick | --full]
+Time:    default 45 s, --quick 12 s, --full 4 min, --tune 8 min more, on 2 cores, compilation included
+Result:  step for step the full batch wins or ties; but batches of 100 come as far as its 600 steps with far fewer
+         examples, in far less time (10 seeds; results/README.md has the numbers).
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import jax
+import numpy as np
+import optax
+from annotated_types import Ge, Gt, MinLen, MultipleOf
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+
+from experiments.common import descents, experiment, runs, tune
+from experiments.common.bounds import below_train, different, require
+from experiments.common.claims import Claim, at_least, at_most, prediction, speed, within
+from experiments.common.descents import STEPS_PER_LEG, Beginning, Curve, Method
+from experiments.common.problem import Problem
+from experiments.common.tune import Tuned
+from experiments.mini_batches import full_batch_vs_sgd_figures as drawn
+
+FILMS_BATCH = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(experiment.Settings):
+    """Settings of the comparison."""
+
+    batch_sizes: Annotated[tuple[int, ...], Ge(1), MinLen(1), different, below_train] = (10, 100, 1000)
+    """Mini-batch sizes to compare with the full batch."""
+    learning_rates: Annotated[tuple[float, ...], Gt(0)] = (0.5, 4.0, 4.0)
+    """Learning rate for each of the batch sizes. These were the best of --tune at commit 50088b6, 4 seeds."""
+    full_batch_learning_rate: Annotated[float, Gt(0)] = 4.0
+    """Learning rate of full-batch descent; found likewise."""
+    num_steps: Annotated[int, Ge(STEPS_PER_LEG), MultipleOf(STEPS_PER_LEG)] = 200
+    """Full-batch steps."""
+    num_epochs: Annotated[int, Ge(1)] = 6
+    """Passes over the training set for every mini-batch size."""
+    tune: bool = False
+    """Search the learning rates on the grid 2^-3, 2^-2, ... 2^4 first and use the best found for every method."""
+
+    def check(self) -> None:
+        """One rate for each size."""
+        require(
+            len(self.learning_rates) == len(self.batch_sizes),
+            f"--learning-rates has {len(self.learning_rates)} values for {len(self.batch_sizes)} --batch-sizes; "
+            "give one for each",
+        )
+
+
+QUICK = Settings(num_seeds=2, batch_sizes=(10, 100), learning_rates=(0.5, 4.0), num_steps=40, num_epochs=1)
+FULL = Settings(num_seeds=10, num_steps=600, num_epochs=20)
+
+
+class Result(NamedTuple):
+    """Every method, the full batch first, then the mini-batches in the order of the settings."""
+
+    batch_sizes: Int[np.ndarray, "methods"]
+    rates: Float[np.ndarray, "methods"]
+    curves: tuple[Curve, ...]
+    seconds: Float[np.ndarray, "methods"]  # of one step
+    flops_per_example: float
+    tuned: tuple[Tuned, ...]  # empty without --tune
+
+    @property
+    def reference(self) -> int:
+        """Which method is the film's: the one whose batches are nearest to its 100."""
+        return 1 + int(np.argmin(np.abs(self.batch_sizes[1:] - FILMS_BATCH)))
+
+
+def method_of(batch_size: int, rate: float, num_examples: int) -> Method:
+    """Plain descent with batches of this size."""
+    label = "full batch" if batch_size == num_examples else f"batches of {batch_size:,}"
+    return Method(label, batch_size, optax.sgd(rate))
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """Searches the rates if asked to, follows every method, and times its steps."""
+    num_examples = len(problem.train.inputs)
+    require_steps(settings, num_examples)
+    beginning = descents.begin(problem, settings, settings.num_epochs)
+    sizes = (num_examples, *settings.batch_sizes)
+    rates, tuned = (settings.full_batch_learning_rate, *settings.learning_rates), ()
+    if settings.tune:
+        tuned = tuple(search(problem, beginning, size, settings.num_steps) for size in sizes)
+        rates = tuple(found.best for found in tuned)
+    methods = [method_of(size, rate, num_examples) for size, rate in zip(sizes, rates, strict=True)]
+    curves = [descents.follow(problem, method, *beginning, settings.num_steps).curve for method in methods]
+    runs.console.print("timing single steps ...")
+    first = jax.tree.map(lambda leaf: leaf[0], beginning.params)
+    seconds = descents.seconds_per_step(problem, methods, first, beginning.order[0, 0])
+    flops = descents.flops_per_example(problem)
+    return Result(np.array(sizes), np.array(rates), tuple(curves), np.array(seconds), flops, tuned)
+
+
+def search(problem: Problem, beginning: Beginning, size: int, num_steps: int) -> Tuned:
+    """The rates of the grid for one batch size, each judged at the end of its run."""
+
+    def end_costs(rate: float) -> np.ndarray:
+        method = method_of(size, rate, len(problem.train.inputs))
+        tried = method._replace(label=f"{method.label}, rate {rate:g}")
+        return descents.follow(problem, tried, *beginning, num_steps).cost[:, -1]
+
+    return tune.tune(end_costs)
+
+
+def require_steps(settings: Settings, num_examples: int) -> None:
+    """Raises SettingsError unless every batch size makes steps enough to compare."""
+    for size in settings.batch_sizes:
+        num_steps = settings.num_epochs * (num_examples // size)
+        require(
+            num_steps >= STEPS_PER_LEG,
+            f"--num-epochs is {settings.num_epochs}, in which batches of {size} make {num_steps} steps; "
+            f"at least {STEPS_PER_LEG} are needed for a comparison, so raise --num-epochs",
+        )
+
+
+def costs_at_equal_steps(curves: tuple[Curve, ...], num_steps: int) -> list[np.ndarray]:
+    """The cost of every method, for every seed, after equally many steps: the most that all made, to num_steps."""
+    together = min(num_steps, *(int(curve.steps[-1]) for curve in curves))
+    together = together // STEPS_PER_LEG * STEPS_PER_LEG
+    return [curve.cost[:, curve.steps.tolist().index(together)] for curve in curves]
+
+
+def factors_to_target(result: Result) -> tuple[np.ndarray, np.ndarray]:
+    """(examples, seconds): how many times more the full batch needs than each other method, (methods, seeds).
+
+    The target is each seed's own: the cost with which its full-batch run ends. NaN where a method never saw it.
+    """
+    target = result.curves[0].cost[:, -1]
+    steps = np.array([steps_to(curve, target) for curve in result.curves])
+    examples, seconds = steps * result.batch_sizes[:, None], steps * result.seconds[:, None]
+    return examples[0] / examples[1:], seconds[0] / seconds[1:]
+
+
+def steps_to(curve: Curve, target: np.ndarray) -> np.ndarray:
+    """Steps until each seed's cost was first seen at or below its target; NaN where it never was."""
+    reached = curve.cost <= target[:, None]
+    return np.where(reached.any(axis=1), curve.steps[reached.argmax(axis=1)].astype(float), np.nan)
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """T30, T32 and T34: what a step costs, and what it buys."""
+    size = int(result.batch_sizes[result.reference])
+    ratio = result.batch_sizes[0] / size
+    full, *others = costs_at_equal_steps(result.curves, settings.num_steps)
+    yield speed("T30", f"a full-batch step takes as long as many steps of {size:,} examples: at most as many as it has "
+                "more examples, less for the overhead of a step", result.seconds[0] / result.seconds[result.reference],
+                within(1, ratio, ratio), "times", "arithmetic: N/B without overhead")  # fmt: skip
+    yield prediction("T32", "step for step the full batch wins or ties: its cost over the best mini-batch method's, "
+                     "each with the rate for its whole run", max(float(np.median(full / other)) for other in others),
+                     at_most(1.05), "ratio, median", "the gradient is the steepest step; 5 % is a tie")  # fmt: skip
+    for what, factors in zip(("example read", "second"), factors_to_target(result), strict=True):
+        for batch, factor in zip(result.batch_sizes[1:], factors, strict=True):
+            yield prediction("T34", f"per {what} SGD wins: times more that the full batch needs than batches of "
+                             f"{batch:,} (median {np.median(factor):.0f}, at most {np.max(factor):.0f}, counted at the "
+                             "looks)", np.min(factor), at_least(1), "least of all seeds", "the film")  # fmt: skip
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """How far the film's batches come on two clocks, and who is ahead step for step."""
+    factors = [factor[result.reference - 1] for factor in factors_to_target(result)]
+    label = f"Batches of {result.batch_sizes[result.reference]:,}"
+    if not all(np.isfinite(factor).all() for factor in factors):
+        return f"{label} did not come as far as {settings.num_steps} full-batch steps in every seed."
+    in_examples, in_seconds = (f"1/{np.median(factor):.3g}" for factor in factors)
+    at_equal_steps = costs_at_equal_steps(result.curves, settings.num_steps)
+    full, film = np.median(at_equal_steps[0]), np.median(at_equal_steps[result.reference])
+    verdict = "is ahead" if full < 0.95 * film else "is level" if full <= 1.05 * film else "is behind"
+    return (
+        f"{label} come as far as {settings.num_steps} full-batch steps with {in_examples} of the examples in "
+        f"{in_seconds} of the time; step for step the full batch {verdict} (cost {full:.3f}, {film:.3f})."
+    )
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """Cost and accuracy of every method on three clocks."""
+    compare = partial(drawn.compare, result, settings.num_steps, films_cost=settings.has_films_cost)
+    return {"full_batch_vs_sgd": compare(finding(result, settings))}
