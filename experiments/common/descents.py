@@ -3,7 +3,7 @@
 An experiment makes a Method and follows it through its problem.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from experiments.common import runs
 from experiments.common import settings as common
 from experiments.common.problem import CHUNK as CHUNK
 from experiments.common.problem import Problem
+from experiments.common.tune import Tuned
 from research import gradients, models, sharding, training
 from research.data import Examples
 from research.models import Model
@@ -182,6 +183,48 @@ def minibatch_legs(problem: Problem, method: Method, observe: Callable = look) -
 
 
 careful_man, drunk_man = full_batch_leg, minibatch_legs
+
+
+class Trained(NamedTuple):
+    """What became of a network with the best of several rates."""
+
+    rate: float
+    tuned: Tuned
+    train_accuracy: Float[np.ndarray, "seeds"]  # at the end
+    test_accuracy: Float[np.ndarray, "seeds epochs"]
+
+
+def train(label: str, problem: Problem, rates: Sequence[float], init_keys: Array, rows: np.ndarray) -> Trained:
+    """Trains with every rate, all seeds, and keeps the rate with the lowest median cost at the end.
+
+    `rows` (seeds, epochs, steps, batch) are each epoch's mini-batches. All rates are one compiled program. Raises
+    Diverged if every rate does.
+    """
+
+    def of_seed(init_key: Array, rows: Array, rates: Array, shared: tuple[Examples, Examples]) -> tuple:
+        train, test = shared
+        start = problem.model.init(init_key)
+
+        def with_rate(rate: Array) -> tuple[Array, Array, Array]:
+            optimizer = optax.sgd(rate)
+            step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
+            state, history = training.minibatch_descent(
+                step, TrainState(start, optimizer.init(start)), train, rows,
+                lambda state: problem.accuracy(state.params, test),
+            )  # fmt: skip
+            return problem.cost(state.params, train), problem.accuracy(state.params, train), history.observed
+
+        return jax.lax.map(with_rate, rates)
+
+    run = jax.jit(runs.over_seeds(of_seed, (0, 0, None, None)))
+    found = jax.device_get(run(init_keys, rows, np.array(rates, np.float32), (problem.train, problem.test)))
+    cost, train_accuracy, test_accuracy = found
+    ends = np.median(np.where(np.isfinite(cost), cost, np.inf), axis=0)
+    best = int(ends.argmin())
+    if not np.isfinite(ends[best]):
+        raise runs.Diverged(f"{label}, every learning rate of the grid", rows.shape[1] * rows.shape[2])
+    tuned = Tuned(np.array(rates, float), ends.astype(float))
+    return Trained(rates[best], tuned, train_accuracy[:, best], test_accuracy[:, best])
 
 
 def falling(rate: float, num_steps: int) -> optax.Schedule:

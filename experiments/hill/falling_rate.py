@@ -1,0 +1,111 @@
+"""Does a learning rate that falls to zero end lower than a constant one?
+
+A constant rate stumbles on a floor: at the end every mini-batch still pulls its own way. The same starts and the same
+batches once more, with a rate that is constant in the first half and falls linearly to zero in the second. Both are
+looked at on the whole training set: the cost, and the length of the full gradient.
+
+Run:     python -m experiments falling_rate [--quick | --full]
+Time:    default 25 s, --quick 8 s, --full 2 min on 2 cores, compilation included
+Result:  in every seed the cost and the gradient end lower with the falling rate (10 seeds; results/README.md has the
+         numbers).
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+import jax
+import numpy as np
+import optax
+from annotated_types import Ge, Gt
+from jax import Array
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from experiments.common import descents, experiment, plots, runs
+from experiments.common.bounds import below_train
+from experiments.common.claims import Claim, at_most, prediction
+from experiments.common.descents import Curve, Method
+from experiments.common.problem import Problem
+from research.data import Examples
+from research.models import Params
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(experiment.Settings):
+    """Settings of the two trainings."""
+
+    batch_size: Annotated[int, Ge(1), below_train] = 100
+    """Examples in a mini-batch."""
+    learning_rate: Annotated[float, Gt(0)] = 4.0
+    """Learning rate, the constant one; the best that full_batch_vs_sgd found for batches of 100."""
+    num_epochs: Annotated[int, Ge(2)] = 6
+    """Passes over the training set; in fewer than five or so a constant rate has not come to its floor."""
+
+
+QUICK = Settings(num_seeds=2, num_epochs=20, num_examples=10_000)
+FULL = Settings(num_seeds=10, num_epochs=20)
+
+
+class Result(NamedTuple):
+    """Both curves, and the length of the full gradient at their ends."""
+
+    constant: Curve
+    falling: Curve
+    constant_norm: Float[np.ndarray, "seeds"]
+    falling_norm: Float[np.ndarray, "seeds"]
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """The same starts and the same batches, with either rate."""
+    params, order = descents.begin(problem, settings, settings.num_epochs)
+    label, rate = f"batches of {settings.batch_size}", settings.learning_rate
+    num_steps = descents.in_batches(order, settings.batch_size).shape[1]
+    constant = Method(f"{label}, constant rate", settings.batch_size, optax.sgd(rate))
+    falling = Method(f"{label}, falling rate", settings.batch_size, optax.sgd(descents.falling(rate, num_steps)))
+
+    def gradient_norm(params: Params, train: Examples) -> Array:
+        return optax.tree.norm(jax.grad(problem.cost)(params, train))  # pyright: ignore[reportReturnType]
+
+    found = [descents.follow(problem, method, params, order) for method in (constant, falling)]
+    norm = jax.jit(runs.over_seeds(gradient_norm, (0, None)))
+    norms = [np.asarray(norm(descent.end, problem.train)) for descent in found]
+    return Result(found[0].curve, found[1].curve, *norms)
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """T38: a constant learning rate stumbles on a floor, a falling one gets below it."""
+    yield prediction("T38", "with a learning rate that falls to zero the gradient ends smaller than with a constant "
+                     "one", np.max(result.falling_norm / result.constant_norm), at_most(1),
+                     "ratio of |G|, largest of all seeds", "the floor is proportional to rate/B")  # fmt: skip
+    yield prediction("T38", "and the cost ends lower", np.max(result.falling.cost[:, -1] / result.constant.cost[:, -1]),
+                     at_most(1), "ratio of costs, largest of all seeds", "likewise")  # fmt: skip
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """Medians of both, with the range of the seeds' ratios."""
+    constant, falling = (np.median(curve.cost[:, -1]) for curve in (result.constant, result.falling))
+    ratios = result.falling_norm / result.constant_norm
+    return (
+        f"After {settings.num_epochs} epochs the cost is {falling:.4f} with the falling rate and {constant:.4f} with "
+        f"the constant one; the gradient's length is {ratios.min():.2f} to {ratios.max():.2f} of the constant one's."
+    )
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """The cost of both against epochs."""
+    figure, axes = plots.new_figure(8, 5)
+    axis = axes[0, 0]
+    named = ((result.constant, "constant"), (result.falling, "falling to 0 in the second half"))
+    for series, (curve, label) in enumerate(named):
+        epochs = curve.steps / curve.steps[-1] * settings.num_epochs
+        plots.seed_band(axis, epochs, curve.cost, series, f"learning rate {settings.learning_rate:g}, {label}")
+    axis.set_yscale("log")
+    plots.plain_log_ticks(axis.yaxis, (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2))
+    axis.set_xlabel("epochs")
+    axis.set_ylabel("cost on the training images")
+    lower = bool(np.all(result.falling.cost[:, -1] < result.constant.cost[:, -1]))
+    plots.headline(figure, f"A falling learning rate ends {'lower' if lower else 'no lower'} than a constant one")
+    axis.legend()
+    plots.note(figure, f"batches of {settings.batch_size}; median and range")
+    return {"falling_learning_rate": figure}

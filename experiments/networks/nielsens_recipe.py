@@ -1,0 +1,191 @@
+"""Does Nielsen's recipe reach the accuracies of his book?
+
+His book gives numbers for the film's kind of network, trained in one way: batches of 10, 30 epochs of 50,000 images of
+MNIST (he keeps 10,000 for validation), all parameters from N(0, 1), the squares with rate 3.0, which is 1.5 here, since
+his cost has a 1/2, and cross-entropy with rate 0.5. With 100 neurons also from small weights: he notes himself that
+from N(0, 1) his readers' runs vary much and come out quite a bit worse, and that weights divided by sqrt(n) help. The
+claims are the literature's and hold for MNIST alone; another cost, network or data set leaves this experiment as it is.
+
+Run:     python -m experiments nielsens_recipe [--quick | --full]
+Time:    default 40 s, --quick 12 s, --full 3 min on 2 cores, compilation included
+Result:  94.94 % with 30 neurons (his best of three 95.42), with cross-entropy 95.21 % (95.49); with 100 from N(0, 1) no
+         run of six gets beyond 88 % (his best of three 96.59), and that claim does not hold, but 97.69 % from small
+         weights and 96.66 % with cross-entropy (96.82). So it is the squares on outputs that large weights have
+         saturated: ends near 88, 78, 68 % look like one, two, three digits never answered.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import jax
+import numpy as np
+from annotated_types import Ge, MinLen
+from jax.nn.initializers import Initializer
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from experiments.common import descents, experiment, plots, runs
+from experiments.common.bounds import require
+from experiments.common.claims import Claim, about, prediction, within
+from experiments.common.problem import Problem
+from research import costs, data, models
+
+UNIT = (models.unit_normal, models.unit_normal)  # weights and biases of his start in chapter 1
+SMALL = (models.scaled_normal, jax.nn.initializers.zeros)  # his chapter 3's remedy
+SQUARES = (costs.sum_of_squares, jax.nn.sigmoid, 1.5)  # cost, last activation, rate
+ENTROPY = (costs.sigmoid_cross_entropy, jax.nn.identity, 0.5)  # no factor in his cost, none here: his rate
+HIS_IMAGES, HIS_BATCH, HIS_EPOCHS = 50_000, 10, 30
+
+
+class Recipe(NamedTuple):
+    """One of his networks in his setting."""
+
+    name: str
+    hidden: tuple[int, ...]
+    start: tuple[Initializer, Initializer]  # of weights and biases
+    learning: tuple[Callable, Callable, float]  # cost, activation of the last layer, rate
+    said: float | None = None  # his book's number, %
+
+
+RECIPES = (
+    Recipe("784-30-10", (30,), UNIT, SQUARES, 95.42),
+    Recipe("784-100-10", (100,), UNIT, SQUARES, 96.59),
+    Recipe("784-10", (), UNIT, SQUARES),
+    Recipe("784-100-10, small weights", (100,), SMALL, SQUARES),
+    Recipe("784-30-10, cross-entropy", (30,), UNIT, ENTROPY, 95.49),
+    Recipe("784-100-10, cross-entropy", (100,), UNIT, ENTROPY, 96.82),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(experiment.Settings):
+    """Settings of the six trainings."""
+
+    num_seeds: Annotated[int, Ge(1)] = 3
+    """How many runs, each with its own start and its own shuffles."""
+    num_epochs: Annotated[int, Ge(1)] = 10
+    """Passes over the training images; the book's numbers are of 30."""
+    recipes: Annotated[tuple[str, ...], MinLen(1)] = tuple(recipe.name for recipe in RECIPES)
+    """Which of his networks, by their names."""
+
+    def check(self) -> None:
+        """The names are his networks'."""
+        known = [recipe.name for recipe in RECIPES]
+        for name in self.recipes:
+            require(name in known, f"--recipes has {name}; give some of: {'; '.join(known)}")
+
+
+QUICK = Settings(num_seeds=2, num_epochs=1, recipes=("784-30-10", "784-10"))
+FULL = Settings(num_seeds=6, num_epochs=HIS_EPOCHS)
+
+
+class Outcome(NamedTuple):
+    """What became of one of his networks."""
+
+    train_accuracy: Float[np.ndarray, "seeds"]  # at the end
+    test_accuracy: Float[np.ndarray, "seeds epochs"]
+
+
+class Result(NamedTuple):
+    """The networks by their names."""
+
+    outcomes: dict[str, Outcome]
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """Each network from its start and with its cost, on the first 50,000 training images."""
+    train = data.take(problem.train, slice(HIS_IMAGES))
+    num_in, num_out = train.inputs.shape[-1], train.targets.shape[-1]
+    own = jax.vmap(partial(jax.random.fold_in, data=1))  # other networks: other random numbers
+    init_keys, shuffle_keys = map(own, runs.seed_keys(settings.seed, settings.num_seeds))
+    order = descents.shuffles(shuffle_keys, len(train.inputs), settings.num_epochs)
+    rows = descents.in_equal_legs(descents.in_batches(order, HIS_BATCH), settings.num_epochs)
+    outcomes = {}
+    for name, hidden, (weights, biases), (cost_fn, last, rate), _ in RECIPES:
+        if name not in settings.recipes:
+            continue
+        sizes = (num_in, *hidden, num_out)
+        model = models.mlp(sizes, output_activation=last, init_weights=weights, init_biases=biases)
+        posed = problem._replace(model=model, cost_fn=cost_fn, train=train)
+        trained = descents.train(name, posed, (rate,), init_keys, rows)
+        outcomes[name] = Outcome(trained.train_accuracy, trained.test_accuracy)
+        runs.console.print(f"{name}: {100 * np.median(trained.test_accuracy[:, -1]):.2f} % of the test images")
+    return Result(outcomes)
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """T39 and C8. His numbers of chapter 1 are the best of three runs, and their best epoch; so are these.
+
+    For cross-entropy his numbers are of one run: the median is to be within half a point. For 100 neurons from small
+    weights his 96.59 is to be reached, below what he reaches with regularised cross-entropy, 98.04.
+    """
+    if settings.dataset != "mnist" or settings.num_epochs != HIS_EPOCHS or settings.num_examples is not None:
+        return
+    found = {name: 100 * outcome.test_accuracy for name, outcome in result.outcomes.items()}
+    if "784-30-10" in found:
+        thirty, train = found["784-30-10"], 100 * result.outcomes["784-30-10"].train_accuracy
+        yield prediction("T39", "Nielsen's setting does a really good job on the training examples", np.median(train),
+                         within(95, 100), "% correct, median", "the film")  # fmt: skip
+        yield prediction("T39", "784-30-10 reaches his accuracy on new images after 30 epochs (the best of his three "
+                         "runs: 95.34)", np.median(thirty[:, -1]), within(94.5, 95.5, 95), "%, median",
+                         "Nielsen, chapter 1")  # fmt: skip
+        yield prediction("C8", "784-30-10, the best epoch of the best of the first three runs (his: 95.42)",
+                         thirty[:3].max(), about(95.42, by=0.5), "%", "Nielsen, chapter 1")  # fmt: skip
+    if "784-100-10" in found:
+        yield prediction("C8", "784-100-10 from N(0, 1), the best epoch of the best of the first three runs (his: "
+                         "96.59)", found["784-100-10"][:3].max(), about(96.59, by=0.5), "%", "Nielsen, chapter 1",
+                         why="finding: digits that are never answered; 100 starts would say how often a run escapes "
+                         "(his own book reports readers' results that are quite a bit worse)")  # fmt: skip
+    if "784-100-10, small weights" in found:
+        yield follow_up_small(found["784-100-10, small weights"])
+    for name, said in (("784-30-10", 95.49), ("784-100-10", 96.82)):
+        if f"{name}, cross-entropy" in found:
+            yield prediction("C8", f"{name} with cross-entropy, after 30 epochs (his: {said})",
+                             np.median(found[f"{name}, cross-entropy"][:, -1]), about(said, by=0.5), "%, median",
+                             "Nielsen, chapter 3")  # fmt: skip
+
+
+def follow_up_small(accuracy: np.ndarray) -> Claim:
+    """Asked after the claim from N(0, 1) had failed."""
+    return prediction("C8", "784-100-10 from small weights, after 30 epochs: at least his 96.59",
+                      np.median(accuracy[:, -1]), within(96.59, 98.04), "%, median", "Nielsen, chapters 1 and 3")  # fmt: skip
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """Every network's median at the end beside his number."""
+    said = {recipe.name: recipe.said for recipe in RECIPES}
+    parts = [
+        f"{name}: {100 * np.median(outcome.test_accuracy[:, -1]):.2f} %"
+        + (f" (his {said[name]})" if said[name] else "")
+        for name, outcome in result.outcomes.items()
+    ]
+    epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
+    return f"Correct on the test images after {epochs}, median: {'; '.join(parts)}."
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """Test accuracy after every epoch, beside his numbers."""
+    figure, axes = plots.new_figure(11, 7)
+    axis, said = axes[0, 0], {recipe.name: recipe.said for recipe in RECIPES}
+    for series, (name, outcome) in enumerate(result.outcomes.items()):
+        accuracy, epochs = 100 * outcome.test_accuracy, np.arange(1, outcome.test_accuracy.shape[1] + 1)
+        style = {"color": plots.COLOURS[series], "linestyle": plots.LINES[series]}
+        label = f"{name}: {np.median(accuracy[:, -1]):.2f} %" + (f" (his: {said[name]} %)" if said[name] else "")
+        axis.plot(epochs, accuracy.T, linewidth=0.7, alpha=0.5, **style)
+        axis.plot(epochs, np.median(accuracy, axis=0), linewidth=2.5, **style, label=label)
+        if said[name]:
+            axis.plot(epochs[-1] + 0.4 + 0.35 * series, said[name], "*", color=plots.COLOURS[series],
+                      markeredgecolor="black", markersize=13, linestyle="", clip_on=False, zorder=5)  # fmt: skip
+    axis.set_ylim(40, 100)
+    axis.set_xlabel("epochs of 50,000 images (batches of 10; all parameters from N(0, 1) if nothing is said)")
+    axis.set_ylabel("correct on the 10,000 test images, %")
+    axis.legend(
+        loc="lower right", title="median at the end (thin: each seed; stars: his)", framealpha=0.9, frameon=True
+    )
+    first = next(iter(result.outcomes))
+    plots.headline(figure, f"Nielsen's recipe on {first}: {100 * np.median(result.outcomes[first].test_accuracy[:, -1]):.1f} % "
+                   f"after {settings.num_epochs} epochs; his book: {said[first]}")  # fmt: skip
+    plots.own_foot(figure, f"his networks on the first 50,000 training images; {settings.num_seeds} seeds")
+    return {"nielsens_setting": figure}
