@@ -23,6 +23,9 @@ def pytest_collection_modifyitems(config, items):
     """Tests of pages need Chromium and its driver, which .ci/run installs; without them they are deselected. So are the
     slow ones unless `-m` asks for them."""
     browser = shutil.which("chromium") and shutil.which("chromedriver")
+    for item in items:  # a file is a group, and so is an experiment with its file: what they compile serves them all
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     left_out = {"browser": not browser, "slow": "slow" not in config.option.markexpr}
     gone = [item for item in items if any(out and item.get_closest_marker(name) for name, out in left_out.items())]
     config.hook.pytest_deselected(items=gone)

@@ -1,115 +1,70 @@
-"""The main job on a small folder of real digits: its theory holds, its files are there, and it can be drawn again."""
+"""Counting steps and examples to a target, and Results on which every claim must hold, and must fail."""
 
 import dataclasses
-import json
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import full_batch_vs_sgd
-from experiments.common import runs
-from experiments.full_batch_vs_sgd import Settings
+from experiments.common.bounds import SettingsError
+from experiments.common.descents import Curve
+from experiments.mini_batches import full_batch_vs_sgd
+from experiments.mini_batches.full_batch_vs_sgd import Result, Settings
 
-SMALL = Settings(
-    num_seeds=2, batch_sizes=(10, 100), learning_rates=(1.0, 4.0), num_steps=40, num_epochs=5, nielsen_epochs=0
-)
-
-
-@pytest.fixture(scope="module")
-def finished(small_mnist, tmp_path_factory):
-    out = tmp_path_factory.mktemp("results")
-    full_batch_vs_sgd.run(dataclasses.replace(SMALL, dataset=str(small_mnist), out=out))
-    full_batch_vs_sgd.plot(out)
-    return out / full_batch_vs_sgd.NAME
+SMALLEST = Settings(num_seeds=2, batch_sizes=(10, 100), learning_rates=(1.0, 4.0), num_steps=20, num_epochs=4)
 
 
-def test_it_leaves_a_record_and_figures(finished):
-    assert {path.name for path in finished.iterdir()} == {
-        "run.json", "arrays.npz", "full_batch_vs_sgd.png", "falling_learning_rate.png",
-    }  # fmt: skip
-    record = json.loads((finished / "run.json").read_text())
-    assert record["dataset"]["train"]["count"] == 600
-    assert [method["batch_size"] for method in record["methods"]] == [600, 10, 100]
-    assert all(method["seconds_per_step"] > 0 for method in record["methods"])
+def curve(steps, *costs):
+    return Curve(np.array(steps), np.array(costs, float), np.zeros((len(costs), len(steps))))
 
 
-def test_what_is_theory_holds_on_any_data(finished):
-    claims = json.loads((finished / "run.json").read_text())["claims"]
-    assert {claim["id"] for claim in claims} == {"T30", "T31", "T32", "T33", "T34", "T38"}
-    exact = [claim for claim in claims if claim["id"] in ("T31", "T32", "T33") and "step for step" not in claim["says"]]
-    assert len(exact) == 7
-    cosines = [claim for claim in exact if "cosine" in claim["says"]]
-    assert all(claim["holds"] for claim in exact if "scatter" not in claim["says"])  # six batches scatter by chance
-    assert len(cosines) == 2
-
-
-def test_every_bound_admits_what_is_expected(finished):
-    for claim in json.loads((finished / "run.json").read_text())["claims"]:
-        if claim["expected"] is not None:
-            assert claim["low"] is None or claim["low"] <= claim["expected"]
-            assert claim["high"] is None or claim["expected"] <= claim["high"]
-
-
-def test_it_can_be_drawn_again_without_running(finished):
-    figure = finished / "full_batch_vs_sgd.png"
-    before = figure.read_bytes()
-    figure.unlink()
-    full_batch_vs_sgd.plot(finished.parent)
-    assert figure.read_bytes() == before
-
-
-def test_a_cost_from_a_users_own_file_runs_with_nothing_edited(small_mnist, tmp_path, monkeypatch):
-    (tmp_path / "my_costs.py").write_text(
-        "import jax.numpy as jnp\n\ndef seven(output, target):\n    return 7 + 1e-12 * jnp.sum(output - target)\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    settings = dataclasses.replace(SMALL, dataset=str(small_mnist), cost="my_costs:seven", out=tmp_path, num_epochs=4)
-    full_batch_vs_sgd.run(settings)
-    with np.load(tmp_path / full_batch_vs_sgd.NAME / "arrays.npz") as arrays:
-        np.testing.assert_allclose(arrays["0_cost"], 7, rtol=1e-6)
-        np.testing.assert_allclose(arrays["1_cost"], 7, rtol=1e-6)
-
-
-def test_a_run_that_diverges_says_so_in_its_record(small_mnist, tmp_path, monkeypatch):
-    (tmp_path / "steep_costs.py").write_text(
-        "import jax.numpy as jnp\n\ndef steep(output, target):\n    return jnp.exp(jnp.sum((output - target) ** 2))\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    settings = dataclasses.replace(
-        SMALL, dataset=str(small_mnist), cost="steep_costs:steep", full_batch_learning_rate=1e38, out=tmp_path,
-        output_activation="identity",
-    )  # fmt: skip
-    with pytest.raises(runs.Diverged):
-        full_batch_vs_sgd.run(settings)
-    record = json.loads((tmp_path / full_batch_vs_sgd.NAME / "run.json").read_text())
-    assert record["status"].startswith("diverged: full batch: the cost was no longer a finite number at step")
+def made_up(full=(0.9, 0.8, 0.7), batch=(0.9, 0.81, 0.5), seconds=(0.3, 0.001)):
+    """Two seeds, 1,000 examples, the full batch and batches of 10; both looked at after 20, 40 and 60 steps."""
+    curves = curve((20, 40, 60), full, full), curve((20, 40, 60), batch, batch)
+    return Result(np.array([1000, 10]), np.array([4.0, 4.0]), curves, np.array(seconds), 1.0, ())
 
 
 def test_equal_steps_are_equal():
-    def curve(*steps):
-        return full_batch_vs_sgd.Curve(np.array(steps), np.array([steps], float), *[None] * 4)
-
-    found = full_batch_vs_sgd.costs_at_equal_steps([curve(20, 40), curve(20, 40, 600), curve(20, 30)], 40)
+    curves = curve((20, 40), (20, 40)), curve((20, 40, 600), (20, 40, 600)), curve((20, 30), (20, 30))
+    found = full_batch_vs_sgd.costs_at_equal_steps(curves, 40)
     assert [one.tolist() for one in found] == [[20], [20], [20]]
 
 
 def test_the_first_point_at_or_below_the_target_counts():
-    curve = full_batch_vs_sgd.Curve(np.array([1, 2, 3]), np.array([[3.0, 2.0, 1.0], [3.0, 2.5, 2.4]]), *[None] * 4)
-    target = np.array([2.0, 2.0])
-    reached = full_batch_vs_sgd.steps_to(curve, target)
+    reached = full_batch_vs_sgd.steps_to(curve((1, 2, 3), (3.0, 2.0, 1.0), (3.0, 2.5, 2.4)), np.array([2.0, 2.0]))
     np.testing.assert_array_equal(reached, [2.0, np.nan])
 
 
-def test_predicted_cosine_is_exact_where_all_examples_want_the_same():
-    inputs = jnp.ones((12, 784), jnp.uint8)
-    examples = full_batch_vs_sgd.Examples(inputs, jnp.eye(10)[jnp.zeros(12, int)])
-    problem = full_batch_vs_sgd.descents.make_problem(
-        full_batch_vs_sgd.models.mlp(), full_batch_vs_sgd.costs.sum_of_squares, examples, examples
-    )
-    params = problem.model.init(jax.random.key(0))
-    quality = full_batch_vs_sgd.batch_quality(problem, params, examples, jnp.arange(12).reshape(3, 4))
-    assert float(quality.cosine) == pytest.approx(1, abs=1e-5)
-    assert float(quality.predicted) == pytest.approx(1, abs=1e-4)
-    assert float(quality.mean_error) < 1e-6
+def test_examples_to_a_target_are_steps_times_the_batch():
+    examples, seconds = full_batch_vs_sgd.factors_to_target(made_up())
+    np.testing.assert_allclose(examples, [[60 * 1000 / (60 * 10)] * 2])  # both get to 0.7 at the third look
+    np.testing.assert_allclose(seconds, [[60 * 0.3 / (60 * 0.001)] * 2])
+
+
+def verdicts(result):
+    settings = dataclasses.replace(SMALLEST, batch_sizes=(10,), learning_rates=(4.0,), num_steps=40)
+    return [claim.holds for claim in full_batch_vs_sgd.claims(result, settings)]
+
+
+def test_every_claim_holds_where_the_film_is_right_and_fails_where_it_is_not():
+    assert verdicts(made_up(seconds=(0.05, 0.001))) == [True, True, True, True]
+    assert verdicts(made_up(seconds=(0.3, 0.001))) == [False, True, True, True]  # more than N/B = 100 times
+    assert verdicts(made_up(seconds=(0.0005, 0.001)))[0] is False  # a full-batch step cannot be the quicker one
+    assert verdicts(made_up(batch=(0.9, 0.5, 0.5)))[1] is False  # step for step the mini-batches win
+    assert verdicts(made_up(batch=(0.9, 0.81, 0.75)))[2:] == [False, False]  # they never come as far
+
+
+def test_the_least_of_all_seeds_counts():
+    slow = made_up()
+    mixed = slow._replace(curves=(slow.curves[0], curve((20, 40, 6000), (0.9, 0.81, 0.5), (0.7, 0.6, 0.5))))
+    per_example = [claim for claim in full_batch_vs_sgd.claims(mixed, SMALLEST) if "per example" in claim.says]
+    assert per_example[0].measured == pytest.approx(60 * 1000 / (6000 * 10))
+
+
+def test_a_batch_size_without_a_rate_is_refused():
+    with pytest.raises(SettingsError, match="--learning-rates has 2 values for 1 --batch-sizes"):
+        dataclasses.replace(SMALLEST, batch_sizes=(10,)).check()
+
+
+def test_too_few_steps_to_compare_are_refused():
+    with pytest.raises(SettingsError, match="--num-epochs is 4, in which batches of 100 make 4 steps"):
+        full_batch_vs_sgd.require_steps(SMALLEST, 100)

@@ -5,38 +5,30 @@ from pathlib import Path
 
 import pytest
 
+from experiments.common.chapters import CHAPTERS
+
 ROOT = Path(__file__).parents[1]
+LEAVES = {"costs", "models", "data", "datasets", "sharding", "fits", "paths"}
 FLOORS = [
-    {"research.costs", "research.models", "research.data", "research.sharding", "research.plots"},
-    {"research.gradients", "research.backprop", "research.flax_models"},
+    {f"research.{name}" for name in LEAVES},
+    {"research.gradients", "research.backprop", "research.flax_models", "research.sampling"},
     {"research.statistics", "research.agreement"},
     {"research.training", "research.landscape", "research.curvature"},
-    {"experiments.common.film", "experiments.common.records", "experiments.common.runs"},
-    {"experiments.common.settings", "experiments.common.descents"},
-    {"experiments.common.hills", "experiments.common.checkpoints", "experiments.common.peers"},
+    {f"experiments.common.{name}" for name in ("film", "claims", "trees", "bounds", "chapters", "plots")},
+    {f"experiments.common.{name}" for name in ("folders", "terminal", "stale", "ledger", "runs")},
+    {f"experiments.common.{name}" for name in ("problem", "tune", "records")},
+    {f"experiments.common.{name}" for name in ("descents", "cli")},
+    {f"experiments.common.{name}" for name in ("hills", "peers", "experiment")},
+    {f"experiments.common.{name}" for name in ("checkpoints", "gather")},
 ]
-FIGURES = len(FLOORS)
-ALONE = {  # of research, these import only what is named
-    "research.costs": set(),
-    "research.data": set(),
-    "research.models": set(),
-    "research.plots": set(),
-    "research.sharding": set(),
-    "research.flax_models": {"research.models"},
-    "research.backprop": {"research.models", "research.data"},
-    "research.statistics": {
-        "research.data",
-        "research.models",
-        "research.sharding",
-        "research.gradients",
-        "research.backprop",
-    },
-    "research.agreement": {"research.data", "research.models", "research.gradients"},
-    "research.training": {"research.data", "research.gradients"},
-    "research.landscape": {"research.data", "research.gradients"},
-    "research.curvature": {"research.data", "research.gradients"},
+FIGURES, EXPERIMENTS, ENTRY = len(FLOORS), len(FLOORS) + 1, len(FLOORS) + 2
+HEAVY = {"tensorflow_datasets": "research.datasets", "flax": "research.flax_models"}
+NOT_IN_RESEARCH = {"matplotlib", "plotly", "rich", "tyro", "argparse"}
+HOUSE_ONLY = {  # what nobody but these may do
+    "argparse": {"experiments.common.cli", "experiments.__main__"},
+    "importlib": {"experiments.common.cli", "experiments.common.records"},
+    "json": {"experiments.common.folders", "experiments.common.gather", "experiments.one_example.nudges_figures"},
 }
-HEAVY = {"tensorflow_datasets": "research.data", "flax": "research.flax_models", "matplotlib": "research.plots"}
 FILES = sorted([*(ROOT / "research").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")])
 
 
@@ -60,32 +52,64 @@ def imports_of(path):
 
 def floor_of(module):
     floors = [index for index, floor in enumerate(FLOORS) if module in floor]
-    above = FIGURES if module.startswith("experiments.figures.") else FIGURES + 1  # the experiments stand on top
-    return floors[0] if floors else above
+    if floors:
+        return floors[0]
+    if module == "experiments.__main__":
+        return ENTRY
+    chapter = module.split(".")[1]
+    assert chapter in CHAPTERS, f"{module} stands on no floor: name it in FLOORS, or put it into a chapter"
+    return FIGURES if module.endswith("_figures") else EXPERIMENTS
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
+@pytest.mark.parametrize("path", [path for path in FILES if path.name != "__init__.py"], ids=name_of)
 def test_arrows_only_go_down(path):
     module = name_of(path)
     ours = {name for name in imports_of(path) if name.split(".")[0] in ("research", "experiments")}
-    if module in ALONE:
-        assert ours <= ALONE[module]
-    if module.startswith("research"):
-        assert not any(name.startswith("experiments") for name in ours)
-    for name in ours - {"research", "experiments", "experiments.common", "experiments.figures"}:
+    for name in ours - {"research", "experiments", "experiments.common"} - {f"experiments.{one}" for one in CHAPTERS}:
         assert floor_of(name) <= floor_of(module), f"{module} imports {name}, which is above it"
-        assert floor_of(name) <= FIGURES, f"{module} imports the experiment {name}"
-        assert not (floor_of(name) == floor_of(module) == FIGURES), f"{module} imports {name}, another's figures"
+        assert floor_of(name) < EXPERIMENTS, f"{module} imports the experiment {name}"
+        if floor_of(name) == FIGURES:
+            assert name == f"{module}_figures", f"{module} imports {name}, another's figures"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_heavy_packages_are_imported_only_in_the_file_that_is_about_them(path):
-    for package, home in HEAVY.items():
-        if name_of(path).startswith("research") and any(name.split(".")[0] == package for name in imports_of(path)):
-            assert name_of(path) == home
+    packages = {name.split(".")[0] for name in imports_of(path)}
+    if name_of(path).startswith("research"):
+        assert not packages & NOT_IN_RESEARCH
+        for package, home in HEAVY.items():
+            assert package not in packages or name_of(path) == home
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if "common" not in path.parts], ids=name_of)
+def test_only_the_house_parses_reads_import_paths_and_writes_records(path):
+    packages = {name.split(".")[0] for name in imports_of(path)}
+    for package, allowed in HOUSE_ONLY.items():
+        assert package not in packages or name_of(path) in allowed
 
 
 def test_no_module_hands_on_the_names_of_another():
     for path in FILES:
         if path.name == "__init__.py":
             assert imports_of(path) == set()
+
+
+def test_the_film_can_be_read_in_one_sitting():
+    film = ("data", "costs", "models", "gradients", "backprop", "training")
+    assert sum(len((ROOT / "research" / f"{name}.py").read_text().splitlines()) for name in film) < 1000
+
+
+def functions():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                yield f"{name_of(path)}.{node.name}", node
+
+
+def test_no_function_is_longer_than_40_lines_or_takes_more_than_6_parameters():
+    for name, node in functions():
+        arguments = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+        docstring = ast.get_docstring(node)
+        lines = (node.end_lineno or 0) - node.lineno + 1 - (len(docstring.splitlines()) if docstring else 0)
+        assert lines <= 40, f"{name} has {lines} lines"
+        assert len(arguments) <= 6, f"{name} takes {len(arguments)} parameters"

@@ -5,7 +5,6 @@ import types
 from collections.abc import Iterator
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-import jax
 import jaxtyping
 import numpy as np
 
@@ -71,7 +70,7 @@ def children(arrays: dict[str, np.ndarray], name: str) -> Iterator[str]:
 
 def to_numpy(kind: Any, tree: Any) -> Any:
     """The tree as it will be read back: numpy's arrays where there were JAX's, JSON's numbers where they were said."""
-    return built(kind, flat(jax.device_get(tree)))
+    return built(kind, flat(tree))
 
 
 def misshapen(kind: Any, tree: Any, name: str = "") -> Iterator[str]:
