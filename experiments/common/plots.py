@@ -23,6 +23,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from PIL import Image
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), "-")
 
 STYLE: Any = {
@@ -79,6 +80,20 @@ def reference_line(axes: Axes, y: float | int, text: str) -> None:
     axes.annotate(
         text, (1, y), xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points",
         ha="right", va="bottom", fontsize=9, color="0.3",
+    )  # fmt: skip
+
+
+def limit_line(axes: Axes, x: float | int, text: str) -> None:
+    """A vertical line where something must change, named along its upper end.
+
+    >>> figure, axes = new_figure(4, 3)
+    >>> limit_line(axes[0, 0], 2, "2/sharpness")
+    >>> plt.close(figure)
+    """
+    axes.axvline(x, color=COLOURS[1], linewidth=1.2, linestyle=(0, (6, 2)))
+    axes.annotate(
+        text, (x, 1), xycoords=("data", "axes fraction"), xytext=(-4, -4), textcoords="offset points", rotation=90,
+        ha="right", va="top", fontsize=9, color=COLOURS[1],
     )  # fmt: skip
 
 

@@ -1,0 +1,228 @@
+"""Until when do whole trainings come out the same with k times larger batches at k times the learning rate?
+
+The linear scaling rule (Goyal et al., arXiv:1706.02677; linear_scaling tests it step by step) in whole trainings: the
+same examples in the same order, on a grid of batch sizes and learning rates. Along a diagonal of the grid k B goes with
+k eta. Theory: the rule holds while k eta is far below 2/sharpness, where a parabola would throw each step farther out
+than it came from, and it is broken beyond. The sharpness is taken where the smallest batch's training ends.
+
+Run:     python -m experiments larger_batches [--quick | --full]
+Time:    default 15 s, --quick 10 s, --full 2 min, on 2 cores, compilation included
+Result:  trainings agree to 2 % up to 0.1 of 2/sharpness, cost 10 % more from 0.54 to 1.02 of it on, and at least 3.5
+         times as much from twice it on. One claim does not hold, by 2 %: from eta = 0.125 the cost is up by 10 % only
+         beyond 2/sharpness, since steps so large end where it is less steep (0.43, not 0.51; 2/eta is 0.5).
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from annotated_types import Ge, Gt, MinLen
+from jax import Array
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from experiments.common import descents, experiment, runs
+from experiments.common.bounds import below_train, require, rising, typed
+from experiments.common.claims import Claim, about, at_least, at_most, prediction, within
+from experiments.common.problem import Problem
+from experiments.mini_batches import larger_batches_figures as drawn
+from research import curvature, data, gradients, training
+from research.data import Examples
+from research.models import Params
+from research.training import TrainState
+
+FAR_BELOW = 0.1  # of 2/sharpness; there k small steps and one large one differ by about k eta lambda / 2 = 10 %
+ALIKE = 1.1  # a cost at most 10 % higher
+LANCZOS = 20  # products with H for each sharpness
+CURVED = 10_000  # training examples of the sharpness
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(experiment.Settings):
+    """Settings of the trainings; the first batch size and the first rates are those that are scaled up."""
+
+    num_seeds: Annotated[int, Ge(1)] = 2
+    """How many runs, each with its own start and its own shuffles."""
+    batch_sizes: Annotated[tuple[int, ...], Ge(1), MinLen(2), rising, below_train] = (10, 40, 160, 640)
+    """Batch sizes of the trainings."""
+    learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(2), rising] = (0.125, 0.5, 2.0, 8.0, 32.0)
+    """Learning rates of the trainings; with batches k times as large, k times the rate is looked for among them."""
+    num_epochs: Annotated[int, Ge(1)] = 2
+    """Passes over the training set of every training."""
+
+    def check(self) -> None:
+        """At least one rate must be there in all its multiples."""
+        require(
+            bool(diagonals(self)),
+            f"{typed('--learning-rates', self.learning_rates)}: for one of them at least, all its multiples by "
+            "--batch-sizes over the first of these must be among them, such as 0.5 2 8 for the batch sizes 10 40 160",
+        )
+
+
+QUICK = Settings(batch_sizes=(20, 320), learning_rates=(1.0, 4.0, 16.0), num_epochs=1)
+FULL = Settings(
+    num_seeds=6,
+    batch_sizes=(10, 20, 40, 80, 160, 320, 640, 1280),
+    learning_rates=tuple(2.0**power for power in range(-3, 7)),
+)
+
+
+class Result(NamedTuple):
+    """What every training ended with; NaN where its cost was no finite number any more."""
+
+    cost: Float[np.ndarray, "seeds sizes rates"]  # on the training set
+    accuracy: Float[np.ndarray, "seeds sizes rates"]  # on the test set
+    sharpness: Float[np.ndarray, "diagonals seeds sizes"]  # where the trainings of each diagonal ended
+
+
+def diagonals(settings: Settings) -> list[list[int]]:
+    """For every rate that can be scaled up with all the batch sizes: which rate goes with each of them."""
+    sizes, rates = np.array(settings.batch_sizes), np.array(settings.learning_rates)
+    scaled = rates[:, None] * sizes / sizes[0]
+    near = np.isclose(scaled[..., None], rates, rtol=1e-6)
+    return [matches.argmax(axis=1).tolist() for matches in near if matches.any(axis=1).all()]
+
+
+def train_with(
+    problem: Problem, params: Params, shared: tuple[Examples, Examples], rows: Array, rates: Array
+) -> tuple[Array, Array, Params]:
+    """(cost, accuracy, params) at the end of one training for each rate, all through the same `rows` (steps, batch)."""
+    objective = gradients.mean_over_examples(problem.example_cost)
+
+    def of_rate(rate: Array) -> tuple[Array, Array, Params]:
+        optimizer = optax.sgd(rate)
+        state, step = TrainState(params, optimizer.init(params)), training.make_step(objective, optimizer)
+        look = partial(descents.look, problem, shared)
+        state, history = training.minibatch_descent(step, state, shared[0], rows[None], look)
+        (cost,), (accuracy,) = history.observed
+        return cost, accuracy, state.params
+
+    return jax.lax.map(of_rate, rates)
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """Every batch size with every rate, from the same start; then the sharpness at the ends of the diagonals."""
+    start, order = descents.begin(problem, settings, settings.num_epochs)
+    every_seed = jax.jit(runs.over_seeds(partial(train_with, problem), (0, None, 0, None)))
+    shared, rates, found = (problem.train, problem.test), jnp.asarray(settings.learning_rates, jnp.float32), []
+    for size in settings.batch_sizes:
+        found.append(every_seed(start, shared, descents.in_batches(order, size), rates))
+        best = np.nanmax(np.median(found[-1][1], axis=0))
+        runs.console.print(f"batches of {size:,}: {len(rates)} learning rates, the best: {100 * best:.1f} % correct")
+    cost, accuracy, ends = jax.tree.map(lambda *rows: np.stack(rows, axis=1), *found)
+    lines = diagonals(settings)
+    if not np.isfinite(cost[:, 0, lines[-1][0]]).all():
+        rate, num_steps = settings.learning_rates[lines[-1][0]], order[0].size // settings.batch_sizes[0]
+        raise runs.Diverged(f"batches of {settings.batch_sizes[0]}, rate {rate:g}", num_steps)
+    paths = [data.take(ends, (slice(None), np.arange(len(line)), line)) for line in lines]
+    finite = np.isfinite(cost)
+    cost, accuracy = (np.where(finite, each, np.nan) for each in (cost, accuracy))
+    return Result(cost, accuracy, sharpness_at(problem, settings, paths))
+
+
+def sharpness_at(problem: Problem, settings: Settings, paths: list[Params]) -> np.ndarray:
+    """(diagonals, seeds, sizes): the sharpness of the first CURVED training examples' cost, at every training's end."""
+    runs.console.print("sharpness where the trainings ended ...")
+    few = data.take(problem.train, slice(CURVED))
+    _, keys = runs.seed_keys(settings.seed, settings.num_seeds)
+
+    def of_seed(path: Params, few: Examples, key: Array) -> Array:
+        return curvature.sharpness_along(problem.cost, path, few, key, num_iterations=LANCZOS)
+
+    every_seed = jax.jit(runs.over_seeds(of_seed, (0, None, 0)))
+    return np.stack([np.asarray(every_seed(path, few, keys)) for path in paths])
+
+
+class Lines(NamedTuple):
+    """Every diagonal and batch size; medians over seeds. The rates also in units of 2/sharpness."""
+
+    rates: np.ndarray  # diagonals, sizes: k eta
+    units: np.ndarray  # in 2/sharpness where the smallest batch ended
+    settled: np.ndarray  # in 2/sharpness where this training itself ended
+    ratios: np.ndarray  # cost over the smallest batch's; infinite where it was no finite number
+
+    @property
+    def alike(self) -> np.ndarray:
+        """Where the cost is no more than 10 % higher."""
+        return self.ratios <= ALIKE
+
+
+def lines_of(result: Result, settings: Settings) -> Lines:
+    """What the claims and the figure are about."""
+    chosen = diagonals(settings)
+    rates, sharpness = np.array(settings.learning_rates)[chosen], np.median(result.sharpness, axis=1)
+    cost = np.stack([result.cost[:, np.arange(len(line)), line] for line in chosen])
+    ratio = np.nan_to_num(cost / cost[..., :1], nan=np.inf)
+    return Lines(rates, rates * sharpness[:, :1] / 2, rates * sharpness / 2, np.median(ratio, axis=1))
+
+
+def breaks(units: np.ndarray, ratios: np.ndarray) -> float:
+    """Where, growing, the ratio first is above ALIKE, interpolated in the logarithm of `units`; NaN if it never is.
+
+    >>> breaks(np.array([0.1, 0.2, 0.4]), np.array([1.0, 1.0, 1.2]))
+    0.28...
+    """
+    worse = ratios > ALIKE
+    if not worse.any():
+        return float("nan")
+    at = int(worse.argmax())
+    share = (ALIKE - ratios[at - 1]) / (ratios[at] - ratios[at - 1])
+    return float(units[at - 1] * (units[at] / units[at - 1]) ** share)
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """E10 in whole trainings: far below 2/sharpness, beyond it, and where the rule breaks. Asked where the smallest
+    batch's own rate is far below 2/sharpness, else there is nothing to scale up."""
+    if not settings.is_the_films:
+        return
+    lines = lines_of(result, settings)
+    asked = lines.units[:, 0] <= FAR_BELOW
+    rates, units, settled, ratios = (each[asked] for each in lines)
+    below, beyond, kept = ratios[units <= FAR_BELOW], ratios[units >= 2], settled[ratios <= ALIKE]
+    if len(below) > len(units):  # more than the smallest batches themselves
+        yield prediction("E10", f"trainings with (B, eta) and (k B, k eta) end alike up to {FAR_BELOW:g} of "
+                         "2/sharpness", below[np.abs(np.log(below)).argmax()], about(1, by=0.1),
+                         "ratio of costs, farthest from 1", "second order: k eta lambda / 2")  # fmt: skip
+    if len(beyond):
+        yield prediction("E10", "and no longer beyond it: from twice 2/sharpness on, the cost is at least 10 % higher",
+                         beyond.min(), at_least(ALIKE), "least ratio of costs", "a parabola diverges")  # fmt: skip
+    if len(kept):
+        yield prediction("E10", "no training that keeps the cost within 10 % ends where k eta is above 2/sharpness",
+                         kept.max(), at_most(1), "largest k eta in 2/sharpness at its own end",
+                         "a parabola diverges")  # fmt: skip
+    step = settings.batch_sizes[1] / settings.batch_sizes[0]
+    why = (f"flaw of the experiment: interpolated between rates {step:g} times apart, so that an excess below that "
+           "factor is no violation; and such trainings end where it is less steep; a finer grid decides")  # fmt: skip
+    for rate, unit, ratio in zip(rates[:, 0], units, ratios, strict=True):
+        if unit[-1] >= 1:
+            yield prediction("E10", f"scaled up from B = {settings.batch_sizes[0]}, eta = {rate:g}, the cost is 10 % "
+                             "higher from this k eta on", breaks(unit, ratio), within(0.1, 1, 1),
+                             "k eta in 2/sharpness", "a parabola diverges from 1 on", why)  # fmt: skip
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """Where the trainings cease to be alike, between which rates of the grid."""
+    lines = lines_of(result, settings)
+    found = [breaks(*line) for line in zip(lines.units, lines.ratios, strict=True) if line[0][0] <= FAR_BELOW]
+    if not np.isfinite(found).any():
+        broken = lines.units[lines.ratios > ALIKE]
+        seen = f", but that they do at {broken.min():.2g} of 2/sharpness" if broken.size else ""
+        return f"The trainings tried do not show from where on larger batches cost more{seen}."
+    low, high = np.nanmin(found), np.nanmax(found)
+    at = f"{low:.2f}" if high - low < 0.005 else f"{low:.2f} to {high:.2f}"
+    return (
+        f"Trainings with k times the batch and k times the rate cost the same until that rate is {at} of 2/sharpness, "
+        f"where the cost is 10 % more; interpolated between rates "
+        f"{settings.batch_sizes[1] / settings.batch_sizes[0]:g} times apart."
+    )
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """The accuracy on the grid; cost and sharpness along its diagonals."""
+    headline = finding(result, settings).partition(";")[0]
+    return {"larger_batches": drawn.trainings(result, lines_of(result, settings), settings, headline)}

@@ -1,0 +1,54 @@
+"""Whole trainings with batch and rate scaled together: the diagonals of the grid, where the rule breaks, the claims."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from experiments.mini_batches import larger_batches as experiment
+
+SMALLEST = experiment.Settings(num_seeds=1, batch_sizes=(10, 20), learning_rates=(0.5, 1.0), num_epochs=1)
+FOUR = dataclasses.replace(SMALLEST, batch_sizes=(1, 2, 4, 8), learning_rates=(0.5, 1.0, 2.0, 4.0))
+
+
+def made_up(settings, ratios, sharpness):
+    """Two seeds; the cost along the only diagonal is `ratios`, and it is as steep everywhere."""
+    cost = np.ones((2, len(settings.batch_sizes), len(settings.learning_rates)))
+    cost[:, np.arange(len(ratios)), experiment.diagonals(settings)[0]] = ratios
+    return experiment.Result(cost, cost, np.full((1, 2, len(ratios)), sharpness))
+
+
+def test_diagonals_are_the_rates_that_can_be_scaled_with_every_batch_size():
+    settings = dataclasses.replace(SMALLEST, batch_sizes=(10, 20, 80), learning_rates=(0.3, 0.5, 0.6, 1.0, 2.4, 4.0))
+    assert experiment.diagonals(settings) == [[0, 2, 4], [1, 3, 5]]
+
+
+def test_rates_without_a_diagonal_are_refused():
+    with pytest.raises(ValueError, match=r"--learning-rates 0.5 0.7: for one of them at least, all its multiples"):
+        dataclasses.replace(SMALLEST, learning_rates=(0.5, 0.7)).check()
+
+
+def test_the_rule_breaks_where_the_cost_is_a_tenth_higher():
+    lines = experiment.lines_of(made_up(FOUR, [1, 1, 1.21, np.nan], 0.25), FOUR)
+    np.testing.assert_allclose(lines.units, [[1 / 16, 1 / 8, 1 / 4, 1 / 2]])  # of 2/0.25
+    np.testing.assert_allclose(lines.settled, lines.units)
+    np.testing.assert_allclose(lines.ratios, [[1, 1, 1.21, np.inf]])
+    assert experiment.breaks(lines.units[0], lines.ratios[0]) == pytest.approx(2 ** (-3 + 0.1 / 0.21))
+    assert np.isnan(experiment.breaks(lines.units[0], np.ones(4)))
+
+
+def test_nothing_is_claimed_of_rates_that_were_not_tried():
+    (found,) = experiment.claims(made_up(FOUR, [1, 1, 1.21, np.nan], 0.25), FOUR)
+    assert found.measured == pytest.approx(1 / 8)  # nothing else below a tenth, nothing beyond 1
+
+
+@pytest.mark.parametrize(
+    ("ratios", "holds"),
+    [((1, 1.05, 1.21, 1.21), [True, True, True, True]), ((1, 1.2, 1, 1), [False, False, False, False]),
+     ((1, 1, 1, 1), [True, False, False, False])],
+)  # fmt: skip
+def test_claims_hold_where_trainings_behave_as_in_a_parabola_and_fail_where_not(ratios, holds):
+    wide = dataclasses.replace(FOUR, batch_sizes=(1, 2, 8, 64), learning_rates=(0.5, 1.0, 4.0, 32.0))
+    found = list(experiment.claims(made_up(wide, ratios, 0.2), wide))  # 1/20, 1/10, 4/10, 32/10 of 2/0.2
+    assert [claim.holds for claim in found] == holds
+    assert experiment.finding(made_up(wide, ratios, 0.2), wide).endswith(".")
