@@ -34,7 +34,7 @@ from experiments.common import settings as common
 from experiments.common.descents import Problem
 from experiments.common.records import Claim, worst
 from experiments.figures import minibatch_quality as figures
-from research import gradients, statistics
+from research import gradients, sampling, statistics
 from research.data import Examples
 
 NAME = Path(__file__).stem
@@ -106,7 +106,7 @@ def quality(problem: Problem, moments: Callable, params: PyTree, train: Examples
     apart = blocks - full[None]
     squared_errors = jnp.sum(apart**2, axis=1)
     num_examples, squared_norm = len(train.inputs), statistics.squared_norm(full)
-    to_trace = float(FILMS_BATCH / statistics.finite_population(FILMS_BATCH, num_examples))
+    to_trace = float(FILMS_BATCH / sampling.finite_population(FILMS_BATCH, num_examples))
     return Quality(
         cost=problem.cost(params, train),
         squared_norm=squared_norm,
@@ -181,7 +181,7 @@ class Measured(NamedTuple):
 
     def predicted(self) -> tuple[np.ndarray, np.ndarray]:
         """Theory's (cosine, |g_B - G|^2 / |G|^2) for every size, each (seeds, checkpoints, sizes)."""
-        share = statistics.finite_population(self.sizes, self.num_examples) / self.sizes
+        share = sampling.finite_population(self.sizes, self.num_examples) / self.sizes
         cosine = statistics.expected_cosine(self.noise_scale[..., None], self.sizes, self.num_examples)
         return np.asarray(cosine), self.noise_scale[..., None] * share
 

@@ -40,7 +40,7 @@ from experiments.common.records import Claim, worst
 from experiments.figures import sampling_theory as figures
 from research import data, gradients, models, training
 from research.data import Examples
-from research.statistics import finite_population
+from research.sampling import finite_population
 
 NAME = Path(__file__).stem
 FEW = 8  # images of which every permutation is gone through

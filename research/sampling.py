@@ -1,3 +1,94 @@
-"""What theory says of mini-batches that are drawn: closed forms."""
+"""Theory of drawn mini-batches: closed forms for finite populations, and for a constant rate on a mean of parabolas.
 
-from research.statistics import finite_population as finite_population
+A mean of N parabolas, C_i = (e - e_i)^T A_i (e - e_i) / 2, is seen from its optimum: `curvatures` (N, d, d) are the
+A_i, `slopes` (N, d) are each example's gradient g_i there, so that they sum to 0. One example a step, constant rate.
+"""
+
+import numpy as np
+from jaxtyping import Array, Float, Int, Shaped
+
+Numbers = Shaped[Array, "..."] | np.ndarray | np.number | float | int
+Curvatures, Slopes = Float[np.ndarray, "examples d d"], Float[np.ndarray, "examples d"]
+DRAWN_ORDERS = 10_000  # for the variance over all shuffles
+
+
+def finite_population(batch_size: Numbers, num_examples: int) -> Numbers:
+    """(N - B)/(N - 1): what drawing without replacement makes of the covariance Sigma/B of a mini-batch gradient.
+
+    For one batch size or for an array of them.
+
+    >>> finite_population(1, 8), finite_population(np.array([1, 8]), 8).tolist()
+    (1.0, [1.0, 0.0])
+    """
+    return (num_examples - batch_size) / (num_examples - 1)
+
+
+def stationary_variance(rate: Numbers, curvature: Numbers, noise: Numbers, batch_size: Numbers) -> Numbers:
+    """Of a parabola h x^2/2 whose gradient has the variance s^2/B: eta s^2 / (B h (2 - eta h)), exact for any rate.
+
+    Source: Var = (1 - eta h)^2 Var + eta^2 s^2/B, solved; Liu, Ziyin and Ueda, arXiv:2012.03636.
+
+    >>> stationary_variance(0.5, 1.0, 3.0, 1)  # (1/2)^2 V + (1/2)^2 3 = V
+    1.0
+    """
+    return rate * noise / (batch_size * curvature * (2 - rate * curvature))
+
+
+def variance_by_lot(curvatures: Curvatures, slopes: Slopes, rate: float) -> float:
+    """E |e|^2 of examples drawn by lot: tr M, M = E (1 - eta A_i) M (1 - eta A_i) + eta^2 E g_i g_i^T, solved.
+
+    >>> variance_by_lot(np.ones((2, 1, 1)), np.array([[1.0], [-1.0]]), 0.5)  # as `stationary_variance` with s^2 = 1
+    0.333...
+    """
+    same = np.eye(slopes.shape[1])
+    carried = np.mean([np.kron(step, step) for step in same - rate * curvatures], axis=0)
+    kicks = rate**2 * slopes.T @ slopes / len(slopes)
+    return float(np.trace(np.linalg.solve(np.eye(len(carried)) - carried, kicks.ravel()).reshape(same.shape)))
+
+
+def excess(curvatures: Curvatures, slopes: Slopes, orders: Int[np.ndarray, "orders examples"]) -> np.ndarray:
+    """xi / eta^2 = sum_(i<j) A_j g_i for every order: how far the j-th step is led astray by those before it.
+
+    >>> excess(np.ones((2, 1, 1)), np.array([[1.0], [-1.0]]), np.array([[0, 1], [1, 0]])).ravel().tolist()
+    [1.0, -1.0]
+    """
+    so_far = np.zeros((len(orders), slopes.shape[1]))
+    total = np.zeros_like(so_far)
+    for column in orders.T:
+        total += np.einsum("nij,nj->ni", curvatures[column], so_far)
+        so_far += slopes[column]
+    return total
+
+
+def bias_and_variance_shuffled(
+    curvatures: Curvatures, slopes: Slopes, rates: Float[np.ndarray, "rates"], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(squared bias, variance) of epochs shuffled anew, small steps, where all A_i have the mean h times the identity.
+
+    |E xi|^2 / (1 - r)^2 and tr cov xi / (1 - r^2), r = (1 - eta h)^N. E xi is exact: a pair of different examples has
+    E A_j g_i = -mean(A_i g_i)/(N - 1), and there are N (N - 1)/2. The variance is of drawn orders.
+
+    >>> bias_and_variance_shuffled(np.ones((2, 1, 1)), np.array([[1.0], [-1.0]]), np.array([0.5]), 0)[0].tolist()
+    [0.0]
+    """
+    num, steepness = len(slopes), np.trace(curvatures.mean(axis=0)) / slopes.shape[1]
+    mean = -np.einsum("nij,nj->i", curvatures, slopes) / 2
+    orders = np.random.default_rng(seed).permuted(np.tile(np.arange(num), (DRAWN_ORDERS, 1)), axis=1)
+    variance = np.mean(np.sum((excess(curvatures, slopes, orders) - mean) ** 2, axis=1))
+    left = (1 - rates * steepness) ** num
+    return rates**4 * (mean @ mean) / (1 - left) ** 2, rates**4 * variance / (1 - left**2)
+
+
+def resting_place(
+    curvatures: Curvatures, slopes: Slopes, order: Int[np.ndarray, "examples"], rate: float
+) -> Float[np.ndarray, "d"]:
+    """Where an epoch in this order leads back to where it began, seen from the optimum.
+
+    >>> resting_place(np.ones((2, 1, 1)), np.array([[1.0], [-1.0]]), np.array([0, 1]), 0.5).tolist()  # x/4 + 1/4
+    [0.333...]
+    """
+    same = np.eye(slopes.shape[1])
+    carried, moved = same, np.zeros(len(same))
+    for step, slope in zip(same - rate * curvatures[order], slopes[order], strict=True):
+        carried, moved = step @ carried, step @ moved - rate * slope
+    return np.linalg.solve(same - carried, moved)

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree, Shaped
 
-from research import backprop, gradients, sharding
+from research import backprop, gradients, sampling, sharding
 from research.data import Examples
 from research.models import Activation, Layer, Params
 
@@ -280,17 +280,6 @@ def gradient_diversity(found: Moments) -> Float[Array, ""]:
     return jnp.mean(found.squared_norms) / squared_norm(found.mean) / len(found.squared_norms)
 
 
-def finite_population(batch_size: Numbers, num_examples: int) -> Numbers:
-    """(N - B)/(N - 1): what drawing without replacement makes of the covariance Sigma/B of a mini-batch gradient.
-
-    For one batch size or for an array of them.
-
-    >>> finite_population(1, 8), finite_population(jnp.array([1, 8]), 8).tolist()
-    (1.0, [1.0, 0.0])
-    """
-    return (num_examples - batch_size) / (num_examples - 1)
-
-
 def expected_cosine(scale: Numbers, batch_size: Numbers, num_examples: int) -> Array:
     """About what cosine a mini-batch gradient has with G: 1/sqrt(1 + (B_simple/B)(N-B)/(N-1)).
 
@@ -305,7 +294,7 @@ def expected_cosine(scale: Numbers, batch_size: Numbers, num_examples: int) -> A
     >>> expected_cosine(jnp.array([[3.0], [8.0]]), jnp.array([[1.0, 101.0]]), 101).tolist()
     [[0.5, 1.0], [0.3333333432674408, 1.0]]
     """
-    return 1 / jnp.sqrt(1 + scale / batch_size * finite_population(batch_size, num_examples))
+    return 1 / jnp.sqrt(1 + scale / batch_size * sampling.finite_population(batch_size, num_examples))
 
 
 def two_batch_estimate(small: Number, big: Number, small_size: int, big_size: int) -> Estimate:

@@ -180,6 +180,25 @@ def sorted_schedule(
     return in_batches(jnp.tile(jnp.argsort(labels, stable=True), (num_epochs, 1)), batch_size)
 
 
+def all_ways(
+    key: Key[Array, ""], labels: Int[Array, "examples"], batch_size: int, num_epochs: int
+) -> tuple[Int[Array, "epochs steps batch"], ...]:
+    """Five schedules: shuffled anew, shuffled once, drawn by lot, as the examples lie there, sorted by label.
+
+    >>> [schedule.shape for schedule in all_ways(jax.random.key(0), jnp.array([1, 0, 1]), 1, 2)] == [(2, 3, 1)] * 5
+    True
+    """
+    anew, once, lot = jax.random.split(key, 3)
+    size = (len(labels), batch_size, num_epochs)
+    return (
+        shuffled_schedule(anew, *size),
+        shuffled_once_schedule(once, *size),
+        with_replacement_schedule(lot, *size),
+        cyclic_schedule(*size),
+        sorted_schedule(labels, batch_size, num_epochs),
+    )
+
+
 def in_batches(orders: Int[Array, "epochs examples"], batch_size: int) -> Int[Array, "epochs steps batch"]:
     """Divides each epoch's order of the examples into mini-batches; what is left at its end sits that epoch out.
 

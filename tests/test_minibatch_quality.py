@@ -14,7 +14,7 @@ from experiments import minibatch_quality as experiment
 from experiments.common import descents
 from experiments.common.settings import SettingsError
 from experiments.minibatch_quality import NAME, Settings
-from research import costs, data, gradients, statistics
+from research import costs, data, gradients, sampling, statistics
 from research.models import mlp
 
 SMALL = Settings(num_seeds=2, checkpoints=(0.5, 1))
@@ -73,7 +73,7 @@ def test_batches_of_several_blocks_scatter_as_drawn_without_replacement(x64):
     found = jax.jit(experiment.large_batches)(apart, full, jax.random.key(4))
     each = float(jnp.mean(jnp.sum(apart**2, axis=1))) / 30
     for times, batches in zip((1, 2, 5, 10, 20), found, strict=True):
-        wanted = each / times * statistics.finite_population(times, 40)
+        wanted = each / times * sampling.finite_population(times, 40)
         assert float(batches.squared_error) == pytest.approx(wanted, rel=0.05)  # 1,000 draws
         assert float(batches.squared_norm) == pytest.approx(30 * (1 + wanted), rel=0.02)
 

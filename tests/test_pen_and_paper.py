@@ -1,7 +1,6 @@
 """The text that can be followed with a pencil: a reader that knows only arithmetic checks every line of it."""
 
 import dataclasses
-import json
 import math
 import re
 from decimal import ROUND_HALF_UP, Decimal
@@ -12,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import pen_and_paper
-from experiments.common.settings import SettingsError
-from experiments.pen_and_paper import NAME, Settings
+from experiments.common import runs
+from experiments.common.bounds import SettingsError
+from experiments.one_example import pen_and_paper
+from experiments.one_example.pen_and_paper import Result, Settings
+from research import costs
 
 GOLDEN = Path(__file__).parent / "golden" / "pen_and_paper.txt"
 NUMBER = r"(-?\d+\.?\d*)"
@@ -25,16 +26,14 @@ LINES_OF_A_NEURON = re.compile(rf"((?:.*x.* = .*\n)+) +-+\n +z = +{NUMBER}")
 NEW_NUMBERS = re.compile(rf"x +{NUMBER} = +{NUMBER} +{NUMBER} \+ +{NUMBER} = +{NUMBER}")
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    out = tmp_path_factory.mktemp("results")
-    pen_and_paper.run(Settings(num_seeds=2, out=out))
-    return out
+SMALLEST = Settings(num_seeds=2, num_steps=10)
 
 
 @pytest.fixture(scope="module")
-def text(finished):
-    return (finished / NAME / "trace.txt").read_text()
+def text():
+    key = runs.seed_keys(SMALLEST.seed, 1)[0][0]
+    layers = pen_and_paper.paper_rows(pen_and_paper.MODEL.init(key))
+    return pen_and_paper.trace(layers, ["red"], Decimal("2.0"), costs.sum_of_squares).text + "\n"
 
 
 def rounded(number):
@@ -99,25 +98,26 @@ def test_cost_before_and_after_the_step(text, x64):
     assert after < before
 
 
-def test_claims_hold_and_the_text_can_be_printed_again(finished, capsys):
-    claims = json.loads((finished / NAME / "run.json").read_text())["claims"]
-    assert [claim["id"] for claim in claims] == ["C27", "C27", "C15"]
-    assert all(claim["holds"] for claim in claims)
-    pen_and_paper.plot(finished)
-    assert GOLDEN.read_text() in capsys.readouterr().out
+def made_up(**changes):
+    return Result("", 0.3, 0.1, 6e-5, np.zeros((2, 3)), np.ones(2))._replace(**changes)
 
 
-def test_another_cost_runs_too(tmp_path, monkeypatch):
-    (tmp_path / "pencil_costs.py").write_text(
-        "import jax.numpy as jnp\n\ndef fourth_power(output, target):\n    return jnp.sum((output - target) ** 4)\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    settings = Settings(num_seeds=1, num_steps=10, cost="pencil_costs:fourth_power", lamps=("green", "red"))
-    pen_and_paper.run(dataclasses.replace(settings, out=tmp_path))
-    claims = json.loads((tmp_path / NAME / "run.json").read_text())["claims"]
-    assert [claim["holds"] for claim in claims] == [True]  # what holds for the film's cost alone is left out
+@pytest.mark.parametrize(
+    ("changes", "verdicts"),
+    [({}, [True, True, True]), ({"largest_difference": 6e-4}, [False, True, True]),
+     ({"new_cost": 0.31}, [True, False, True]), ({"accuracy": np.array([1, 0.875])}, [True, True, False])],
+)  # fmt: skip
+def test_the_claims_tell_good_from_bad(changes, verdicts):
+    assert [claim.holds for claim in pen_and_paper.claims(made_up(**changes), SMALLEST)] == verdicts
+
+
+def test_another_cost_is_written_down_too():
+    layers = pen_and_paper.paper_rows(pen_and_paper.MODEL.init(jax.random.key(0)))
+    written = pen_and_paper.trace(layers, ["red", "green"], Decimal("2.0"), costs.absolute)
+    assert "minus the slope of the cost" in written.text
+    assert pen_and_paper.largest_difference(written, layers, ["red", "green"], costs.absolute) < 5e-4
 
 
 def test_a_lamp_that_no_traffic_light_has_is_refused():
     with pytest.raises(SettingsError, match="--lamps has blue; choose among red, amber, green"):
-        Settings(lamps=("blue",)).check()
+        dataclasses.replace(SMALLEST, lamps=("blue",)).check()

@@ -8,7 +8,7 @@ import pytest
 from conftest import make_examples, make_params
 from jax.flatten_util import ravel_pytree
 
-from research import costs, gradients, statistics
+from research import costs, gradients, sampling, statistics
 from research.data import Examples
 from research.models import mlp
 from research.statistics import Moments
@@ -52,10 +52,10 @@ def both_ways(chunk_size):
 
 def test_formulas_take_arrays_as_they_take_numbers():
     scales, sizes = np.array([[3.0], [50.0]]), np.array([1, 10, 100])
-    shares = statistics.finite_population(sizes, 200)
+    shares = sampling.finite_population(sizes, 200)
     cosines = statistics.expected_cosine(scales, sizes, 200)
     for column, size in enumerate(sizes.tolist()):
-        assert np.asarray(shares)[column] == statistics.finite_population(size, 200)
+        assert np.asarray(shares)[column] == sampling.finite_population(size, 200)
         for row, scale in enumerate(scales[:, 0].tolist()):
             wanted = statistics.expected_cosine(scale, size, 200)
             assert float(cosines[row, column]) == pytest.approx(float(wanted), rel=1e-6)

@@ -277,3 +277,16 @@ def test_who_stands_still_turns_nowhere():
         _, walked = training.odometer().update(step, walked)
     assert float(walked.turns) == 0
     assert float(walked.length) == pytest.approx(3**0.5)
+
+
+def test_each_way_draws_as_its_name_says():
+    labels = np.array([2, 0, 1, 0, 2, 1])
+    ways = jax.jit(lambda key: training.all_ways(key, jnp.asarray(labels), 2, 3))(jax.random.key(0))
+    anew, once, by_lot, as_stored, by_label = (np.asarray(way).reshape(3, 6) for way in ways)
+    for way in (anew, once, as_stored, by_label):
+        assert (np.sort(way, axis=1) == np.arange(6)).all()
+    assert (once == once[0]).all()
+    assert not (anew == anew[0]).all()
+    assert (by_lot < 6).all()
+    assert (as_stored == np.arange(6)).all()
+    assert (np.diff(labels[by_label], axis=1) >= 0).all()

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common import plots
-from research import statistics
+from research import sampling, statistics
 
 
 def quality_figure(record: dict, arrays: dict[str, np.ndarray], shown: list[int]) -> Figure:
@@ -17,7 +17,7 @@ def quality_figure(record: dict, arrays: dict[str, np.ndarray], shown: list[int]
     for series, index in enumerate(shown):
         scales = arrays["noise_scale"][:, index, None]
         cosine = np.median(statistics.expected_cosine(scales, fine[None], num_examples), axis=0)
-        drawn = np.asarray(statistics.finite_population(fine, num_examples))
+        drawn = np.asarray(sampling.finite_population(fine, num_examples))
         error = np.median(np.sqrt(scales / fine[None] * drawn[None]), axis=0)
         label = label_of(arrays["epochs"][index], float(np.median(scales)))
         colour, line = plots.COLOURS[series], plots.LINES[series]
@@ -83,7 +83,7 @@ def noise_figure(record: dict, arrays: dict[str, np.ndarray], batch_size: int, p
     left, right = axes[0]
     epochs, scale = arrays["epochs"], arrays["noise_scale"]
     num_examples = record["dataset"]["train"]["count"]
-    limit = float(batch_size * (1 / pretty_good**2 - 1) / statistics.finite_population(batch_size, num_examples))
+    limit = float(batch_size * (1 / pretty_good**2 - 1) / sampling.finite_population(batch_size, num_examples))
     plots.seed_band(left, epochs, scale, 0, "B_simple = tr Sigma / |G|^2")
     left.plot(epochs, np.median(scale, axis=0), "o", color=plots.COLOURS[0])
     plots.reference_line(left, limit, f"cosine {pretty_good} for batches of {batch_size}: B_simple {limit:.0f}")

@@ -1,39 +1,19 @@
-"""Can backpropagation be followed with a pencil?
+"""The text of pen_and_paper: one pass forward, one backward, one step, every number rounded before it is used again.
 
-A traffic light seen through six pixels, three neurons in the middle, one output that says STOP: 25 parameters. Every
-multiplication of one pass forward and one pass backward, of one step, and of the answer after it, as plain text. Each
-number is rounded to four decimals BEFORE it is used again, so that every printed product and sum checks out to the
-last printed digit. Then the same network learns all eight patterns of three lamps. The traffic light is its own data
-set and its neurons are sigmoids: --dataset, --layer-sizes and the activations change nothing here.
-
-Run:     python -m experiments.pen_and_paper [--quick | --full]
-Time:    default 5 s, --quick 5 s, --full 9 s on 2 cores, compilation included
-Result:  yes: none of the 25 components is further than 0.00006 from jax.grad, one step takes the cost from 0.2684 to
-         0.1049; trained on all eight patterns the network answers all of them in 20 of 20 seeds (--full)
+Every function of the text returns the numbers that the next section needs, and its lines.
 """
 
-import dataclasses
-import itertools
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from jax.flatten_util import ravel_pytree
 
-from experiments.common import records, runs
-from experiments.common import settings as common
-from experiments.common.records import Claim
-from research import costs, gradients, models, training
-from research.data import Examples
+from research import costs
 from research.models import Layer
-from research.training import TrainState
 
-NAME = Path(__file__).stem
 LAMPS = ("red", "amber", "green")
 LIT, DARK = ("0.9", "0.8"), ("0.1", "0.0")  # a lamp's left and right pixel
 NAMES = (
@@ -41,43 +21,6 @@ NAMES = (
     [f"middle {number}" for number in (1, 2, 3)],
     ["output"],
 )
-MODEL = models.mlp((6, 3, 1), init_weights=models.unit_normal, init_biases=models.unit_normal)
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings(common.CommonSettings):
-    """Settings of the traffic light."""
-
-    seed: int = 2
-    """Seed of the start, 0 or more; with 2 no number on the way is too small to be worth writing down."""
-    num_seeds: int = 5
-    """How many starts are trained on all patterns, 1 or more; the first is the one followed by pencil."""
-    lamps: tuple[str, ...] = ("red",)
-    """Which lamps are lit in the pattern that is followed by pencil, any of red, amber, green."""
-    step_size: float = 2.0
-    """Learning rate of the one step by pencil, above 0, at most 1000."""
-    num_steps: int = 4000
-    """Full-batch steps of the training on all patterns, 1 or more."""
-    learning_rate: float = 4.0
-    """Learning rate of the training, above 0."""
-
-    def check(self) -> None:
-        """Raises common.SettingsError for the first field out of its range."""
-        super().check()
-        for lamp in self.lamps:
-            common.require(lamp in LAMPS, f"--lamps has {lamp}; choose among {', '.join(LAMPS)}")
-        common.require(0 < self.step_size <= 1000, f"--step-size is {self.step_size}; it must be above 0, at most 1000")
-        common.check_positive("--learning-rate", [self.learning_rate])
-        common.require(self.num_steps >= 1, f"--num-steps is {self.num_steps}; it must be 1 or more")
-
-
-QUICK = Settings(num_seeds=2)
-FULL = Settings(num_seeds=20)
-
-
-# Numbers as they stand on paper.
-
-
 Row = list[Decimal]  # a neuron's parameters: its weights, then its bias, the weight of a "neuron" that is always 1
 ONE = Decimal("1")
 
@@ -128,9 +71,6 @@ def stop(lamps: Sequence[str]) -> int:
     (0, 1, 1)
     """
     return int(list(lamps) != ["green"])
-
-
-# The text. Every function returns the numbers that the next section needs, and its lines.
 
 
 def multiply(a: Decimal, b: Decimal, name: str) -> tuple[Decimal, str]:
@@ -284,103 +224,3 @@ def trace(layers: list[list[Row]], lamps: Sequence[str], step_size: Decimal, cos
     body = [line for title, lines in sections.items() for line in (title, "=" * len(title), "", *lines)]
     text = "\n".join([*opening(lamps), *body])
     return Trace(text, asked, cost, new_cost)
-
-
-# The same network in JAX: the gradient, and learning all patterns.
-
-
-def patterns() -> Examples:
-    """All eight patterns of three lamps, with 1 for STOP and 0 for go."""
-    lit = [lamps for count in range(4) for lamps in itertools.combinations(LAMPS, count)]
-    inputs = np.array([pixels_of(lamps) for lamps in lit], np.float32)
-    return Examples(jnp.array(inputs), jnp.array([[stop(lamps)] for lamps in lit], jnp.float32))
-
-
-def says_the_right(output: jax.Array, target: jax.Array) -> jax.Array:
-    """Whether the one output is on its target's side of 1/2."""
-    return (output[0] > 0.5) == (target[0] > 0.5)
-
-
-def largest_difference(written: Trace, layers: list[list[Row]], lamps: Sequence[str], cost_fn: Callable) -> float:
-    """Between the 25 components on paper and those of jax.grad at the same parameters."""
-    inputs = jnp.array(np.array(pixels_of(lamps), np.float32))
-    one = gradients.example_cost(MODEL.apply, cost_fn)
-    by_jax = jax.grad(one)(as_params(layers), Examples(inputs, jnp.array([stop(lamps)], jnp.float32)))
-    difference = ravel_pytree(by_jax)[0] + ravel_pytree(as_params(written.asked))[0]
-    return float(jnp.abs(difference).max())
-
-
-def train(settings: Settings, cost_fn: Callable) -> tuple[np.ndarray, np.ndarray]:
-    """(cost at every step, accuracy on the eight patterns at the end), for every seed."""
-    objective = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, cost_fn))
-    accuracy = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, says_the_right))
-    optimizer = optax.sgd(settings.learning_rate)
-    examples, descent = patterns(), training.make_step(objective, optimizer)
-
-    def one_seed(key):
-        params = MODEL.init(key)
-        state = TrainState(params, optimizer.init(params))
-        state, history = training.full_batch_descent(descent, state, examples, 1, settings.num_steps, lambda _: ())
-        return history.costs[0], accuracy(state.params, examples)
-
-    init_keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
-    found = jax.jit(jax.vmap(one_seed))(init_keys)
-    return np.asarray(found[0]), np.asarray(found[1])
-
-
-def make_claims(settings: Settings, difference: float, written: Trace, accuracy: np.ndarray) -> list[Claim]:
-    """Bounds: a component is made of some ten roundings by at most 0.00005 each."""
-    claims = [
-        Claim("C27", "by pencil, with four decimals, each of the 25 components of the gradient is jax.grad's",
-              difference, 0.0, 0.0, 5e-4, "largest difference", 1),
-    ]  # fmt: skip
-    if settings.cost == Settings.cost:
-        lowered = float(written.cost - written.new_cost)
-        claims += [
-            Claim("C27", "and one step by pencil lowers the cost", lowered, None, 0.0, float(written.cost), "cost", 1),
-            Claim("C15", "six pixels, three neurons in the middle and one output learn all eight patterns",
-                  float(accuracy.min()), 1.0, 1.0, 1.0, "smallest accuracy", settings.num_seeds),
-        ]  # fmt: skip
-    return claims
-
-
-def run(settings: Settings) -> None:
-    """Writes the pass by pencil, holds it against jax.grad, then trains on all patterns."""
-    cost_fn = common.cost_function(settings)
-    common.check_cost(cost_fn, MODEL, patterns())
-    init_keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
-    layers = paper_rows(MODEL.init(init_keys[0]))
-    lamps = [lamp for lamp in LAMPS if lamp in settings.lamps]
-    written = trace(layers, lamps, Decimal(str(settings.step_size)), cost_fn)
-    difference = largest_difference(written, layers, lamps, cost_fn)
-    curves, accuracy = train(settings, cost_fn)
-    bad = ~np.isfinite(curves).all(axis=0)
-    if bad.any():
-        raise runs.Diverged("training on all patterns", int(bad.argmax()))
-    finding = (
-        f"By pencil no component of the gradient is further than {difference:.5f} from jax.grad; one step changes the "
-        f"cost from {written.cost} to {written.new_cost}; trained on all eight patterns, the network answers all of "
-        f"them in {int((accuracy == 1).sum())} of {settings.num_seeds} seeds."
-    )
-    claims = make_claims(settings, difference, written, accuracy)
-    facts = {"dataset": {"name": "traffic light", "train": {"count": 8}}, "finding": finding}
-    records.write_run(settings.out / NAME, settings, claims, {"costs": curves, "accuracy": accuracy}, **facts)
-    text = f"{written.text}\n{finding}\n"
-    records.write_whole(settings.out / NAME / "trace.txt", lambda file: file.write(text.encode()))
-    records.print_claims(claims)
-
-
-def plot(out: Path) -> None:
-    """Prints the text: here it is the figure."""
-    records.read_run(out / NAME)
-    print((out / NAME / "trace.txt").read_text())
-    print(f"trace.txt and run.json are in {out / NAME}")
-
-
-def main() -> None:
-    """python -m experiments.pen_and_paper"""
-    common.command(run, plot, Settings(), QUICK, FULL, __doc__)
-
-
-if __name__ == "__main__":
-    main()

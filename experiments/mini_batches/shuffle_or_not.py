@@ -1,0 +1,140 @@
+"""Does it matter to the network how the mini-batches are drawn: shuffled anew in every epoch, once, never, or by lot?
+
+The film says: randomly shuffle. From the same starts the network is trained on batches that are shuffled anew in every
+epoch, shuffled once, drawn by lot from all examples, taken as the examples lie there, and sorted by label. What theory
+says of a solved case stands in convex_shuffling.
+
+Run:     python -m experiments shuffle_or_not [--quick | --full]
+Time:    default 30 s, --quick 10 s, --full 40 s on 2 cores, compilation included
+Result:  the network's cost is 3 % higher by lot, 7 % shuffled once, and 21 times as high sorted by label (second half
+         of the epochs, median of 8 seeds).
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from annotated_types import Ge, Gt
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from experiments.common import descents, experiment, plots, runs
+from experiments.common.bounds import of_train
+from experiments.common.claims import Claim, at_least, at_most, prediction
+from experiments.common.descents import Method
+from experiments.common.problem import Problem
+from research import training
+
+ANEW, ONCE, BY_LOT, AS_STORED, SORTED = range(5)
+NAMES = ("shuffled anew", "shuffled once", "drawn by lot", "as stored", "sorted by label")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(experiment.Settings):
+    """Settings of the comparison; every seed has its own start and its own draws."""
+
+    batch_size: Annotated[int, Ge(1), of_train] = 100
+    """Examples in a mini-batch."""
+    learning_rate: Annotated[float, Gt(0)] = 4.0
+    """Learning rate; 4 was the best of full_batch_vs_sgd --tune for batches of 100."""
+    num_epochs: Annotated[int, Ge(2)] = 8
+    """Passes over the training set."""
+
+
+QUICK = Settings(num_seeds=2, num_epochs=2)
+FULL = Settings(num_seeds=8, num_epochs=20)
+
+
+class Result(NamedTuple):
+    """After every epoch, for every way of drawing."""
+
+    cost: Float[np.ndarray, "ways seeds epochs"]  # on the training set
+    accuracy: Float[np.ndarray, "ways seeds epochs"]  # on the test set
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """All ways of drawing from every seed's start, as one descent of ways x seeds."""
+    init_keys, keys = runs.seed_keys(settings.seed, settings.num_seeds)
+    labels, ways = jnp.argmax(problem.train.targets, axis=1), len(NAMES)
+    draw = partial(training.all_ways, batch_size=settings.batch_size, num_epochs=settings.num_epochs)
+    drawn = jax.jit(runs.over_seeds(draw, (0, None)))(keys, labels)
+    order = np.concatenate([np.asarray(each) for each in drawn])  # ways x seeds, epochs, steps, batch
+    starts = jax.tree.map(lambda leaf: np.concatenate([leaf] * ways), descents.starts(problem, init_keys))
+    method = Method("all ways of drawing", settings.batch_size, optax.sgd(settings.learning_rate))
+    descent = descents.follow(
+        problem, method, starts, order.reshape(*order.shape[:2], -1), num_legs=settings.num_epochs
+    )
+    return Result(*(each.reshape(ways, settings.num_seeds, -1) for each in (descent.cost, descent.accuracy)))
+
+
+def later(cost: np.ndarray) -> np.ndarray:
+    """(ways, seeds): geometric mean over the second half of the epochs."""
+    return np.exp(np.log(cost[..., cost.shape[-1] // 2 :]).mean(axis=-1))
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """E19, for the film's network."""
+    if not settings.is_the_films:
+        return
+    cost = result.cost
+    yield prediction("E19", "sorted by label the network's cost is the highest after every epoch",
+                     np.min(cost[SORTED] / np.max(cost[:SORTED], axis=0)), at_least(1),
+                     "least ratio to the next, of all seeds and epochs", "what shuffling is to prevent")  # fmt: skip
+    yield prediction("E19", "shuffled anew the network's cost ends no higher than drawn by lot",
+                     np.median(later(cost)[ANEW] / later(cost)[BY_LOT]), at_most(1),
+                     "ratio, second half of the epochs, median of the seeds", "Ying et al., convex")  # fmt: skip
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """The costs over that shuffled anew, in the second half of the epochs."""
+    ratios = np.median(later(result.cost) / later(result.cost)[[ANEW]], axis=1)
+    return (
+        f"The network's cost is {ratios[BY_LOT]:.2f} times as high drawn by lot as shuffled anew, {ratios[ONCE]:.2f} "
+        f"shuffled once, {ratios[SORTED]:.0f} sorted by label (second half of the epochs, medians)."
+    )
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """The network's cost after every epoch, and its ratio to that shuffled anew."""
+    figure, axes = plots.new_figure(13, 5.8, columns=2)
+    draw_costs(axes[0, 0], result)
+    draw_ratios(axes[0, 1], result.cost)
+    ratios = np.median(later(result.cost) / later(result.cost)[[ANEW]], axis=1)
+    plots.headline(figure, f"Sorted by label the network's cost is {ratios[SORTED]:.0f} times that of shuffled "
+                   f"batches; drawn by lot it is {100 * (ratios[BY_LOT] - 1):.0f} % higher")  # fmt: skip
+    plots.note(figure, f"batches of {settings.batch_size}, rate {settings.learning_rate:g}; median and range")
+    return {"shuffle_or_not": figure}
+
+
+def draw_costs(axis: Axes, result: Result) -> None:
+    """The cost on the training set after every epoch."""
+    epochs = np.arange(1, result.cost.shape[-1] + 1)
+    for series, name in enumerate(NAMES):
+        accuracy = 100 * np.median(result.accuracy[series, :, -1])
+        plots.seed_band(axis, epochs, result.cost[series], series, f"{name}: {accuracy:.1f} % right")
+    axis.set_yscale("log")
+    plots.plain_log_ticks(axis.yaxis, (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlabel("epochs")
+    axis.set_ylabel("cost on the training set")
+    axis.legend(fontsize=9, title="and of the test images at the end", title_fontsize=9)
+
+
+def draw_ratios(axis: Axes, cost: np.ndarray) -> None:
+    """The cost over that with fresh shuffles from the same start, where it is not far beyond."""
+    epochs, ratios = np.arange(1, cost.shape[-1] + 1), cost / cost[:1]
+    for series, name in enumerate(NAMES):
+        if series > 0 and np.median(ratios[series]) < 3:
+            plots.seed_band(axis, epochs, ratios[series], series, name)
+    axis.axhline(1, color=plots.COLOURS[0], label=NAMES[0])
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlabel("epochs")
+    axis.set_ylabel("cost over that of the same start shuffled anew")
+    axis.legend(fontsize=9)
