@@ -44,6 +44,14 @@ class Backward(NamedTuple):
     nudges: list[Array]  # nudges[l] = -dC/da of layer l, the pixels (0) to the outputs
 
 
+class Functions(NamedTuple):
+    """What a network of plain layers computes with, besides its parameters."""
+
+    cost_fn: Callable
+    activation: Activation
+    output_activation: Activation
+
+
 class Ledger(NamedTuple):
     """One neuron's account: every number with the addends that it is the sum of."""
 
@@ -120,15 +128,7 @@ def backpropagate(
     return Backward(grads, nudges)
 
 
-def ledger(
-    params: list[Layer],
-    example: Examples,
-    cost_fn: Callable,
-    activation: Activation,
-    output_activation: Activation,
-    layer: int,
-    neuron: int,
-) -> Ledger:
+def ledger(params: list[Layer], example: Examples, functions: Functions, layer: int, neuron: int) -> Ledger:
     """The account of one neuron: `layer` from 1, the first hidden one, to len(params), the outputs; `neuron` from 0.
 
     Raises ValueError if there is no such layer or neuron.
@@ -138,7 +138,8 @@ def ledger(
     >>> from research import costs
     >>> params = [Layer(jnp.array([[2.0]]), jnp.array([0.0])), Layer(jnp.array([[3.0], [1.0]]), jnp.zeros(2))]
     >>> example = Examples(jnp.array([1.0]), jnp.array([0.0, 0.0]))
-    >>> account = ledger(params, example, costs.sum_of_squares, lambda z: z, lambda z: z, layer=1, neuron=0)
+    >>> linear = Functions(costs.sum_of_squares, lambda z: z, lambda z: z)
+    >>> account = ledger(params, example, linear, layer=1, neuron=0)
     >>> account.addends.tolist(), float(account.nudge)  # outputs 6 and 2 pull by -12 * 3 and -4 * 1
     ([-36.0, -4.0], -40.0)
     """
@@ -150,14 +151,14 @@ def ledger(
     num_neurons = len(params[layer - 1].biases)
     if not 0 <= neuron < num_neurons:
         raise ValueError(f"neuron is {neuron}; layer {layer} has the neurons 0 to {num_neurons - 1}")
-    forward = feed_forward(params, example.inputs, activation, output_activation)
-    nudges = backpropagate(params, example, cost_fn, activation, output_activation).nudges
-    functions = _activations_of(params, activation, output_activation)
+    forward = feed_forward(params, example.inputs, *functions[1:])
+    nudges = backpropagate(params, example, *functions).nudges
+    slopes_of = _activations_of(params, *functions[1:])
     addends = nudges[layer][neuron, None]
     if layer < len(params):
-        pull_after = nudges[layer + 1] * slope(functions[layer], forward.weighted_sums[layer])
+        pull_after = nudges[layer + 1] * slope(slopes_of[layer], forward.weighted_sums[layer])
         addends = avenues(params[layer], pull_after, forward.activations[layer]).columns[:, neuron]
-    steepness = slope(functions[layer - 1], forward.weighted_sums[layer - 1])[neuron]
+    steepness = slope(slopes_of[layer - 1], forward.weighted_sums[layer - 1])[neuron]
     pull = addends.sum() * steepness
     return Ledger(addends, addends.sum(), steepness, pull, pull * forward.activations[layer - 1])
 

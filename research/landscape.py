@@ -168,11 +168,17 @@ def surface(
     return _over_grid(lambda place: fun(point_at(plane, place)), alphas, betas)
 
 
+class PlainLayers(NamedTuple):
+    """A point in the landscape of plain layers, and what they compute with."""
+
+    unravel: Callable  # point -> list of models.Layer
+    cost_fn: Callable
+    activation: Callable
+    output_activation: Callable
+
+
 def surface_of_layers(
-    unravel: Callable[[Point], list],
-    cost_fn: Callable,
-    activation: Callable,
-    output_activation: Callable,
+    network: PlainLayers,
     plane: Plane,
     examples: Examples,
     alphas: Float[Array, "a"],
@@ -183,21 +189,21 @@ def surface_of_layers(
     """`surface` of the mean cost of plain layers, some ten times faster: the first layer's product is made only thrice.
 
     On a plane W x + b = (W_o x + b_o) + alpha (W_u x + b_u) + beta (W_v x + b_v): the 784 pixels of an example shrink
-    to three times 16 weighted sums, once for all points. `unravel(point)` is a list of `models.Layer`. Neurons are
+    to three times 16 weighted sums, once for all points. Neurons are
     rows and examples columns, `chunk_size` examples at a time meet all points: both for the cache's sake. With several
     devices, share the rows of the grid out: `sharding.rows_over_devices(surface, (None, None, 0, None))`, where
-    `surface` has its four functions already.
+    `surface` has its network already.
 
     Raises ValueError if chunk_size is below 1.
 
     >>> from research import costs, models
     >>> point, unravel = ravel_pytree(models.mlp((2, 3, 2)).init(jax.random.key(0)))
     >>> examples, plane = Examples(jnp.ones((1, 2)), jnp.ones((1, 2))), Plane(point, jnp.eye(17)[:2])
-    >>> functions = (costs.sum_of_squares, jnp.tanh, lambda sums: 0 * sums)  # the outputs are 0: the cost is 1 + 1
-    >>> surface_of_layers(unravel, *functions, plane, examples, jnp.zeros(1), jnp.zeros(1)).tolist()
+    >>> silent = PlainLayers(unravel, costs.sum_of_squares, jnp.tanh, lambda sums: 0 * sums)  # outputs 0: cost 1 + 1
+    >>> surface_of_layers(silent, plane, examples, jnp.zeros(1), jnp.zeros(1)).tolist()
     [[2.0]]
     """
-    parts = [unravel(point)[0] for point in (plane.origin, *plane.directions)]  # o, u, v
+    parts = [network.unravel(point)[0] for point in (plane.origin, *plane.directions)]  # o, u, v
 
     def add(total: Float[Array, "a b"], chunk: Examples) -> tuple[Float[Array, "a b"], None]:
         pixels, targets = unit_interval(chunk.inputs), chunk.targets.T
@@ -205,10 +211,10 @@ def surface_of_layers(
 
         def cost(place: Float[Array, "2"]) -> Float[Array, ""]:
             sums = origin + place[0] * along + place[1] * across
-            for layer in unravel(point_at(plane, place))[1:]:
-                sums = layer.weights @ activation(sums) + layer.biases[:, None]
-            outputs = jax.vmap(output_activation, 1, 1)(sums)  # an example at a time: it may be a softmax
-            return jax.vmap(cost_fn, (1, 1))(outputs, targets).sum()
+            for layer in network.unravel(point_at(plane, place))[1:]:
+                sums = layer.weights @ network.activation(sums) + layer.biases[:, None]
+            outputs = jax.vmap(network.output_activation, 1, 1)(sums)  # an example at a time: it may be a softmax
+            return jax.vmap(network.cost_fn, (1, 1))(outputs, targets).sum()
 
         return total + _over_grid(cost, alphas, betas), None
 

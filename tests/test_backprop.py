@@ -147,7 +147,9 @@ def test_ledger_addends_sum_to_the_gradients_entry_for_every_neuron(cost_fn, out
     wanted = jax.grad(cost_by_autodiff(cost_fn, jnp.tanh, output_activation))(params, example)
     for layer in (1, 2, 3, 4):
         for neuron in range(len(params[layer - 1].biases)):
-            account = backprop.ledger(params, example, cost_fn, jnp.tanh, output_activation, layer, neuron)
+            account = backprop.ledger(
+                params, example, backprop.Functions(cost_fn, jnp.tanh, output_activation), layer, neuron
+            )
             pull = sum(account.addends.tolist()) * account.slope
             np.testing.assert_allclose(-pull, wanted[layer - 1].biases[neuron], rtol=1e-11)
             np.testing.assert_allclose(account.pull, pull, rtol=1e-12)
@@ -156,7 +158,9 @@ def test_ledger_addends_sum_to_the_gradients_entry_for_every_neuron(cost_fn, out
 
 def test_ledger_has_one_addend_from_each_neuron_of_the_next_layer():
     params, example = make_params(10), one_example(11)
-    num_addends = [len(backprop.ledger(params, example, *FILM, layer, 0).addends) for layer in (1, 2, 3, 4)]
+    num_addends = [
+        len(backprop.ledger(params, example, backprop.Functions(*FILM), layer, 0).addends) for layer in (1, 2, 3, 4)
+    ]
     assert num_addends == [5, 5, 4, 1]
 
 
@@ -287,14 +291,14 @@ def unchecked():
 def test_a_layer_that_does_not_exist_is_refused(layer):
     params = make_params(33)
     with pytest.raises(ValueError, match=f"layer is {layer}; it must be between 1, .* and 4"):
-        backprop.ledger(params, one_example(34), *FILM, layer, 0)
+        backprop.ledger(params, one_example(34), backprop.Functions(*FILM), layer, 0)
 
 
 @pytest.mark.parametrize("neuron", [-1, 5])
 def test_a_neuron_that_does_not_exist_is_refused(neuron):
     params = make_params(35)
     with pytest.raises(ValueError, match=f"neuron is {neuron}; layer 2 has the neurons 0 to 4"):
-        backprop.ledger(params, one_example(36), *FILM, layer=2, neuron=neuron)
+        backprop.ledger(params, one_example(36), backprop.Functions(*FILM), layer=2, neuron=neuron)
 
 
 @pytest.mark.parametrize("params", [{"dense": {"kernel": jnp.ones((12, 4)), "bias": jnp.zeros(4)}}, [], [jnp.ones(3)]])

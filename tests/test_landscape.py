@@ -169,9 +169,8 @@ def test_the_first_layers_trick_changes_nothing(x64, sizes, functions, chunk_siz
     def both(plane, examples):
         objective = gradients.mean_over_examples(one)
         grid = tuple(grid_like(plane))
-        trick = landscape.surface_of_layers(
-            unravel, cost_fn, *activations, plane, examples, *grid, chunk_size=chunk_size
-        )
+        layers = landscape.PlainLayers(unravel, cost_fn, *activations)
+        trick = landscape.surface_of_layers(layers, plane, examples, *grid, chunk_size=chunk_size)
         return landscape.surface(lambda point: objective(unravel(point), examples), plane, *grid), trick
 
     plain, trick = both(plane, examples)
@@ -187,7 +186,9 @@ def test_grey_levels_stay_bytes_and_float32_agrees():
     plane = random_plane(len(point), point)
     functions = (costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
     grid = tuple(grid_like(plane))
-    trick = landscape.surface_of_layers(unravel, *functions, plane, examples, *grid, chunk_size=16)
+    trick = landscape.surface_of_layers(
+        landscape.PlainLayers(unravel, *functions), plane, examples, *grid, chunk_size=16
+    )
     plain = landscape.surface(lambda point: objective(unravel(point), examples), plane, *grid)
     np.testing.assert_allclose(trick, plain, rtol=1e-6)
 

@@ -1,4 +1,4 @@
-"""Paths on a plane: the exact surface round them, their shadows, and how far off the plane they run."""
+"""Paths on a plane: the exact surface round them, their projections, and how far off the plane they run."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,11 +8,12 @@ import jax
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Float
 
-from experiments.common import settings as common
-from experiments.common.descents import Problem
+from experiments.common.problem import Problem
 from research import landscape, models, sharding
-from research.landscape import Plane
+from research.data import Examples
+from research.landscape import PlainLayers, Plane
 
 Surface = Callable[[Plane, np.ndarray, np.ndarray], Array]
 
@@ -20,11 +21,11 @@ Surface = Callable[[Plane, np.ndarray, np.ndarray], Array]
 class View(NamedTuple):
     """Some paths seen from above, on one plane."""
 
-    alphas: np.ndarray
-    betas: np.ndarray
-    surface: np.ndarray  # alphas, betas: the cost at every point of the grid
-    shadows: list[np.ndarray]  # of every path: points, 2
-    off_plane: list[np.ndarray]  # of every path: points; the distance of each from its shadow
+    alphas: Float[np.ndarray, "alphas"]
+    betas: Float[np.ndarray, "betas"]
+    surface: Float[np.ndarray, "alphas betas"]  # the cost at every point of the grid
+    shadows: tuple[np.ndarray, ...]  # of every path: points, 2
+    off_plane: tuple[np.ndarray, ...]  # of every path: points; the distance of each from its projection
 
 
 def unravel_of(problem: Problem) -> Callable[[Array], models.Params]:
@@ -33,10 +34,18 @@ def unravel_of(problem: Problem) -> Callable[[Array], models.Params]:
     return ravel_pytree(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes))[1]
 
 
-def surface_of(settings: common.CommonSettings, problem: Problem) -> Surface:
-    """The cost on the training set as a function of plane and grid, for the plain layers of the settings."""
-    functions = (unravel_of(problem), common.cost_function(settings), *common.activations(settings))
-    rows = partial(landscape.surface_of_layers, *functions)
+def surface_of(problem: Problem) -> Surface:
+    """The cost on the training set as a function of plane and grid: the quick way for plain layers, else point by
+    point."""
+    unravel = unravel_of(problem)
+
+    def point_by_point(plane: Plane, examples: Examples, alphas: Array, betas: Array) -> Array:
+        return landscape.surface(lambda point: problem.cost(unravel(point), examples), plane, alphas, betas)
+
+    rows = point_by_point
+    if problem.activations is not None:
+        layers = PlainLayers(unravel, problem.cost_fn, *problem.activations)
+        rows = partial(landscape.surface_of_layers, layers)
     on_grid = jax.jit(sharding.rows_over_devices(rows, (None, None, 0, None)))
     return lambda plane, alphas, betas: on_grid(plane, problem.train, alphas, betas)
 
@@ -50,10 +59,10 @@ def look_down(
     margin: float = 0.25,
     reach: float = 0.0,
 ) -> View:
-    """Any paths, each (points, params), on any plane: their shadows, and the exact surface in a frame round these.
+    """Any paths, each (points, params), on any plane: their projections, and the exact surface in a frame round these.
 
-    The frame is `margin` of the shadows' extent wider than they are on every side, but reaches at least `reach` from
-    its middle, with `resolution` points along each direction.
+    The frame is `margin` of the projections' extent wider than they are on every side, but reaches at least `reach`
+    from its middle, with `resolution` points along each direction.
     """
     seen = jax.jit(jax.vmap(lambda point: (landscape.coordinates(plane, point), landscape.off_plane(plane, point))))
     shadows, off_plane = zip(*(map(np.asarray, seen(path)) for path in paths), strict=True)
@@ -61,4 +70,4 @@ def look_down(
     low, high = places.min(axis=0), places.max(axis=0)
     middle, half = (low + high) / 2, np.maximum((high - low) * (0.5 + margin), max(reach, 1e-6))
     alphas, betas = np.linspace(middle - half, middle + half, resolution, dtype=np.float32).T
-    return View(alphas, betas, np.asarray(surface(plane, alphas, betas)), list(shadows), list(off_plane))
+    return View(alphas, betas, np.asarray(surface(plane, alphas, betas)), shadows, off_plane)
