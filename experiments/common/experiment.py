@@ -238,7 +238,10 @@ def load(settings: Any) -> tuple[Examples, Examples]:
     """The training examples that the settings ask for, and all test examples, as numpy arrays."""
     train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
     bounds.check_with_data(settings, settings.dataset, {"train": len(train.inputs), "test": len(test.inputs)})
-    return jax.tree.map(lambda leaf: leaf[: settings.num_examples], train), test
+    train = data.take(train, slice(settings.num_examples))
+    what = f"{settings.dataset}, cut by --num-examples,"
+    bounds.check_with_data(settings, what, {"train": len(train.inputs), "test": len(test.inputs)})
+    return train, test
 
 
 def own_model(function: Any, settings: Any, shape: tuple[int, int, int], train: Examples) -> Model:

@@ -1,0 +1,117 @@
+"""Past the plateau where all outputs are 0.1, is the critical batch size the noise scale?
+
+batch_frontier found the hyperbola of McCandlish et al. (arXiv:1812.06162), but a noise scale 12 times as large as the
+batch size B_crit at which it bends. For half of that way the network lies on the plateau where all outputs are 0.1: G
+is small there, hence the noise scale tr Sigma / |G|^2 large, but the ground is so flat that the learning rate, not the
+noise, limits a step. Here the same race begins where full-batch descent has come down to 0.8.
+
+Run:     python -m experiments past_the_plateau [--quick | --full]
+Time:    default 2 min, --quick 12 s, --full 4 min, on 2 cores, compilation included
+Result:  (8 starts) B_crit is 19 and the noise scale 56, 2.9 times that; a hyperbola explains 99.5 %.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from annotated_types import Gt
+from jax import Array
+from matplotlib.figure import Figure
+
+from experiments.common import race, runs
+from experiments.common.bounds import require
+from experiments.common.claims import Claim, follow_up, within
+from experiments.common.problem import Problem
+from experiments.common.race import CHECKED, Race
+from experiments.mini_batches import batch_frontier
+from experiments.mini_batches import batch_frontier_figures as drawn
+from research import data, training
+from research.data import Examples
+from research.models import Params
+from research.training import TrainState
+
+RATE = 2.0  # of the full-batch descent to --past
+MOST_STEPS = 1000  # of it
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(race.Settings):
+    """Settings of the race that begins past the plateau."""
+
+    past: Annotated[float, Gt(0)] = 0.8
+    """The race begins where full-batch descent has brought every start down to this cost; above --target."""
+
+    def check(self) -> None:
+        """There must be a way down."""
+        require(self.past > self.target, f"--past is {self.past:g}; it must be above --target, {self.target:g}")
+
+
+QUICK = Settings(
+    num_seeds=1, num_examples=6000, batch_sizes=(4, 32, 256), learning_rates=(0.25, 1.0, 4.0, 16.0), target=0.7
+)
+FULL = Settings(num_seeds=8)
+
+
+class Result(NamedTuple):
+    """The race from starts past the plateau."""
+
+    race: Race
+
+
+def descend(problem: Problem, past: float, start: Params, train: Examples) -> Params:
+    """Where full-batch descent is once the cost of the first 2,000 images is at most `past`, or after 1,000 steps."""
+    optimizer, checked = optax.sgd(RATE), data.take(train, CHECKED)
+    step = training.make_step(problem.cost, optimizer)
+
+    def goes_on(carry: tuple[TrainState, Array]) -> Array:
+        state, steps = carry
+        return (problem.cost(state.params, checked) > past) & (steps < MOST_STEPS)
+
+    def go(carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
+        return step(carry[0], train)[0], carry[1] + 1
+
+    state = TrainState(start, optimizer.init(start))
+    return jax.lax.while_loop(goes_on, go, (state, jnp.zeros((), jnp.int32)))[0].params
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """The race from starts past the plateau."""
+    starts, shuffle_keys = race.begin(problem, settings)
+    every_start = jax.jit(runs.over_seeds(partial(descend, problem, settings.past), (0, None)))
+    past = jax.device_get(every_start(starts, problem.train))
+    return Result(race.hold(problem, settings, past, shuffle_keys))
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """E9 once more, by batch_frontier's bounds."""
+    if not settings.is_the_films or result.race.sizes[-1] != batch_frontier.FILMS_EXAMPLES:
+        return
+    begun = f"begun at cost {settings.past:g}, past the plateau"
+    yield follow_up("E9", f"{begun}: a hyperbola", result.race.hyperbola.explained, within(0.95, 1, 1),
+                    "share of the variance of log S, medians", "McCandlish et al. arXiv:1812.06162")  # fmt: skip
+    yield follow_up("E9", f"{begun}: B_simple over B_crit within a factor of 5", result.race.over_critical,
+                    within(0.2, 5, 1), "ratio; B_simple: mean of the way, median",
+                    "McCandlish et al. arXiv:1812.06162; the factor: a wish")  # fmt: skip
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """Where the hyperbola bends, and the noise scale."""
+    return (
+        f"Begun at cost {settings.past:g}, past the plateau, the noise scale is {result.race.noise_scale:.3g}, "
+        f"{result.race.over_critical:.1f} times the batch size of {result.race.hyperbola.critical:.3g} at which the "
+        "hyperbola bends."
+    )
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """Steps and examples to the target, and the rates that were best."""
+    headline = (
+        f"Begun at cost {settings.past:g}, past the plateau, the noise scale is {result.race.over_critical:.1f} times "
+        "B_crit (1/5 to 5 expected)"
+    )
+    begun = f"begun where full-batch descent is at cost {settings.past:g}; "
+    return {"past_the_plateau": drawn.frontier(result.race, settings, headline, begun)}

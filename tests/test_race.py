@@ -1,0 +1,131 @@
+"""The race down to a cost: its steps against a loop by hand, its looks, and when it says nothing."""
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.common import race
+from experiments.common.bounds import SettingsError
+from experiments.common.problem import Problem
+from experiments.mini_batches import batch_frontier, past_the_plateau
+from research.data import Examples
+from research.models import Model
+
+SETTINGS = race.Settings(target=0.6)
+
+
+def parabola(centre: Any, target: Any) -> Any:
+    """Of an output that is theta - x."""
+    return jnp.sum(centre**2) / 2
+
+
+def problem_of(x):
+    """One number theta that should be near to each x: C_i = (theta - x_i)^2 / 2."""
+    train = Examples(jnp.asarray(x)[:, None], jnp.zeros((len(x), 1)))
+    return Problem(Model(lambda key: 0.0, lambda theta, x: theta - x), parabola, train, train, (1, 1, 1))
+
+
+@pytest.mark.parametrize("batch_size", [2, 8])  # of eight examples: the second is everything
+def test_the_race_counts_the_steps_that_a_loop_by_hand_makes(x64, batch_size):
+    rng = np.random.default_rng(0)
+    x, target, rates, cap = rng.normal(size=8), 0.7, (0.3, 0.1, 0.02), 60
+    problem = problem_of(x)
+    rows = rng.integers(0, 8, (20, 3, batch_size))  # a look every three steps; after every one with all examples
+    count = race.steps_to(problem, target, batch_size, 8)
+    found = jax.jit(partial(race.race, count))(jnp.asarray(3.0), rows, problem.train, jnp.asarray(rates), cap)
+    best, expected = cap, []
+    for rate in rates:
+        theta, steps, patience = 3.0, 0, min(cap, best + best // 2)
+        while np.mean((theta - x) ** 2) / 2 > target or steps == 0:
+            if steps >= patience:
+                steps = patience
+                break
+            batches = [np.arange(8)] if batch_size == 8 else rows[steps // 3]
+            for batch in batches:
+                theta -= rate * (theta - x[batch].mean())
+            steps += len(batches)
+        expected.append(min(steps, patience))
+        best = min(best, expected[-1])
+    assert found.tolist() == expected
+    assert expected[0] < expected[1] < cap
+
+
+def test_looks_are_the_batches_in_their_order():
+    order = np.random.default_rng(0).permuted(np.tile(np.arange(120), (2, 70, 1)), axis=-1)
+    looks = race.in_looks(order, 8, race.most_steps(1000, 120, 8))
+    assert looks.shape == (2, 31, 32, 8)  # 31 looks of 32 steps, 256 examples: 992 of at most 1000 steps
+    np.testing.assert_array_equal(looks[1].reshape(-1, 8)[:15], order[1, 0].reshape(15, 8))
+
+
+def made_up(sizes, steps):
+    """A race with these steps (sizes, seeds)."""
+    return race.Race(np.array(sizes), np.array(steps), np.ones(len(sizes)), np.ones((len(sizes), 3)), np.ones((1, 2)))
+
+
+def test_sizes_that_do_not_come_down_are_left_out_and_too_few_are_an_error():
+    steps = [[900.0, 800.0], [np.nan, 400.0], [300.0, 200.0], [200.0, 200.0], [200.0, 220.0]]
+    run = made_up([1, 2, 4, 8, 16], steps)
+    race.require_a_curve(SETTINGS, run)
+    sizes, middle = run.medians()
+    assert (sizes.tolist(), middle.tolist()) == ([1, 4, 8, 16], [850, 250, 200, 210])
+    with pytest.raises(SettingsError, match=r"too few .* from every start \(1, 4, 8: 3, more than 3 are needed\)"):
+        race.require_a_curve(SETTINGS, made_up([1, 2, 4, 8], steps[:4]))
+
+
+def test_a_target_that_all_reach_at_the_first_look_is_too_high():
+    sizes = [4, 32, 512, 600]
+    with pytest.raises(
+        SettingsError, match=r"--target is 0.6, to which .* at the first look, .* give a lower --target"
+    ):
+        race.require_a_curve(SETTINGS, made_up(sizes, [[64.0], [8], [1], [5]]))
+    race.require_a_curve(SETTINGS, made_up(sizes, [[128.0], [8], [1], [5]]))
+
+
+def test_full_batch_descent_stops_at_the_first_step_at_which_the_cost_is_low_enough(x64, monkeypatch):
+    monkeypatch.setattr(past_the_plateau, "RATE", 0.5)
+    problem = problem_of(np.array([0.0, 2.0]))
+    found = [past_the_plateau.descend(problem, 0.75, jnp.asarray(start), problem.train) for start in (5.0, 1.2)]
+    # the cost is ((theta - 1)^2 + 1) / 2, and each step halves theta - 1: 4, 2, 1, 0.5
+    np.testing.assert_allclose(found, [1.5, 1.2])
+
+
+def test_a_race_begins_above_its_target():
+    with pytest.raises(SettingsError, match=r"--past is 0.5; it must be above --target, 0.5"):
+        dataclasses.replace(past_the_plateau.QUICK, target=0.5, past=0.5).check()
+
+
+SIZES = np.array([1, 2, 4, 16, 256, 4096, 16384, 60_000])
+
+
+def a_race(steps, noise, rates=1.0):
+    steps = np.stack([steps, steps], axis=1)
+    return race.Race(SIZES, steps, np.full(8, rates), np.ones((8, 7)), np.full((2, 9), noise))
+
+
+def test_batch_frontiers_claims_hold_on_the_hyperbola_and_fail_off_it():
+    settings = batch_frontier.Settings()
+    good = a_race(100 * (1 + 20 / SIZES), 30.0)
+    assert good.hyperbola.critical == pytest.approx(20, rel=1e-3)
+    assert good.over_critical == pytest.approx(1.5, rel=1e-3)
+    assert all(claim.holds for claim in batch_frontier.claims(batch_frontier.Result(good), settings))
+    bad = list(batch_frontier.claims(batch_frontier.Result(a_race(1.0 * SIZES, 3e9, 16.0)), settings))
+    assert [claim.holds for claim in bad] == [False] * 5
+    assert bad[3].why
+
+
+def test_past_the_plateaus_claims_hold_on_the_hyperbola_and_fail_off_it():
+    settings = past_the_plateau.Settings()
+    good = list(past_the_plateau.claims(past_the_plateau.Result(a_race(100 * (1 + 20 / SIZES), 30.0)), settings))
+    bad = list(past_the_plateau.claims(past_the_plateau.Result(a_race(1.0 * SIZES, 3e9)), settings))
+    assert [claim.holds for claim in good + bad] == [True, True, False, False]
+
+
+def test_nothing_is_claimed_of_fewer_images():
+    few = a_race(100 * (1 + 20 / SIZES), 30.0)._replace(sizes=SIZES // 2)
+    assert not list(batch_frontier.claims(batch_frontier.Result(few), batch_frontier.Settings()))
+    assert not list(past_the_plateau.claims(past_the_plateau.Result(few), past_the_plateau.Settings()))
