@@ -301,8 +301,12 @@ def test_a_neuron_that_does_not_exist_is_refused(neuron):
         backprop.ledger(params, one_example(36), backprop.Functions(*FILM), layer=2, neuron=neuron)
 
 
+def ledger_of_one(params, example, *functions):
+    return backprop.ledger(params, example, backprop.Functions(*functions), layer=1, neuron=0)
+
+
 @pytest.mark.parametrize("params", [{"dense": {"kernel": jnp.ones((12, 4)), "bias": jnp.zeros(4)}}, [], [jnp.ones(3)]])
-@pytest.mark.parametrize("by_hand", [backprop.backpropagate, partial(backprop.ledger, layer=1, neuron=0)])
+@pytest.mark.parametrize("by_hand", [backprop.backpropagate, ledger_of_one])
 def test_a_model_without_plain_layers_is_refused_in_one_sentence(params, by_hand, unchecked):
     example = Examples(jnp.ones(12), jnp.eye(4)[0])
     with pytest.raises(ValueError, match=r"needs plain layers, a list of research.models.Layer .* use jax.grad"):

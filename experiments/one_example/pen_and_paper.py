@@ -153,8 +153,8 @@ def finding(result: Result, settings: Settings) -> str:
     """How exact the pencil is, and how many seeds learn all patterns."""
     return (
         f"By pencil no component of the gradient is further than {result.largest_difference:.5f} from jax.grad; one "
-        f"step changes the cost from {result.cost:.4f} to {result.new_cost:.4f}; trained on all eight patterns, the network "
-        f"answers all of them in {int((result.accuracy == 1).sum())} of {settings.num_seeds} seeds."
+        f"step changes the cost from {result.cost:.4f} to {result.new_cost:.4f}; trained on all eight patterns, "
+        f"the network answers all of them in {int((result.accuracy == 1).sum())} of {settings.num_seeds} seeds."
     )
 
 

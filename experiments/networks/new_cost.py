@@ -1,0 +1,351 @@
+"""What does another cost change, put beside the film's in everything that this codebase looks at?
+
+The cost is the one function `cross_entropy` below; `--cost my_costs:absolute` puts one of yours in its place. The same
+starts, the same orders of the examples and the same grid of learning rates for both costs: are the gradients right (by
+hand, by jax.grad, by central differences)? What does a real 2 ask for? How far do the examples scatter? How do the
+full batch and the mini-batches get on, and what do their hills look like? The best rate is the one with the lowest cost
+at the end, for every cost and every method.
+
+Run:     python -m experiments new_cost [--quick | --full] [--cost my_costs:absolute]
+Time:    default 55 s, --quick 13 s, --full 2.6 min on 2 cores, compilation included
+Result:  behind a sigmoid cross-entropy pulls by a - y, the film's cost by 2 (a - y) a (1 - a), thousands of times more
+         weakly on the most wrong output; so the full batch gets further in 200 steps (87.9 % against 80.6 %), the
+         mini-batches hardly (91.8 % against 91.7 %, +0.4 points paired, 4 of 6 seeds), each with its best rate.
+
+Longer than others: it is what README's Extend walks through, five looks at one cost on one page.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from annotated_types import Ge, Gt, MinLen, MultipleOf
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from experiments.common import descents, experiment, hills, runs
+from experiments.common.bounds import below_train, of_train, require
+from experiments.common.claims import Claim, at_least, at_most, identity, prediction
+from experiments.common.descents import Beginning
+from experiments.common.problem import Problem, name_of, plain_layers
+from experiments.common.tune import Tuned
+from experiments.networks import new_cost_figures as drawn
+from research import backprop, costs, data, gradients, landscape, statistics, training
+from research.data import Examples
+
+CHECKED = 100  # examples over which gradients are checked, in float64
+DIRECTIONS = 20  # random directions of the central differences
+EPSILON = 1e-5  # and their step
+PULLS = 2000  # test images whose outputs are asked what they want
+LOOKS = 20  # how often each descent is looked at
+OURS = "experiments.networks.new_cost:cross_entropy"
+
+
+def cross_entropy(output: Array, target: Array) -> Array:
+    """C = -sum_j (y_j ln a_j + (1 - y_j) ln(1 - a_j)), so that behind a sigmoid dC/dz_j = a_j - y_j: wrong outputs are
+    pulled however flat their sigmoid. Nielsen, chapter 3, eq. 57. Where a is 0 or 1 to the last bit, ln 1e-30."""
+    right, wrong = jnp.maximum(output, 1e-30), jnp.maximum(1 - output, 1e-30)
+    return -jnp.sum(target * jnp.log(right) + (1 - target) * jnp.log(wrong))
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(experiment.Settings):
+    """Settings of the comparison."""
+
+    cost: str = OURS
+    """The new cost of one example, package.module:function, a pure function (output, target) -> number. Files in the
+    current folder count: my_costs:my_cost."""
+    num_seeds: Annotated[int, Ge(1)] = 6
+    """How many runs, each with its own start and its own shuffles."""
+    num_examples: Annotated[int | None, Ge(1), of_train] = 5000
+    """Training images, from the first on."""
+    batch_size: Annotated[int, Ge(1), below_train] = 100
+    """Examples in a mini-batch."""
+    num_epochs: Annotated[int, Ge(1)] = 10
+    """Passes of the mini-batches over the training images, 20 steps or more in all."""
+    num_steps: Annotated[int, Ge(LOOKS), MultipleOf(LOOKS)] = 100
+    """Full-batch steps."""
+    resolution: Annotated[int, Ge(2)] = 41
+    """Points of the surface along each direction."""
+    learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(1)] = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+    """The grid of learning rates, tried for both costs and both methods."""
+
+
+QUICK = Settings(num_seeds=2, num_examples=2000, num_steps=40, num_epochs=8, resolution=21, learning_rates=(1.0, 4.0))
+FULL = Settings(num_examples=10_000, num_steps=200, num_epochs=20)
+
+
+class Wishes(NamedTuple):
+    """What the outputs of some examples ask for."""
+
+    targets: Float[np.ndarray, "examples classes"]
+    outputs: Float[np.ndarray, "examples classes"]
+    nudges: Float[np.ndarray, "examples classes"]  # -dC/da
+    deltas: Float[np.ndarray, "examples classes"]  # dC/dz
+
+
+class Scatter(NamedTuple):
+    """From the gradients of all training examples, before training and after the mini-batches' run."""
+
+    noise_scale: Float[np.ndarray, "seeds 2"]  # tr Sigma / |G|^2: the batch size at which noise and signal are equal
+    cosine: Float[np.ndarray, "seeds 2"]  # expected between the gradient of a mini-batch and that of all
+    average_error: Float[np.ndarray, "seeds 2"]  # |average of all gradients - gradient of the mean| over |g_i|
+
+
+class Descended(NamedTuple):
+    """One method on one cost with the best learning rate of the grid."""
+
+    tuned: Tuned
+    read: Float[np.ndarray, "looks"]  # examples, at every look
+    cost: Float[np.ndarray, "seeds looks"]
+    accuracy: Float[np.ndarray, "seeds looks"]  # on the test set
+    by_rate: Float[np.ndarray, "seeds rates"]  # accuracy at the end
+
+
+class OfCost(NamedTuple):
+    """All that is measured of one cost."""
+
+    name: str
+    by_hand_error: float  # of jax.grad against backpropagation by hand, over the largest component, in float64
+    difference_error: float  # and against central differences, over a typical slope
+    two: Wishes  # what a real 2 asks for at the start
+    at_end: Wishes  # what test images ask for in the network that the film's cost has trained
+    scatter: Scatter
+    methods: tuple[Descended, Descended]  # the full batch, the mini-batches
+    hill: hills.View  # of the first seed, on the principal plane of both paths
+    share: float  # of the paths' variance that lies in this plane
+
+
+class Result(NamedTuple):
+    """Both costs."""
+
+    new: OfCost
+    film: OfCost
+    sigmoid: bool  # whether the last activation is one
+
+
+# 1. Are the gradients right?
+
+
+def check_gradients(problem: Problem, params: list) -> tuple[float, float]:
+    """In float64: largest deviation of jax.grad from backpropagation by hand over the largest component, and of its
+    slopes along random directions from central differences over their root mean square."""
+    functions = (problem.cost_fn, *plain_layers(problem, "new_cost follows what the outputs ask for by hand"))
+    num_parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
+    ways = np.random.default_rng(0).standard_normal((DIRECTIONS, num_parameters)) / num_parameters**0.5
+
+    def three_ways(params: list, ways: Array, examples: Examples) -> tuple[Array, Array, Array]:
+        point, unravel = ravel_pytree(params)
+
+        def hill(point: Array) -> Array:
+            return gradients.mean_over_examples(problem.example_cost)(unravel(point), examples)
+
+        one_by_one = jax.vmap(lambda example: backprop.backpropagate(params, example, *functions).grads)
+        both_ways = EPSILON * jnp.stack([ways, -ways], axis=1).reshape(-1, len(point))
+        ends = jax.lax.map(lambda step: hill(point + step), both_ways)
+        by_hand = ravel_pytree(gradients.average(one_by_one(examples)))[0]
+        return jax.grad(hill)(point), by_hand, (ends[::2] - ends[1::2]) / (2 * EPSILON)
+
+    few = data.take(problem.train, slice(CHECKED))
+    grad, by_hand, rises = runs.in_float64(jax.jit(three_ways))(params, ways, few)
+    off = abs(rises - ways @ grad).max() / (rises**2).mean() ** 0.5
+    return float(abs(grad - by_hand).max() / abs(grad).max()), float(off)
+
+
+# 2. What does an example ask for? 3. How far do the examples scatter?
+
+
+def wishes(problem: Problem, params: list, examples: Examples) -> Wishes:
+    """Every example's outputs, nudges and deltas, by backpropagation by hand."""
+    activations = plain_layers(problem, "new_cost follows what the outputs ask for by hand")
+
+    def of_one(example: Examples) -> tuple[Array, ...]:
+        backward = backprop.backpropagate(params, example, problem.cost_fn, *activations)
+        outputs = backprop.feed_forward(params, example.inputs, *activations).activations[-1]
+        return example.targets, outputs, backward.nudges[-1], backward.grads[-1].biases
+
+    in_unit = examples._replace(inputs=data.unit_interval(examples.inputs))
+    return Wishes(*map(np.asarray, jax.jit(jax.vmap(of_one))(in_unit)))
+
+
+def scatter(problem: Problem, batch_size: int, params: list, train: Examples) -> tuple[Array, Array, Array]:
+    """The fields of Scatter for one seed at one place."""
+    found = problem.explicit.moments(params, train)
+    gradient = jax.grad(problem.cost)(params, train)
+    scale, size = statistics.noise_scale(found), jnp.sqrt(jnp.mean(found.squared_norms))
+    error = jnp.sqrt(statistics.squared_norm(jax.tree.map(jnp.subtract, found.mean, gradient)))
+    return scale, statistics.expected_cosine(scale, batch_size, len(train.inputs)), error / size
+
+
+# 4. The full batch and the mini-batches, each with every learning rate.
+
+
+def on_grid(
+    problem: Problem, objective: Callable, loop: Callable, start: list, shared: tuple[Examples, Examples], rates: Array
+) -> tuple[Array, Array, Array]:
+    """(cost, accuracy, point) at every look, for each learning rate in turn: (rates, looks, ...)."""
+    train, test = shared
+
+    def look(state: training.TrainState) -> tuple[Array, Array, Array]:
+        return problem.cost(state.params, train), problem.accuracy(state.params, test), ravel_pytree(state.params)[0]
+
+    def with_rate(rate: Array) -> tuple[Array, Array, Array]:
+        optimizer = optax.sgd(rate)
+        state = training.TrainState(start, optimizer.init(start))
+        return loop(training.make_step(objective, optimizer), state, train, observe=look)[1].observed
+
+    return jax.lax.map(with_rate, rates)
+
+
+def descend(problem: Problem, settings: Settings, beginning: Beginning) -> list[tuple[Descended, np.ndarray]]:
+    """The full batch, then the mini-batches, each with its best rate; and the path of it (seeds, looks, params)."""
+    steps, size, have = settings.num_steps // LOOKS, settings.batch_size, len(problem.train.inputs)
+    all_at_once = partial(training.full_batch_descent, num_legs=LOOKS, steps_per_leg=steps)
+    rows = descents.in_equal_legs(descents.in_batches(beginning.order, size), LOOKS)
+    plain = gradients.mean_over_examples(problem.example_cost)
+
+    def full(start: list, shared: tuple, rates: Array) -> tuple:
+        return on_grid(problem, problem.cost, all_at_once, start, shared, rates)
+
+    def mini(start: list, shared: tuple, rates: Array, rows: Array) -> tuple:
+        return on_grid(problem, plain, partial(training.minibatch_descent, schedule=rows), start, shared, rates)
+
+    given = (beginning.params, (problem.train, problem.test), jnp.array(settings.learning_rates))
+    looks = 1 + np.arange(LOOKS, dtype=float)
+    return [
+        best_of(settings, jax.jit(runs.over_seeds(full, (0, None, None)))(*given), looks * steps * have),
+        best_of(
+            settings, jax.jit(runs.over_seeds(mini, (0, None, None, 0)))(*given, rows), looks * rows.shape[2] * size
+        ),
+    ]
+
+
+def best_of(settings: Settings, found: tuple, read: np.ndarray) -> tuple[Descended, np.ndarray]:
+    """The rate with the lowest median cost at the end; one that diverged costs infinity."""
+    cost, accuracy, path = map(np.asarray, found)
+    ends = np.median(np.where(np.isfinite(cost).all(axis=2), cost[..., -1], np.inf), axis=0)
+    best = int(ends.argmin())
+    if not np.isfinite(ends[best]):
+        raise runs.Diverged("every learning rate of the grid", settings.num_steps)
+    tuned = Tuned(np.array(settings.learning_rates), ends.astype(float))
+    return Descended(tuned, read, cost[:, best], accuracy[:, best], accuracy[..., -1]), path[:, best]
+
+
+def hill_of(problem: Problem, resolution: int, start: np.ndarray, paths: list[np.ndarray]) -> tuple[hills.View, float]:
+    """5. The exact cost round both paths, on the plane nearest to them; and the share of variance that it explains."""
+    paths = [np.concatenate([start[None], path]) for path in paths]
+    union = np.concatenate(paths)
+    plane = jax.jit(landscape.principal_plane)(union)
+    view = hills.look_down(hills.surface_of(problem), plane, paths, resolution=resolution)
+    hidden = sum(float((distances**2).sum()) for distances in view.off_plane)
+    return view, 1 - hidden / float(((union - union.mean(axis=0)) ** 2).sum())
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """The battery for both costs: the same starts, the same orders. The film's network is asked what both want."""
+    plain_layers(problem, "new_cost follows what the outputs ask for by hand")
+    steps = settings.num_epochs * (len(problem.train.inputs) // settings.batch_size)
+    require(steps >= LOOKS, f"--num-epochs is {settings.num_epochs}, which makes {steps} steps; {LOOKS} are needed")
+    beginning = descents.begin(problem, settings, settings.num_epochs)
+    problems = [problem, problem._replace(cost_fn=costs.sum_of_squares)]
+    descended = []
+    for posed in problems:
+        runs.console.print(f"{name_of(posed.cost_fn)}: {len(settings.learning_rates)} learning rates for both methods")
+        descended.append(descend(posed, settings, beginning))
+    trained = hills.unravel_of(problem)(jnp.asarray(descended[1][1][1][0, -1]))
+    names = [name_of(problem.cost_fn), "the film's cost"]
+    new, film = (
+        of_cost(name, posed, settings, beginning.params, found)
+        for name, posed, found in zip(names, problems, descended, strict=True)
+    )
+    few = data.take(problem.test, slice(PULLS))
+    new, film = (
+        each._replace(at_end=wishes(posed, trained, few)) for each, posed in zip((new, film), problems, strict=True)
+    )
+    last = plain_layers(problem, "")[1]
+    return Result(new, film, last is jax.nn.sigmoid)
+
+
+def of_cost(name: str, problem: Problem, settings: Settings, starts: list, found: list) -> OfCost:
+    """The rest of the battery for one cost, whose descents are given."""
+    methods, paths = zip(*found, strict=True)
+    of_seeds = jax.jit(runs.over_seeds(partial(scatter, problem, settings.batch_size), (0, None)))
+    ends = jax.vmap(hills.unravel_of(problem))(jnp.asarray(paths[1][:, -1]))
+    both = [of_seeds(place, problem.train) for place in (starts, ends)]
+    first = jax.tree.map(lambda leaf: leaf[0], starts)
+    start = np.asarray(ravel_pytree(first)[0])
+    view, share = hill_of(problem, settings.resolution, start, [path[0] for path in paths])
+    two = wishes(problem, first, a_real_two(problem.train))
+    scattered = Scatter(*(np.stack(each, axis=1) for each in zip(*both, strict=True)))
+    return OfCost(name, *check_gradients(problem, first), two, two, scattered, methods, view, share)
+
+
+def a_real_two(train: Examples) -> Examples:
+    """The first 2 of the training images (of the last class where there are fewer than three): one row."""
+    labels = np.asarray(train.targets).argmax(axis=1)
+    row = int(np.argmax(labels == min(2, train.targets.shape[-1] - 1)))
+    return data.take(train, slice(row, row + 1))
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """E17, T28 and T34: gradients, averages and pulls are what algebra says; and mini-batches need fewer examples."""
+    new, film, sigmoid = result
+    yield identity("E17", "backpropagation by hand is jax.grad, for both costs, in float64",
+                   max(new.by_hand_error, film.by_hand_error), at_most(1e-12), "of the largest component",
+                   "chain rule")  # fmt: skip
+    yield identity("E17", "and its slopes are those of central differences",
+                   max(new.difference_error, film.difference_error), at_most(1e-6), "of a typical slope",
+                   "Taylor, float64")  # fmt: skip
+    yield identity("T28", "the average of all examples' gradients is the gradient of the mean, at the start and at the "
+                   "end", max(each.scatter.average_error.max() for each in (new, film)), at_most(1e-6),
+                   "of a typical |g_i|", "linearity, float32")  # fmt: skip
+    targets, outputs, _, deltas = film.at_end
+    if sigmoid:
+        error = abs(deltas - 2 * (outputs - targets) * outputs * (1 - outputs)).max()
+        yield identity("E17", "of the film's cost dC/dz = 2 (a - y) sigma'(z): a flat sigmoid mutes it", error,
+                       at_most(1e-6), "largest difference", "chain rule")  # fmt: skip
+    if sigmoid and settings.cost == OURS:
+        yield identity("E17", "of cross-entropy dC/dz = a - y: a flat sigmoid does not mute it",
+                       abs(new.at_end.deltas - (outputs - targets)).max(), at_most(1e-6), "largest difference",
+                       "Nielsen, chapter 3")  # fmt: skip
+    if dataclasses.replace(settings, cost=experiment.Settings.cost).is_the_films:
+        for name, each in (("the film's cost", film), ("the new cost", new)):
+            yield prediction("T34", f"{name}: times more examples that the full batch reads to come down to the same "
+                             "cost", examples_saved(each).min(), at_least(1), "times, least of all seeds",
+                             "the film")  # fmt: skip
+
+
+def examples_saved(found: OfCost) -> np.ndarray:
+    """Of every seed: examples of the full-batch run over those in which mini-batches came as low; NaN if never."""
+    full, mini = found.methods
+    lower = mini.cost <= full.cost[:, -1:]
+    return np.where(lower.any(axis=1), full.read[-1] / mini.read[lower.argmax(axis=1)], np.nan)
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """Accuracies at the end and noise scales; differences are paired: the same start, the same order."""
+    parts = []
+    for method, mine, films in zip(drawn.METHODS, result.new.methods, result.film.methods, strict=True):
+        ends = [100 * each.accuracy[:, -1] for each in (mine, films)]
+        ahead = ends[0] - ends[1]
+        parts.append(
+            f"{method} {np.median(ends[0]):.1f} % against {np.median(ends[1]):.1f} %, on average {ahead.mean():+.2f} "
+            f"points ({(ahead > 0).sum()} of {settings.num_seeds} seeds ahead)"
+        )
+    scales = [np.median(each.scatter.noise_scale[:, 1]) for each in (result.new, result.film)]
+    return (
+        f"{result.new.name} beside the film's cost, each with its best rate: {'; '.join(parts)}; noise scale at the "
+        f"end of the mini-batches {scales[0]:,.0f} against {scales[1]:,.0f}."
+    )
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """One page: what they pull at, how they get on, what their hills look like."""
+    return {"new_cost": drawn.page(result, settings.batch_size, is_ours=settings.cost == OURS)}
