@@ -4,6 +4,9 @@ A mean of N parabolas, C_i = (e - e_i)^T A_i (e - e_i) / 2, is seen from its opt
 A_i, `slopes` (N, d) are each example's gradient g_i there, so that they sum to 0. One example a step, constant rate.
 """
 
+import itertools
+import math
+
 import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
@@ -21,6 +24,38 @@ def finite_population(batch_size: Numbers, num_examples: int) -> Numbers:
     (1.0, [1.0, 0.0])
     """
     return (num_examples - batch_size) / (num_examples - 1)
+
+
+def every_shuffle(points: Float[np.ndarray, "examples d"], batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Exact covariances (directions, directions) over all permutations: of every batch, and of every two of a shuffle.
+
+    `points` (N, directions) have mean 0. The second is NaN where a shuffle makes a single batch.
+
+    >>> every_shuffle(np.array([[1.0], [-1.0]]), 1)  # variance 1, and two batches are each other's opposite
+    (array([[1.]]), array([[-1.]]))
+    """
+    orders = np.array(list(itertools.permutations(range(len(points)))))
+    steps = len(points) // batch_size
+    batches = orders[:, : steps * batch_size].reshape(len(orders), steps, batch_size)
+    means = points[batches].mean(axis=2)  # permutations, steps, directions
+    total, each = means.sum(axis=1), means.reshape(-1, points.shape[1])
+    own = each.T @ each / len(each)
+    both = total.T @ total / len(total) - steps * own
+    return own, both / (steps * (steps - 1)) if steps > 1 else np.full_like(own, np.nan)
+
+
+def every_draw(points: Float[np.ndarray, "examples d"], batch_size: int) -> np.ndarray:
+    """Exact covariance over all N^B draws with replacement; draws that differ in their order only are done at once.
+
+    >>> every_draw(np.array([[1.0], [-1.0]]), 2).tolist()
+    [[0.5]]
+    """
+    draws = np.array(list(itertools.combinations_with_replacement(range(len(points)), batch_size)))
+    counts = (draws[:, :, None] == np.arange(len(points))).sum(axis=1)
+    factorials = np.array([math.factorial(count) for count in range(batch_size + 1)])
+    orders = factorials[batch_size] // factorials[counts].prod(axis=1)
+    means = points[draws].mean(axis=1)
+    return (means * orders[:, None]).T @ means / len(points) ** batch_size
 
 
 def stationary_variance(rate: Numbers, curvature: Numbers, noise: Numbers, batch_size: Numbers) -> Numbers:

@@ -310,3 +310,31 @@ def flops_per_example(problem: Problem) -> float:
     gradient = jax.jit(jax.grad(gradients.mean_over_examples(problem.example_cost)))
     counted = gradient.lower(jax.eval_shape(problem.model.init, jax.random.key(0)), batch).compile().cost_analysis()
     return counted["flops"] / len(batch.inputs)  # pyright: ignore[reportOptionalSubscript]
+
+
+class Listening(NamedTuple):
+    """Who is listened to first: every seed's own shuffle, with one example of each class in front."""
+
+    orders: np.ndarray  # seeds, examples
+    classes: list[int]  # in the order in which they are listened to: 2, 5, 0, 1, ...
+
+
+def listening(problem: Problem, settings: Any) -> Listening:
+    """A 2 first, then a 5, then one of each of the others, then everybody else."""
+    labels, num_classes = np.asarray(problem.train.targets).argmax(axis=1), problem.train.targets.shape[1]
+    present = set(np.unique(labels).tolist())
+    classes = [label for label in dict.fromkeys((2, 5, *range(num_classes))) if label in present]
+    rngs = [np.random.default_rng([settings.seed, index]) for index in range(settings.num_seeds)]
+    return Listening(
+        np.stack([listening_order(labels, rng.permutation(len(labels)), classes) for rng in rngs]), classes
+    )
+
+
+def listening_order(labels: np.ndarray, shuffle: np.ndarray, classes: list[int]) -> np.ndarray:
+    """The shuffle with the first example of each class moved to the front, in the order of `classes`.
+
+    >>> listening_order(np.array([5, 2, 5, 0]), np.array([2, 0, 3, 1]), [2, 5, 0]).tolist()
+    [1, 2, 3, 0]
+    """
+    firsts = np.array([shuffle[labels[shuffle] == label][0] for label in classes])
+    return np.concatenate([firsts, shuffle[~np.isin(shuffle, firsts)]])

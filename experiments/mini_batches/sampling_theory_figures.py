@@ -1,6 +1,7 @@
 """The figure of sampling_theory: how mini-batches scatter, drawn in three ways, on theory's lines."""
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,39 +10,29 @@ from matplotlib.figure import Figure
 from experiments.common import plots
 
 
-def sampling_figure(
-    record: dict, arrays: dict[str, np.ndarray], schemes: tuple[str, ...], directions: tuple[int, int]
-) -> Figure:
-    """Every case for 8 images; the drawn variances and covariances for many, each on theory's lines;
-    `directions`: in how many random ones, for the 8 and for the many."""
+def scatters(result: Any, num: int, schemes: tuple[str, ...], measured: float) -> Figure:
+    """Every case for 8 images; the drawn variances and covariances for `num`, each on theory's lines. `measured`: the
+    mean ratio to theory without replacement."""
     figure, axes = plots.new_figure(16, 5.8, columns=3)
     left, middle, right = axes[0]
-    num, num_seeds = record["settings"]["num_examples"], record["settings"]["num_seeds"]
-    draw_enumerated(left, arrays["enumerated"], schemes)
-    sizes, fine = arrays["sizes"], np.geomspace(1, num, 300)
+    draw_enumerated(left, result.ratios, schemes)
+    sizes, fine = result.sizes, np.geomspace(1, num, 300)
+    own = [part.own.mean(axis=-1) for part in (result.with_replacement, result.shuffled)]
     for series, theory in enumerate((np.ones(300), (num - fine) / (num - 1))):
         middle.plot(fine, theory, color=plots.COLOURS[series], linestyle=plots.LINES[series])
-        plots.seed_points(middle, sizes, arrays["own"][series] * sizes, series)
+        plots.seed_points(middle, sizes, own[series] * sizes, series)
     middle.set_ylabel("B tr cov g_B / tr Sigma")
     middle.set_title(f"N = {num:,}, epochs drawn: the scatter")
-    draw_pairs(right, arrays, num)
+    draw_pairs(right, result, num)
     for axis in (middle, right):
         axis.set_xscale("log")
         plots.plain_log_ticks(axis.xaxis, [size for size in (1, 10, 100, 1000, 10_000) if size <= num])
         axis.set_xlabel("batch size B")
-    network = "-".join(map(str, record["layer_sizes"]))
-    figure.legend(
-        *left.get_legend_handles_labels(), loc="outside lower center", ncols=3,
-        title=f"lines: theory; markers: measured, median and range of {num_seeds} seeds. Gradients of images of "
-              f"{record['dataset']['name']}, network {network}, at the start,\nin {directions[0]} random directions on "
-              f"the left, in {directions[1]} in the middle and on the right",
-    )  # fmt: skip
-    ratios = record["over_theory"]
-    plots.headline(
-        figure,
-        f"Without replacement mini-batches scatter (N-B)/(N-1) times as much: measured {ratios[1]:.3f} times that; two "
-        "of one shuffle lean apart, since all its batches average to G",
-    )
+    left.legend(fontsize=9)
+    plots.headline(figure, f"Without replacement mini-batches scatter (N-B)/(N-1) times as much: measured "
+                   f"{measured:.3f} times that; two of one shuffle lean apart, since all its batches average to "
+                   "G")  # fmt: skip
+    plots.note(figure, "gradients at the start in random directions; lines: theory; markers: median and range")
     return figure
 
 
@@ -59,13 +50,14 @@ def draw_enumerated(axis: Axes, ratios: np.ndarray, schemes: tuple[str, ...]) ->
     axis.set_title(f"N = {num}: all {math.factorial(num):,} permutations, all draws")
 
 
-def draw_pairs(axis: Axes, arrays: dict[str, np.ndarray], num: int) -> None:
+def draw_pairs(axis: Axes, result: Any, num: int) -> None:
     """The covariance of two batches of one epoch, in units of that of two of one shuffle, without its sign."""
-    sizes, fine = arrays["sizes"], np.geomspace(1, num, 300)
+    sizes, fine = result.sizes, np.geomspace(1, num, 300)
+    both = [part.both.mean(axis=-1) for part in (result.with_replacement, result.shuffled)]
     several = sizes <= num // 2
     for series, level in ((0, 0), (2, -1)):
         axis.plot(fine, np.full(300, level), color=plots.COLOURS[series], linestyle=plots.LINES[series])
-        plots.seed_points(axis, sizes[several], arrays["both"][series // 2][:, several] * (num - 1), series)
+        plots.seed_points(axis, sizes[several], both[series // 2][:, several] * (num - 1), series)
     axis.set_ylim(-1.6, 0.6)
     axis.annotate("independent draws: 0", (1, 0), xytext=(0, 8), textcoords="offset points")
     axis.annotate("theory for one shuffle: -1", (1, -1), xytext=(0, 8), textcoords="offset points")

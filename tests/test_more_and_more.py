@@ -1,0 +1,80 @@
+"""Listening to many: the confusion matrix, schedules in which all are heard alike, and the claims."""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import make_examples, make_params
+
+from experiments.all_examples import more_and_more
+from experiments.all_examples.more_and_more import Result, Settings
+from research import costs, gradients
+from research.models import mlp
+
+SMALLEST = Settings(num_seeds=2, num_steps=20)
+MODEL = mlp((12, 5, 6, 4))
+OBJECTIVE = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, costs.sum_of_squares))
+
+
+def test_the_confusion_matrix_counts_every_example_once_and_its_diagonal_is_the_accuracy():
+    params, examples = make_params(jax.random.key(0)), make_examples(jax.random.key(1), 37)
+    found = np.asarray(jax.jit(partial(more_and_more.confusion, MODEL.apply))(params, examples))
+    counted = np.zeros((4, 4))
+    answers = np.asarray(jax.vmap(MODEL.apply, (None, 0))(params, examples.inputs)).argmax(axis=1)
+    for truth, answer in zip(np.asarray(examples.targets).argmax(axis=1), answers, strict=True):
+        counted[truth, answer] += 1 / 37
+    np.testing.assert_allclose(found, counted, atol=1e-6)
+    correct = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, costs.is_correct))
+    assert np.trace(found) == pytest.approx(float(correct(params, examples)))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 10, 23])
+def test_every_step_sees_a_full_batch_and_everyone_is_heard_equally_often(size):
+    listened, batch = np.arange(100, 100 + size), more_and_more.BATCH
+    passes = math.lcm(size, batch) // batch if size < batch else size // batch  # steps in which everyone is heard alike
+    rows = more_and_more.schedule_for(np.random.default_rng(0), listened, num_steps=6 * passes)
+    assert rows.shape == (6 * passes, batch)
+    counts = np.bincount(rows.ravel() - 100, minlength=size)
+    if size < batch or size % batch == 0:
+        assert (counts == counts[0]).all()
+    assert set(rows.ravel().tolist()) <= set(listened.tolist())
+
+
+def test_ten_copies_of_one_example_are_the_example(x64):
+    params, examples = make_params(jax.random.key(2)), make_examples(jax.random.key(3), 1)
+    copies = jax.tree.map(lambda leaf: jnp.repeat(leaf, 10, axis=0), examples)
+    one, ten = (jax.jit(jax.grad(OBJECTIVE))(params, some) for some in (examples, copies))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15), one, ten)
+
+
+def made_up(right=(0.1, 0.2, 0.5, 0.6, 0.8, 0.9), otherwise=0.0):
+    """Two seeds, ten classes equally often; `right` answers for every size, the others called 2 (or a 7)."""
+    confusion = np.zeros((6, 2, 10, 10))
+    for size, share in enumerate(right):
+        confusion[size] += share * np.eye(10) / 10
+        confusion[size, :, :, 2] += (1 - share) / 10
+    confusion[0] = 0
+    confusion[0, :, :, 2] = 0.1 * right[0] / 0.1
+    confusion[1] = 0
+    confusion[1, :, 2, 2] = confusion[1, :, 5, 5] = 0.1
+    confusion[1, :, [0, 1, 3, 4, 6, 7, 8, 9], 2] = 0.1
+    confusion[1, :, 7, 2], confusion[1, :, 7, 7] = 0.1 - otherwise, otherwise
+    return Result(np.array([1, 2, 10, 100, 1000, 60_000]), confusion, (2, 5, 0, 1, 3, 4, 6, 7, 8, 9))
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdicts"),
+    [({}, [True, True, True]), ({"otherwise": 0.02}, [True, False, True]),
+     ({"right": (0.1, 0.2, 0.5, 0.4, 0.8, 0.9)}, [True, True, False])],
+)  # fmt: skip
+def test_the_claims_tell_good_from_bad(changes, verdicts):
+    assert [claim.holds for claim in more_and_more.claims(made_up(**changes), Settings())] == verdicts
+
+
+def test_a_network_that_is_right_about_others_too_was_not_taught_by_a_two_alone():
+    taught = made_up()
+    taught.confusion[0, :, 3, 2], taught.confusion[0, :, 3, 3] = 0, 0.1
+    assert next(claim.holds for claim in more_and_more.claims(taught, Settings())) is False
