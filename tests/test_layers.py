@@ -12,7 +12,7 @@ LEAVES = {"costs", "models", "data", "datasets", "sharding", "fits", "paths"}
 FLOORS = [
     {f"research.{name}" for name in LEAVES},
     {"research.gradients", "research.backprop", "research.flax_models", "research.sampling"},
-    {"research.statistics", "research.agreement"},
+    {"research.statistics", "research.agreement", "research.wishes"},
     {"research.training", "research.landscape", "research.curvature"},
     {f"experiments.common.{name}" for name in ("film", "claims", "trees", "bounds", "chapters", "plots")},
     {f"experiments.common.{name}" for name in ("folders", "terminal", "stale", "ledger", "runs")},

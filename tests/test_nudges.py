@@ -1,145 +1,84 @@
-"""One digit's story on a small folder of real digits: theory holds in every setting, and errors are one sentence."""
+"""Results on which the claims must hold and must fail, and what does not exist."""
 
 import dataclasses
-import json
-from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import make_examples, make_params
 
-from experiments import nudges
-from experiments.common import settings as common
-from experiments.nudges import Functions, Settings
-from research import costs, gradients
-from research.models import mlp
+from experiments.common import experiment
+from experiments.common.bounds import SettingsError
+from experiments.one_example import nudges
+from experiments.one_example.nudges import Checks, LayerStory, Network, Result, Settings
 
-FILM = Functions(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
-FIGURES = {"nudges", "columns", "pixels_and_weights"}
-FILMS_CLAIMS = {"T16", "T23", "T24", "C1", "C5"}
+SMALLEST = Settings(num_seeds=2, epochs=1)
+PERFECT = {"brightness": 1.0, "strongest": 1.0, "wanted": 1.0, "unwanted": 1.0, "drawn_wrong": 0.5, "weakened": 0.5,
+           "nudge_signs": 1.0}  # fmt: skip
 
 
-def run_small(small_mnist, out, **changes):
-    settings = dataclasses.replace(Settings(num_seeds=2, epochs=0), dataset=str(small_mnist), out=out, **changes)
-    nudges.run(settings)
-    return json.loads((out / "nudges" / "run.json").read_text())
+def made_up(films=True, untrained=0.5, **changed):
+    """Two classes, where half of the outputs should fall; a network of one layer with two pixels."""
+    checks = dict.fromkeys(Checks._fields, 0.0) | PERFECT | changed
+    one, two = np.ones((2, 2)), np.ones(2)
+    network = Network("start", "before any training", one, (LayerStory(one, two, one, two, one, one, one, one, one),))
+    return Result(
+        Checks(**{name: np.full((1, 2, 2), number) for name, number in checks.items()}),
+        np.full(3, untrained), np.arange(2), one, np.eye(2), 0, (network,), (1, 2, 1), 2, films,
+    )  # fmt: skip
 
 
-def check_and_run(settings):
-    settings.check()
-    nudges.run(settings)
+def test_below_zero_the_brightest_need_not_be_strengthened_most():
+    result = made_up(strongest=0.5)
+    layer = result.networks[0].layers[0]
+    dark = result.networks[0]._replace(layers=(layer._replace(activations=-layer.activations), layer))
+    assert failing(result._replace(networks=(dark,))) == []
 
 
-@pytest.fixture(scope="module")
-def finished(small_mnist, tmp_path_factory):
-    out = tmp_path_factory.mktemp("results")
-    run_small(small_mnist, out, epochs=1)
-    nudges.plot(out)
-    return out / "nudges"
+def failing(result):
+    return [claim.id for claim in nudges.claims(result, SMALLEST) if not claim.holds]
 
 
-def test_it_leaves_a_record_figures_and_a_page(finished):
-    figures = {f"{name}{ending}.png" for name in FIGURES for ending in ("", "_after_training")}
-    assert {path.name for path in finished.iterdir()} == figures | {
-        "distance_and_slope.png", "nudges.html", "run.json", "arrays.npz",
-    }  # fmt: skip
-
-
-def test_every_claim_of_theory_holds_on_any_data(finished):
-    claims = json.loads((finished / "run.json").read_text())["claims"]
-    assert {claim["id"] for claim in claims} == FILMS_CLAIMS | {"T7", "T14", "T17", "T19", "T22", "T25", "T26"}
-    # T14 is an average over few images here, all others are exact
-    assert [claim["says"] for claim in claims if not claim["holds"] and claim["id"] != "T14"] == []
-
-
-def test_by_default_the_first_2_is_asked_and_the_outputs_columns_are_drawn(finished):
-    record = json.loads((finished / "run.json").read_text())
-    assert (record["index"], record["label"], record["layer"]) == (5, 2, 3)
-
-
-def test_it_can_be_drawn_again_without_running(finished):
-    before = {path.name: path.read_bytes() for path in finished.glob("*.[ph]*")}
-    nudges.plot(finished.parent)
-    assert before == {path.name: path.read_bytes() for path in finished.glob("*.[ph]*")}
+def test_the_claims_hold_on_a_perfect_result():
+    assert failing(made_up()) == []
+    assert len(list(nudges.claims(made_up(), SMALLEST))) == 14
+    assert len(list(nudges.claims(made_up(films=False), SMALLEST))) == 8
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [
-        {"layer": 1, "index": 7, "activation": "relu"},
-        {"layer_sizes": (784, 10), "cost": "experiments.nudges:cross_entropy", "output_activation": "identity"},
-    ],
-    ids=["relu, first hidden layer", "no hidden layer, cross-entropy"],
-)
-def test_other_networks_and_costs_run_and_their_claims_hold(small_mnist, tmp_path, changes):
-    record = run_small(small_mnist, tmp_path, **changes)
-    nudges.plot(tmp_path)
-    assert [claim["says"] for claim in record["claims"] if not claim["holds"] and claim["id"] != "T14"] == []
-    assert ({claim["id"] for claim in record["claims"]} >= FILMS_CLAIMS) == ("cost" not in changes)
+    ("changed", "ids"),
+    [({"by_hand": 2e-5}, ["T7"]), ({"untrained": 0.8}, ["T14"]), ({"brightness": 0.9}, ["T19"]),
+     ({"dark": 1e-9}, ["T19"]), ({"rank_one": 1e-5}, ["T22"]), ({"strongest": 0.5}, ["T22"]),
+     ({"column_sum": 1e-5}, ["T25"]), ({"nudges": 2e-5}, ["T26"]), ({"nudge_signs": 0.5}, ["T16"]),
+     ({"proportional": 0.1}, ["T17"]), ({"weakened": 0.4}, ["T23"]), ({"wanted": 0.9}, ["T24"]),
+     ({"unwanted": 0.9}, ["C1"]), ({"drawn_wrong": 0.0}, ["C5"]), ({"by_hand": np.nan}, ["T7"])],
+)  # fmt: skip
+def test_each_claim_fails_where_it_should(changed, ids):
+    assert failing(made_up(**changed)) == ids
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"index": 600}, "--index is 600; .* has the examples 0 to 599"),
-        ({"index": -2}, "--index is -2; it must be 0 or more, or -1 for the first 2"),
+        ({"index": 50, "num_examples": 50}, "--index is 50; .* has 50 train images, so give at most 49"),
         ({"layer": 4}, "--layer is 4; it must be between 1, the first hidden layer, and 3, the outputs"),
-        ({"layer": 0}, "--layer is 0; it must be 1, the first hidden layer, or more"),
-        ({"epochs": -1}, "--epochs is -1; it must be 0 or more"),
-        ({"output_activation": "softmax"}, "--output-activation is softmax; .* of each number alone"),
+        ({"num_examples": 100}, "--epochs is 1, but there are only 100 training examples"),
+        ({"output_activation": "softmax"}, "one digit is followed by hand, which needs plain layers"),
     ],
 )
-def test_what_does_not_exist_is_refused_in_one_sentence_before_anything_is_written(
-    small_mnist, tmp_path, changes, sentence
-):
-    settings = dataclasses.replace(Settings(), dataset=str(small_mnist), out=tmp_path, **changes)
-    with pytest.raises(common.SettingsError, match=sentence):
-        check_and_run(settings)
-    assert list(tmp_path.iterdir()) == []
+def test_what_does_not_exist_is_refused_in_one_sentence(small_mnist, changes, sentence):
+    settings = dataclasses.replace(SMALLEST, dataset=str(small_mnist), **changes)
+    with pytest.raises(SettingsError, match=sentence):
+        nudges.measure(experiment.pose(settings), settings)
 
 
-def test_a_wrong_index_on_the_command_line_exits_with_code_2(small_mnist, tmp_path, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        common.command(
-            nudges.run, nudges.plot, Settings(), nudges.QUICK, nudges.FULL, nudges.__doc__,
-            ["--dataset", str(small_mnist), "--index", "600", "--out", str(tmp_path), "--cpu-devices", "2"],
-        )  # fmt: skip
-    assert stopped.value.code == 2
-    assert capsys.readouterr().err.startswith("error: --index is 600;")
-
-
-def test_the_checks_notice_columns_whose_sign_is_the_weights_alone():
-    params, example = (
-        make_params(jax.random.key(0)),
-        jax.tree.map(lambda leaf: leaf[0], make_examples(jax.random.key(1), 1)),
-    )
-    one = gradients.example_cost(mlp((12, 5, 6, 4)).apply, costs.sum_of_squares)
-    checks = jax.jit(partial(nudges.examine, FILM, one))(params, example)
-    assert float(checks.drawn_wrong) == pytest.approx(3 / 4)  # three of four outputs should fall
-    assert float(checks.wanted) == float(checks.unwanted) == 1
-
-
-def test_rank_and_order_notice_what_is_not_an_outer_product():
-    assert nudges.distance_from_rank_one(np.eye(3)) == 1
-    assert float(nudges.share_in_order(jnp.array([[1.0, 3.0, 2.0]]), jnp.array([0.1, 0.2, 0.3]))) == 0.5
-    assert not nudges.strongest_joins_brightest(jnp.array([[1.0, 2.0]]), jnp.array([1.0]), jnp.array([0.9, 0.1]))
-
-
-def test_pull_is_the_distance_with_cross_entropy_and_dies_of_saturation_with_the_quadratic_cost(x64):
-    params = [layer._replace(biases=layer.biases + 20) for layer in make_params(jax.random.key(2))]
-    example = jax.tree.map(lambda leaf: leaf[0], make_examples(jax.random.key(3), 1))
-    found = jax.jit(partial(nudges.measure_distances, jax.nn.sigmoid))(params, example)
-    unwanted = example.targets == 0
-    assert float(jnp.max(found.distance[unwanted])) < -0.999  # as wrong as can be
-    assert float(jnp.max(jnp.abs(found.pull))) < 1e-3
-    np.testing.assert_allclose(found.cross_entropy_pull, found.distance, rtol=1e-12, atol=1e-15)
-
-
-def test_the_gallery_has_the_chosen_digit_and_two_of_each_class():
-    labels = np.tile(np.arange(10), 5)
-    rows = nudges.choose_gallery(labels, chosen=42)
-    np.testing.assert_array_equal(np.bincount(labels[rows]), [2, 2, 3, 2, 2, 2, 2, 2, 2, 2])
-    assert 42 in rows
-    assert len(nudges.choose_gallery(np.arange(47), chosen=3)) == nudges.GALLERY
+def test_relu_and_cross_entropy_without_hidden_layers_have_their_figures_and_claims(small_mnist):
+    settings = Settings(
+        num_seeds=2, epochs=0, dataset=str(small_mnist), num_examples=200, index=7, layer_sizes=(784, 10),
+        cost="sigmoid_cross_entropy", output_activation="identity",
+    )  # fmt: skip
+    result = jax.device_get(nudges.measure(experiment.pose(settings), settings))
+    claims = list(nudges.claims(result, settings))
+    assert result.rows[result.chosen] == 7
+    assert [claim.says for claim in claims if not claim.holds and claim.id != "T14"] == []
+    assert not {claim.id for claim in claims} & {"T16", "T23", "T24", "C1", "C5"}
+    assert set(nudges.figures(result, settings)) == {"nudges", "columns", "pixels_and_weights", "nudges.html"}

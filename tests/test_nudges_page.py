@@ -12,22 +12,17 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import nudges
-from experiments.common import descents
-from experiments.figures import nudges as figures
-from experiments.nudges import Network
-from research import backprop, costs, data, models
+from experiments.common.plots import Page
+from experiments.common.problem import Problem
+from experiments.one_example import nudges
+from experiments.one_example import nudges_figures as figures
+from experiments.one_example.nudges import Checks, Functions, LayerStory, Network, Result, Settings
+from research import backprop, costs, data, models, wishes
 from research.data import Examples
 from research.models import Layer
 
-RECORD = {
-    "dataset": {"name": "mnist", "train": {"count": 600}},
-    "image_shape": (28, 28, 1),
-    "film": True,
-    "index": 5,
-    "num_layers": 3,
-    "networks": {"start": "before any training", "trained": "after 1 epoch of training"},
-}
+SIGMOID = jax.nn.sigmoid
+NOTHING = Checks(*[np.zeros((1, 1, 1))] * len(Checks._fields))
 NUM_STEPS = 11
 VALUES = (
     "[...document.querySelectorAll('#stage [data-about=%s]')].map(e => [e.dataset.places, Number(e.dataset.value)])"
@@ -46,29 +41,32 @@ def values(browser, kind):
 
 @pytest.fixture(scope="module")
 def finished(small_mnist, tmp_path_factory):
-    """(arrays, page) of two networks: a start, and one whose neurons are nearly all on or off, as after training."""
+    """(result, page) of two networks: a start, and one whose neurons are nearly all on or off, as after training."""
     train = data.load(str(small_mnist))
-    problem = descents.make_problem(models.mlp(), costs.sum_of_squares, train, train)
-    functions = nudges.Functions(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
+    problem = Problem(models.mlp(), costs.sum_of_squares, train, train, (28, 28, 1), (SIGMOID, SIGMOID))
     start = jax.tree.map(lambda leaf: leaf[None], models.mlp().init(jax.random.key(0)))
-    networks = [Network("start", "before", start), Network("trained", "after", nudges.saturated(start))]
-    rows = nudges.choose_gallery(train.targets.argmax(axis=1), chosen=5)
-    digits = jax.tree.map(lambda leaf: leaf[rows], train)
-    nothing = nudges.Distances(*[jax.numpy.zeros(1)] * 4)
-    arrays = {"rows": rows, **nudges.arrays_for_figures(problem, functions, networks, digits, nothing)}
+    saturated = [Layer(layer.weights * layer.weights.shape[-1] ** 0.5, layer.biases) for layer in start]
+    functions = Functions(costs.sum_of_squares, SIGMOID, SIGMOID)
+    rows = wishes.few_of_each(np.argmax(train.targets, axis=1), 20)
+    digits = data.take(train, rows)
+    networks = nudges.tell_all(problem, functions, {"start": start, "trained": saturated}, digits, 1)
+    result = Result(
+        NOTHING, np.zeros(1), rows, digits.inputs, digits.targets, int(np.flatnonzero(rows == 5)[0]),
+        jax.device_get(networks), (28, 28, 1), len(train.inputs), True,
+    )  # fmt: skip
     path = tmp_path_factory.mktemp("page") / "nudges.html"
-    path.write_text(figures.page(RECORD, arrays))
-    return arrays, path
+    path.write_text(figures.page(result, "mnist"))
+    return result, path
 
 
-def by_hand(arrays, network, row):
+def by_hand(result, network, row):
     """(params, forward, backward) of that training example, by backprop.py."""
-    params = [Layer(arrays[f"{network}_weights_{layer}"], arrays[f"{network}_biases_{layer}"]) for layer in (1, 2, 3)]
-    place = int(np.flatnonzero(arrays["rows"] == row)[0])
-    example = Examples(jax.numpy.asarray(arrays["inputs"][place]), jax.numpy.asarray(arrays["targets"][place]))
-    sigmoid = jax.nn.sigmoid
-    forward = backprop.feed_forward(params, example.inputs, sigmoid, sigmoid)
-    return params, forward, backprop.backpropagate(params, example, costs.sum_of_squares, sigmoid, sigmoid)
+    (found,) = (each for each in result.networks if each.name == network)
+    params = [Layer(layer.weights, layer.biases) for layer in found.layers]
+    place = int(np.flatnonzero(result.rows == row)[0])
+    example = Examples(jax.numpy.asarray(result.inputs[place]), jax.numpy.asarray(result.targets[place]))
+    forward = backprop.feed_forward(params, example.inputs, SIGMOID, SIGMOID)
+    return params, forward, backprop.backpropagate(params, example, costs.sum_of_squares, SIGMOID, SIGMOID)
 
 
 def assert_same(found, wanted):
@@ -84,8 +82,8 @@ DIGITS = [(5, "start"), (5, "trained"), (0, "trained"), (4, "start")]
 @pytest.mark.browser
 @pytest.mark.parametrize(("row", "network"), DIGITS)
 def test_the_numbers_of_every_step_are_those_of_backprop(browser, finished, row, network):
-    arrays, page = finished
-    params, forward, backward = by_hand(arrays, network, row)
+    result, page = finished
+    params, forward, backward = by_hand(result, network, row)
 
     def column(layer, j, k):
         return -backward.grads[layer - 1].biases[j] * params[layer - 1].weights[j, k]
@@ -111,17 +109,16 @@ def test_the_numbers_of_every_step_are_those_of_backprop(browser, finished, row,
 
 @pytest.mark.browser
 def test_the_table_has_each_digits_request_and_the_average_of_the_whole_training_set(browser, finished, small_mnist):
-    arrays, page = finished
+    result, page = finished
     show(browser, page, 11)
     cells, means = values(browser, "cell"), values(browser, "average")
-    stories = {place: by_hand(arrays, "start", arrays["rows"][place])[2] for place in {places[3] for places in cells}}
+    stories = {place: by_hand(result, "start", result.rows[place])[2] for place in {places[3] for places in cells}}
     assert len(stories) > 4
     assert_same(cells, lambda layer, j, k, place: -stories[place].grads[layer - 1].weights[j, k])
     train = data.load(str(small_mnist))
-    params, *_ = by_hand(arrays, "start", 5)
-    sigmoid = jax.nn.sigmoid
+    params, *_ = by_hand(result, "start", 5)
     grads = jax.vmap(
-        lambda example: backprop.backpropagate(params, example, costs.sum_of_squares, sigmoid, sigmoid).grads
+        lambda example: backprop.backpropagate(params, example, costs.sum_of_squares, SIGMOID, SIGMOID).grads
     )(Examples(*map(jax.numpy.asarray, train)))
     assert_same(means, lambda layer, j, k: -grads[layer - 1].weights[:, j, k].mean())
 
@@ -184,8 +181,8 @@ def test_clicks_and_keys_go_through_the_steps_and_the_address_remembers_them(bro
 
 @pytest.mark.browser
 def test_pointing_and_tabbing_show_the_addends(browser, finished):
-    arrays, page = finished
-    _, _, backward = by_hand(arrays, "start", 5)
+    result, page = finished
+    _, _, backward = by_hand(result, "start", 5)
     show(browser, page, 6)
     browser.hover('#stage [data-about=wish][data-places="2 3"]')
     account = browser.run("document.getElementById('account').innerText")
@@ -226,8 +223,7 @@ def test_it_asks_nothing_of_the_network(browser, finished):
 )
 def test_networks_of_other_depths_and_colour_images_have_their_page(browser, tmp_path, sizes, shape):
     page = tmp_path / "page.html"
-    record = {**RECORD, "num_layers": len(sizes) - 1, "networks": {"start": "before"}, "image_shape": shape}
-    page.write_text(figures.page(record, made_up(sizes)))
+    page.write_text(figures.page(made_up(sizes, shape), "mnist"))
     browser.errors()
     for step in range(1, 8 + len(sizes)):
         show(browser, page, step)
@@ -235,18 +231,24 @@ def test_networks_of_other_depths_and_colour_images_have_their_page(browser, tmp
     assert browser.errors() == []
 
 
-def made_up(sizes):
-    """Arrays of the right shapes for a network of these sizes and ten digits."""
+def made_up(sizes, shape):
+    """A Result of the right shapes for a network of these sizes and ten digits."""
     rng = np.random.default_rng(0)
-    arrays = {"rows": np.arange(10), "inputs": rng.integers(0, 256, (10, sizes[0]), np.uint8), "targets": np.eye(10)}
-    for layer, (num_in, num_out) in enumerate(pairwise(sizes), 1):
-        for field in ("weights", "average_weights"):
-            arrays[f"start_{field}_{layer}"] = rng.normal(size=(num_out, num_in))
-        for field in ("biases", "average_biases"):
-            arrays[f"start_{field}_{layer}"] = rng.normal(size=num_out)
-        for field in nudges.Story._fields:
-            arrays[f"start_{field}_{layer}"] = rng.normal(size=(10, num_out))
-    return arrays
+    layers = []
+    for num_in, num_out in pairwise(sizes):
+        parameters = [rng.normal(size=size) for size in ((num_out, num_in), num_out) * 2]
+        layers.append(LayerStory(*parameters, *(rng.normal(size=(10, num_out)) for _ in range(5))))
+    network = Network("start", "before any training", rng.normal(size=(10, sizes[0])), tuple(layers))
+    inputs = rng.integers(0, 256, (10, sizes[0]), np.uint8)
+    return Result(NOTHING, np.zeros(1), np.arange(10), inputs, np.eye(10), 5, (network,), shape, 600, True)
+
+
+def test_the_page_lies_beside_the_picture_of_the_same_name():
+    files = nudges.figures(made_up((784, 16, 10), (28, 28, 1)), Settings(dataset="some/folder/"))
+    page = files["nudges.html"]
+    assert "nudges" in files
+    assert isinstance(page, Page)
+    assert b'"dataset": "folder"' in page.content
 
 
 def test_the_page_is_one_small_file_that_names_no_other(finished):
@@ -261,17 +263,16 @@ def test_the_page_is_one_small_file_that_names_no_other(finished):
     assert '"DATA"' not in text
 
 
-def test_the_numbers_in_the_page_are_the_arrays_bytes(finished):
-    arrays, page = finished
+def test_the_numbers_in_the_page_are_the_results_bytes(finished):
+    result, page = finished
     found = json.loads(re.search(r"const DATA = (.*);\n", page.read_text())[1])
     weights = np.frombuffer(base64.b64decode(found["networks"][1]["weights"][0]), "<f4").reshape(16, 784)
-    np.testing.assert_array_equal(weights, arrays["trained_weights_1"])
+    np.testing.assert_array_equal(weights, result.networks[1].layers[0].weights)
     inputs = np.frombuffer(base64.b64decode(found["inputs"]), np.uint8).reshape(-1, 784)
-    np.testing.assert_array_equal(inputs, arrays["inputs"])
-    assert found["rows"] == arrays["rows"].tolist()
+    np.testing.assert_array_equal(inputs, result.inputs)
+    assert found["rows"] == result.rows.tolist()
 
 
 def test_the_name_of_a_data_set_cannot_end_the_script(finished):
-    arrays, _ = finished
-    record = {**RECORD, "dataset": {"name": "a<b></script><script>", "train": {"count": 600}}}
-    assert figures.page(record, arrays).count("<script>") == 1
+    result, _ = finished
+    assert figures.page(result, "a<b></script><script>").count("<script>") == 1

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from experiments.common import plots
 
-TEMPLATE = Path(__file__).with_suffix(".html")
+TEMPLATE = Path(__file__).with_name("nudges.html")
 MOST_ROWS = 16  # neurons before that a picture of columns has room for, and as many columns
 
 
@@ -25,25 +25,21 @@ class Picture(NamedTuple):
     activations: list
     nudges: list
     pulls: list
-    slopes: list
 
 
-def read_picture(record: dict, arrays: dict[str, np.ndarray], name: str) -> Picture:
+def picture_of(result: Any, network: Any) -> Picture:
     """The chosen digit in one of the networks."""
-    digit = int(np.flatnonzero(arrays["rows"] == record["index"])[0])
-
-    def of_layers(field: str, first: int) -> list:
-        layers = range(first, record["num_layers"] + 1)
-        return [None] * first + [arrays[f"{name}_{field}_{layer}"][digit] for layer in layers]
-
-    weights = [None, *(arrays[f"{name}_weights_{layer}"] for layer in range(1, record["num_layers"] + 1))]
+    digit, layers, pixels = result.chosen, network.layers, result.inputs[result.chosen]
     return Picture(
-        record["label"], record["networks"][name], tuple(record["image_shape"]), weights,
-        of_layers("activations", 0), of_layers("nudges", 0), of_layers("pulls", 1), of_layers("slopes", 1),
+        int(result.targets[digit].argmax()), network.says, result.image_shape,
+        [None, *(layer.weights for layer in layers)],
+        [pixels / 255 if pixels.dtype == np.uint8 else pixels, *(layer.activations[digit] for layer in layers)],
+        [network.pixel_nudges[digit], *(layer.nudges[digit] for layer in layers)],
+        [None, *(layer.pulls[digit] for layer in layers)],
     )  # fmt: skip
 
 
-def network_figure(picture: Picture) -> Figure:
+def network(picture: Picture) -> Figure:
     """The network lit up by the digit, with its strongest weights and every neuron's wish."""
     figure, (sides,) = plots.new_figure(13, 7.5, columns=2, width_ratios=(1, 3.6))
     last = len(picture.activations) - 1
@@ -58,6 +54,7 @@ def network_figure(picture: Picture) -> Figure:
     label_outputs(sides[1], picture, shown[-1], heights[-1])
     draw_digit(sides[0], picture, shown[0])
     plots.headline(figure, network_finding(picture))
+    plots.note(figure, "first seed")
     return figure
 
 
@@ -130,7 +127,7 @@ def strongest(values: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.argsort(-np.abs(values), kind="stable")[:count])
 
 
-def columns_figure(picture: Picture, layer: int) -> Figure:
+def columns(picture: Picture, layer: int) -> Figure:
     """Every neuron's column of wishes for the layer before and their sum; beside it what the film draws at 7:38."""
     neurons = strongest(picture.pulls[layer], MOST_ROWS)
     rows = strongest(picture.nudges[layer - 1], MOST_ROWS)
@@ -149,6 +146,7 @@ def columns_figure(picture: Picture, layer: int) -> Figure:
     sides[1].set_title(f"as drawn in the film at 7:38: the weight's sign alone; ringed: wrong, {wrong.sum()}")
     sides[1].set_xlabel("the same neurons; on top, as if each of them should rise", fontsize=9)
     plots.headline(figure, columns_finding(picture, layer, wrong))
+    plots.note(figure, "first seed")
     return figure
 
 
@@ -191,7 +189,7 @@ def name_columns(axes: Axes, picture: Picture, layer: int, neurons: np.ndarray, 
     axes.set_ylabel(f"who is asked: neurons of {asked}" if layer > 1 else f"who is asked: {asked}")
 
 
-def pixels_and_weights_figure(picture: Picture) -> Figure:
+def pixels_and_weights(picture: Picture) -> Figure:
     """The wishes for the pixels, the requests for the last layer's weights, and what Hebb's rule would ask."""
     figure, (panels,) = plots.new_figure(16, 6.2, columns=3, width_ratios=(1, 1.15, 1))
     draw_pixel_wishes(panels[0], picture)
@@ -204,6 +202,7 @@ def pixels_and_weights_figure(picture: Picture) -> Figure:
         "both ends fire"
     )
     plots.headline(figure, title)
+    plots.note(figure, "first seed")
     return figure
 
 
@@ -261,83 +260,29 @@ def draw_hebb(axes: Axes, picture: Picture) -> None:
     axes.legend(fontsize=9.5)
 
 
-def distance_figure(arrays: dict[str, np.ndarray]) -> Figure:
-    """How much an output wants to move against its distance from the target: activation, weights, cross-entropy."""
-    figure, (panels,) = plots.new_figure(15, 5.8, columns=3, sharex=True)
-    distance = np.linspace(-1, 1, 201)
-    lines = [2 * distance, 2 * distance * np.abs(distance) * (1 - np.abs(distance)), distance]
-    fields = ("wish", "pull", "cross_entropy_pull")
-    titles = (
-        "The wish for the activation:\nproportional, exactly 2 (y - a)",
-        "What reaches bias and weights: x slope of the sigmoid\nnot proportional, and nothing when saturated",
-        "With cross-entropy instead:\nproportional again, exactly y - a",
-    )
-    for panel, line, field, title in zip(panels, lines, fields, titles, strict=True):
-        panel.plot(distance, line, color="0.5", linewidth=1.5, label="theory")
-        draw_outputs(panel, arrays["distance"].ravel(), arrays[field].ravel())
-        panel.axhline(0, color="0.4", linewidth=0.8)
-        panel.set_title(title)
-        panel.set_xlabel("distance from the target, y - a")
-        panel.set_xticks((-1, -0.5, 0, 0.5, 1))
-    panels[0].set_ylabel("-dC/da")
-    panels[1].set_ylabel("-dC/dz: the request for the bias")
-    panels[2].set_ylabel("-dC/dz: the request for the bias")
-    panels[0].legend(loc="upper left", fontsize=9.5)
-    mark_saturated(panels[1], arrays["distance"].ravel(), arrays["pull"].ravel())
-    num_seeds, num_digits, _ = arrays["distance"].shape
-    plots.headline(
-        figure,
-        "'In proportion to the distance' is exact for the activation; a saturated neuron, however wrong, hardly moves",
-    )
-    figure.supxlabel(
-        f"every output for {num_digits} digits in {num_seeds} untrained networks with weights from N(0, 1)", fontsize=10
-    )
-    return figure
-
-
-def draw_outputs(axes: Axes, distance: np.ndarray, wish: np.ndarray) -> None:
-    """Every real output as a triangle in the direction in which it should go."""
-    for marker, colour, chosen, text in (
-        ("^", plots.COLOURS[0], distance > 0, "should rise"), ("v", plots.COLOURS[1], distance <= 0, "should fall")
-    ):  # fmt: skip
-        axes.scatter(distance[chosen], wish[chosen], marker=marker, color=colour, s=18, alpha=0.5, label=text)
-
-
-def mark_saturated(axes: Axes, distance: np.ndarray, pull: np.ndarray) -> None:
-    """An arrow to the output that is most wrong."""
-    far = int(np.argmax(np.abs(distance)))
-    axes.annotate(
-        f"the most wrong output: {abs(distance[far]):.4f} away,\nyet its pull is only {abs(pull[far]):.4f}",
-        (distance[far], pull[far]), xytext=(0.03, 0.93), textcoords="axes fraction", va="top", fontsize=9.5,
-        arrowprops={"arrowstyle": "->", "color": "0.3"},
-    )  # fmt: skip
-
-
-def page(record: dict, arrays: dict[str, np.ndarray]) -> str:
+def page(result: Any, dataset: str) -> str:
     """nudges.html: the template with the digits and the networks in it; it asks for nothing outside itself."""
     data_of_page = {
-        "dataset": Path(record["dataset"]["name"]).name,
-        "trainCount": record["dataset"]["train"]["count"],
-        "shape": record["image_shape"],
-        "film": record["film"],
-        "chosen": record["index"],
-        "rows": arrays["rows"].tolist(),
-        "labels": arrays["targets"].argmax(axis=1).tolist(),
-        "numClasses": arrays["targets"].shape[1],
-        "inputs": in_base64(arrays["inputs"]),
-        "networks": [page_network(record, arrays, name) for name in record["networks"]],
+        "dataset": dataset,
+        "trainCount": result.num_train,
+        "shape": result.image_shape,
+        "film": result.films,
+        "chosen": int(result.rows[result.chosen]),
+        "rows": result.rows.tolist(),
+        "labels": result.targets.argmax(axis=1).tolist(),
+        "numClasses": result.targets.shape[1],
+        "inputs": in_base64(result.inputs),
+        "networks": list(map(page_network, result.networks)),
     }
     text = json.dumps(data_of_page).replace("<", "\\u003c")  # no name can end the script
-    return TEMPLATE.read_text().replace('"DATA"', text)
+    return TEMPLATE.read_text(encoding="utf-8").replace('"DATA"', text)
 
 
-def page_network(record: dict, arrays: dict[str, np.ndarray], name: str) -> dict[str, Any]:
+def page_network(network: Any) -> dict[str, Any]:
     """One network and every digit's story in it; item 0 of a list is for layer 1."""
-    layers = range(1, record["num_layers"] + 1)
-    first = [key for key in arrays if key.startswith(f"{name}_") and key.endswith("_1")]
-    fields = [key.removeprefix(f"{name}_").removesuffix("_1") for key in first]
-    packed = {field: [in_base64(arrays[f"{name}_{field}_{layer}"]) for layer in layers] for field in fields}
-    return {"name": name, "says": record["networks"][name], **packed}
+    fields = network.layers[0]._fields
+    packed = {field: [in_base64(getattr(layer, field)) for layer in network.layers] for field in fields}
+    return {"name": network.name, "says": network.says, **packed}
 
 
 def in_base64(array: np.ndarray) -> str:

@@ -1,0 +1,68 @@
+"""The laws of one example: they hold in any network, and notice what breaks them."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import make_examples, make_params
+
+from research import costs, data, gradients, wishes
+from research.models import mlp
+from research.wishes import Functions
+
+FILM = Functions(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
+LOGISTIC = Functions(costs.sigmoid_cross_entropy, jax.nn.sigmoid, jax.nn.identity)
+
+
+def examined(functions, cost_fn):
+    params = make_params(jax.random.key(0))
+    example = data.take(make_examples(jax.random.key(1), 1), 0)
+    model = mlp((12, 5, 6, 4), functions.activation, functions.output_activation)
+    one = gradients.example_cost(model.apply, cost_fn)
+    return jax.jit(partial(wishes.examine, functions, one))(params, example)
+
+
+@pytest.mark.parametrize(
+    "functions",
+    [
+        FILM,
+        FILM._replace(activation=jax.nn.relu),
+        Functions(costs.sigmoid_cross_entropy, jax.nn.sigmoid, jax.nn.identity),
+    ],
+    ids=["the film's", "relu", "cross-entropy"],
+)
+def test_by_hand_all_is_as_theory_says_whatever_the_network(functions, x64):
+    checks, requests = examined(functions, functions.cost_fn)
+    for error in ("by_hand", "nudges", "column_sum"):
+        assert float(checks[error]) < 1e-12
+    assert max(map(wishes.distance_from_rank_one, requests)) < 1e-12
+    assert float(checks["brightness"]) == float(checks["strongest"]) == 1
+    assert float(checks["dark"]) == 0
+    assert float(checks["wanted"]) == float(checks["unwanted"]) == 1
+
+
+def test_the_film_draws_three_of_four_columns_the_wrong_way():
+    checks, _ = examined(FILM, FILM.cost_fn)
+    assert float(checks["drawn_wrong"]) == pytest.approx(3 / 4)  # three of four outputs should fall
+    assert float(checks["weakened"]) == pytest.approx(3 / 4)
+    assert float(checks["nudge_signs"]) == 1
+
+
+def test_another_cost_is_noticed(x64):
+    checks, _ = examined(FILM, lambda output, target: 3 * costs.sum_of_squares(output, target))
+    assert float(checks["by_hand"]) == pytest.approx(2 / 3)
+
+
+def test_rank_and_order_notice_what_is_not_an_outer_product():
+    assert wishes.distance_from_rank_one(np.eye(3)) == 1
+    np.testing.assert_allclose(wishes.distance_from_rank_one(np.stack([np.eye(2), np.ones((2, 2))])), [1, 0], atol=1e-9)
+    assert float(wishes.share_in_order(jnp.array([[1.0, 3.0, 2.0]]), jnp.array([0.1, 0.2, 0.3]))) == 0.5
+    assert not wishes.strongest_joins_brightest(jnp.array([[1.0, 2.0]]), jnp.array([1.0]), jnp.array([0.9, 0.1]))
+
+
+def test_equally_many_of_each_class_and_no_more_than_there_is_room_for():
+    labels = np.tile(np.arange(10), 5)
+    np.testing.assert_array_equal(np.bincount(labels[wishes.few_of_each(labels, 20)]), [2] * 10)
+    assert len(wishes.few_of_each(np.arange(47), 20)) == 20
