@@ -10,7 +10,7 @@ B_crit should be near to the noise scale B_simple = tr Sigma / |G|^2 on the way 
 examples' gradients. How the race is held, and each batch size's learning rate found: experiments/common/race.py.
 
 Run:     python -m experiments batch_frontier [--quick | --full]
-Time:    default 2.8 min, --quick 12 s, --full 5 min, on 2 cores, compilation included
+Time:    default 2.8 min, --quick 15 s, --full 5 min, on 2 cores, compilation included
 Result:  (8 starts) to come down to 0.5 batches of 1 take 1,664 examples, batches of 16 3,000, the full batch 8 million,
          in 1,664, 192 and 134 steps; a hyperbola with B_crit = 10 explains 99.5 %. One claim does not hold: the noise
          scale on the way, 120, is 12 times B_crit, not within 5. For half of the way the network lies on the plateau

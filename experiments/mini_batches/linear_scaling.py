@@ -199,4 +199,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     """How far apart k steps and one end, and what they come to."""
-    return {"linear_scaling": drawn.steps(result, XS, settings, finding(result, settings))}
+    return {"k_steps_and_one": drawn.steps(result, XS, settings, finding(result, settings))}

@@ -1,0 +1,133 @@
+"""Floors: from one start a constant learning rate, and from halfway on the same batches with one that falls to 0.
+
+What the cost lies higher with the constant rate, its mean over the second half, less the end of the falling one, is the
+floor. Both had travelled equally far, the rate summed over the steps, so that progress along the valley cancels.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from experiments.common import descents, runs
+from experiments.common.problem import Problem
+from research import gradients, statistics, training
+from research.data import Examples
+from research.models import Params
+from research.training import TrainState
+
+
+class Floor(NamedTuple):
+    """What every batch size did with every rate; looks are those of both halves, late ones those of the second."""
+
+    cost: Float[np.ndarray, "seeds sizes rates looks"]  # on the training set, constant rate
+    gradient_norm: Float[np.ndarray, "seeds sizes rates looks"]  # likewise
+    falling_cost: Float[np.ndarray, "seeds sizes rates late"]  # with the falling rate
+    falling_norm: Float[np.ndarray, "seeds sizes rates late"]  # likewise
+    scatter: Float[np.ndarray, "seeds sizes rates"]  # tr(Sigma) at the end, with the constant rate
+
+    @property
+    def heights(self) -> np.ndarray:
+        """(seeds, sizes, rates): mean cost over the second half, less the cost that the falling rate ends with."""
+        return settled(self.cost) - self.falling_cost[..., -1]
+
+
+def settled(looks: np.ndarray) -> np.ndarray:
+    """The mean over the second half of a run, by the trapezoid rule through its looks, the last axis.
+
+    So the middle of what is averaged is the middle of the half, which is how far the falling rate goes.
+
+    >>> float(settled(np.array([9.0, 1.0, 2.0, 3.0])))  # from the look at halftime on
+    2.0
+    """
+    second = looks[..., looks.shape[-1] // 2 - 1 :]
+    return (second[..., :-1] + second[..., 1:]).mean(axis=-1) / 2
+
+
+def look(problem: Problem, train: Examples, state: TrainState) -> tuple[Array, Array]:
+    """(cost, |G|) on the whole training set."""
+    cost, gradient = jax.value_and_grad(problem.cost)(state.params, train)
+    return cost, jnp.asarray(optax.tree.norm(gradient))
+
+
+def falling(rate: Array, share: Array, num_steps: int, count: ArrayLike) -> Array:
+    """The rate at step number `count`, when on its straight way it has lost `share` of itself after `num_steps`."""
+    return rate * (1 - share * jnp.asarray(count, rate.dtype) / num_steps)
+
+
+def stumble(problem: Problem, params: Params, train: Examples, rows: Array, rates: Array) -> tuple[Array, ...]:
+    """The fields of Floor for one seed and batch size, from `params` through both halves of `rows` (2, looks, steps,
+    batch)."""
+    objective = gradients.mean_over_examples(problem.example_cost)
+    observe = partial(look, problem, train)
+
+    def half(rate: Array, share: Array, params: Params, rows: Array) -> tuple[Params, tuple[Array, Array]]:
+        optimizer = optax.sgd(partial(falling, rate, share, rows[..., 0].size))
+        state, step = TrainState(params, optimizer.init(params)), training.make_step(objective, optimizer)
+        state, history = training.minibatch_descent(step, state, train, rows, observe)
+        return state.params, history.observed
+
+    def of_rate(rate: Array) -> tuple[Array, ...]:
+        constant_and_falling = jnp.arange(2, dtype=rate.dtype)
+        middle, first = half(rate, constant_and_falling[0], params, rows[0])
+        ends, second = jax.lax.map(lambda share: half(rate, share, middle, rows[1]), constant_and_falling)
+        end = jax.tree.map(lambda leaf: leaf[0], ends)
+        cost, norm = (jnp.concatenate([early, late[0]]) for early, late in zip(first, second, strict=True))
+        return cost, norm, second[0][1], second[1][1], statistics.trace(problem.statistics.moments(end, train))
+
+    return jax.lax.map(of_rate, rates)
+
+
+def in_halves(order: np.ndarray, batch_size: int, num_looks: int) -> np.ndarray:
+    """(seeds, epochs, examples) -> (seeds, 2, looks, steps, batch); steps that do not divide are left out at the end of
+    each half."""
+    rows = descents.in_batches(order, batch_size)
+    legs = descents.in_equal_legs(rows, 2 * num_looks)
+    return legs.reshape(len(rows), 2, num_looks, -1, batch_size)
+
+
+def find(
+    problem: Problem,
+    params: Params,
+    orders: dict[str, np.ndarray],
+    batch_sizes: Sequence[int],
+    learning_rates: Sequence[float],
+    num_looks: int,
+) -> list[Floor]:
+    """For each order (seeds, epochs, examples) every batch size with every rate; leaves of `params` lead with seeds.
+
+    Raises Diverged.
+    """
+    every_seed = jax.jit(runs.over_seeds(partial(stumble, problem), (0, None, 0, None)))
+    rates, floors = jnp.asarray(learning_rates, jnp.float32), []
+    for name, order in orders.items():
+        runs.console.print(f"from there with the constant rates {learning_rates}, batches {name}")
+        found = []
+        for size in batch_sizes:
+            halves = in_halves(order, size, num_looks)
+            found.append(jax.device_get(every_seed(params, problem.train, halves, rates)))
+            stop_if_diverged(found[-1], size, learning_rates, halves.shape[3])
+            medians = ", ".join(f"{median:.4f}" for median in np.median(settled(found[-1][0]), axis=0))
+            runs.console.print(f"batches of {size:,}: cost {medians}")
+        floors.append(Floor(*(np.stack(each, axis=1) for each in zip(*found, strict=True))))
+    return floors
+
+
+def stop_if_diverged(
+    found: tuple[np.ndarray, ...], size: int, learning_rates: Sequence[float], steps_per_look: int
+) -> None:
+    """Raises Diverged for the first rate and look with a cost that is no finite number."""
+    cost, _, falling_cost, *_ = found
+    lost = ~np.isfinite(np.concatenate([cost, falling_cost], axis=-1)).all(axis=0)  # rates, looks
+    if lost.any():
+        rate, look = np.argwhere(lost)[0]  # the falling rate's looks are those of the second half
+        look = look if look < cost.shape[-1] else look - falling_cost.shape[-1]
+        label = f"batches of {size}, rate {learning_rates[rate]:g}, from a trained start"
+        raise runs.Diverged(label, (look + 1) * steps_per_look)

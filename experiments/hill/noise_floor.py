@@ -1,0 +1,207 @@
+"""How high is the floor on which SGD stumbles with a constant learning rate?
+
+The film's network, from the end of a long training whose rate fell to 0 (minimum_or_saddle looks at that end): constant
+rates eta with batches of B, and from halfway on the same batches once more with a rate that falls to 0. What the cost
+lies higher with the constant rate (its mean over the second half, less the end of the falling one) is the floor; both
+had travelled equally far, eta summed over the steps, so that progress along the valley cancels. Small steps in a
+parabola of any dimension: floor = eta tr(Sigma) / (4 B), Sigma the covariance of one example's gradient; solved_floor
+is the case of one dimension, with steps of any size.
+
+Run:     python -m experiments noise_floor [--quick | --full]
+Time:    default 35 s, --quick 14 s, --full 3 min, on 2 cores, compilation included
+Result:  the floor grows with eta/B in every seed, from 5e-6 to 0.04; for batches of 10 and of 160 with the same eta/B
+         it is the same within 11 % (6 seeds). A falling rate always ends lower than a constant one is on average. One
+         claim does not hold: |G| on the floor grows with eta/B too, but not up to 0.4, where single gradients scatter
+         less than half as much as at 0.1.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import jax
+import numpy as np
+from annotated_types import Ge, Gt, MinLen
+from jax import Array
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from experiments.common import descents, floors, runs
+from experiments.common.bounds import of_train, require
+from experiments.common.claims import Claim, about, at_least, at_most, prediction
+from experiments.common.floors import Floor, settled
+from experiments.common.problem import Problem
+from experiments.hill import minimum_or_saddle
+from experiments.hill import noise_floor_figures as drawn
+from research import curvature
+from research.data import Examples
+from research.models import Params
+from research.training import TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(minimum_or_saddle.Settings):
+    """Settings of the noise floor, besides those of the long training that all begins with."""
+
+    batch_sizes: Annotated[tuple[int, ...], Ge(1), MinLen(1), of_train] = (10, 160)
+    """Batch sizes of the grid."""
+    learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(1)] = (0.0625, 0.25, 1.0, 4.0)
+    """Constant learning rates of the grid."""
+    num_epochs: Annotated[int, Ge(1)] = 2
+    """Passes over the training set in each half of a run."""
+    num_looks: Annotated[int, Ge(1)] = 4
+    """How often cost and gradient are looked at in each half of a run."""
+    lanczos_iterations: Annotated[int, Ge(2)] = 20
+    """Products with the Hessian in the search for its largest eigenvalue, where the long training ends."""
+
+
+QUICK = Settings(
+    num_seeds=1, start_epochs=2, batch_sizes=(40,), learning_rates=(0.25, 2.0), num_epochs=1, num_looks=2,
+    lanczos_iterations=5,
+)  # fmt: skip
+FULL = Settings(num_seeds=6, start_epochs=60)
+
+
+class Result(NamedTuple):
+    """The end of the long training, and the floors of batches that were shuffled, and of drawn with replacement."""
+
+    cost: Float[np.ndarray, "seeds"]
+    gradient_norm: Float[np.ndarray, "seeds"]
+    sharpness: Float[np.ndarray, "seeds"]
+    shuffled: Floor
+    drawn: Floor
+    num_examples: int
+
+
+def drawn_anew(seed: int, size: tuple[int, int, int]) -> np.ndarray:
+    """Examples drawn with replacement: (seeds, epochs, examples), `size`."""
+    return np.random.default_rng(seed).integers(size[-1], size=size, dtype=np.int32)
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """The long training, its end, and the constant and falling rates from there."""
+    num_examples, num_epochs = len(problem.train.inputs), 2 * settings.num_epochs
+    size = max(settings.batch_sizes)
+    steps = settings.num_epochs * (num_examples // size)
+    require(
+        steps >= settings.num_looks,
+        f"--num-epochs is {settings.num_epochs}, in which batches of {size} make {steps} steps; at least "
+        f"{settings.num_looks}, --num-looks, are needed, so raise --num-epochs or take smaller batches",
+    )
+    end = minimum_or_saddle.train_long(problem, settings)
+    init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
+
+    def of_end(params: Params, train: Examples, key: Array) -> tuple[Array, Array, Array]:
+        products = settings.lanczos_iterations
+        steepest = curvature.sharpness(problem.cost, params, train, key, num_iterations=products)
+        return *floors.look(problem, train, TrainState(params, ())), steepest
+
+    ground = jax.device_get(jax.jit(runs.over_seeds(of_end, (0, None, 0)))(end, problem.train, init_keys))
+    if not (ground[2] > 0).all():
+        raise runs.Stuck(settings.start_epochs)
+    keys = jax.vmap(partial(jax.random.fold_in, data=1))(shuffle_keys)  # not the shuffles of the long training
+    orders = {
+        "shuffled": descents.shuffles(keys, num_examples, num_epochs),
+        "drawn with replacement": drawn_anew(settings.seed, (settings.num_seeds, num_epochs, num_examples)),
+    }
+    found = floors.find(problem, end, orders, settings.batch_sizes, settings.learning_rates, settings.num_looks)
+    return Result(*ground, shuffled=found[0], drawn=found[1], num_examples=num_examples)
+
+
+def ratios(settings: Settings) -> np.ndarray:
+    """eta/B of every (batch size, rate)."""
+    return (np.array(settings.learning_rates) / np.array(settings.batch_sizes)[:, None]).round(12)
+
+
+def by_ratio(settings: Settings, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(eta/B, growing; geometric means (seeds, of them) of all the `values` (seeds, sizes, rates) that share it).
+
+    Floors are positive but for chance; what is not counts as NaN, which no claim survives.
+
+    >>> by_ratio(Settings(batch_sizes=(1, 2), learning_rates=(1.0, 2.0)), np.array([[[4.0, 8.0], [1.0, 9.0]]]))
+    (array([0.5, 1. , 2. ]), array([[1., 6., 8.]]))
+    """
+    found, index = np.unique(ratios(settings), return_inverse=True)
+    logs = np.log(np.where(values > 0, values, np.nan)).reshape(len(values), -1)
+    means = [logs[:, index.ravel() == group].mean(axis=1) for group in range(len(found))]
+    return found, np.exp(np.stack(means, axis=1))
+
+
+def growth(settings: Settings, values: np.ndarray) -> float | None:
+    """The least factor, of all seeds, by which the values grow from one eta/B to the next; None if there is but one."""
+    _, grouped = by_ratio(settings, values)
+    return float(np.min(grouped[:, 1:] / grouped[:, :-1])) if grouped.shape[1] > 1 else None
+
+
+def over_theory(result: Result, settings: Settings) -> tuple[float, float]:
+    """(eta/B, the floor of batches drawn with replacement over eta tr(Sigma) / (4 B), median of the seeds).
+
+    At the largest eta/B, which has gone farthest to its floor, of those rates that are small beside 2/sharpness.
+    """
+    small = np.array(settings.learning_rates) * np.median(result.sharpness) <= 0.2
+    if not small.any():
+        return float("nan"), float("nan")
+    found = result.drawn.heights / (ratios(settings) * result.drawn.scatter / 4)
+    row, column = np.unravel_index(np.argmax(np.where(small, ratios(settings), 0)), found.shape[1:])
+    return float(ratios(settings)[row, column]), float(np.median(found[:, row, column]))
+
+
+def least_settled(result: Result, settings: Settings) -> float:
+    """The eta/B below which half a run is too short to forget its start where the curvature h is a thousandth of the
+    sharpness: eta h times the steps of the half is below 1 there."""
+    return 1000 / (float(np.median(result.sharpness)) * settings.num_epochs * result.num_examples)
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """E21: what the floor depends on. T38: a falling rate gets below it."""
+    if not settings.is_the_films:
+        return
+    shuffled, norm = result.shuffled, settled(result.shuffled.gradient_norm)
+    rate, factor = over_theory(result, settings)
+    if (grows := growth(settings, shuffled.heights)) is not None:
+        yield prediction("E21", "the floor of the network's cost with a constant rate grows with eta/B, from each to "
+                         "the next", grows, at_least(1), "least factor of all seeds",
+                         "eta tr(Sigma) / (4 B)")  # fmt: skip
+    if (grows := growth(settings, norm)) is not None:
+        yield prediction("E21", "and so does |G|", grows, at_least(1), "least factor of all seeds",
+                         "a parabola with Sigma as it is", "finding: where the floor is high, single gradients scatter "
+                         "less; |G| over sqrt(eta tr(Sigma) / B) in place of |G| would decide")  # fmt: skip
+    if rate >= least_settled(result, settings):
+        yield prediction("E21", "with batches drawn with replacement the floor is eta tr(Sigma) / (4 B), where eta is "
+                         f"small beside 2/sharpness (at eta/B = {rate:g})", factor, about(1, by=0.3), "ratio, median",
+                         "a parabola, small steps")  # fmt: skip
+    yield prediction("T38", "with a rate that falls to 0 the cost ends lower than it is on average with a constant "
+                     "one, whatever eta and B", np.max(shuffled.falling_cost[..., -1] / settled(shuffled.cost)),
+                     at_most(1), "ratio, largest of all seeds", "the floor is proportional to eta/B")  # fmt: skip
+    yield prediction("T38", "and the gradient smaller", np.max(shuffled.falling_norm[..., -1] / norm), at_most(1),
+                     "ratio, largest of all seeds", "likewise")  # fmt: skip
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """The heights from the eta/B on at which they have settled."""
+    heights = result.shuffled.heights
+    if not (heights > 0).all():
+        return "The cost still falls with the constant rates too, so that no floor shows."
+    found, grouped = by_ratio(settings, heights)
+    factor = growth(settings, heights)
+    grows = "" if factor is None else f"that {'grows' if factor > 1 else 'does not always grow'} with η/B "
+    least = least_settled(result, settings)
+    settled_at = [at for at in range(len(found)) if found[at] >= least] or [len(found) - 1]
+    heights_there = ", ".join(f"{np.median(grouped[:, at]):.2g} at {found[at]:.1g}" for at in settled_at)
+    return (
+        f"With a constant rate SGD stays above what a falling rate reaches, on a floor {grows}(height at η/B): "
+        f"{heights_there}."
+    )
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """The cost with constant and falling rates; the floor and the gradient against eta/B."""
+    headline, norm = finding(result, settings), settled(result.shuffled.gradient_norm)
+    norm_grows, least = growth(settings, norm), least_settled(result, settings)
+    grid = drawn.Grid(settings.batch_sizes, np.array(settings.learning_rates), ratios(settings))
+    figure = drawn.new(headline)
+    drawn.curves(figure.axes[0], result, grid, settings.num_epochs)
+    drawn.heights(figure.axes[1], result, grid, least)
+    drawn.norms(figure.axes[2], result, grid, norm, failed=norm_grows is not None and norm_grows <= 1)
+    return {"noise_floor": figure}
