@@ -145,7 +145,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     twos = 100 * float(truth[0, 0, 2])
     others = 100 * (1 - answers[1][:, list(result.classes[:2])].sum(axis=1))
     yield prediction("T27", f"after {settings.num_steps:,} steps on one 2 the network is right about the 2s and "
-                     "nothing else", result.right[0].mean(), about(twos, by=1), "% correct, mean", "the film")  # fmt: skip
+                     "nothing else", result.right[0].mean(), about(twos, by=1), "% correct, mean",
+                     "the film")  # fmt: skip
     yield prediction("T27", "listening to a 2 and a 5, it calls hardly any test image anything else", others.max(),
                      within(0, 1), "% called otherwise, largest", "the film, for two")  # fmt: skip
     yield prediction("T28", "listening to more examples makes it better, every time: 1, 2, one of each, 100, 1,000, "

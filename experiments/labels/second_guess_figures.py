@@ -1,12 +1,13 @@
 """The second guess: how much it adds, which digits it mends, and whether learning from it helps."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common import plots
 
-Arrays = dict[str, np.ndarray]
 NAMES = {
     "own_top_two": "its own two\nstrongest outputs,\nnot the truth",
     "with_second": "the truth, and\nwhat else it\nlooked like",
@@ -15,25 +16,14 @@ NAMES = {
 
 
 def page(
-    record: dict,
-    arrays: Arrays,
-    shares: np.ndarray,
-    intervals: tuple[np.ndarray, np.ndarray],
-    gains: Arrays,
-    hoped: float,
+    result: Any, shares: np.ndarray, intervals: tuple[np.ndarray, np.ndarray], gains: dict, hoped: float
 ) -> Figure:
     """Guesses, confusions, and lessons; `shares` is (seeds, guesses), `intervals` Wilson's of the median seed."""
     figure, axes = plots.new_figure(19, 6.8, columns=3, width_ratios=(1, 1.1, 1))
     several_guesses(axes[0, 0], shares, intervals, hoped)
-    confusions(axes[0, 1], arrays, shares.shape[1])
+    confusions(axes[0, 1], result, shares.shape[1])
     lessons(axes[0, 2], gains)
-    settings = record["settings"]
     plots.headline(figure, title(shares, hoped))
-    plots.foot(
-        figure, record,
-        f"{settings['num_epochs']} epochs of batches of {settings['batch_size']}, rate {settings['learning_rate']:g}; "
-        f"{record['dataset']['test']['count']:,} test images, {settings['num_seeds']} seeds",
-    )  # fmt: skip
     return figure
 
 
@@ -73,9 +63,9 @@ def several_guesses(axis: Axes, shares: np.ndarray, intervals: tuple[np.ndarray,
     axis.legend(loc="upper right", fontsize=9)
 
 
-def confusions(axis: Axes, arrays: Arrays, num_classes: int) -> None:
+def confusions(axis: Axes, result: Any, num_classes: int) -> None:
     """Wrong first guesses by true and called digit, mean over seeds; in brackets how many the second guess mends."""
-    labels, called, ranks = arrays["labels"], arrays["called"], arrays["truth"]
+    labels, called, ranks = result.labels, result.called, result.truth
     wrong, mended = np.zeros((2, num_classes, num_classes))
     for answers, places in zip(called, ranks, strict=True):
         np.add.at(wrong, (labels[places > 0], answers[places > 0]), 1 / len(called))
@@ -98,7 +88,7 @@ def confusions(axis: Axes, arrays: Arrays, num_classes: int) -> None:
     )
 
 
-def lessons(axis: Axes, gains: Arrays) -> None:
+def lessons(axis: Axes, gains: dict[str, np.ndarray]) -> None:
     """Paired differences against learning from the truth: every seed a dot, the mean with two standard errors."""
     means = {}
     for place, name in enumerate(NAMES):

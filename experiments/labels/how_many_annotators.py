@@ -1,0 +1,147 @@
+"""How many people must label every image?
+
+If everyone is wrong with probability p, and the most frequent label counts, ties by lot, how many votes an image are
+needed until no more than a bearable share of the labels is wrong (wrong_labels finds that 10 % cost about a point)?
+Exactly, where errors are spread evenly over the other classes, and where all who err give the same wrong label; and by
+100,000 simulated images. With c right votes, the n - c wrong ones can fall so that j others have c as well and the rest
+fewer in (n-c)! [x^(n-c)] C(K-1, j) (x^c/c!)^j (sum_{i<c} x^i/i!)^(K-1-j) ways out of (K-1)^(n-c); then the right one
+wins with 1/(j + 1). For K = 2 that is the binomial tail of Condorcet's theorem.
+
+Run:     python -m experiments how_many_annotators [--quick | --full]
+Time:    default 6 s, --quick 6 s, --full 6 s on 2 cores
+Result:  if everyone is wrong 40 % of the time, 6 votes an image leave 10 % wrong if errors spread evenly; if all who
+         err give the same wrong label, over 31.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from annotated_types import Ge, Gt, Lt
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from experiments.common import experiment
+from experiments.common.claims import Claim, about, prediction, worst
+from experiments.common.problem import Problem
+from experiments.labels import how_many_annotators_figures as drawn
+
+RATES = (0.05, 0.1, 0.2, 0.3, 0.4)  # how often one annotator is wrong
+VOTERS = tuple(range(1, 32))
+SIMULATED = (1, 3, 5, 10, 20)  # numbers of voters that are simulated too
+VOTED = 100_000  # images in a simulated vote
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(experiment.Settings):
+    """Settings of the votes; networks and costs change nothing here, the data set only its number of classes."""
+
+    num_seeds: Annotated[int, Ge(1)] = 1
+    """How many simulations of every vote, pooled."""
+    bearable: Annotated[float, Gt(0), Lt(1)] = 0.1
+    """The share of wrong labels that one is ready to bear."""
+
+
+QUICK, FULL = Settings(), Settings(num_seeds=5)
+
+
+class Result(NamedTuple):
+    """The probability that the label with the most votes is wrong."""
+
+    votes: Float[np.ndarray, "rates voters"]  # exact, errors spread evenly
+    same_way: Float[np.ndarray, "rates voters"]  # exact, all who err give the same wrong label
+    simulated: Float[np.ndarray, "rates simulated"]
+    num_voted: int  # simulated images
+
+
+def wrong_by_vote(error_rate: float, num_voters: int, num_classes: int) -> float:
+    """The probability that the label with the most votes is wrong, ties decided by lot.
+
+    Every vote is wrong with probability p, and then equally likely each of the K - 1 others: the header's formula.
+
+    >>> round(wrong_by_vote(0.1, 3, 2), 6)  # 3 p^2 (1 - p) + p^3
+    0.028
+    """
+    right, others = 0.0, num_classes - 1
+    for c in range(1, num_voters + 1):
+        wrong = num_voters - c
+        fewer = np.array([1 / math.factorial(i) for i in range(c)])
+        ways = 0.0
+        for j in range(min(others, wrong // c) + 1):
+            rest = wrong - j * c  # wrong votes for those that have fewer
+            spread = power_coefficient(fewer, others - j, rest)
+            ways += math.comb(others, j) / math.factorial(c) ** j * spread / (j + 1)
+        votes = math.comb(num_voters, c) * (1 - error_rate) ** c * (error_rate / others) ** wrong
+        right += votes * math.factorial(wrong) * ways
+    return 1 - right
+
+
+def power_coefficient(series: np.ndarray, power: int, degree: int) -> float:
+    """The coefficient of x^degree in (sum_i series_i x^i)^power.
+
+    >>> power_coefficient(np.array([1.0, 1.0]), 4, 2)
+    6.0
+    """
+    product = np.ones(1)
+    for _ in range(power):
+        product = np.convolve(product, series)[: degree + 1]
+    return float(product[degree]) if degree < len(product) else 0.0
+
+
+def simulated_vote(rng: np.random.Generator, error_rate: float, num_voters: int, num_classes: int) -> float:
+    """The share of VOTED images whose label, class 0, loses the vote."""
+    shares = [1 - error_rate] + [error_rate / (num_classes - 1)] * (num_classes - 1)
+    votes = rng.multinomial(num_voters, shares, VOTED) + rng.uniform(0, 0.5, (VOTED, num_classes))  # ties by lot
+    return float(np.mean(votes.argmax(axis=1) != 0))
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """Every error rate with every number of voters."""
+    num_classes, rng = problem.train.targets.shape[1], np.random.default_rng(settings.seed)
+    exact, same_way = (
+        np.array([[wrong_by_vote(rate, voters, classes) for voters in VOTERS] for rate in RATES])
+        for classes in (num_classes, 2)
+    )
+    runs = [
+        [[simulated_vote(rng, rate, voters, num_classes) for voters in SIMULATED] for rate in RATES]
+        for _ in range(settings.num_seeds)
+    ]
+    return Result(exact, same_way, np.mean(runs, axis=0), settings.num_seeds * VOTED)
+
+
+def voters_needed(wrong: np.ndarray, target: float) -> list[int | None]:
+    """For every error rate (rows), the fewest VOTERS whose vote is wrong at most that often; None if not among them."""
+    enough = wrong <= target
+    return [VOTERS[int(row.argmax())] if row.any() else None for row in enough]
+
+
+def expected(result: Result) -> np.ndarray:
+    """(rates, simulated): the exact probabilities where votes were simulated."""
+    return result.votes[:, [VOTERS.index(voters) for voters in SIMULATED]]
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """T44: the exact formula against the simulation."""
+    exact = expected(result)
+    errors = (result.simulated - exact) / np.sqrt(exact * (1 - exact) / result.num_voted)
+    yield prediction("T44", "a vote's exact probability to be wrong against a simulated one, where 10 or more are "
+                     "expected", worst(errors[exact * result.num_voted >= 10]), about(0, by=4),
+                     f"standard errors, worst of {errors.size}", "binomial")  # fmt: skip
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """How many votes it takes where people err most often."""
+    evenly, alike = (voters_needed(wrong, settings.bearable)[-1] for wrong in (result.votes, result.same_way))
+    evenly, alike = (f"more than {VOTERS[-1]}" if needed is None else str(needed) for needed in (evenly, alike))
+    return (
+        f"If every annotator is wrong {100 * RATES[-1]:.0f} % of the time, {evenly} votes an image leave at most "
+        f"{100 * settings.bearable:.0f} % of the labels wrong where errors spread evenly, and {alike} where all "
+        "who err give the same wrong label."
+    )
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """The share of wrong labels left by a vote, against the number of votes."""
+    return {"annotators": drawn.votes(result, settings.bearable, finding(result, settings))}

@@ -1,0 +1,90 @@
+"""Wrong labels: as many as said, found or not, by scores held against formulas; and the claims."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.common import recipes
+from experiments.common.bounds import SettingsError
+from experiments.common.problem import Problem
+from experiments.labels import wrong_labels
+from experiments.labels.wrong_labels import FALSE_ALARMS, Learned, Result, Settings
+from research import costs, fits, gradients, models
+from research.data import Examples
+
+SMALLEST = Settings(num_seeds=2, shares=(0, 0.2), num_epochs=1)
+
+
+def test_the_area_is_that_under_the_curve():
+    rng = np.random.default_rng(0)
+    wrong = np.arange(3000) < 1000
+    scores = rng.normal(size=3000) + wrong
+    curve = wrong_labels.caught(scores, wrong, FALSE_ALARMS)
+    assert (np.diff(curve) >= 0).all()
+    assert np.trapezoid(curve, FALSE_ALARMS) == pytest.approx(fits.auroc(scores[wrong], scores[~wrong]), abs=0.01)
+
+
+def test_wrong_labels_are_as_many_as_said_nested_and_wrong():
+    labels = np.arange(1000) % 7
+    given = wrong_labels.with_wrong_labels(labels, (0, 0.25, 0.6), 7, [3])
+    wrong = given != labels
+    assert wrong.sum(axis=1).tolist() == [0, 250, 600]
+    assert (wrong[2] | ~wrong[1]).all()
+    assert (given[1] == given[2])[wrong[1]].all()
+    assert set(((given - labels) % 7)[2].tolist()) == set(range(7))
+
+
+def test_the_expected_agreement_of_one_who_goes_by_the_truth():
+    labels, answers = np.arange(70_000) % 7, (np.arange(70_000) // 7) % 10 == 0
+    answers = np.where(answers, (labels + 1) % 7, labels)  # right in 9 of 10
+    given = wrong_labels.with_wrong_labels(labels, (0.3,), 7, [4])[0]
+    theory = wrong_labels.by_the_truth(np.array(0.3), np.array(0.9), 7)
+    assert np.mean(given == answers) == pytest.approx(float(theory), abs=0.01)
+
+
+def test_what_a_point_costs():
+    shares = np.array([0.0, 0.2, 0.4])
+    assert wrong_labels.bearable(shares, np.array([95.0, 95.0, 93.0])) == 0.3
+    assert wrong_labels.bearable(shares, np.array([95.0, 95.5, 94.5])) == 0.4
+
+
+def test_the_scores_are_the_length_of_the_gradient_and_the_cost(x64):
+    rng = np.random.default_rng(5)
+    train = Examples(jnp.asarray(rng.random((20, 6))), jnp.asarray(np.eye(3)[rng.integers(0, 3, 20)]))
+    problem = Problem(models.mlp((6, 3)), costs.sum_of_squares, train, train, (2, 3, 1))
+    recipe = recipes.nielsens(problem, jax.random.split(jax.random.key(0), 1))
+    params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape[1:])), recipe.starts)
+    given = jnp.argmax(train.targets, axis=1)
+    norms, found = jax.jit(lambda params: wrong_labels.scores(recipe, params, train, given))(params)
+    grads = jax.jit(gradients.per_example_gradients(recipe.problem.example_cost))(params, train)
+    squares = [np.sum(np.asarray(leaf) ** 2, axis=tuple(range(1, leaf.ndim))) for leaf in jax.tree.leaves(grads)]
+    np.testing.assert_allclose(norms, np.sqrt(sum(squares)), rtol=1e-10)
+    a, y = np.asarray(train.inputs), np.asarray(train.targets)
+    for layer in params:
+        a = 1 / (1 + np.exp(-(a @ np.asarray(layer.weights).T + np.asarray(layer.biases))))
+    np.testing.assert_allclose(found, -np.sum(y * np.log(a) + (1 - y) * np.log(1 - a), axis=1), rtol=1e-6)
+
+
+def made_up(by_heart=0.0, area=0.95):
+    """Two recipes alike: half the labels wrong, right in 90 %; a share is learned by heart beyond the truth."""
+    true = np.full((2, 2), 0.9)
+    given = wrong_labels.by_the_truth(np.array([0, 0.5])[:, None], true, 10) + by_heart
+    learned = Learned("a", true, given, true, np.full((1, 2, 2, 2), area), np.zeros((1, 2, 2, 2, 101)))
+    return Result((learned, learned), 10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "failing"), [({}, 0), ({"by_heart": 0.03}, 2), ({"by_heart": -0.03}, 2), ({"area": 0.85}, 4)]
+)
+def test_the_claims_tell_good_from_bad(changes, failing):
+    settings = Settings(shares=(0, 0.5), num_epochs=5)
+    found = list(wrong_labels.claims(made_up(**changes), settings))
+    assert (len(found), sum(not claim.holds for claim in found)) == (6, failing)
+
+
+def test_shares_that_begin_with_wrong_labels_are_refused():
+    with pytest.raises(SettingsError, match=r"--shares 0\.1 0\.2: the first must be 0"):
+        dataclasses.replace(SMALLEST, shares=(0.1, 0.2)).check()
