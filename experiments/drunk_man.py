@@ -32,7 +32,7 @@ from experiments.common import settings as common
 from experiments.common.descents import Method, Problem
 from experiments.common.records import Claim
 from experiments.figures import drunk_man as figures
-from research import landscape, models, training
+from research import landscape, models, paths
 from research.data import Examples
 from research.training import TrainState
 
@@ -134,7 +134,7 @@ def methods(settings: Settings, num_examples: int) -> list[Method]:
     labels = ["full batch"] * num_careful + [f"batches of {size:,}" for size in settings.batch_sizes]
     sizes = [num_examples] * num_careful + list(settings.batch_sizes)
     return [
-        Method(label, size, optax.chain(optax.sgd(rate), training.odometer()))
+        Method(label, size, optax.chain(optax.sgd(rate), paths.odometer()))
         for label, size, rate in zip(labels, sizes, rates(settings), strict=True)
     ]
 
@@ -219,29 +219,6 @@ def in_equal_legs(rows: np.ndarray, length: int) -> list[tuple[np.ndarray]]:
     return [(chunk,) for chunk in np.split(legs, num_chunks, axis=1)]
 
 
-def squared_displacements(points: np.ndarray) -> np.ndarray:
-    """Mean of |p(t + lag) - p(t)|^2 over t, for lag = 1, 2, ... up to half of the path; points: (points, params)."""
-    centred = points.astype(float) - points.mean(axis=0, dtype=float)
-    products = centred @ centred.T
-    squares = products.diagonal()[:, None] + products.diagonal()[None] - 2 * products
-    return np.array([squares.diagonal(lag).mean() for lag in range(1, max(2, len(points) // 2 + 1))])
-
-
-def exponent(displacements: np.ndarray) -> float:
-    """The slope of log displacement against log lag over the first half of the lags.
-
-    2 is straight ahead, 1 a random walk, less is held back.
-    """
-    lags = np.arange(1, max(3, len(displacements) // 2 + 1))
-    return float(np.polyfit(np.log(lags), np.log(displacements[: len(lags)]), 1)[0])
-
-
-def winding(points: np.ndarray) -> float:
-    """The length of the line through some points over the distance from the first to the last."""
-    points = points.astype(float)
-    return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum() / np.linalg.norm(points[-1] - points[0]))
-
-
 class Gait(NamedTuple):
     """How a method walks, from its start to its end; every array is (seeds,) but for the last two."""
 
@@ -255,11 +232,11 @@ class Gait(NamedTuple):
 def gait(path: Walk, looks: Looks) -> Gait:
     """Measures one method's way."""
     point, length, turns = path.sight
-    displacements = np.stack([squared_displacements(points) for points in point])
+    displacements = np.stack([paths.squared_displacements(points) for points in point])
     shares = jax.jit(lambda points: landscape.explained_shares(points)[:3])
     return Gait(
         cosine=turns[:, -1] / (path.steps[-1] - 1),
-        exponent=np.array([exponent(each) for each in displacements]),
+        exponent=np.array([paths.exponent(each) for each in displacements]),
         gained=(looks.cost[:, 0] - looks.cost[:, -1]) / length[:, -1],
         shares=np.stack([np.asarray(shares(points)) for points in point]),
         displacements=displacements,
@@ -439,7 +416,7 @@ def findings(measured: Measured) -> tuple[str, str]:
     wind, costs = np.median(at_equal.tortuosity, axis=1), np.median(at_equal.cost, axis=1)
     drunkest = int(np.argmax([path.sight.length[0, -1] for path in measured.walks]))
     shadow = measured.view.shadows[drunkest]
-    true, drawn = winding(measured.walks[drunkest].sight.point[0]), winding(shadow)
+    true, drawn = paths.winding(measured.walks[drunkest].sight.point[0]), paths.winding(shadow)
     return (
         f"After equally many examples the drunk man ({measured.methods[drunkest].label}) is at cost "
         f"{costs[drunkest]:.2g}, the careful man at {costs[0]:.2g}; he has walked {wind[drunkest]:.3g} times as far as "

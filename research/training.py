@@ -5,7 +5,7 @@ the loop holds no key. Another order of sampling is another array, not another l
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -63,42 +63,6 @@ def make_step(objective: Callable, optimizer: optax.GradientTransformation) -> S
         return TrainState(optax.apply_updates(state.params, updates), opt_state), cost
 
     return step
-
-
-class Walked(NamedTuple):
-    """What an odometer shows; from the differences of two readings follows what happened between them."""
-
-    last_step: PyTree
-    steps: Int[Array, ""]
-    length: Scalar  # of the path: the sum of |step|
-    turns: Scalar  # the sum of the cosines between each step and the one before it
-
-
-def odometer() -> optax.GradientTransformation:
-    """Changes no step, but adds up how long the path is and how sharply it turns, with nothing stored on the way.
-
-    Put it behind the optimizer, `optax.chain(optax.sgd(0.1), odometer())`, and read `state.opt_state[-1]`, a `Walked`:
-    of a straight walk turns / (steps - 1) is 1, of one without memory about 0. A step of length 0 turns nowhere: 0.
-
-    >>> optimizer = odometer()
-    >>> walked = optimizer.init(jnp.zeros(2))
-    >>> for step in ([3.0, 4.0], [6.0, 8.0], [-4.0, 3.0]):  # straight on, then a right angle
-    ...     _, walked = optimizer.update(jnp.array(step), walked)
-    >>> int(walked.steps), float(walked.length), round(float(walked.turns), 6)
-    (3, 20.0, 1.0)
-    """
-
-    def init(params: PyTree) -> Walked:
-        zero = jnp.zeros((), jnp.result_type(*jax.tree.leaves(params)))
-        return Walked(jax.tree.map(jnp.zeros_like, params), jnp.int32(0), zero, zero)
-
-    def update(updates: PyTree, state: Any, params: PyTree | None = None) -> tuple[PyTree, Walked]:
-        length, before = optax.tree.norm(updates), optax.tree.norm(state.last_step)
-        both = jnp.asarray(length * before)
-        cosine = jnp.where(both > 0, optax.tree.vdot(updates, state.last_step) / jnp.where(both > 0, both, 1), 0)
-        return updates, Walked(updates, state.steps + 1, state.length + length, state.turns + cosine)
-
-    return optax.GradientTransformation(init, update)
 
 
 def shuffled_schedule(

@@ -36,23 +36,6 @@ def test_equal_legs_are_the_same_steps_in_the_same_order():
     np.testing.assert_array_equal(np.concatenate(chunks, axis=1).reshape(2, -1, 3), rows[:, :22])
 
 
-def test_displacements_are_those_of_two_loops():
-    points = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
-    for lag, found in enumerate(experiment.squared_displacements(points), start=1):
-        apart = [np.sum((points[t + lag].astype(float) - points[t]) ** 2) for t in range(9 - lag)]
-        assert found == pytest.approx(np.mean(apart), rel=1e-6)
-
-
-def test_straight_on_is_exponent_2_and_a_walk_without_memory_1():
-    straight = np.arange(40.0)[:, None] * np.ones((1, 3))
-    assert experiment.exponent(experiment.squared_displacements(straight)) == pytest.approx(2)
-    assert experiment.winding(straight) == pytest.approx(1)
-    # every step at right angles to all others: |p(t + lag) - p(t)|^2 = lag, as a random walk's on average
-    walk = np.tril(np.ones((40, 40)))
-    assert experiment.exponent(experiment.squared_displacements(walk)) == pytest.approx(1)
-    assert experiment.winding(walk) == pytest.approx(39 / 39**0.5)
-
-
 def test_clocks_stop_when_the_first_walker_ends_and_the_look_before_counts():
     careful = experiment.Looks(np.arange(3), np.array([0, 1, 2]), np.array([[3.0, 2.0, 1.0]]))
     drunk = experiment.Looks(np.arange(4), np.array([0, 4, 9, 12]), np.array([[3.0, 0.5, 0.4, 0.3]]))

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,6 @@ from conftest import make_examples, make_params
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from jax.flatten_util import ravel_pytree
 
 from research import costs, gradients, training
 from research.models import mlp
@@ -244,39 +242,6 @@ def test_seeds_by_vmap_equal_seeds_in_a_loop_and_the_same_seed_gives_the_same_bi
         assert_equal_trees(jax.tree.map(lambda leaf, index=index: leaf[index], together), run(key), 1e-5)
     again = jax.jit(jax.vmap(run))(keys)
     jax.tree.map(np.testing.assert_array_equal, again, together)
-
-
-def test_the_odometer_reads_what_the_points_of_the_path_say_and_changes_no_step():
-    optimizer = optax.chain(optax.sgd(0.7), training.odometer())
-    examples, params = make_examples(jax.random.key(1), 30), make_params(jax.random.key(0))
-    schedule = training.shuffled_schedule(jax.random.key(2), 30, 5, 2).reshape(12, 1, 5)
-
-    def observe(state):
-        return ravel_pytree(state.params)[0], state.opt_state[-1]
-
-    run = jax.jit(partial(training.minibatch_descent, training.make_step(OBJECTIVE, optimizer), observe=observe))
-    _, history = run(TrainState(params, optimizer.init(params)), examples, schedule)
-    points, walked = history.observed
-    points = np.concatenate([ravel_pytree(params)[0][None], points]).astype(float)
-    steps = np.diff(points, axis=0)
-    lengths = np.linalg.norm(steps, axis=1)
-    cosines = np.sum(steps[1:] * steps[:-1], axis=1) / (lengths[1:] * lengths[:-1])
-    np.testing.assert_allclose(walked.length, np.cumsum(lengths), rtol=1e-5)
-    np.testing.assert_allclose(walked.turns, np.cumsum([0, *cosines]), atol=1e-4)
-    assert walked.steps.tolist() == list(range(1, 13))
-    plain = training.make_step(OBJECTIVE, optax.sgd(0.7))
-    state, _ = jax.jit(partial(training.minibatch_descent, plain, observe=lambda state: ()))(
-        TrainState(params, optax.sgd(0.7).init(params)), examples, schedule
-    )
-    np.testing.assert_array_equal(ravel_pytree(state.params)[0], points[-1].astype(np.float32))
-
-
-def test_who_stands_still_turns_nowhere():
-    walked = training.odometer().init(jnp.ones(3))
-    for step in (jnp.zeros(3), jnp.ones(3), jnp.zeros(3)):
-        _, walked = training.odometer().update(step, walked)
-    assert float(walked.turns) == 0
-    assert float(walked.length) == pytest.approx(3**0.5)
 
 
 def test_each_way_draws_as_its_name_says():
