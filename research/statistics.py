@@ -58,8 +58,8 @@ class Factor(NamedTuple):
 class Estimate(NamedTuple):
     """What two batches of different size tell about all examples."""
 
-    squared_norm: Number  # of |G|^2
-    trace: Number  # of tr Sigma
+    squared_norm: Numbers  # of |G|^2
+    trace: Numbers  # of tr Sigma
 
 
 # Any model, any cost: the gradients of a chunk are formed.
@@ -297,7 +297,7 @@ def expected_cosine(scale: Numbers, batch_size: Numbers, num_examples: int) -> A
     return 1 / jnp.sqrt(1 + scale / batch_size * sampling.finite_population(batch_size, num_examples))
 
 
-def two_batch_estimate(small: Number, big: Number, small_size: int, big_size: int) -> Estimate:
+def two_batch_estimate(small: Numbers, big: Numbers, small_size: int, big_size: int) -> Estimate:
     """|G|^2 and tr Sigma from the squared norms of the mean gradients of a small and a big batch, both unbiased.
 
     E |g_B|^2 = |G|^2 + tr Sigma / B, for two B: two equations, two unknowns. The ratio of the two is not unbiased, so
