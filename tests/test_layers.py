@@ -13,7 +13,7 @@ FLOORS = [
     {f"research.{name}" for name in LEAVES},
     {"research.gradients", "research.backprop", "research.flax_models", "research.sampling"},
     {"research.statistics", "research.agreement", "research.wishes"},
-    {"research.training", "research.landscape", "research.curvature"},
+    {"research.training", "research.landscape", "research.curvature", "research.layerwise"},
     {f"experiments.common.{name}" for name in ("film", "claims", "trees", "bounds", "chapters", "plots")},
     {f"experiments.common.{name}" for name in ("folders", "terminal", "stale", "ledger", "runs")},
     {f"experiments.common.{name}" for name in ("problem", "tune", "records")},

@@ -1,0 +1,77 @@
+"""Small steps on two weights of which all is known; and Results on which the claims must hold, and must fail."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.common import experiment
+from experiments.one_example import avenues
+from experiments.one_example.avenues import RATES, Result, Settings, SmallSteps
+from research.data import Examples
+from research.models import Layer
+
+SMALLEST = Settings(num_seeds=2, num_legs=4, steps_per_leg=5, batch_size=20, num_looked_at=200)
+EXAMPLES = Examples(jnp.zeros((1, 1)), jnp.zeros((1, 1)))
+
+
+def bilinear(params, examples):
+    """C = (v w - 1)^2 of two layers of one weight each: everything about it is known."""
+    return jnp.squeeze((params[1].weights * params[0].weights - 1) ** 2)
+
+
+def two_weights(w, v):
+    return [Layer(jnp.array([[number]]), jnp.zeros(1)) for number in (w, v)]
+
+
+def test_errors_of_small_steps_are_those_of_the_second_order(x64):
+    w, v = 3.0, 0.5
+    params = two_weights(w, v)
+    found = avenues.small_steps(bilinear, lambda p: (p[1].weights * p[0].weights).ravel(), params, EXAMPLES)
+    grad_w, grad_v = 2 * v * (w * v - 1), 2 * w * (w * v - 1)
+    new_v = v - avenues.RATES * grad_v
+    np.testing.assert_allclose(found.updates, np.abs(1 - 2 * new_v * (w * new_v - 1) / grad_w), rtol=1e-9)
+    new_w = w - avenues.RATES * grad_w
+    decrease = ((w * v - 1) ** 2 - (new_w * new_v - 1) ** 2) / (avenues.RATES * (grad_w**2 + grad_v**2))
+    np.testing.assert_allclose(found.decrease, np.abs(1 - decrease), rtol=1e-7)
+    curved = avenues.RATES**2 * grad_w * grad_v  # what the product v w has beyond its first order
+    np.testing.assert_allclose(found.activations, np.abs(curved / (new_w * new_v - w * v)), rtol=1e-7)
+    assert float(found.order.max()) < 1e-15
+
+
+def made_up(power=1.0, **changed):
+    """Two seeds; the errors of small steps go as this power of the learning rate."""
+    errors = np.stack([0.1 * RATES**power] * 2)
+    steps = SmallSteps(decrease=errors, updates=errors, activations=errors, order=np.zeros((2, len(RATES))))
+    found = {"shares": np.full((2, 3, 2, 2), 0.25), "costs": np.ones((2, 2, 3)), "num_changed": np.array([9, 9])}
+    return Result(**(found | {"steps": steps, "num_expected": 9, "num_parameters": 10, "sigmoids": True} | changed))
+
+
+def failing(result):
+    return [claim.id for claim in avenues.claims(result, SMALLEST) if not claim.holds]
+
+
+def test_the_claims_hold_for_errors_of_first_order_and_fail_for_others():
+    assert failing(made_up()) == []
+    assert failing(made_up(power=2.0)) == ["C3", "C2", "C13"]
+    assert failing(made_up(power=0.25)) == ["C3", "C3", "C2", "C13"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "ids"),
+    [({"shares": np.full((2, 3, 2, 2), 0.2)}, ["C3"]), ({"num_changed": np.array([9, 8])}, ["C13"]),
+     ({"steps": made_up().steps._replace(order=np.full((2, len(RATES)), 1e-9))}, ["C23"])],
+)  # fmt: skip
+def test_each_claim_fails_where_it_should(changed, ids):
+    assert failing(made_up(**changed)) == ids
+
+
+def test_of_neurons_that_may_sleep_nothing_is_claimed():
+    assert {claim.id for claim in avenues.claims(made_up(sigmoids=False), SMALLEST)} == {"C2", "C3", "C23"}
+
+
+def test_weights_of_pixels_that_are_black_everywhere_are_the_ones_that_do_not_change(small_mnist):
+    settings = Settings(num_seeds=1, num_legs=1, steps_per_leg=1, num_looked_at=100, dataset=str(small_mnist))
+    problem = experiment.pose(settings)
+    result = avenues.measure(problem, settings)
+    black = (np.asarray(problem.train.inputs).max(axis=0) == 0).sum()
+    assert int(result.num_changed[0]) == result.num_expected == 13_002 - 16 * black < 13_002

@@ -1,0 +1,73 @@
+"""Damage on a network whose weights are known; and Results on which the claims must hold, and must fail."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.common import experiment, runs
+from experiments.one_example import repair
+from experiments.one_example.repair import Result, Settings
+from research.models import Layer
+
+SMALLEST = Settings(num_seeds=2, num_legs=4, steps_per_leg=5, batch_size=20, repair_steps=5, num_looked_at=200)
+
+
+def test_damage_shuffles_the_weights_of_one_layer_and_touches_nothing_else():
+    rng = np.random.default_rng(0)
+    params = [
+        Layer(jnp.array(rng.normal(size=(4, 3))), jnp.ones(4)),
+        Layer(jnp.array(rng.normal(size=(2, 4))), jnp.ones(2)),
+    ]
+    networks = jax.jit(repair.damaged)(params, jax.random.key(0))
+    for at_fault in (0, 1):
+        for index, (layer, whole) in enumerate(zip(networks, params, strict=True)):
+            assert (layer.weights[at_fault] == whole.weights).all() == (index != at_fault)
+            np.testing.assert_array_equal(
+                np.sort(layer.weights[at_fault], axis=None), np.sort(whole.weights, axis=None)
+            )
+            np.testing.assert_array_equal(layer.biases[at_fault], whole.biases)
+
+
+def test_a_hit_is_the_largest_of_its_own_row():
+    matrix = np.array([[[2.0, 1.0], [3.0, 1.0]]])
+    np.testing.assert_array_equal(repair.hits(matrix), [[True, False]])
+    np.testing.assert_array_equal(repair.rises(matrix - 1.5), [[True, False]])
+
+
+def made_up(**changed):
+    """Two seeds of two layers: the damaged one's share grows most, and it repairs itself best."""
+    costs = np.stack([np.ones((2, 3)), np.full((2, 3), 2.0)], axis=1)
+    own = np.stack([np.array([[2.0, -1.0], [-1.0, 2.0]])] * 2)
+    return Result(costs, own, own, True)._replace(**changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdicts"),
+    [
+        ({}, [True, True, True, True]),
+        ({"blame": -made_up().blame}, [False, False, True, True]),
+        ({"blame": made_up().blame + 5 * np.array([0, 1])}, [True, False, True, True]),
+        ({"repaired": -made_up().repaired}, [True, True, False, True]),
+        ({"costs": made_up().costs[:, ::-1]}, [True, True, True, False]),
+    ],
+)
+def test_the_claims_tell_good_from_bad(changed, verdicts):
+    claims = list(repair.claims(made_up(**changed), SMALLEST))
+    assert [claim.holds for claim in claims] == verdicts
+    assert all(claim.holds or claim.why for claim in claims[:3])
+
+
+def test_of_another_cost_and_other_neurons_nothing_is_claimed():
+    assert list(repair.claims(made_up(sigmoids=False), SMALLEST)) == []
+    assert list(repair.claims(made_up(), dataclasses.replace(SMALLEST, cost="absolute"))) == []
+
+
+def test_a_descent_that_diverges_says_so(small_mnist):
+    settings = dataclasses.replace(
+        SMALLEST, dataset=str(small_mnist), learning_rate=1e30, activation="relu", output_activation="identity"
+    )
+    with pytest.raises(runs.Diverged, match="training: the cost was no longer a finite number at step 5"):
+        repair.measure(experiment.pose(settings), settings)
