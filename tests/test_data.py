@@ -20,7 +20,7 @@ from PIL import Image
 from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.core.units import Size
 
-from research import data
+from research import data, datasets
 
 RNG = np.random.default_rng(0)
 COLOURS = {"train": RNG.integers(0, 256, (7, 5, 4, 3), np.uint8), "test": RNG.integers(0, 256, (3, 5, 4, 3), np.uint8)}
@@ -280,7 +280,7 @@ def test_tfds_gives_the_images_that_were_prepared_with_their_labels(prepared, na
 
 def test_reading_in_portions_changes_nothing(prepared, monkeypatch):
     whole = data.load("tiny_colours", data_dir=prepared)
-    monkeypatch.setattr(data, "READ_AT_ONCE", 3)
+    monkeypatch.setattr(datasets, "READ_AT_ONCE", 3)
     assert data.checksum(data.load("tiny_colours", data_dir=prepared)) == data.checksum(whole)
 
 
