@@ -120,7 +120,7 @@ def one_pass(one: Callable, batch_size: int, train: Examples) -> Callable[[model
     """Steps over all of `train`, batch after batch, in the order in which it lies there."""
     optimizer = optax.sgd(0.1)
     step = training.make_step(gradients.mean_over_examples(one), optimizer)
-    rows = training.cyclic_schedule(len(train.inputs), batch_size, 1)
+    rows = training.in_batches(training.cyclic_order(len(train.inputs), 1), batch_size)
 
     @jax.jit
     def loop(params: models.Params, train: Examples, rows: jax.Array) -> models.Params:

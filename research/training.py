@@ -1,11 +1,12 @@
-"""One step of descent, and the two loops of the film: the careful man and the drunk man.
+"""One step of descent, and two loops of steps: on mini-batches, and on the full batch.
 
-The schedule, which examples each step sees, is an integer array that is made before training:
-the loop holds no key. Another order of sampling is another array, not another loop.
+The schedule, which examples each step sees, is an integer array that is made before training: the loop holds no key.
+Another order of sampling is another array, not another loop. `*_order` gives each epoch's permutation of the examples,
+(epochs, examples); `in_batches` cuts it into steps.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,8 @@ from research.gradients import Scalar
 
 Step = Callable[["TrainState", Examples], tuple["TrainState", Scalar]]
 Observe = Callable[["TrainState"], PyTree]
+Orders = Int[Array, "epochs examples"]
+Schedule = Int[Array, "epochs steps batch"]
 
 
 class TrainState(NamedTuple):
@@ -65,14 +68,63 @@ def make_step(objective: Callable, optimizer: optax.GradientTransformation) -> S
     return step
 
 
-def shuffled_schedule(
-    key: Key[Array, ""], num_examples: int, batch_size: int, num_epochs: int
-) -> Int[Array, "epochs steps batch"]:
+def shuffled_order(key: Key[Array, ""], num_examples: int, num_epochs: int) -> Orders:
+    """Random reshuffling: a fresh permutation of the examples for every epoch.
+
+    >>> shuffled_order(jax.random.key(0), num_examples=7, num_epochs=2).shape
+    (2, 7)
+    """
+    return jax.lax.map(lambda key: jax.random.permutation(key, num_examples), jax.random.split(key, num_epochs))
+
+
+def shuffled_once_order(key: Key[Array, ""], num_examples: int, num_epochs: int) -> Orders:
+    """One permutation, the same in every epoch.
+
+    >>> order = shuffled_once_order(jax.random.key(0), num_examples=7, num_epochs=2)
+    >>> bool((order[0] == order[1]).all())
+    True
+    """
+    return jnp.tile(jax.random.permutation(key, num_examples), (num_epochs, 1))
+
+
+def cyclic_order(num_examples: int, num_epochs: int) -> Orders:
+    """The examples as they are stored, in every epoch.
+
+    >>> cyclic_order(num_examples=3, num_epochs=2).tolist()
+    [[0, 1, 2], [0, 1, 2]]
+    """
+    return jnp.tile(jnp.arange(num_examples), (num_epochs, 1))
+
+
+def sorted_order(labels: Int[Array, "examples"], num_epochs: int) -> Orders:
+    """First all examples of the lowest label, then those of the next, in every epoch: what shuffling is to prevent.
+
+    >>> sorted_order(jnp.array([1, 0, 1, 0]), num_epochs=1).tolist()
+    [[1, 3, 0, 2]]
+    """
+    return jnp.tile(jnp.argsort(labels, stable=True), (num_epochs, 1))
+
+
+def in_batches(orders: Int[Any, "*lead examples"], batch_size: int) -> Int[Any, "*lead steps batch"]:
+    """Divides each order of the examples into mini-batches; what is left at its end sits that epoch out.
+
+    Of jax or of numpy, with any leading axes: (seeds, epochs, examples) becomes (seeds, epochs, steps, batch).
+
+    Raises ValueError if batch_size is not between 1 and the number of examples.
+
+    >>> in_batches(jnp.array([[3, 0, 4, 1, 2]]), 2).tolist()
+    [[[3, 0], [4, 1]]]
+    """
+    _check_batch_size(batch_size, orders.shape[-1])
+    steps = orders.shape[-1] // batch_size
+    return orders[..., : steps * batch_size].reshape(*orders.shape[:-1], steps, batch_size)
+
+
+def shuffled_schedule(key: Key[Array, ""], num_examples: int, batch_size: int, num_epochs: int) -> Schedule:
     """Which examples each step sees: every epoch a fresh shuffle, divided into mini-batches.
 
-    Within an epoch no example is seen twice. Where batch_size does not divide num_examples, the
-    num_examples % batch_size examples at the end of the shuffle sit that epoch out; they are
-    others in the next one, and every batch has the same size.
+    Within an epoch no example is seen twice. Where batch_size does not divide num_examples, the remainder of each
+    shuffle sits that epoch out; it is another one in the next.
 
     Raises ValueError if batch_size is not in 1..num_examples.
 
@@ -81,28 +133,10 @@ def shuffled_schedule(
     >>> shuffled_schedule(jax.random.key(0), num_examples=7, batch_size=3, num_epochs=2).shape
     (2, 2, 3)
     """
-    _check_batch_size(batch_size, num_examples)
-    return in_batches(_shuffles(jax.random.split(key, num_epochs), num_examples), batch_size)
+    return in_batches(shuffled_order(key, num_examples, num_epochs), batch_size)
 
 
-def shuffled_once_schedule(
-    key: Key[Array, ""], num_examples: int, batch_size: int, num_epochs: int
-) -> Int[Array, "epochs steps batch"]:
-    """One shuffle, the same mini-batches in the same order in every epoch; a remainder is never seen.
-
-    Raises ValueError if batch_size is not in 1..num_examples.
-
-    >>> schedule = shuffled_once_schedule(jax.random.key(0), num_examples=7, batch_size=3, num_epochs=2)
-    >>> bool((schedule[0] == schedule[1]).all())
-    True
-    """
-    _check_batch_size(batch_size, num_examples)
-    return in_batches(jnp.repeat(_shuffles(key[None], num_examples), num_epochs, axis=0), batch_size)
-
-
-def with_replacement_schedule(
-    key: Key[Array, ""], num_examples: int, batch_size: int, num_epochs: int
-) -> Int[Array, "epochs steps batch"]:
+def with_replacement_schedule(key: Key[Array, ""], num_examples: int, batch_size: int, num_epochs: int) -> Schedule:
     """Every place of every batch drawn from all examples, whatever was drawn before: the sampling of most theorems.
 
     An epoch has as many steps as that of `shuffled_schedule`, but misses about 1/e of the examples.
@@ -116,65 +150,23 @@ def with_replacement_schedule(
     return jax.random.randint(key, (num_epochs, num_examples // batch_size, batch_size), 0, num_examples)
 
 
-def cyclic_schedule(num_examples: int, batch_size: int, num_epochs: int) -> Int[Array, "epochs steps batch"]:
-    """The examples in the order in which they lie there, in every epoch; a remainder is never seen.
-
-    Raises ValueError if batch_size is not in 1..num_examples.
-
-    >>> cyclic_schedule(num_examples=5, batch_size=2, num_epochs=2).tolist()
-    [[[0, 1], [2, 3]], [[0, 1], [2, 3]]]
-    """
-    _check_batch_size(batch_size, num_examples)
-    return in_batches(jnp.tile(jnp.arange(num_examples), (num_epochs, 1)), batch_size)
-
-
-def sorted_schedule(
-    labels: Int[Array, "examples"], batch_size: int, num_epochs: int
-) -> Int[Array, "epochs steps batch"]:
-    """First all examples of the lowest label, then those of the next, in every epoch: what shuffling is to prevent.
-
-    A remainder, always of the highest labels, is never seen.
-
-    Raises ValueError if batch_size is not in 1..num_examples.
-
-    >>> sorted_schedule(jnp.array([1, 0, 1, 0]), batch_size=2, num_epochs=1).tolist()
-    [[[1, 3], [0, 2]]]
-    """
-    _check_batch_size(batch_size, len(labels))
-    return in_batches(jnp.tile(jnp.argsort(labels, stable=True), (num_epochs, 1)), batch_size)
-
-
 def all_ways(
     key: Key[Array, ""], labels: Int[Array, "examples"], batch_size: int, num_epochs: int
-) -> tuple[Int[Array, "epochs steps batch"], ...]:
-    """Five schedules: shuffled anew, shuffled once, drawn by lot, as the examples lie there, sorted by label.
+) -> tuple[Schedule, ...]:
+    """Five schedules: shuffled anew, shuffled once, with replacement, as stored, sorted by label.
 
     >>> [schedule.shape for schedule in all_ways(jax.random.key(0), jnp.array([1, 0, 1]), 1, 2)] == [(2, 3, 1)] * 5
     True
     """
-    anew, once, lot = jax.random.split(key, 3)
-    size = (len(labels), batch_size, num_epochs)
+    anew, once, by_lot = jax.random.split(key, 3)
+    num_examples = len(labels)
     return (
-        shuffled_schedule(anew, *size),
-        shuffled_once_schedule(once, *size),
-        with_replacement_schedule(lot, *size),
-        cyclic_schedule(*size),
-        sorted_schedule(labels, batch_size, num_epochs),
+        shuffled_schedule(anew, num_examples, batch_size, num_epochs),
+        in_batches(shuffled_once_order(once, num_examples, num_epochs), batch_size),
+        with_replacement_schedule(by_lot, num_examples, batch_size, num_epochs),
+        in_batches(cyclic_order(num_examples, num_epochs), batch_size),
+        in_batches(sorted_order(labels, num_epochs), batch_size),
     )
-
-
-def in_batches(orders: Int[Array, "epochs examples"], batch_size: int) -> Int[Array, "epochs steps batch"]:
-    """Divides each epoch's order of the examples into mini-batches; what is left at its end sits that epoch out.
-
-    >>> in_batches(jnp.array([[3, 0, 4, 1, 2]]), 2).tolist()
-    [[[3, 0], [4, 1]]]
-    """
-    steps = orders.shape[1] // batch_size
-    return orders[:, : steps * batch_size].reshape(-1, steps, batch_size)
-
-
-def _shuffles(keys: Key[Array, "epochs"], num_examples: int) -> Int[Array, "epochs examples"]:
-    return jax.lax.map(lambda key: jax.random.permutation(key, num_examples), keys)
 
 
 def _check_batch_size(batch_size: int, num_examples: int) -> None:
@@ -185,7 +177,7 @@ def _check_batch_size(batch_size: int, num_examples: int) -> None:
 def minibatch_descent(
     step: Step, state: TrainState, examples: Examples, schedule: Int[Array, "legs steps batch"], observe: Observe
 ) -> tuple[TrainState, History]:
-    """The drunk man: one step for every row of the schedule; `observe(state)` after every leg.
+    """Mini-batch descent: one step for every row of the schedule; `observe(state)` after every leg.
 
     A leg is whatever the schedule's leading axis says: an epoch as it comes from
     `shuffled_schedule`, fewer steps if the caller reshapes it. Indices count from 0; as numpy's, negative
@@ -215,7 +207,7 @@ def minibatch_descent(
 def full_batch_descent(
     step: Step, state: TrainState, examples: Examples, num_legs: int, steps_per_leg: int, observe: Observe
 ) -> tuple[TrainState, History]:
-    """The careful man: every step on all the examples, in their order; `observe(state)` after every leg.
+    """Full-batch descent: every step on all the examples, in their order; `observe(state)` after every leg.
 
     The same path as `minibatch_descent` with one batch of everything, but nothing is gathered.
 

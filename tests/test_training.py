@@ -97,12 +97,14 @@ def test_every_example_is_equally_likely_in_every_place():
 
 SCHEDULES = {
     "shuffled": lambda num, size, epochs: training.shuffled_schedule(jax.random.key(0), num, size, epochs),
-    "shuffled once": lambda num, size, epochs: training.shuffled_once_schedule(jax.random.key(0), num, size, epochs),
+    "shuffled once": lambda num, size, epochs: training.in_batches(
+        training.shuffled_once_order(jax.random.key(0), num, epochs), size
+    ),
     "with replacement": lambda num, size, epochs: training.with_replacement_schedule(
         jax.random.key(0), num, size, epochs
     ),
-    "cyclic": training.cyclic_schedule,
-    "sorted": lambda num, size, epochs: training.sorted_schedule(jnp.zeros(num, int), size, epochs),
+    "cyclic": lambda num, size, epochs: training.in_batches(training.cyclic_order(num, epochs), size),
+    "sorted": lambda num, size, epochs: training.in_batches(training.sorted_order(jnp.zeros(num, int), epochs), size),
 }
 
 
@@ -123,7 +125,7 @@ def test_every_order_of_sampling_is_an_array_of_the_same_shape(schedule):
 
 
 def test_one_shuffle_is_repeated_and_is_a_shuffle():
-    found = np.asarray(training.shuffled_once_schedule(jax.random.key(1), 40, 8, 3)).reshape(3, 40)
+    found = np.asarray(training.shuffled_once_order(jax.random.key(1), 40, 3))
     np.testing.assert_array_equal(found[1:], found[:2])
     assert sorted(found[0].tolist()) == list(range(40))
     assert (found[0] != np.arange(40)).mean() > 0.8
@@ -131,7 +133,15 @@ def test_one_shuffle_is_repeated_and_is_a_shuffle():
 
 def test_sorted_examples_come_class_by_class_each_in_its_own_order():
     labels = jnp.array([2, 0, 1, 0, 2, 1])
-    assert training.sorted_schedule(labels, 3, 1).ravel().tolist() == [1, 3, 2, 5, 0, 4]
+    assert training.sorted_order(labels, 1).ravel().tolist() == [1, 3, 2, 5, 0, 4]
+
+
+def test_orders_of_all_seeds_are_cut_as_each_alone():
+    orders = np.random.default_rng(0).permuted(np.tile(np.arange(7), (2, 3, 1)), axis=-1)
+    together = training.in_batches(orders, 3)
+    assert together.shape == (2, 3, 2, 3)
+    for seed, epoch in np.ndindex(2, 3):
+        np.testing.assert_array_equal(together[seed, epoch], training.in_batches(orders[seed, epoch], 3))
 
 
 # The laws of sampling: scalars x_1 .. x_8 stand for gradients; g_B is the mean over a batch of B of them.
@@ -171,10 +181,10 @@ def assert_equally_likely(outcomes, num_outcomes):
     assert ((counts - expected) ** 2 / expected).sum() < limit
 
 
-@pytest.mark.parametrize("schedule", [training.shuffled_schedule, training.shuffled_once_schedule])
-def test_every_permutation_is_equally_likely(schedule):
+@pytest.mark.parametrize("order", [training.shuffled_order, training.shuffled_once_order])
+def test_every_permutation_is_equally_likely(order):
     keys = jax.random.split(jax.random.key(7), 6000)
-    orders = np.asarray(jax.jit(jax.vmap(lambda key: schedule(key, 4, 2, 1)))(keys)).reshape(6000, 4)
+    orders = np.asarray(jax.jit(jax.vmap(lambda key: order(key, 4, 1)))(keys)).reshape(6000, 4)
     numbers = {order: index for index, order in enumerate(itertools.permutations(range(4)))}
     assert_equally_likely([numbers[tuple(order)] for order in orders.tolist()], 24)
 

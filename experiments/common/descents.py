@@ -249,9 +249,7 @@ def in_equal_legs(rows: np.ndarray, num_legs: int) -> np.ndarray:
 
 def in_batches(order: np.ndarray, batch_size: int) -> np.ndarray:
     """Each epoch's shuffle divided into mini-batches: (seeds, epochs, examples) -> (seeds, steps, batch)."""
-    num_seeds, num_epochs, num_examples = order.shape
-    steps = num_examples // batch_size
-    return order[:, :, : steps * batch_size].reshape(num_seeds, num_epochs * steps, batch_size)
+    return training.in_batches(order, batch_size).reshape(len(order), -1, batch_size)
 
 
 def in_legs(rows: np.ndarray, opening: int, num_legs: int) -> list[tuple[np.ndarray]]:
@@ -273,8 +271,8 @@ def starts(problem: Problem, init_keys: Array) -> models.Params:
 
 def shuffles(shuffle_keys: Array, num_examples: int, num_epochs: int) -> np.ndarray:
     """Each seed's order of the examples in every epoch: (seeds, epochs, examples)."""
-    schedule = partial(training.shuffled_schedule, num_examples=num_examples, batch_size=1, num_epochs=num_epochs)
-    return np.asarray(jax.jit(runs.over_seeds(schedule, (0,)))(shuffle_keys))[..., 0]
+    order = partial(training.shuffled_order, num_examples=num_examples, num_epochs=num_epochs)
+    return np.asarray(jax.jit(runs.over_seeds(order, (0,)))(shuffle_keys))
 
 
 def seconds_per_step(
