@@ -84,7 +84,7 @@ def imports(tree: ast.Module, read: Read) -> set[str]:
             below = {f"{node.module}.{alias.name}" for alias in node.names}
             files = {name for name in below if read(path_of(name)) is not None}
             found |= files or {node.module}
-    return {name for name in found - JUDGES if not name.endswith("_figures")}
+    return found - JUDGES
 
 
 def bare(tree: ast.Module) -> str:

@@ -1,0 +1,165 @@
+"""How fast does the average settle while the examples are added one by one?
+
+|mean of the first n gradients - G| / |G| for n = 1, 2, ..., in several orders of the examples, for a network that is
+untrained and one that is trained for an epoch. Theory, sampling from a finite population without replacement: its root
+mean square over all orders is sqrt(B_simple/n (N - n)/(N - 1)), with B_simple = tr Sigma / |G|^2 (McCandlish et al.,
+arXiv:1812.06162).
+
+Run:     python -m experiments running_mean [--quick | --full]
+Time:    default 12 s, --quick 8 s, --full 60 s on 2 cores, compilation included
+Result:  before training it takes some 60 examples to come within 10 % of the gradient, after one epoch tens of
+         thousands; theory holds (10 seeds).
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from annotated_types import Ge
+from jax import Array
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+
+from experiments.common import asking, plots, runs
+from experiments.common.asking import flat
+from experiments.common.claims import Claim, prediction, within
+from experiments.common.problem import Problem
+from research import data, statistics
+from research.data import Examples
+from research.models import Params
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(asking.Settings):
+    """Settings of the orders."""
+
+    num_shuffles: Annotated[int, Ge(1)] = 4
+    """In how many orders the examples of every network are added up one by one."""
+
+
+QUICK = Settings(num_seeds=1, num_shuffles=1)
+FULL = Settings(num_seeds=10, num_shuffles=16)
+
+
+class Result(NamedTuple):
+    """The networks come untrained first, one for each seed, then trained in the same order."""
+
+    counts: Int[np.ndarray, "points"]  # how many examples have been added up
+    distance: Float[np.ndarray, "networks shuffles points"]
+    expected: Float[np.ndarray, "networks points"]
+
+
+def running_distance(one: Callable, params: Params, gradient: Params, order: Array, examples: Examples) -> Array:
+    """|mean of the first n gradients - gradient| / |gradient| for n = 1, 2, ..., in this order of the examples.
+
+    >>> squared = lambda params, example: jnp.sum((params - example.inputs) ** 2)
+    >>> examples = Examples(jnp.array([[1.0], [3.0]]), jnp.zeros((2, 1)))  # their gradients are -2 and -6
+    >>> running_distance(squared, jnp.zeros(1), jnp.array([-4.0]), jnp.array([1, 0]), examples).tolist()
+    [0.5, 0.0]
+    """
+
+    def add(total: Params, row_and_count: tuple[Array, Array]) -> tuple[Params, Array]:
+        row, count = row_and_count
+        addend = jax.grad(one)(params, data.take(examples, row))
+        total = jax.tree.map(jnp.add, total, addend)
+        return total, optax.tree.norm(jax.tree.map(lambda leaf, full: leaf / count - full, total, gradient))
+
+    counts = jnp.arange(1, len(order) + 1, dtype=flat(params).dtype)
+    distances = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params), (order, counts))[1]
+    return distances / optax.tree.norm(gradient)
+
+
+def expected_distance(noise_scale: np.ndarray, counts: np.ndarray, num_examples: int) -> np.ndarray:
+    """Root mean square over all orders of `running_distance`: sqrt(B_simple / n * (N - n) / (N - 1)).
+
+    Source: sampling from a finite population without replacement.
+
+    >>> expected_distance(np.array(4.0), np.array([1, 4, 9]), 9).round(3).tolist()
+    [2.0, 0.791, 0.0]
+    """
+    return np.sqrt(noise_scale / counts * (num_examples - counts) / (num_examples - 1))
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """Every network's distances, the counts evenly spaced on a logarithmic axis, beside theory's."""
+    one, train = problem.example_cost, problem.train
+    params = asking.untrained_and_trained(problem, settings)
+    of_seeds = jax.jit(runs.over_seeds(partial(gradient_and_scale, problem), (0, None)))
+    gradient, scale = jax.tree.map(np.asarray, of_seeds(params, train))
+    num_examples, num_networks, num_shuffles = len(train.inputs), 2 * settings.num_seeds, settings.num_shuffles
+    orders = asking.shuffles(settings.seed, num_networks, num_shuffles, num_examples).reshape(-1, num_examples)
+    every = jax.tree.map(lambda leaf: np.repeat(leaf, num_shuffles, axis=0), (params, gradient))
+    distances = jax.jit(runs.over_seeds(partial(running_distance, one), (0, 0, 0, None)))(*every, orders, train)
+    counts = np.unique([*np.geomspace(1, num_examples, 200).astype(int), min(100, num_examples)])
+    found = np.asarray(distances)[:, counts - 1].reshape(num_networks, num_shuffles, -1)
+    return Result(counts, found, expected_distance(scale.astype(float)[:, None], counts, num_examples))
+
+
+def gradient_and_scale(problem: Problem, params: Params, train: Examples) -> tuple[Params, Array]:
+    """G, and B_simple."""
+    found = problem.statistics.moments(params, train)
+    return jax.grad(problem.cost)(params, train), statistics.noise_scale(found)
+
+
+def share_of_expected(result: Result) -> float:
+    """Root mean square, over orders and networks and over n on a logarithmic axis up to N/2, of distance / expected."""
+    early = result.counts <= result.counts[-1] / 2
+    ratio = result.distance[..., early] / result.expected[:, None, early]
+    return float(np.sqrt(np.mean(ratio**2)))
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """T28: how the average settles."""
+    yield prediction("T28", "adding examples one by one, the running mean settles as sqrt(B_simple/n (N-n)/(N-1))",
+                     share_of_expected(result), within(0.8, 1.25, 1), "distance / theory, root mean square",
+                     "sampling without replacement")  # fmt: skip
+
+
+def within_a_tenth(result: Result, settings: Settings) -> tuple[int, int]:
+    """Examples after which the median order of the first seed is within 10 % of the gradient: untrained, trained."""
+    medians = np.median(result.distance[[0, settings.num_seeds]], axis=1)
+    untrained, trained = (int(result.counts[np.flatnonzero(median <= 0.1)[0]]) for median in medians)
+    return untrained, trained
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """How many examples it takes to come within 10 %."""
+    untrained, trained = within_a_tenth(result, settings)
+    return (
+        f"To come within 10 % of the gradient takes {untrained:,} examples before training and {trained:,} after "
+        f"{settings.num_epochs} epoch{'s' * (settings.num_epochs > 1)} (first seed, median order); four times as many "
+        "halve the distance."
+    )
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """How far the average of the first n gradients is from the average of all, against n."""
+    counts, num_examples = result.counts, int(result.counts[-1])
+    before_last, networks = counts < num_examples, ((settings.num_seeds, "after training"), (0, "before training"))
+    figure, axes = plots.new_figure(8.5, 5.8)
+    axis = axes[0, 0]
+    for series, (network, when) in enumerate(networks):
+        distance, expected = 100 * result.distance[network], 100 * result.expected[network]
+        label = f"{when}, {len(distance)} order{'s' * (len(distance) > 1)}"
+        plots.seed_band(axis, counts[before_last], distance[:, before_last], series, label)
+        label = f"theory: $\\sqrt{{B/n \\cdot (N-n)/(N-1)}}$ with $B$ = {float(f'{expected[0] ** 2 / 1e4:.3g}'):,g}"
+        axis.plot(counts[before_last], expected[before_last], color="black", linestyle=":", linewidth=1.5, label=label)
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    plots.plain_log_ticks(axis.xaxis, [10**power for power in range(len(str(num_examples)))])
+    plots.plain_log_ticks(axis.yaxis, (0.01, 0.1, 1, 10, 100, 1000))
+    plots.reference_line(axis, 100, "as far away as no step at all")
+    axis.set_ylim(bottom=0.1)
+    axis.set_xlabel(f"examples averaged so far, n (of N = {num_examples:,})")
+    axis.set_ylabel("distance from the gradient, % of its length")
+    axis.legend(loc="lower left", fontsize=9)
+    untrained, trained = within_a_tenth(result, settings)
+    plots.headline(figure, f"To come within 10 % of the gradient takes {untrained:,} examples before training, "
+                   f"{trained:,} after")  # fmt: skip
+    plots.note(figure, "first seed; median and range of the orders")
+    return {"running_mean": figure}

@@ -1,0 +1,80 @@
+"""Who disagrees: tallies against a loop, the chance of a dispute, names of weights, and the claims."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import make_examples, make_params
+from jax.flatten_util import ravel_pytree
+
+from experiments.all_examples import average_of_nudges_figures, disputes, disputes_figures
+from experiments.all_examples.disputes import Result, Settings
+from experiments.common import asking, wish_tables
+from research import costs, gradients
+from research.models import mlp
+
+SMALLEST = Settings(num_seeds=1, num_examples=200)
+SIZES = (12, 5, 6, 4)
+ONE = gradients.example_cost(mlp(SIZES).apply, costs.sum_of_squares)
+
+
+def nudges_in_a_loop(params, examples):
+    """(examples, params): minus the gradient of each example's cost, one call after the other."""
+    gradient, rows = jax.jit(jax.grad(ONE)), jax.tree.map(np.asarray, examples)
+    pick = lambda index: jax.tree.map(lambda leaf: leaf[index], rows)  # noqa: E731
+    wanted = [jax.tree.leaves(gradient(params, pick(index))) for index in range(len(examples.inputs))]
+    return np.stack([-np.concatenate([np.ravel(leaf) for leaf in leaves]) for leaves in wanted])
+
+
+def test_the_tally_counts_what_a_loop_sees(x64):
+    params, examples = make_params(jax.random.key(3)), make_examples(jax.random.key(4), 7)
+    examples = examples._replace(inputs=examples.inputs.at[:, 5].set(0.0))  # a pixel that is always black
+    wanted, found = nudges_in_a_loop(params, examples), jax.jit(partial(asking.tally, ONE))(params, examples)
+    np.testing.assert_allclose(found.mean_square, (wanted**2).mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(found.more, (wanted > 0).mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(found.less, (wanted < 0).mean(axis=0), rtol=1e-12)
+    share, silent = disputes.both_signs(jax.tree.map(lambda leaf: leaf[None], found))
+    disputed = ((wanted > 0).any(axis=0) & (wanted < 0).any(axis=0)).sum()
+    assert silent.tolist() == [SIZES[1]]
+    assert share.tolist() == pytest.approx([disputed / (wanted.shape[1] - SIZES[1])])
+
+
+def test_with_two_classes_the_untrained_always_disagree_and_with_one_never():
+    # two labels: w1 - (w1 + w2)/2 and w2 - (w1 + w2)/2 are each other's opposite; one label: w1 - w1/2 is one number
+    assert disputes.chance_of_dispute(2) == 1.0
+    assert disputes.chance_of_dispute(1) == 0.0
+
+
+def test_every_parameter_is_named_by_its_place():
+    params = make_params(jax.random.key(0), (3, 2, 2))
+    numbered = ravel_pytree(params)[1](jnp.arange(14.0))
+    assert wish_tables.parameter_name(int(numbered[0].weights[1, 2]), (3, 2, 2)) == "pixel 2 to neuron 1 of layer 1"
+    assert wish_tables.parameter_name(int(numbered[0].biases[1]), (3, 2, 2)) == "bias of neuron 1 of layer 1"
+    assert wish_tables.parameter_name(int(numbered[1].weights[0, 1]), (3, 2, 2)) == "neuron 1 to output 0"
+    assert wish_tables.parameter_name(int(numbered[1].biases[0]), (3, 2, 2)) == "bias of output 0"
+    assert len({wish_tables.parameter_name(index, (3, 2, 2)) for index in range(14)}) == 14
+    with pytest.raises(ValueError, match="no parameter"):
+        wish_tables.parameter_name(14, (3, 2, 2))
+
+
+def test_the_table_shows_the_first_the_last_and_the_loudest_of_every_layer():
+    mean_square = np.zeros(14)
+    mean_square[[4, 7, 9, 12]] = 1.0  # a weight and a bias of each of the two layers of 3-2-2
+    assert average_of_nudges_figures.table_rows(mean_square, (3, 2, 2)).tolist() == [0, 4, 7, 9, 12, 13]
+    assert set(disputes_figures.heat_map_rows(mean_square, (3, 2, 2), seed=0).tolist()) == {4, 7, 9, 12}
+
+
+def made_up(untrained, trained=0.99, silent=67 * 16.0):
+    return Result(np.array([untrained, untrained, trained, trained]), np.full(4, silent), 67, None, None, 60_000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdicts"),
+    [({"untrained": 0.74}, [True] * 3), ({"untrained": 0.3}, [False, True, True]),
+     ({"untrained": 0.74, "trained": 0.94}, [True, False, True]),
+     ({"untrained": 0.74, "silent": 0.0}, [True, True, False])],
+)  # fmt: skip
+def test_the_claims_tell_good_from_bad(changes, verdicts):
+    assert [claim.holds for claim in disputes.claims(made_up(**changes), Settings(num_seeds=2))] == verdicts
