@@ -1,87 +1,41 @@
-"""The edge of stability on few images: the theory holds on any data; what is known of MNIST is claimed there alone."""
+"""The edge of stability: what is compared along descents, and the claims on made-up ones."""
 
-import dataclasses
-import json
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import edge_of_stability as edge
-from experiments.common.records import Claim
-from experiments.common.runs import Diverged
-from experiments.common.settings import SettingsError
-from experiments.edge_of_stability import NAME, Curve, Look, Settings
+from experiments.common import valleys
+from experiments.common.bounds import SettingsError
+from experiments.common.valleys import Curve
+from experiments.hill import edge_of_stability as experiment
+from experiments.hill.edge_of_stability import Settings
 
-SMALL = Settings(
-    num_seeds=2, num_examples=40, num_steps=20, batch_sizes=(10,), network_learning_rates=(1.0,), num_looks=5,
+SMALLEST = Settings(
+    num_seeds=1, num_examples=40, num_steps=10, batch_sizes=(10,), network_learning_rates=(1.0,), num_looks=5,
     layer_sizes=(784, 10),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def finished(small_mnist, tmp_path_factory):
-    out = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edge, "ITERATIONS", 5)
-        edge.run(dataclasses.replace(SMALL, dataset=str(small_mnist), out=out))
-    edge.plot(out)
-    return out / NAME
+TWO_SIZES = Settings(learning_rates=(0.1, 0.2, 0.4), network_learning_rates=(2.0,))
 
 
 def curve(rate, sharpness, cost=None):
     """One seed's path, looked at after every step."""
-    sharpness = np.array([sharpness], float)
-    cost = np.array([cost], float) if cost else np.ones_like(sharpness)
-    return Curve("", rate, np.arange(sharpness.shape[1]), (), Look(cost, sharpness, np.zeros_like(sharpness)))
-
-
-def test_on_other_data_only_the_parabola_is_claimed_and_its_claims_hold(finished):
-    record = json.loads((finished / "run.json").read_text())
-    assert [claim["id"] for claim in record["claims"]] == ["E11", "E11"]
-    assert all("parabola" in claim["says"] or "steepest axis" in claim["says"] for claim in record["claims"])
-    assert [claim["says"] for claim in record["claims"] if not claim["holds"]] == []
-
-
-def test_it_leaves_two_figures_and_every_path_begins_at_the_same_place(finished):
-    assert {path.name for path in finished.glob("*.png")} == {"edge_of_stability.png", "parabola.png"}
-    with np.load(finished / "arrays.npz") as arrays:
-        starts = [arrays[f"{name}_cost"][:, 0] for name in ("careful0", "careful1", "careful2", "drunk0")]
-        assert arrays["careful0_sharpness"].shape == (2, 6)
-        assert arrays["careful0_steps"].tolist() == [0, 4, 8, 12, 16, 20]
-    np.testing.assert_allclose(starts, np.broadcast_to(starts[0], (4, 2)), rtol=1e-5)
-
-
-def test_the_learning_rate_in_the_state_is_the_one_that_is_followed(finished):
-    """After few and small steps the fall of the cost is proportional to the learning rate."""
-    with np.load(finished / "arrays.npz") as arrays:
-        falls = [(arrays[f"careful{at}_cost"][:, :2] @ [1, -1]).mean() for at in range(3)]
-    assert falls[0] < falls[1] < falls[2]
-
-
-def test_on_the_parabola_every_axis_shrinks_by_its_own_factor():
-    far = np.asarray(jax.jit(edge.on_a_parabola)(jnp.ones(len(edge.CURVATURES))), float)
-    rates = edge.FACTORS.astype(float) * 2 / edge.CURVATURES[-1]
-    wanted = np.abs(1 - rates[:, None] * edge.CURVATURES.astype(float)[None])[:, None] ** np.arange(10)[None, :, None]
-    np.testing.assert_allclose(far[:, :10], wanted, rtol=1e-5)
+    values = np.array([sharpness], float)
+    costs = np.array([cost or range(len(sharpness), 0, -1)], float)
+    return Curve(rate, np.arange(values.shape[1]), costs, values, np.zeros_like(values))
 
 
 def test_equal_times_are_compared_up_to_the_edge_and_no_further():
     slow = curve(0.1, [1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0])
     fast = curve(0.2, [1.0, 2.2, 3.0, 9.5, 1.0])  # the edge is at 10: the fourth look is above nine tenths of it
-    np.testing.assert_allclose(edge.apart_before_the_edge(slow, fast), [0.2 / 2.2])
-    assert np.isnan(edge.apart_before_the_edge(slow, curve(0.17, [1.0, 2.0]))).all()
+    np.testing.assert_allclose(valleys.apart_before_the_edge(slow, fast), [0.2 / 2.2])
+    assert np.isnan(valleys.apart_before_the_edge(slow, curve(0.17, [1.0, 2.0]))).all()
 
 
-def test_where_no_common_look_lies_before_the_edge_nothing_is_said():
+def test_where_no_common_look_lies_before_the_edge_nothing_is_compared():
     slow, at_once = curve(0.1, [1.0, 1.5, 2.0, 2.5, 3.0]), curve(0.2, [1.0, 9.5, 2.0])
-    assert np.isnan(edge.apart_before_the_edge(slow, at_once)).all()
-    claim = Claim("E11", "", float(edge.apart_before_the_edge(slow, at_once)[0]), 0.0, 0.0, 1.0, "", 1)
-    assert not claim.holds
+    assert np.isnan(valleys.apart_before_the_edge(slow, at_once)).all()
 
 
-@pytest.mark.parametrize("size", [edge.QUICK, Settings(), edge.FULL])
+@pytest.mark.parametrize("size", [experiment.QUICK, Settings(), experiment.FULL])
 def test_the_first_two_rates_are_compared_early_in_every_size(size):
     """Within the first three looks of the faster one."""
     looks = size.num_steps // size.num_looks * np.arange(1, size.num_looks + 1)
@@ -89,39 +43,59 @@ def test_the_first_two_rates_are_compared_early_in_every_size(size):
     assert np.isclose(slow * looks[:, None], fast * looks[None, :3]).any()
 
 
-def test_a_run_that_diverges_is_written_down_as_such(small_mnist, tmp_path, monkeypatch):
-    def diverge(*_):
-        raise Diverged("full batch", 7)
-
-    monkeypatch.setattr(edge, "measure", diverge)
-    with pytest.raises(Diverged):
-        edge.run(dataclasses.replace(SMALL, dataset=str(small_mnist), out=tmp_path))
-    record = json.loads((tmp_path / NAME / "run.json").read_text())
-    assert record["status"].startswith("diverged: full batch: ")
-    assert record["claims"] == []
-
-
 def test_at_equal_cost_each_is_taken_where_it_first_came_down_so_far():
-    drunk, careful = curve(1.0, [1.0, 2.0, 3.0], [9.0, 5.0, 4.0]), curve(1.0, [1.0, 4.0, 8.0], [9.0, 4.0, 1.0])
-    np.testing.assert_allclose(edge.ratio_at_equal_cost(drunk, careful), [3.0 / 4.0])
+    minibatch, full_batch = curve(1.0, [1.0, 2.0, 3.0], [9.0, 5.0, 4.0]), curve(1.0, [1.0, 4.0, 8.0], [9.0, 4.0, 1.0])
+    np.testing.assert_allclose(valleys.ratio_at_equal_cost(minibatch, full_batch), [3.0 / 4.0])
+
+
+def made_up(*, levels=(1.0, 1.0), sizes=(6.0, 3.0), slow=2.0, network=0.1, residual=0.0):
+    """Paths of 13 points that end at `levels` of 2/eta with the rates 0.2 and 0.4, with batches at sharpness `sizes`,
+    and with the network at `network` of 2/eta; `slow` is what the rate 0.1 has everywhere but at the start."""
+    start, rest = [1.0, 2.0], 11
+    full_batch = [
+        curve(0.1, [1.0, *[slow] * 12]),
+        curve(0.2, [*start, *[levels[0] * 10] * rest]),
+        curve(0.4, [*start, *[levels[1] * 5] * rest]),
+    ]
+    minibatch = [curve(0.2, [*start, *[size] * rest]) for size in sizes]
+    minibatch[-1] = minibatch[-1]._replace(residual=np.full((1, 13), residual))
+    films = [curve(2.0, [1.0, 0.2, 0.7, *[network] * 10])]
+    return experiment.Result(tuple(full_batch), tuple(minibatch), np.ones((2, 1, 13)), tuple(films))
+
+
+def verdicts(result, settings=TWO_SIZES):
+    return [claim.holds for claim in experiment.claims(result, settings)]
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("change", "failing"),
     [
-        ({"learning_rates": (0.2, 0.1, 0.4)}, "--learning-rates .* three or more, rising"),
-        ({"network_learning_rates": ()}, "--network-learning-rates is empty"),
-        ({"num_looks": 7}, "--num-looks is 7; it must be a multiple of 5"),
-        ({"num_steps": 21}, "--num-steps is 21; it must be a multiple of --num-looks, 5"),
-        ({"batch_sizes": (10, 20)}, "--batch-sizes .* falling"),
-        ({"batch_sizes": (40,)}, "--batch-sizes .* less than --num-examples, 40"),
+        ({}, []),
+        ({"levels": (1.0, 1.2)}, [0]),
+        ({"levels": (1.0, 0.8)}, [0]),
+        ({"slow": 2.1}, [1]),
+        ({"sizes": (3.0, 6.0)}, [2]),
+        ({"sizes": (20.0, 6.0)}, [2, 3]),
+        ({"residual": 0.02}, [4]),
+        ({"network": 0.95}, [5]),
     ],
 )
-def test_settings_that_cannot_work_are_refused(changes, sentence):
-    with pytest.raises(SettingsError, match=sentence):
-        dataclasses.replace(SMALL, **changes).check()
+def test_each_claim_fails_where_it_is_not_so(change, failing):
+    assert verdicts(made_up(**change)) == [index not in failing for index in range(6)]
 
 
-def test_more_images_than_there_are_is_refused(small_mnist, tmp_path):
-    with pytest.raises(SettingsError, match=r"--num-examples is 601; .* has 600 training images, so give 2 up to 600"):
-        edge.run(dataclasses.replace(SMALL, dataset=str(small_mnist), num_examples=601, out=tmp_path))
+def test_nothing_is_claimed_of_other_data_and_of_another_network_less():
+    assert verdicts(made_up(), Settings(dataset="kmnist")) == []
+    assert len(verdicts(made_up(), Settings(layer_sizes=(784, 10)))) == 5
+
+
+def test_the_finding_says_where_each_one_ends():
+    said = experiment.finding(made_up(), TWO_SIZES)
+    assert "1.00 at rate 0.2, 1.00 at rate 0.4" in said
+    assert "batches of 50 0.60 (batch sharpness 0.10), batches of 10 0.30" in said
+    assert "the film's network: at rate 2 it starts at 1.00, falls, rises again to 0.70 and ends at 0.10." in said
+
+
+def test_steps_that_the_looks_do_not_divide_are_refused():
+    with pytest.raises(SettingsError, match="--num-steps is 21; it must be a multiple of --num-looks, 5"):
+        Settings(num_steps=21, num_looks=5).check()

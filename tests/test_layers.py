@@ -19,7 +19,7 @@ FLOORS = [
     {f"experiments.common.{name}" for name in ("problem", "tune", "records")},
     {f"experiments.common.{name}" for name in ("descents", "cli")},
     {f"experiments.common.{name}" for name in ("hills", "peers", "experiment")},
-    {f"experiments.common.{name}" for name in ("checkpoints", "gather")},
+    {f"experiments.common.{name}" for name in ("checkpoints", "gather", "valleys")},
 ]
 FIGURES, EXPERIMENTS, ENTRY = len(FLOORS), len(FLOORS) + 1, len(FLOORS) + 2
 HEAVY = {"tensorflow_datasets": "research.datasets", "flax": "research.flax_models"}

@@ -3,8 +3,8 @@
     rates: Annotated[tuple[float, ...], Gt(0), MinLen(1), rising] = (0.1, 1.0)
 
 `Ge`, `Gt`, `Le`, `Lt`, `Interval` and `MultipleOf` of annotated_types bound a number, and each number of a tuple;
-`MinLen` bounds a tuple. Words of our own: `rising` and `different` for tuples, `of_train`, `below_train` and `of_test`
-for numbers that the data set bounds. Every float must be finite.
+`MinLen` bounds a tuple. Words of our own: `rising`, `falling` and `different` for tuples, `of_train`, `below_train` and
+`of_test` for numbers that the data set bounds. Every float must be finite.
 """
 
 import dataclasses
@@ -46,6 +46,7 @@ class UpTo(NamedTuple):
 
 
 rising = Ordered(Rule(lambda values: list(values) == sorted(set(values)), "rising"))
+falling = Ordered(Rule(lambda values: list(values) == sorted(set(values), reverse=True), "falling"))
 different = Ordered(Rule(lambda values: len(set(values)) == len(values), "all different"))
 of_train, below_train, of_test = UpTo("train"), UpTo("train", strictly=True), UpTo("test")
 

@@ -1,0 +1,211 @@
+"""How steep is the valley that full-batch and mini-batch descent walk in, beside 2 over the learning rate?
+
+Gradient descent on a parabola diverges exactly where the curvature is above 2/eta, eta the learning rate (parabola).
+Here the sharpness, the largest eigenvalue of the cost's Hessian, is followed along descents on a few hundred images.
+
+- A network that is known for it (Cohen et al., arXiv:2103.00065): tanh, linear outputs, half the sum of squares. Full
+  batch, three learning rates, from small weights: the sharpness rises to 2/eta and hovers there, though the cost still
+  falls. Mini-batches at the same learning rate, with the batch sharpness beside it (arXiv:2412.20553).
+- The film's network and cost, or yours (--cost, --activation, --model, ...): its sigmoid outputs flatten where they
+  come near their targets, and with them the cost.
+
+Run:     python -m experiments edge_of_stability [--quick | --full]
+Time:    default 45 s, --quick 15 s, --full 2 min, on 2 cores, compilation included
+Result:  tanh: over the last third of the path the sharpness is 1.00 (eta 0.2) and 1.03 (0.4) of 2/eta, in each of 10
+         seeds within 5 % of it; with batches of 50 and 10 it is 0.63 and 0.31, and their batch sharpness 0.33: in 2,000
+         steps that does not come to 2/eta. The film's network starts at 0.87 (eta 2) and 1.73 (eta 4), falls, rises
+         again to 0.71 and 1.28 and ends at 0.06 and 0.05.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from annotated_types import Ge, Gt, MinLen, MultipleOf
+from jax import Array
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from experiments.common import descents, experiment, runs, valleys
+from experiments.common.bounds import below_train, falling, of_train, require, rising
+from experiments.common.claims import Claim, identity, prediction, within
+from experiments.common.problem import Problem
+from experiments.common.valleys import Curve, last_third
+from experiments.hill import edge_of_stability_figures as drawn
+from research import models, sharding
+from research.data import unit_interval
+
+SMALL_WEIGHTS = jax.nn.initializers.variance_scaling(0.25, "fan_in", "normal", in_axis=-1, out_axis=-2)
+COHEN = "Cohen et al. arXiv:2103.00065"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(experiment.Settings):
+    """Settings of the descents."""
+
+    num_examples: Annotated[int | None, Ge(2), of_train] = 500
+    """How many training images the cost is the mean over, from the first on."""
+    learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(3), rising] = (0.1, 0.2, 0.4)
+    """Of full-batch descent with tanh and linear outputs: the first two are compared where both are looked at after
+    equal times; all but the first should reach the edge."""
+    num_steps: Annotated[int, Ge(1)] = 2000
+    """Steps of every descent, a multiple of --num-looks."""
+    batch_sizes: Annotated[tuple[int, ...], Ge(1), below_train, MinLen(1), falling] = (50, 10)
+    """Mini-batch sizes, each at the second learning rate."""
+    network_learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(1)] = (2.0, 4.0)
+    """Of full-batch descent with the network and cost of --layer-sizes, --activation, --model, --cost, ..."""
+    num_looks: Annotated[int, Ge(valleys.CHUNKS), MultipleOf(valleys.CHUNKS)] = 40
+    """At how many points of each path the sharpness is measured, besides the start."""
+
+    def check(self) -> None:
+        """Raises SettingsError unless looks are equally far apart."""
+        require(
+            self.num_steps % self.num_looks == 0,
+            f"--num-steps is {self.num_steps}; it must be a multiple of --num-looks, {self.num_looks}",
+        )
+
+
+QUICK = Settings(
+    num_seeds=2,
+    num_examples=300,
+    learning_rates=(0.2, 0.3, 0.4),
+    num_steps=500,
+    batch_sizes=(10,),
+    network_learning_rates=(4.0,),
+    num_looks=10,
+)
+FULL = Settings(num_seeds=10)
+
+
+class Result(NamedTuple):
+    """tanh with linear outputs by full batch and by mini-batches; the network of the settings by full batch."""
+
+    full_batch: tuple[Curve, ...]  # one for every learning rate
+    minibatch: tuple[Curve, ...]  # one for every batch size, falling
+    batch_sharpness: Float[np.ndarray, "sizes seeds points"]
+    network: tuple[Curve, ...]  # one for every one of its learning rates
+
+
+def half_sum_of_squares(output: Array, target: Array) -> Array:
+    """1/2 sum_j (a_j - y_j)^2, for which the edge of stability is known; half the film's."""
+    return jnp.sum((output - target) ** 2) / 2
+
+
+def tanh_problem(problem: Problem) -> Problem:
+    """tanh, tanh, linear, from weights half as large as usual; the mean image is taken off every image.
+
+    With the mean image left in, or with larger weights, the start is sharper already than most 2/eta.
+    """
+    train = problem.train
+    sizes = train.inputs.shape[1], 16, 16, train.targets.shape[1]
+    model = models.mlp(sizes, jnp.tanh, lambda z: z, init_weights=SMALL_WEIGHTS)
+    images = np.asarray(unit_interval(jnp.asarray(train.inputs)))
+    centred: Any = images - images.mean(axis=0, keepdims=True)
+    train = sharding.on_every_device(train._replace(inputs=centred))
+    return problem._replace(model=model, cost_fn=half_sum_of_squares, train=train, activations=None, mlp=None)
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """Every descent."""
+    init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
+    tanh, num_examples = valleys.network_of(tanh_problem(problem), init_keys), len(problem.train.inputs)
+    num_epochs = math.ceil(settings.num_steps / (num_examples // settings.batch_sizes[0]))
+    order = descents.shuffles(shuffle_keys, num_examples, num_epochs + 1)  # the last is only looked at
+    size, rates = (settings.num_steps, settings.num_looks), settings.learning_rates
+    minibatch = [valleys.by_minibatch(tanh, rates[1], batch, order, *size) for batch in settings.batch_sizes]
+    of_settings = valleys.network_of(problem, init_keys)
+    network = valleys.by_full_batch(of_settings, settings.network_learning_rates, *size)
+    if any((curve.sharpness[:, -1] == 0).any() for curve in network):  # where no example has a gradient
+        raise runs.Stuck(settings.num_steps)
+    return Result(
+        full_batch=valleys.by_full_batch(tanh, rates, *size),
+        minibatch=tuple(curve for curve, _ in minibatch),
+        batch_sharpness=np.stack([along for _, along in minibatch]),
+        network=network,
+    )
+
+
+def peak(series: np.ndarray) -> np.ndarray:
+    """The largest value from where it first rises, for every seed: a fall right from the start is no peak; NaN where it
+    only falls.
+
+    >>> peak(np.array([[9.0, 2.0, 1.0, 3.0, 2.0], [5.0, 4.0, 3.0, 2.0, 1.0]])).tolist()
+    [3.0, nan]
+    """
+    risen = np.cumsum(np.diff(series, axis=1) > 0, axis=1) > 0
+    return np.where(risen.any(axis=1), np.max(series[:, 1:], axis=1, where=risen, initial=-np.inf), np.nan)
+
+
+def course(series: np.ndarray) -> str:
+    """How a sharpness (seeds, points) starts, whether it rises again, and how it ends, in words; medians.
+
+    >>> course(np.array([[1.0, 0.2, 0.7, 0.1]]))
+    'starts at 1.00, falls, rises again to 0.70 and ends at 0.10'
+    """
+    start, end = (f"{np.median(series[:, at]):.2f}" for at in (0, -1))
+    peaks = peak(series)
+    if np.isnan(peaks).any():
+        return f"starts at {start} and falls to {end}"
+    fall = "falls, rises again" if series[0, 1] < series[0, 0] else "rises"
+    return f"starts at {start}, {fall} to {np.median(peaks):.2f} and ends at {end}"
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """E11: what is known of tanh on MNIST, and of the film's network."""
+    if settings.dataset == Settings.dataset:
+        yield from tanh_claims(result, settings)
+    if settings.is_the_films:
+        hovering = [last_third(curve.of_edge) for curve in result.network]
+        yield prediction("E11", "the film's network does not hover: its sharpness ends below 2/eta (mean of the last "
+                         "third)", np.max(hovering), within(0, 0.9), "of 2/eta, largest",
+                         "sigmoids flatten near their targets; seen on sklearn's digits before")  # fmt: skip
+
+
+def tanh_claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """About tanh, linear outputs and half the sum of squares."""
+    full_batch, minibatch = result.full_batch, result.minibatch
+    hovering = np.array([last_third(curve.of_edge) for curve in full_batch[1:]])
+    levels = np.array([last_third(curve.sharpness) for curve in (full_batch[1], *minibatch)])
+    slow, fast = settings.learning_rates[:2]
+    yield prediction("E11", "tanh, linear outputs: the sharpness hovers at 2/eta (mean of the last third of the path)",
+                     100 * np.max(np.abs(hovering - 1)), within(0, 10, 0), "% away from 2/eta, largest",
+                     COHEN)  # fmt: skip
+    yield prediction("E11", f"before the edge, learning rates {slow:g} and {fast:g} are as sharp after equal times eta "
+                     "* steps", 100 * np.max(valleys.apart_before_the_edge(*full_batch[:2])), within(0, 1, 0),
+                     "% apart, largest", f"both follow gradient flow; {COHEN}")  # fmt: skip
+    yield prediction("E11", "the smaller the batch, the less sharp, after equally many steps at the same learning rate",
+                     np.max(levels[1:] / levels[:-1]), within(0, 1),
+                     "sharpness over that of the next larger batch, largest", COHEN)  # fmt: skip
+    at_equal_cost = [valleys.ratio_at_equal_cost(curve, full_batch[1]) for curve in minibatch]
+    yield prediction("E11", "mini-batches are less sharp than the full batch at equal cost too", np.max(at_equal_cost),
+                     within(0, 1), "sharpness over the full batch's, largest", COHEN)  # fmt: skip
+    residual = max(np.max(curve.residual) for curve in (*full_batch, *minibatch))
+    yield identity("E11", "the iteration has come to an eigenvalue: |Hv - lambda v| is small beside lambda",
+                   100 * residual, within(0, 1, 0), "%, largest", "definition of an eigenvalue")  # fmt: skip
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """Where each one's sharpness ends: medians over the seeds."""
+    full_batch = [f"{drawn.ending(curve):.2f} at rate {curve.learning_rate:g}" for curve in result.full_batch]
+    minibatch = [
+        f"batches of {size} {drawn.ending(curve):.2f} (batch sharpness "
+        f"{np.median(last_third(batch_sharpness)) * curve.learning_rate / 2:.2f})"
+        for size, curve, batch_sharpness in zip(
+            settings.batch_sizes, result.minibatch, result.batch_sharpness, strict=True
+        )
+    ]
+    network = [f"at rate {curve.learning_rate:g} it {course(curve.of_edge)}" for curve in result.network]
+    return (
+        "Sharpness of tanh with linear outputs in units of 2/eta, mean of the last third of the path: full batch "
+        f"{', '.join(full_batch)}; at rate {settings.learning_rates[1]:g} {', '.join(minibatch)}. That of "
+        f"{drawn.name_of_network(settings)}: {'; '.join(network)}."
+    )
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """Sharpness and cost of tanh by full batch and by mini-batches, and of the network of the settings."""
+    return {"edge_of_stability": drawn.figure(result, settings, [peak(curve.of_edge) for curve in result.network])}

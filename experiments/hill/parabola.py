@@ -1,0 +1,132 @@
+"""Does gradient descent on a parabola diverge exactly where the rate is above 2 over the curvature?
+
+C(theta) = sum_i lambda_i theta_i^2 / 2 with twenty curvatures lambda_i from 0.04 to 4. A step of rate eta multiplies
+the distance from the bottom along axis i by 1 - eta lambda_i, so that descent diverges exactly where eta is above
+2/lambda, lambda the largest curvature. It is run through research.training.full_batch_descent, as the networks of
+edge_of_stability are; network and images are not used.
+
+Run:     python -m experiments parabola [--quick | --full]
+Time:    default 4 s, --quick 4 s, --full 4 s, on 2 cores, compilation included
+Result:  yes, in each of 50 descents from 10 starts, at rates from 0.9 to 1.1 of 2/lambda; along the steepest axis every
+         step multiplies the distance by |1 - eta lambda| within 5e-9.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from annotated_types import Ge
+from jax import Array
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from experiments.common import experiment, plots, runs
+from experiments.common.claims import Claim, exactly, identity, within
+from experiments.common.problem import Problem
+from research import training
+from research.data import Examples
+from research.training import TrainState
+
+CURVATURES = np.geomspace(0.04, 4.0, 20, dtype=np.float32)  # along the axes
+FACTORS = np.array([0.9, 0.99, 1.0, 1.01, 1.1], np.float32)  # learning rates, in units of 2/lambda
+NUM_STEPS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(experiment.Settings):
+    """Settings of the parabola."""
+
+    num_seeds: Annotated[int, Ge(1)] = 4
+    """How many random starts, each descended from at every rate."""
+
+
+QUICK = Settings(num_seeds=2)
+FULL = Settings(num_seeds=10)
+
+
+class Result(NamedTuple):
+    """Distances from the bottom after every step, the start included, for every rate of FACTORS."""
+
+    distance: Float[np.ndarray, "seeds rates steps"]
+    steepest: Float[np.ndarray, "seeds rates steps"]  # along the axis of the largest curvature alone
+
+
+def height(params: Array, examples: Examples) -> Array:
+    """The parabola; it asks no examples."""
+    return jnp.sum(CURVATURES * params**2) / 2
+
+
+def descents_from(start: Array) -> Array:
+    """Distances from the bottom along every axis (rates, steps + 1, axes), from one start at every rate."""
+    nothing = Examples(jnp.zeros((0, 1)), jnp.zeros((0, 1)))
+
+    def distances(rate: Array) -> Array:
+        step = training.make_step(height, optax.sgd(rate))
+        state = TrainState(start, optax.sgd(rate).init(start))
+        _, history = training.full_batch_descent(step, state, nothing, NUM_STEPS, 1, lambda state: state.params)
+        return jnp.abs(jnp.concatenate([start[None], history.observed]))
+
+    return jax.lax.map(distances, FACTORS * (2 / CURVATURES[-1]))
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """Descents from every seed's start, drawn from a normal distribution."""
+    keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
+    starts = jax.vmap(partial(jax.random.normal, shape=CURVATURES.shape))(keys)
+    distances = np.asarray(jax.jit(runs.over_seeds(descents_from, (0,)))(starts))
+    return Result(np.linalg.norm(distances, axis=-1), distances[..., -1])
+
+
+def wrong(result: Result) -> int:
+    """How many descents diverge where they should not, or the other way round."""
+    diverges = result.distance[..., -1] > result.distance[..., -2]  # still going away at the end
+    return int(np.sum(diverges != (FACTORS > 1)))
+
+
+def growth(result: Result) -> np.ndarray:
+    """(seeds, rates): by what a step multiplies the distance along the steepest axis, geometric mean of all steps."""
+    steepest = result.steepest.astype(float)
+    return (steepest[..., -1] / steepest[..., 0]) ** (1 / (steepest.shape[-1] - 1))
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """E11 where it is exact."""
+    num_descents = result.distance[..., 0].size
+    yield identity("E11", "on a parabola gradient descent diverges exactly where the rate eta is above 2/lambda",
+                   wrong(result), exactly(0), f"wrong of {num_descents} descents", "algebra")  # fmt: skip
+    off = np.max(np.abs(growth(result) - np.abs(1 - 2 * FACTORS.astype(float))))
+    yield identity("E11", "along the steepest axis every step multiplies the distance by |1 - eta lambda|",
+                   off, within(0, 1e-6, 0), "largest difference", "algebra")  # fmt: skip
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """The verdict, counted."""
+    exact, of = "exactly" if wrong(result) == 0 else "not exactly", result.distance[..., 0].size
+    return (
+        f"On a parabola gradient descent diverges {exact} where the rate is above 2/lambda: {of - wrong(result)} of "
+        f"{of} descents do as they should."
+    )
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """Distance from the bottom against steps, for rates below, at and above 2/lambda."""
+    figure, ((axis,),) = plots.new_figure(8, 5.2)
+    relative = result.distance / result.distance[..., :1]
+    for index, factor in enumerate(FACTORS):
+        label = f"η = {factor:g} · 2/λ: |1 - ηλ| = {abs(1 - 2 * factor):.2f}"
+        plots.seed_band(axis, np.arange(relative.shape[2]), relative[:, index], index, label)
+    axis.set_yscale("log")
+    axis.set_ylim(1e-4, 1e4)
+    axis.set_xlabel("steps")
+    axis.set_ylabel("distance from the bottom, 1 at the start")
+    axis.legend(fontsize=9)
+    exact = "exactly" if wrong(result) == 0 else "not exactly"
+    plots.headline(figure, f"On a parabola gradient descent diverges {exact} where η > 2/λ")
+    starts = f"median and range of {settings.num_seeds} start{'s' * (settings.num_seeds > 1)}"
+    plots.own_foot(figure, f"C = Σ λᵢ θᵢ² / 2, twenty curvatures from 0.04 to 4, λ the largest; {starts}")
+    return {"parabola": figure}
