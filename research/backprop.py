@@ -52,16 +52,6 @@ class Functions(NamedTuple):
     output_activation: Activation
 
 
-class Ledger(NamedTuple):
-    """One neuron's account: every number with the addends that it is the sum of."""
-
-    addends: Float[Array, "next"]  # from each neuron of the next layer, pull_i w_ij; of an output: -dC/da alone
-    nudge: Float[Array, ""]  # their sum, -dC/da
-    slope: Float[Array, ""]  # activation'(z)
-    pull: Float[Array, ""]  # nudge * slope: the wish for the bias
-    weights: Float[Array, "in"]  # pull * a_k: the wishes for the incoming weights
-
-
 def feed_forward(params: list[Layer], inputs: Array, activation: Activation, output_activation: Activation) -> Forward:
     """All weighted sums and activations of one example; `activations[-1]` is what the network answers.
 
@@ -126,41 +116,6 @@ def backpropagate(
         grads.insert(0, Layer(weights=-asked.weights, biases=-asked.biases))
         nudges.insert(0, asked.columns.sum(axis=0))
     return Backward(grads, nudges)
-
-
-def ledger(params: list[Layer], example: Examples, functions: Functions, layer: int, neuron: int) -> Ledger:
-    """The account of one neuron: `layer` from 1, the first hidden one, to len(params), the outputs; `neuron` from 0.
-
-    Raises ValueError if there is no such layer or neuron.
-
-    Source: the film, "a lot of little adjustments getting layered on top of each other".
-
-    >>> from research import costs
-    >>> params = [Layer(jnp.array([[2.0]]), jnp.array([0.0])), Layer(jnp.array([[3.0], [1.0]]), jnp.zeros(2))]
-    >>> example = Examples(jnp.array([1.0]), jnp.array([0.0, 0.0]))
-    >>> linear = Functions(costs.sum_of_squares, lambda z: z, lambda z: z)
-    >>> account = ledger(params, example, linear, layer=1, neuron=0)
-    >>> account.addends.tolist(), float(account.nudge)  # outputs 6 and 2 pull by -12 * 3 and -4 * 1
-    ([-36.0, -4.0], -40.0)
-    """
-    check_plain(params)
-    if not 1 <= layer <= len(params):
-        raise ValueError(
-            f"layer is {layer}; it must be between 1, the first hidden one, and {len(params)}, the outputs"
-        )
-    num_neurons = len(params[layer - 1].biases)
-    if not 0 <= neuron < num_neurons:
-        raise ValueError(f"neuron is {neuron}; layer {layer} has the neurons 0 to {num_neurons - 1}")
-    forward = feed_forward(params, example.inputs, *functions[1:])
-    nudges = backpropagate(params, example, *functions).nudges
-    slopes_of = _activations_of(params, *functions[1:])
-    addends = nudges[layer][neuron, None]
-    if layer < len(params):
-        pull_after = nudges[layer + 1] * slope(slopes_of[layer], forward.weighted_sums[layer])
-        addends = avenues(params[layer], pull_after, forward.activations[layer]).columns[:, neuron]
-    steepness = slope(slopes_of[layer - 1], forward.weighted_sums[layer - 1])[neuron]
-    pull = addends.sum() * steepness
-    return Ledger(addends, addends.sum(), steepness, pull, pull * forward.activations[layer - 1])
 
 
 def check_plain(params: list[Layer]) -> None:

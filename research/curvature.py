@@ -7,7 +7,6 @@ needs memory for one chunk of examples.
 
     sharpness            the largest eigenvalue of H: gradient descent on a parabola diverges where it is above 2/eta
     Lanczos iteration    finds the eigenvalues at both ends of the spectrum
-    trace                the sum of all eigenvalues, from random signs
     batch sharpness      how much each batch's cost curves along its own gradient
 """
 
@@ -28,13 +27,6 @@ class Eigenpairs(NamedTuple):
 
     values: Float[Array, "num"]
     vectors: Float[Array, "num params"]
-
-
-class Estimate(NamedTuple):
-    """A mean over random draws and its standard error."""
-
-    mean: Scalar
-    standard_error: Scalar
 
 
 def hessian_vector_product(objective: Callable) -> Callable[[PyTree, PyTree, PyTree], PyTree]:
@@ -184,39 +176,6 @@ def sharpness_along(
     [1.0, 9.0]
     """
     return jax.lax.map(lambda at: sharpness(objective, at, examples, key, num_iterations=num_iterations), path)
-
-
-def random_signs(key: Key[Array, ""], num_probes: int, params: PyTree) -> Float[Array, "probes params"]:
-    """Probes for `trace`: numbers +1 and -1, each with probability 1/2, independent of each other.
-
-    >>> random_signs(jax.random.key(0), 2, jnp.zeros(3)).shape
-    (2, 3)
-    """
-    flat, _ = ravel_pytree(params)
-    return jax.random.rademacher(key, (num_probes, flat.size), flat.dtype)
-
-
-def trace(objective: Callable, params: PyTree, examples: PyTree, probes: Float[Array, "probes params"]) -> Estimate:
-    """The trace of H, the sum of its eigenvalues, as the mean of z^T H z over the rows z of `probes`.
-
-    For random signs the mean is right, E z^T H z = tr H, and the variance of one is 2 sum_{i != j} H_ij^2, nothing for
-    a diagonal H. One product with H a probe, one after the other.
-
-    Raises ValueError for fewer than two probes, which have no standard error.
-
-    Source: Hutchinson (1990).
-
-    >>> objective = lambda params, examples: jnp.sum(jnp.array([2.0, 1.0]) * params**2)
-    >>> found = trace(objective, jnp.zeros(2), (), random_signs(jax.random.key(0), 5, jnp.zeros(2)))
-    >>> float(found.mean), float(found.standard_error)  # 2 (2 + 1)
-    (6.0, 0.0)
-    """
-    if len(probes) < 2:
-        raise ValueError(f"there are {len(probes)} probes; a standard error needs two or more")
-    unflatten = ravel_pytree(params)[1]
-    product = hessian_vector_product(objective)
-    terms = jax.lax.map(lambda z: z @ ravel_pytree(product(params, examples, unflatten(z)))[0], probes)
-    return Estimate(jnp.mean(terms), jnp.std(terms, ddof=1) / len(probes) ** 0.5)
 
 
 def batch_sharpness(

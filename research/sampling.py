@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
 Numbers = Shaped[Array, "..."] | np.ndarray | np.number | float | int
-Curvatures, Slopes = Float[np.ndarray, "examples d d"], Float[np.ndarray, "examples d"]
+Curvatures = Float[np.ndarray, "examples d d"]
+Slopes = Float[np.ndarray, "examples d"]
 DRAWN_ORDERS = 10_000  # for the variance over all shuffles
 
 

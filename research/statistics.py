@@ -108,27 +108,6 @@ def weighted_sums(one: Callable, chunk_size: int = 100) -> Callable[[Params, Exa
     return _summed(of_chunk, chunk_size)
 
 
-def slopes_along(one: Callable, chunk_size: int = 1000) -> Callable[[Params, Examples, Params], Float[Array, "n"]]:
-    """g_i . direction for every example: the slope of its own cost in that direction, by forward mode.
-
-    No gradient is formed, for any model. With G for the direction, and over |g_i| |G|, it is each example's cosine with
-    the full gradient.
-
-    >>> one = lambda params, example: jnp.vdot(params, example.inputs)
-    >>> examples = Examples(jnp.array([[1.0, 5.0], [3.0, -1.0]]), jnp.zeros((2, 1)))
-    >>> slopes_along(one)(jnp.zeros(2), examples, jnp.array([1.0, 1.0])).tolist()
-    [6.0, 2.0]
-    """
-
-    def of_all(params: Params, examples: Examples, direction: Params) -> Float[Array, "n"]:
-        def slope(example: Examples) -> Float[Array, ""]:
-            return jax.jvp(lambda params: one(params, example), (params,), (direction,))[1]
-
-        return jax.lax.map(slope, examples, batch_size=chunk_size)
-
-    return of_all
-
-
 # Plain layers: the gradient stays in its two factors.
 
 

@@ -16,16 +16,9 @@ from jax import Array
 from jaxtyping import PyTree
 
 from research import backprop, data
+from research.backprop import Functions
 from research.data import Examples
 from research.models import Layer
-
-
-class Functions(NamedTuple):
-    """What backpropagation by hand is given besides parameters and example, in its order."""
-
-    cost_fn: Callable
-    activation: Callable
-    output_activation: Callable
 
 
 class Numbers(NamedTuple):

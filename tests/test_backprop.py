@@ -141,29 +141,6 @@ def test_forward_by_hand_is_the_models_answer(x64):
         np.testing.assert_array_equal(jnp.tanh(sums), activations)
 
 
-@every_case
-def test_ledger_addends_sum_to_the_gradients_entry_for_every_neuron(cost_fn, output_activation, x64):
-    params, example = make_params(8), one_example(9)
-    wanted = jax.grad(cost_by_autodiff(cost_fn, jnp.tanh, output_activation))(params, example)
-    for layer in (1, 2, 3, 4):
-        for neuron in range(len(params[layer - 1].biases)):
-            account = backprop.ledger(
-                params, example, backprop.Functions(cost_fn, jnp.tanh, output_activation), layer, neuron
-            )
-            pull = sum(account.addends.tolist()) * account.slope
-            np.testing.assert_allclose(-pull, wanted[layer - 1].biases[neuron], rtol=1e-11)
-            np.testing.assert_allclose(account.pull, pull, rtol=1e-12)
-            np.testing.assert_allclose(-account.weights, wanted[layer - 1].weights[neuron], rtol=1e-11)
-
-
-def test_ledger_has_one_addend_from_each_neuron_of_the_next_layer():
-    params, example = make_params(10), one_example(11)
-    num_addends = [
-        len(backprop.ledger(params, example, backprop.Functions(*FILM), layer, 0).addends) for layer in (1, 2, 3, 4)
-    ]
-    assert num_addends == [5, 5, 4, 1]
-
-
 # What the film says of the network that it shows: sigmoid everywhere, sum of squares.
 
 
@@ -287,30 +264,11 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-@pytest.mark.parametrize("layer", [-1, 0, 5])
-def test_a_layer_that_does_not_exist_is_refused(layer):
-    params = make_params(33)
-    with pytest.raises(ValueError, match=f"layer is {layer}; it must be between 1, .* and 4"):
-        backprop.ledger(params, one_example(34), backprop.Functions(*FILM), layer, 0)
-
-
-@pytest.mark.parametrize("neuron", [-1, 5])
-def test_a_neuron_that_does_not_exist_is_refused(neuron):
-    params = make_params(35)
-    with pytest.raises(ValueError, match=f"neuron is {neuron}; layer 2 has the neurons 0 to 4"):
-        backprop.ledger(params, one_example(36), backprop.Functions(*FILM), layer=2, neuron=neuron)
-
-
-def ledger_of_one(params, example, *functions):
-    return backprop.ledger(params, example, backprop.Functions(*functions), layer=1, neuron=0)
-
-
 @pytest.mark.parametrize("params", [{"dense": {"kernel": jnp.ones((12, 4)), "bias": jnp.zeros(4)}}, [], [jnp.ones(3)]])
-@pytest.mark.parametrize("by_hand", [backprop.backpropagate, ledger_of_one])
-def test_a_model_without_plain_layers_is_refused_in_one_sentence(params, by_hand, unchecked):
+def test_a_model_without_plain_layers_is_refused_in_one_sentence(params, unchecked):
     example = Examples(jnp.ones(12), jnp.eye(4)[0])
     with pytest.raises(ValueError, match=r"needs plain layers, a list of research.models.Layer .* use jax.grad"):
-        by_hand(params, example, *FILM)
+        backprop.backpropagate(params, example, *FILM)
 
 
 def test_a_layer_by_itself_is_no_network(unchecked):

@@ -142,13 +142,6 @@ def test_the_two_ways_to_weighted_sums_agree_in_float32():
     assert distance(*(jax.jit(sums)(params, examples, weights) for sums in ways)) < 1e-5
 
 
-def test_slopes_along_a_direction_are_dot_products(x64):
-    params, examples = data()
-    direction = make_params(jax.random.key(5))
-    found = jax.jit(statistics.slopes_along(ONE, 10))(params, examples, direction)
-    np.testing.assert_allclose(found, rows(params, examples) @ flat(direction), rtol=1e-12)
-
-
 def test_a_chunk_of_nothing_is_refused():
     params, examples = data()
     with pytest.raises(ValueError, match="chunk_size is 0"):

@@ -9,8 +9,8 @@ import pytest
 from conftest import make_examples, make_params
 
 from research import costs, data, gradients, wishes
+from research.backprop import Functions
 from research.models import mlp
-from research.wishes import Functions
 
 FILM = Functions(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
 LOGISTIC = Functions(costs.sigmoid_cross_entropy, jax.nn.sigmoid, jax.nn.identity)

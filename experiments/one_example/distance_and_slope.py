@@ -27,9 +27,9 @@ from experiments.common import descents, experiment, plots, runs
 from experiments.common.claims import Claim, at_most, identity
 from experiments.common.problem import Problem, plain_layers
 from research import costs, data, wishes
+from research.backprop import Functions
 from research.data import Examples
 from research.models import Layer
-from research.wishes import Functions
 
 DIGITS = 20  # two of each class
 

@@ -33,9 +33,9 @@ from experiments.common.plots import Page
 from experiments.common.problem import Problem, plain_layers
 from experiments.one_example import nudges_figures as drawn
 from research import costs, data, wishes
+from research.backprop import Functions
 from research.data import Examples
 from research.models import Layer
-from research.wishes import Functions
 
 START, TRAINED = "start", "trained"
 BATCH_SIZE, LEARNING_RATE = 100, 4.0  # as in full_batch_vs_sgd, which found them
