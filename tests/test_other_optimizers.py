@@ -1,50 +1,46 @@
 """The race of the optimizers: evaluations are counted by the function that is evaluated, ways down against by hand."""
 
 import dataclasses
-import json
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from test_average_of_nudges import small_digits
 
-from experiments import other_optimizers as experiment
-from experiments.common import descents
-from experiments.common.settings import SettingsError
+from experiments.common import optimizers
+from experiments.common.bounds import SettingsError
+from experiments.common.tune import Tuned
+from experiments.networks import other_optimizers
+from experiments.networks.other_optimizers import FULL, Outcome, Result
 from research import models
 from research.data import Examples
 
-SMALL = dataclasses.replace(experiment.QUICK, num_examples=100, num_evaluations=10, batch_size=20)
+SMALLEST = dataclasses.replace(other_optimizers.QUICK, num_examples=100, num_evaluations=10, batch_size=20)
 STEEPNESS = np.array([4.0, 1.0, 0.25])
 TRAIN = Examples(jnp.zeros((4, 1)), jnp.zeros((4, 1)))
 
 
+class Posed(NamedTuple):
+    """All that the ways down ask of a problem."""
+
+    cost: Any
+    train: Examples = TRAIN
+    model: Any = None
+
+
 def problem_of(cost):
-    """All that the ways down ask of a Problem."""
-    return descents.Problem(None, None, cost, None, TRAIN, TRAIN)
+    return Posed(cost)
 
 
 def bowl(params, examples):
     return jnp.sum(jnp.asarray(STEEPNESS) / 2 * (params - 1) ** 2) + jnp.sum(0.1 * (params - 1) ** 4)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    out = tmp_path_factory.mktemp("results")
-    settings = dataclasses.replace(SMALL, dataset=str(small_digits(out / "digits")), out=out)
-    with pytest.MonkeyPatch.context() as patch, jax.numpy_dtype_promotion("standard"):  # as optax's line search wants
-        patch.setattr(experiment, "PLAIN", experiment.PLAIN[::3])
-        patch.setattr(experiment, "MINIBATCH", experiment.MINIBATCH[:1])
-        experiment.run(settings)
-    experiment.plot(out)
-    return out / experiment.NAME
-
-
 def test_plain_descent_uses_a_gradient_a_step_as_by_hand(x64):
-    found = jax.jit(partial(experiment.plain, problem_of(bowl), experiment.PLAIN[0], 5))(jnp.zeros(3), TRAIN, 0.1)
+    found = jax.jit(partial(optimizers.plain, problem_of(bowl), optimizers.PLAIN[0], 5))(jnp.zeros(3), TRAIN, 0.1)
     params, costs = np.zeros(3), []
     for _ in range(6):
         costs.append((STEEPNESS / 2 * (params - 1) ** 2 + 0.1 * (params - 1) ** 4).sum())
@@ -66,7 +62,7 @@ def test_a_search_along_a_line_counts_every_gradient_it_asks_for(x64):
 
     counted.defvjp(forward, lambda params, slope: (slope * jax.grad(bowl)(params, ()),))
     with jax.numpy_dtype_promotion("standard"):
-        way = partial(experiment.searching, problem_of(lambda params, examples: counted(params)), experiment.BFGS, 6)
+        way = partial(optimizers.searching, problem_of(lambda params, examples: counted(params)), optimizers.BFGS, 6)
         found = jax.block_until_ready(jax.jit(way)(jnp.zeros(3), TRAIN, jnp.asarray(0.5)))
         jax.effects_barrier()
     assert len(asked) == found.evaluations[-1] > 6
@@ -80,15 +76,15 @@ def test_conjugate_gradients_count_every_gradient_and_stop_when_they_are_used_up
         asked.append(1)
         return bowl(point, ()), jax.grad(bowl)(point, ())
 
-    found = experiment.conjugate(hill, 8, np.zeros(3), 0.1)
+    found = optimizers.conjugate(hill, 8, np.zeros(3), 0.1)
     assert len(asked) - 1 == found.evaluations[-1] >= 8  # the first look at the start is no step
     assert found.evaluations[-2] < 8
     assert (np.diff(found.cost) < 0).all()
 
 
 def test_pairs_come_out_in_their_order_however_they_are_grouped():
-    way = experiment.compiled(
-        problem_of(bowl), lambda start, train, number: experiment.Descent(start, start * number, start)
+    way = optimizers.compiled(
+        problem_of(bowl), lambda start, train, number: optimizers.Descent(start, start * number, start)
     )
     numbers = np.arange(1.0, 7.0, dtype=np.float32)
     found = way((np.arange(6.0, dtype=np.float32),), numbers)
@@ -101,45 +97,35 @@ def test_the_number_is_chosen_on_starts_that_are_not_counted():
     def way(given, numbers):
         pairs = zip(given[0].tolist(), numbers.tolist(), strict=True)
         return [
-            experiment.Descent(np.array([0, 1]), np.array([10.0, ends[start][int(x)]]), start) for start, x in pairs
+            optimizers.Descent(np.array([0, 1]), np.array([10.0, ends[start][int(x)]]), start) for start, x in pairs
         ]
 
-    method = experiment.Method("any", lambda number: None, (0, 1, 2, 3))
-    settings = dataclasses.replace(SMALL, num_seeds=1, num_evaluations=1)
-    result = experiment.tune(settings, lambda end: end + 1, method, way, (np.arange(3),))
-    assert result.tuned == 1
+    method = optimizers.Method("any", lambda number: None, (0, 1, 2, 3))
+    settings = dataclasses.replace(SMALLEST, num_seeds=1, num_evaluations=1)
+    result = other_optimizers.tune(settings, lambda end: end + 1, method, way, (np.arange(3),))
+    assert result.best == 1
     assert result.silent.tolist() == [3]  # of start 2, the only one that is counted
     assert result.cost.tolist() == [[10, 7]]
-
-
-def test_on_any_data_what_is_exact_holds(finished):
-    record = json.loads((finished / "run.json").read_text())
-    assert [(claim["id"], claim["holds"]) for claim in record["claims"]] == [("E15", True), ("E15", True)]
-    with np.load(finished / "arrays.npz") as arrays:
-        assert all(arrays[str(row)].shape == (1, 11) for row in range(5))
-        starts = [arrays[str(row)][0, 0] for row in range(5)]
-    np.testing.assert_allclose(starts, starts[0], rtol=1e-5)  # all begin at the same place
-    assert (finished / "other_optimizers.png").exists()
 
 
 def test_a_digit_is_silent_if_its_output_is_low_on_all_its_images():
     model = models.Model(lambda key: jnp.zeros(3), lambda params, inputs: params * inputs[0])
     train = Examples(jnp.array([[0.2], [0.9], [1.0]]), jnp.eye(3)[jnp.array([0, 0, 2])])
     problem = problem_of(bowl)._replace(model=model, train=train)
-    assert int(experiment.silence(problem)(np.array([0.5, 9.0, 0.6], np.float32))) == 2  # 0 and, never asked for, 1
-    assert int(experiment.silence(problem)(np.array([0.6, 9.0, 0.4], np.float32))) == 2  # now 1 and 2
+    assert int(optimizers.silence(problem)(np.array([0.5, 9.0, 0.6], np.float32))) == 2  # 0 and, never asked for, 1
+    assert int(optimizers.silence(problem)(np.array([0.6, 9.0, 0.4], np.float32))) == 2  # now 1 and 2
 
 
 def test_the_evaluations_of_a_group_are_counted_with_those_that_fill_it_up():
-    found = [experiment.Descent(np.array([0, last]), None, None) for last in (5, 7, 9, 11, 13)]
-    assert experiment.one_after_the_other(experiment.CONJUGATE, found) == 45
-    assert experiment.one_after_the_other(experiment.BFGS, found) == (45 + 3 * 13) / min(4, jax.device_count())
+    found = [optimizers.Descent(np.array([0, last]), None, None) for last in (5, 7, 9, 11, 13)]
+    assert other_optimizers.one_after_the_other(optimizers.CONJUGATE, found) == 45
+    assert other_optimizers.one_after_the_other(optimizers.BFGS, found) == (45 + 3 * 13) / min(4, jax.device_count())
 
 
 def test_a_method_that_begins_later_goes_as_a_plain_descent_and_then_as_itself(x64):
-    momentum = experiment.Method("momentum", partial(optax.sgd, momentum=0.9), ())
-    later = experiment.after_plain_steps(momentum, 0.2, 3)
-    found = jax.jit(partial(experiment.plain, problem_of(bowl), later, 6))(jnp.zeros(3), TRAIN, 0.05)
+    momentum = optimizers.Method("momentum", partial(optax.sgd, momentum=0.9), ())
+    later = optimizers.after_plain_steps(momentum, 0.2, 3)
+    found = jax.jit(partial(optimizers.plain, problem_of(bowl), later, 6))(jnp.zeros(3), TRAIN, 0.05)
     params, velocity = np.zeros(3), np.zeros(3)
     for step in range(6):
         slope = STEEPNESS * (params - 1) + 0.4 * (params - 1) ** 3
@@ -148,9 +134,28 @@ def test_a_method_that_begins_later_goes_as_a_plain_descent_and_then_as_itself(x
     np.testing.assert_allclose(found.end, params, rtol=1e-12)
 
 
+def made_up(changes=(), tuned=1):
+    """Every method ends at 0.5 of plain descent after 10 to 400 evaluations, but for the changes."""
+
+    def outcome(label, factor):
+        costs = np.where(np.arange(3) == tuned, 0.1, 0.2)
+        return Outcome(label, Tuned(np.arange(3.0), costs), float(tuned), np.full((2, 401), factor), 0.1, np.zeros(2))
+
+    labels = [method.label for method in (*optimizers.PLAIN, optimizers.BFGS, optimizers.CONJUGATE)]
+    full = [outcome(label, dict(changes).get(label, 1.0 if label == "plain descent" else 0.5)) for label in labels]
+    return Result(tuple(full), tuple(outcome(method.label, 0.1) for method in optimizers.MINIBATCH))
+
+
 @pytest.mark.parametrize(
-    ("field", "value"), [("head_start", 10), ("num_evaluations", 9), ("batch_size", 0), ("batch_size", 100)]
-)
-def test_settings_out_of_range_are_refused(tmp_path, field, value):
-    with pytest.raises(SettingsError, match=field.replace("_", "-")):
-        dataclasses.replace(SMALL, out=tmp_path, **{field: value}).check()
+    ("changes", "tuned", "failing"),
+    [((), 1, []), ([("L-BFGS", 1.1)], 1, [0, 4]), ([("Adam", 1.01)], 1, [3]), ((), 0, [6]), ((), 2, [6])],
+)  # fmt: skip
+def test_the_claims_tell_lower_from_higher(changes, tuned, failing):
+    settings = dataclasses.replace(FULL, head_start=0)
+    found = list(other_optimizers.claims(made_up(changes, tuned), settings))
+    assert [index for index, claim in enumerate(found) if not claim.holds] == failing
+
+
+def test_a_head_start_as_long_as_the_race_is_refused():
+    with pytest.raises(SettingsError, match="--head-start is 10; it must be below --num-evaluations, 10"):
+        dataclasses.replace(SMALLEST, head_start=10).check()

@@ -1,0 +1,69 @@
+"""Figure of other_optimizers: the cost against gradient evaluations, passes and seconds."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.common import plots
+
+SERIES = range(6)  # places of the methods on the full batch that begin at the start
+TICKS = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)]
+
+
+def race(result: Any, in_short: str) -> Figure:
+    """Full-batch methods by evaluations; mini-batches, with two of those, by passes; the best of both by seconds."""
+    figure, axes = plots.new_figure(17, 6.6, columns=3)
+    left, middle, right = axes[0]
+    for index, outcome in enumerate(result.full):
+        if index < len(SERIES):
+            draw(left, outcome, index, label_of(outcome) + silence_of(outcome), 1.0)
+        else:  # one that begins later, in the colour of the same that does not
+            cost = np.median(outcome.cost[:, 1:], axis=0)
+            left.plot(np.arange(1, len(cost) + 1), cost, color=plots.COLOURS[1 + index - len(SERIES)],
+                      label=label_of(outcome) + silence_of(outcome), linestyle=(0, (6, 1)), linewidth=1, marker="o",
+                      markevery=0.1, markersize=4)  # fmt: skip
+    shown = [
+        (index, outcome) for index, outcome in enumerate(result.full) if outcome.label in ("plain descent", "L-BFGS")
+    ]
+    shown += [(index or len(SERIES), outcome) for index, outcome in enumerate(result.mini)]  # momentum as on the left
+    for series, outcome in shown:
+        draw(middle, outcome, series, label_of(outcome), 1.0)
+        draw(right, outcome, series, label_of(outcome), outcome.seconds)
+    left.set_title("Full batch: who gets lowest with as many gradients")
+    left.set_xlabel("gradients of the full batch")
+    middle.set_title("Mini-batches: as many passes over the images")
+    middle.set_xlabel("passes over the training images")
+    right.set_title("The same, by the clock")
+    right.set_xlabel("seconds of one run, compilation apart")
+    for axis in axes[0]:
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        plots.plain_log_ticks(axis.yaxis, TICKS)
+        axis.set_ylabel("cost on the training images")
+        axis.legend(fontsize=9, loc="lower left")
+    plots.headline(figure, in_short)
+    plots.note(
+        figure,
+        "median and range; in brackets the number that suits two other starts best: learning rate, or c2 of the line "
+        "search.\nA digit is never said if its output stays below 1/2 on all its images",
+    )
+    return figure
+
+
+def silence_of(outcome: Any) -> str:
+    """How many digits the network never says at the end."""
+    count = float(np.median(outcome.silent))
+    return f": {count:g} digit{'' if count == 1 else 's'} never said" if count else ""
+
+
+def label_of(outcome: Any) -> str:
+    """Name, and the number that suited best."""
+    return f"{outcome.label} ({outcome.best:g})"
+
+
+def draw(axis: Axes, outcome: Any, series: int, label: str, unit: float) -> None:
+    """One method's cost after 1, 2, ... evaluations, each of them `unit` long."""
+    cost = outcome.cost[:, 1:]
+    plots.seed_band(axis, unit * np.arange(1, cost.shape[1] + 1), cost, series, label)
