@@ -9,6 +9,7 @@ import json
 import math
 from pathlib import Path
 
+import jax
 import pytest
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, MultipleOf
 
@@ -39,7 +40,9 @@ def ran(small_mnist, tmp_path_factory):
     def run(name):
         if name not in runs:
             settings = dataclasses.replace(smallest(name), dataset=str(small_mnist), out=out)
-            runs[name] = experiment.run(module_of(name), settings), out / name
+            promotion = getattr(importlib.import_module(f"test_{name}"), "PROMOTION", "strict")
+            with jax.numpy_dtype_promotion(promotion):
+                runs[name] = experiment.run(module_of(name), settings), out / name
         return runs[name]
 
     return run

@@ -103,7 +103,8 @@ def finding(result: Result, settings: Settings) -> str:
     return (
         f"On a quadratic of {settings.dimensions} dimensions conjugate gradients are off by "
         f"{result.errors[:, -2].max():.1g} after {settings.dimensions - 1} steps and by "
-        f"{result.errors[:, -1].max():.1g} after {settings.dimensions}; optax.sgd is the plain step to {result.sgd_error:.0e}."
+        f"{result.errors[:, -1].max():.1g} after {settings.dimensions}; optax.sgd is the plain step to "
+        f"{result.sgd_error:.0e}."
     )
 
 
