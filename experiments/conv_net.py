@@ -329,7 +329,7 @@ def scatter(problem: Problem, params: models.Params, examples: Examples) -> Scat
     return Scatter(
         mean_error=jax.tree.reduce(jnp.maximum, apart),
         squared_norm=statistics.squared_norm(found.mean),
-        trace=statistics.trace(found),
+        trace=statistics.total_variance(found),
     )
 
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from research import gradients
-from research.data import Examples
+from research.data import Examples, take
 from research.models import Layer, Params
 
 
@@ -43,10 +43,10 @@ def dot_products(one: Callable) -> Callable[[Params, Examples, Examples], Float[
     >>> dot_products(one)(jnp.zeros(2), examples, examples).tolist()
     [[26.0, -2.0], [-2.0, 10.0]]
     """
-    nudges = gradients.per_example_gradients(one)
+    grads = gradients.per_example_gradients(one)
 
     def products(params: Params, first: Examples, second: Examples) -> Float[Array, "first second"]:
-        return tree_products(nudges(params, first), nudges(params, second))
+        return tree_products(grads(params, first), grads(params, second))
 
     return products
 
@@ -123,7 +123,7 @@ def opponents(products: Callable, chunk_size: int = 100) -> Callable[[Params, Ex
 
     def of_all(params: Params, examples: Examples) -> Opponents:
         def length(example: Examples) -> Float[Array, ""]:
-            alone = jax.tree.map(lambda leaf: leaf[None], example)
+            alone = take(example, None)
             return jnp.sqrt(products(params, alone, alone)[0, 0])
 
         lengths = jax.lax.map(length, examples, batch_size=chunk_size)
@@ -131,7 +131,7 @@ def opponents(products: Callable, chunk_size: int = 100) -> Callable[[Params, Ex
 
         def opponent(example_and_inverse: tuple[Examples, Float[Array, ""]]) -> Opponents:
             example, own = example_and_inverse
-            row = products(params, jax.tree.map(lambda leaf: leaf[None], example), examples)[0]
+            row = products(params, take(example, None), examples)[0]
             cosines = row * inverse * own
             return Opponents(jnp.min(cosines), jnp.argmin(cosines))
 

@@ -1,8 +1,8 @@
-"""Backpropagation by hand: what one example wants, layer by layer, from the outputs back to the pixels.
+"""Backpropagation by hand: what one example asks for, layer by layer, from the outputs back to the pixels.
 
-No automatic differentiation goes through the network: `jax.grad` is asked only for the slope of the cost at the outputs
-and for the slope of the activation, a function of one number. All wishes are written in the film's direction, as what
-should CHANGE to lower the cost: minus the derivative. Layer 0 is the pixels, layer L = len(params) the outputs.
+No automatic differentiation goes through the network: `jax.grad` is asked only for the derivative of the cost at the
+outputs and for that of the activation, a function of one number. Nudges and pulls are written in the film's direction,
+as what should CHANGE to lower the cost: minus the derivative. Layer 0 is the pixels, layer L = len(params) the outputs.
 
     z_l = W_l a_{l-1} + b_l,   a_l = activation(z_l)
     nudge_l = -dC/da_l                       what the activations should do

@@ -4,8 +4,8 @@ Every function takes a function and returns one, as `jax.grad` does; jit stays w
 The film's sentence "do this for every example, record, and average" is three lines here:
 
     one = example_cost(apply, cost_fn)              # C_i(params)
-    nudges = per_example_gradients(one)             # grad C_i, for every i: a leading example axis
-    average(nudges(params, examples))               # = jax.grad(mean_over_examples(one))(params, examples)
+    grads = per_example_gradients(one)              # grad C_i, for every i: a leading example axis
+    average(grads(params, examples))                # = jax.grad(mean_over_examples(one))(params, examples)
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree, Shaped
 
-from research.data import Examples, unit_interval
+from research.data import Examples, take, unit_interval
 from research.models import Params
 
 Scalar = Shaped[Array, ""]
@@ -117,7 +117,7 @@ def scan_in_chunks(step: Callable, start: PyTree, rows: PyTree, chunk_size: int)
     found = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), found)
     if whole == num_rows:
         return total, found
-    total, of_rest = step(total, jax.tree.map(lambda leaf: leaf[whole:], rows))
+    total, of_rest = step(total, take(rows, slice(whole, None)))
     return total, jax.tree.map(lambda *parts: jnp.concatenate(parts), found, of_rest)
 
 
@@ -127,7 +127,7 @@ def zeros_like_result(fun: Callable, *args: PyTree) -> PyTree:
 
 
 def per_example_gradients(fun: Callable) -> Callable[[Params, Examples], Params]:
-    """What each example wants: grad C_i for every i at once, by vmap(grad).
+    """grad C_i for every i at once, by vmap(grad); the film's nudges are minus these.
 
     Every leaf of the result gains a leading example axis: N copies of the parameters' size (52 kB
     each for the film's network), so hand over the examples in chunks when N is large.

@@ -1,8 +1,8 @@
-"""The hill: flat cross-sections of the cost surface, where a path lies on them, and how far off them it runs.
+"""The cost surface: flat cross-sections, the projections of paths on them, and how far off them the paths run.
 
 A point is all parameters as one flat vector (`jax.flatten_util.ravel_pytree`); the cost is any function of it. A plane
-through 13,002 dimensions shows a path's shadow, not the path: always ask `off_plane` how much it hides, and hold the
-share that a principal plane explains against `random_walk_shares`, what a drunk man without any hill would get.
+through 13,002 dimensions shows a path's projection, not the path: always ask `off_plane` how much it hides, and
+hold the share that a principal plane explains against `random_walk_shares`, that of a random walk.
 """
 
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def random_walk_shares(num_components: int) -> Float[Array, "components"]:
 def shares_of_random_walks(distances: Float[Array, "walks"], num_components: int) -> Float[Array, "components"]:
     """The shares of the union of several independent random walks from one start that get as far as `distances`.
 
-    The null model for a plane through several paths. Expected products of positions after the shares s and t of two
+    The baseline for a plane through several paths. Expected products of positions after the shares s and t of two
     walks' steps are distance^2 min(s, t) within one walk, 0 between two; the shares are the eigenvalues of this
     matrix, each row and column centred, as those of `explained_shares` are of the points' own products.
 
@@ -90,7 +90,7 @@ def shares_of_random_walks(distances: Float[Array, "walks"], num_components: int
 def spanned_plane(origin: Point, first: Point, second: Point) -> Plane:
     """The plane through `origin` along two directions, which are made orthonormal (Gram and Schmidt).
 
-    Through three points a, b, c: `spanned_plane(a, b - a, c - a)`. Of steepest descent and sharpest bend:
+    Through three points a, b, c: `spanned_plane(a, b - a, c - a)`. Of steepest descent and largest curvature:
     `spanned_plane(params, gradient, top_eigenvector)`. Directions that are parallel give no plane, but NaN.
 
     >>> spanned_plane(jnp.zeros(3), jnp.array([2.0, 0.0, 0.0]), jnp.array([5.0, 0.0, -3.0])).directions.tolist()
@@ -127,7 +127,7 @@ def filter_normalised(key: Key[Array, ""], params: PyTree, *, neuron_axis: int =
 
 
 def coordinates(plane: Plane, point: Point) -> Float[Array, "2"]:
-    """Where on the plane the point's shadow falls: (alpha, beta), in the units of the parameters.
+    """Where on the plane the point's projection falls: (alpha, beta), in the units of the parameters.
 
     >>> coordinates(Plane(jnp.ones(3), jnp.eye(3)[:2]), jnp.array([2.0, 1.0, 9.0])).tolist()
     [1.0, 0.0]
@@ -136,7 +136,7 @@ def coordinates(plane: Plane, point: Point) -> Float[Array, "2"]:
 
 
 def point_at(plane: Plane, place: Float[Array, "2"]) -> Point:
-    """The point of the plane with these coordinates; `point_at(plane, coordinates(plane, p))` is the shadow of p.
+    """The point of the plane with these coordinates; `point_at(plane, coordinates(plane, p))` is the projection of p.
 
     >>> point_at(Plane(jnp.ones(3), jnp.eye(3)[:2]), jnp.array([1.0, 0.0])).tolist()
     [2.0, 1.0, 1.0]
@@ -145,7 +145,7 @@ def point_at(plane: Plane, place: Float[Array, "2"]) -> Point:
 
 
 def off_plane(plane: Plane, point: Point) -> Float[Array, ""]:
-    """How far the point is from the plane, hence from its own shadow: what a picture on the plane does not show.
+    """How far the point is from the plane, its residual: what a picture on the plane does not show.
 
     >>> float(off_plane(Plane(jnp.ones(3), jnp.eye(3)[:2]), jnp.array([2.0, 1.0, 9.0])))
     8.0

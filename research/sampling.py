@@ -71,7 +71,7 @@ def stationary_variance(rate: Numbers, curvature: Numbers, noise: Numbers, batch
 
 
 def variance_by_lot(curvatures: Curvatures, slopes: Slopes, rate: float) -> float:
-    """E |e|^2 of examples drawn by lot: tr M, M = E (1 - eta A_i) M (1 - eta A_i) + eta^2 E g_i g_i^T, solved.
+    """E |e|^2, drawn with replacement: tr M, M = E (1 - eta A_i) M (1 - eta A_i) + eta^2 E g_i g_i^T, solved.
 
     >>> variance_by_lot(np.ones((2, 1, 1)), np.array([[1.0], [-1.0]]), 0.5)  # as `stationary_variance` with s^2 = 1
     0.333...

@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree, Shaped
 
 from research import backprop, gradients, sampling, sharding
-from research.data import Examples
+from research.data import Examples, take
 from research.models import Activation, Layer, Params
 
 Number = Float[Array, ""] | float
@@ -55,11 +55,11 @@ class Factor(NamedTuple):
     activations: Float[Array, "*batch in"]  # a_{l-1}
 
 
-class Estimate(NamedTuple):
+class NoiseEstimate(NamedTuple):
     """What two batches of different size tell about all examples."""
 
-    squared_norm: Numbers  # of |G|^2
-    trace: Numbers  # of tr Sigma
+    squared_norm: Numbers  # |G|^2
+    total_variance: Numbers  # tr Sigma
 
 
 # Any model, any cost: the gradients of a chunk are formed.
@@ -78,10 +78,10 @@ def moments(one: Callable, chunk_size: int = 25) -> Callable[[Params, Examples],
     >>> found.mean.tolist(), found.variance.tolist(), found.squared_norms.tolist()
     ([2.0, 5.0], [1.0, 0.0], [26.0, 34.0])
     """
-    nudges = gradients.per_example_gradients(one)
+    grads_of = gradients.per_example_gradients(one)
 
     def of_chunk(params: Params, chunk: Examples) -> Moments:
-        grads = nudges(params, chunk)
+        grads = grads_of(params, chunk)
         mean = jax.tree.map(_mean_of, grads)
         variance = jax.tree.map(lambda leaf, middle: _mean_of(leaf, lambda row: (row - middle) ** 2), grads, mean)
         squares = [jnp.sum(leaf**2, axis=range(1, leaf.ndim)) for leaf in jax.tree.leaves(grads)]
@@ -100,10 +100,10 @@ def weighted_sums(one: Callable, chunk_size: int = 100) -> Callable[[Params, Exa
     >>> weighted_sums(one)(jnp.zeros(2), examples, jnp.array([[0.5, 1.0], [0.5, -1.0]])).tolist()
     [[2.0, 5.0], [-2.0, 0.0]]
     """
-    nudges = gradients.per_example_gradients(one)
+    grads_of = gradients.per_example_gradients(one)
 
     def of_chunk(params: Params, chunk: Examples, weights: Groups) -> Params:
-        return jax.tree.map(lambda leaf: jnp.tensordot(weights, leaf, axes=(0, 0)), nudges(params, chunk))
+        return jax.tree.map(lambda leaf: jnp.tensordot(weights, leaf, axes=(0, 0)), grads_of(params, chunk))
 
     return _summed(of_chunk, chunk_size)
 
@@ -207,7 +207,7 @@ def shared_out(of_all: Callable, *, devices: Sequence | None = None) -> Callable
         found = of_each(params, jax.tree.map(lambda leaf: leaf[:even].reshape(count, size, *leaf.shape[1:]), examples))
         parts = [jax.tree.map(operator.itemgetter(index), found) for index in range(count)]
         if even < num_examples:
-            parts.append(of_all(params, jax.tree.map(lambda leaf: leaf[even:], examples)))
+            parts.append(of_all(params, take(examples, slice(even, None))))
         return functools.reduce(_union, parts)
 
     return of_shares
@@ -226,10 +226,10 @@ def squared_norm(tree: PyTree) -> Float[Array, ""]:
     return jax.tree.reduce(jnp.add, squares)
 
 
-def trace(found: Moments) -> Float[Array, ""]:
+def total_variance(found: Moments) -> Float[Array, ""]:
     """tr Sigma: the mean squared distance of an example's gradient from their mean.
 
-    >>> float(trace(Moments(jnp.array([2.0, 5.0]), jnp.array([1.0, 0.5]), jnp.array([26.0, 34.0]))))
+    >>> float(total_variance(Moments(jnp.array([2.0, 5.0]), jnp.array([1.0, 0.5]), jnp.array([26.0, 34.0]))))
     1.5
     """
     return jax.tree.reduce(jnp.add, jax.tree.map(jnp.sum, found.variance))
@@ -243,11 +243,11 @@ def noise_scale(found: Moments) -> Float[Array, ""]:
     >>> float(noise_scale(Moments(jnp.array([1.0, 1.0]), jnp.array([3.0, 5.0]), jnp.array([10.0]))))
     4.0
     """
-    return trace(found) / squared_norm(found.mean)
+    return total_variance(found) / squared_norm(found.mean)
 
 
 def gradient_diversity(found: Moments) -> Float[Array, ""]:
-    """sum_i |g_i|^2 / |sum_i g_i|^2: 1/N where all examples want the same, 1 where they are at right angles.
+    """sum_i |g_i|^2 / |sum_i g_i|^2: 1/N where all gradients are the same, 1 where they are at right angles.
 
     One over it is the m-coherence of the N examples: how many of them an example's own step helps, itself included.
 
@@ -276,7 +276,7 @@ def expected_cosine(scale: Numbers, batch_size: Numbers, num_examples: int) -> A
     return 1 / jnp.sqrt(1 + scale / batch_size * sampling.finite_population(batch_size, num_examples))
 
 
-def two_batch_estimate(small: Numbers, big: Numbers, small_size: int, big_size: int) -> Estimate:
+def two_batch_estimate(small: Numbers, big: Numbers, small_size: int, big_size: int) -> NoiseEstimate:
     """|G|^2 and tr Sigma from the squared norms of the mean gradients of a small and a big batch, both unbiased.
 
     E |g_B|^2 = |G|^2 + tr Sigma / B, for two B: two equations, two unknowns. The ratio of the two is not unbiased, so
@@ -292,9 +292,9 @@ def two_batch_estimate(small: Numbers, big: Numbers, small_size: int, big_size: 
     """
     if not 1 <= small_size < big_size:
         raise ValueError(f"the sizes are {small_size} and {big_size}; the small one must be 1 or more and the smaller")
-    return Estimate(
+    return NoiseEstimate(
         squared_norm=(big_size * big - small_size * small) / (big_size - small_size),
-        trace=(small - big) / (1 / small_size - 1 / big_size),
+        total_variance=(small - big) / (1 / small_size - 1 / big_size),
     )
 
 

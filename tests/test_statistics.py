@@ -157,7 +157,7 @@ def test_one_scatter_seen_in_four_numbers(x64):
     gs, found = made_up_moments()
     sigma = np.cov(gs.T, bias=True)
     squared = float(statistics.squared_norm(found.mean))
-    assert float(statistics.trace(found)) == pytest.approx(np.trace(sigma), rel=1e-13)
+    assert float(statistics.total_variance(found)) == pytest.approx(np.trace(sigma), rel=1e-13)
     assert float(statistics.noise_scale(found)) == pytest.approx(np.trace(sigma) / squared, rel=1e-13)
     assert float(jnp.mean(found.squared_norms)) == pytest.approx(np.trace(sigma) + squared, rel=1e-13)
     diversity = (gs**2).sum() / (gs.sum(axis=0) ** 2).sum()
@@ -185,7 +185,7 @@ def test_two_batches_give_the_moments_of_what_they_were_drawn_from(x64):
     triples = np.stack(np.meshgrid(*[range(6)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     big = np.mean([(gs[list(triple)].mean(axis=0) ** 2).sum() for triple in triples])
     found = statistics.two_batch_estimate(small, big, 2, 3)
-    assert found.trace == pytest.approx(trace, rel=1e-12)
+    assert found.total_variance == pytest.approx(trace, rel=1e-12)
     assert found.squared_norm == pytest.approx(squared, rel=1e-12)
 
 

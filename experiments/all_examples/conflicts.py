@@ -95,7 +95,7 @@ def look(posed: Problem, params: Params, train: Examples) -> tuple[Array, ...]:
         classes.cosines,
         classes.between,
         classes.within,
-        statistics.trace(found),
+        statistics.total_variance(found),
         1 / statistics.gradient_diversity(found),
         jnp.average(classes.cosines, weights=pairs * (1 - own)),
         jnp.average(classes.cosines, weights=pairs * own),

@@ -75,7 +75,7 @@ def quality(problem: Problem, params: Params, train: Examples, key: Array) -> Qu
     return Quality(
         cost=problem.cost(params, train),
         squared_norm=squared_norm,
-        total_variance=statistics.trace(found),
+        total_variance=statistics.total_variance(found),
         batches=jax.tree.map(lambda *sizes: jnp.stack(sizes), *ones, *tens, *large_batches(apart, full, draw_key)),
         mean_error=jnp.linalg.norm(jnp.mean(apart, axis=0)) / jnp.sqrt(squared_norm),
         variance_from_batches=to_total * jnp.mean(squared_errors),

@@ -80,7 +80,7 @@ def stumble(problem: Problem, params: Params, train: Examples, rows: Array, rate
         ends, second = jax.lax.map(lambda share: half(rate, share, middle, rows[1]), constant_and_falling)
         end = jax.tree.map(lambda leaf: leaf[0], ends)
         cost, norm = (jnp.concatenate([early, late[0]]) for early, late in zip(first, second, strict=True))
-        return cost, norm, second[0][1], second[1][1], statistics.trace(problem.statistics.moments(end, train))
+        return cost, norm, second[0][1], second[1][1], statistics.total_variance(problem.statistics.moments(end, train))
 
     return jax.lax.map(of_rate, rates)
 

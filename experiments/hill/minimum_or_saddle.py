@@ -121,7 +121,7 @@ def survey(problem: Problem, num_iterations: int, params: Params, train: Example
 
     residuals, along = curvature.residuals(problem.cost, params, train, ends), jax.lax.map(slice_along, ends)
     norm = jnp.linalg.norm(ravel_pytree(gradient)[0])
-    scatter = statistics.trace(problem.statistics.moments(params, train))
+    scatter = statistics.total_variance(problem.statistics.moments(params, train))
     return cost, norm, scatter, *ends.values, residuals, along
 
 

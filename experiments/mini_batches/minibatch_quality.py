@@ -181,7 +181,7 @@ def two_batch_noise_scale(result: Result) -> tuple[np.ndarray, tuple[int, int]]:
     pair = FILMS_BATCH, int([size for size in result.sizes if 2 * FILMS_BATCH <= size <= most][-1])
     small, big = (result.quality.batches.squared_norm[..., result.sizes == size][..., 0] for size in pair)
     estimate = statistics.two_batch_estimate(small, big, *pair)
-    return np.asarray(estimate.trace / estimate.squared_norm), pair
+    return np.asarray(estimate.total_variance / estimate.squared_norm), pair
 
 
 def over_at(epochs: np.ndarray, cosine: np.ndarray) -> float:
