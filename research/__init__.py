@@ -1,20 +1,23 @@
 """What backpropagation and stochastic gradient descent really do, as pure functions.
 
-Reading order: each file needs only the ones before it.
+Reading order: each file needs only the ones before it. The film itself is the first six.
 
-1.  data.py       the examples: images as rows of grey levels, targets one-hot
-2.  costs.py      the cost of ONE example, a function of (output, target)
-3.  models.py     the network as a pair of pure functions, (init, apply); its parameters are a pytree
-4.  gradients.py  lifts in the manner of jax.grad: one example -> the mean, one example -> a gradient each
-5.  backprop.py   the chain rule by hand, as the film tells it: nudges, avenues, columns, ledgers
-6.  training.py   one step, schedules of examples, and the loops that follow them
-7.  statistics.py every example's gradient, in bulk: how far they scatter, and what that says of mini-batches
-8.  agreement.py  every example's gradient, in bulk: who agrees with whom
-9.  landscape.py  the hill: planes through it, shadows of paths, the exact cost on a plane
-10. curvature.py  how the hill bends: Hessian times vector, sharpness, trace
-11. flax_models.py any module of flax as such a pair (init, apply)
-12. sharding.py   one run -> many runs at once, a share of them on every device
+1.  data.py        the examples: images as rows of grey levels, targets one-hot (datasets.py: the sets of TFDS)
+2.  costs.py       the cost of ONE example, a function of (output, target)
+3.  models.py      the network as a pair of pure functions, (init, apply); its parameters are a pytree
+4.  gradients.py   lifts in the manner of jax.grad: one example -> the mean, one example -> a gradient each
+5.  backprop.py    the chain rule by hand, as the film tells it: nudges, avenues, columns
+6.  training.py    one step, orders and schedules of examples, and the loops that follow them
+7.  layerwise.py   steps in which some layers rest, and each layer's share of the improvement
+8.  sampling.py    theory of drawn mini-batches: closed forms, enumerations
+9.  statistics.py  every example's gradient, in bulk: how far they scatter, and what that says of mini-batches
+10. agreement.py   every example's gradient, in bulk: who agrees with whom
+11. landscape.py   the cost surface: planes through it, projections of paths, the exact cost on a plane
+12. curvature.py   how the cost surface curves: Hessian times vector, eigenvalues at both ends, sharpness
+13. fits.py        exponents, curves, intervals and areas, of numpy's numbers
+14. paths.py       how a path runs: length, turns, displacement
+15. flax_models.py any module of flax as such a pair (init, apply)
+16. sharding.py    one run -> many runs at once, a share of them on every device
 
-plots.py, beside these, draws numpy arrays and needs none of them. Nothing here is jitted, prints, or holds state: the
-scripts in experiments/ do that.
+Nothing here is jitted, draws, prints, or holds state: the house in experiments/common does that.
 """

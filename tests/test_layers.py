@@ -8,18 +8,21 @@ import pytest
 from experiments.common.chapters import CHAPTERS
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"costs", "models", "data", "datasets", "sharding", "fits", "paths"}
+LEAVES = {"costs", "models", "flax_models", "data", "datasets", "sharding", "fits", "paths"}
 FLOORS = [
     {f"research.{name}" for name in LEAVES},
-    {"research.gradients", "research.backprop", "research.flax_models", "research.sampling"},
-    {"research.statistics", "research.agreement", "research.wishes"},
+    {"research.gradients", "research.backprop", "research.sampling"},
+    {"research.statistics", "research.agreement"},
     {"research.training", "research.landscape", "research.curvature", "research.layerwise"},
-    {f"experiments.common.{name}" for name in ("film", "claims", "trees", "bounds", "chapters", "plots")},
-    {f"experiments.common.{name}" for name in ("folders", "terminal", "stale", "ledger", "runs")},
-    {f"experiments.common.{name}" for name in ("problem", "tune", "records")},
+    {
+        f"experiments.common.{name}"
+        for name in ("film", "claims", "trees", "bounds", "chapters", "plots", "wishes", "wish_tables")
+    },
+    {f"experiments.common.{name}" for name in ("folders", "terminal", "stale", "ledger", "runs", "wish_tables")},
+    {f"experiments.common.{name}" for name in ("problem", "tune", "records", "settings", "batch_gradients")},
     {f"experiments.common.{name}" for name in ("descents", "cli")},
-    {f"experiments.common.{name}" for name in ("hills", "peers", "experiment")},
-    {f"experiments.common.{name}" for name in ("checkpoints", "gather", "valleys")},
+    {f"experiments.common.{name}" for name in ("hills", "peers", "experiment", "floors", "recipes", "optimizers")},
+    {f"experiments.common.{name}" for name in ("checkpoints", "gather", "valleys", "asking", "race")},
 ]
 FIGURES, EXPERIMENTS, ENTRY = len(FLOORS), len(FLOORS) + 1, len(FLOORS) + 2
 HEAVY = {"tensorflow_datasets": "research.datasets", "flax": "research.flax_models"}

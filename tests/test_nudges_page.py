@@ -12,12 +12,13 @@ import jax
 import numpy as np
 import pytest
 
+from experiments.common import wishes
 from experiments.common.plots import Page
 from experiments.common.problem import Problem
 from experiments.one_example import nudges
 from experiments.one_example import nudges_figures as figures
 from experiments.one_example.nudges import Checks, Functions, LayerStory, Network, Result, Settings
-from research import backprop, costs, data, models, wishes
+from research import backprop, costs, data, models
 from research.data import Examples
 from research.models import Layer
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from conftest import make_examples, make_params
 
-from research import costs, data, gradients, wishes
+from experiments.common import wishes
+from research import costs, data, gradients
 from research.backprop import Functions
 from research.models import mlp
 

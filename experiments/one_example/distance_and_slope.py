@@ -23,10 +23,10 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, plots, runs
+from experiments.common import descents, experiment, plots, runs, wishes
 from experiments.common.claims import Claim, at_most, identity
 from experiments.common.problem import Problem, plain_layers
-from research import costs, data, wishes
+from research import costs, data
 from research.backprop import Functions
 from research.data import Examples
 from research.models import Layer

@@ -25,14 +25,14 @@ from jax import Array
 from jaxtyping import Float, Int, Shaped
 from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, runs
+from experiments.common import descents, experiment, runs, wishes
 from experiments.common.bounds import below_train, require
 from experiments.common.claims import Claim, about, at_most, exactly, identity, prediction, within
 from experiments.common.descents import Method
 from experiments.common.plots import Page
 from experiments.common.problem import Problem, plain_layers
 from experiments.one_example import nudges_figures as drawn
-from research import costs, data, wishes
+from research import costs, data
 from research.backprop import Functions
 from research.data import Examples
 from research.models import Layer
