@@ -12,6 +12,8 @@ What is done with them, here and nowhere else: parse, check, load, measure, judg
 
 import dataclasses
 import os
+import shlex
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -133,6 +135,7 @@ def run(module: ModuleType, settings: Any) -> Run:
     posed = pose(settings)
     facts = {
         "settings": records.plain(dataclasses.asdict(settings)),
+        "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),
         **records.provenance(),
         **describe(posed, settings),
     }

@@ -1,0 +1,309 @@
+"""Results: trees read back as they were, folders whole or not at all, verdicts by today's code, and what is stale."""
+
+import dataclasses
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from experiments.common import claims, experiment, folders, ledger, plots, runs, stale, trees
+from experiments.common.claims import about, at_least, at_most, exactly, identity, prediction, within
+from experiments.one_example import steepest
+from research.data import DataError
+
+ROOT = Path(__file__).parents[1]
+
+
+class Part(NamedTuple):
+    label: str
+    cost: Float[np.ndarray, "seeds points"]
+
+
+class Tree(NamedTuple):
+    parts: tuple[Part, ...]
+    named: dict[str, Part]
+    missing: Part | None
+    there: Float[np.ndarray, "points"] | None
+    pair: tuple[int, float]
+    on: bool
+
+
+def tree():
+    part = Part("a", np.arange(6.0).reshape(2, 3))
+    eleven = tuple(part._replace(cost=part.cost + number) for number in range(11))  # ten and more: not by the alphabet
+    return Tree(eleven, {"z": part, "b": part}, None, np.ones(3), (1, 0.5), True)
+
+
+def test_a_tree_is_read_back_as_it_was():
+    found = trees.built(Tree, trees.flat(tree()))
+    assert [one.cost[0, 0] for one in found.parts] == list(range(11))
+    assert list(found.named) == ["z", "b"]
+    assert found.missing is None
+    assert (found.pair, found.on, found.parts[0].label) == ((1, 0.5), True, "a")
+    np.testing.assert_array_equal(found.there, np.ones(3))
+    assert list(trees.misshapen(Tree, found)) == []
+
+
+@pytest.mark.parametrize("cost", [np.zeros(3), np.zeros((2, 3), int)])
+def test_an_array_of_another_shape_or_type_is_named(cost):
+    wrong = tree()._replace(there=None, named={"z": Part("a", cost)})
+    assert [line.split()[0] for line in trees.misshapen(Tree, wrong)] == ["named.z.cost"]
+
+
+def test_one_axis_has_one_length():
+    class Two(NamedTuple):
+        one: Float[np.ndarray, "points"]
+        other: Float[np.ndarray, "points"]
+
+    assert list(trees.misshapen(Two, Two(np.zeros(2), np.zeros(2)))) == []
+    assert len(list(trees.misshapen(Two, Two(np.zeros(2), np.zeros(3))))) == 1
+
+
+@pytest.mark.parametrize(
+    ("measured", "bound", "holds"),
+    [(1, within(0, 2), True), (0, within(0, 2), True), (2, within(0, 2), True), (3, within(0, 2), False),
+     (-1, within(0, 2), False), (9, at_least(0), True), (-9, at_most(0), True), (0.1, at_most(0), False),
+     (math.nan, claims.Bound(), False), (math.inf, at_least(0), False), (1.05, about(1, by=0.06), True),
+     (106, about(100, share=0.05), False), (-95, about(-100, share=0.05), True), (7, exactly(7), True),
+     (8, exactly(7), False)],
+)  # fmt: skip
+def test_a_claim_holds_within_its_bound_and_never_as_nan(measured, bound, holds):
+    claim = prediction("T1", "says", measured, bound, "unit", "source", why="because")
+    assert claim.holds is holds
+    assert ("why" in claim.as_record()) is not holds
+    assert claim.as_record()["bound"] == [None if side is None else float(side) for side in bound]
+
+
+def test_a_folder_is_replaced_at_once_and_a_users_own_files_are_kept(tmp_path):
+    folder = tmp_path / "name"
+    folders.write(folder, {"status": "finished"}, {"a": np.ones(2)}, {"old.png": b"old"})
+    (folder / "notes.html").write_text("mine")
+    (folder / "mine").mkdir()
+    (folder / "mine" / "data.npz").write_text("mine")
+    folders.write(folder, {"status": "finished"}, {"b": np.ones(3)}, {"new.png": b"new"})
+    names = {"run.json", "arrays.npz", "new.png", "notes.html", "mine"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert (folder / "mine" / "data.npz").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["name"]
+
+
+def test_what_a_killed_run_left_is_swept_and_what_another_writes_is_not(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / f".name.{gone.pid}").mkdir()
+    (tmp_path / f".name.{os.getppid()}").mkdir()
+    folders.write(tmp_path / "name", {}, {}, {})
+    assert {path.name for path in tmp_path.iterdir()} == {"name", f".name.{os.getppid()}"}
+
+
+def test_killed_while_writing_the_folder_is_the_earlier_run_or_the_new_one(tmp_path):
+    code = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        import numpy as np
+        from experiments.common import folders
+        number = 0
+        while True:
+            number += 1
+            drawn = {f"{index}.png": str(number).encode() for index in range(20)}
+            folders.write(Path(sys.argv[1]), {"number": number}, {"number": np.full(9, number)}, drawn)
+            print(number, flush=True)
+    """)
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / "name")], cwd=ROOT, stdout=subprocess.PIPE
+        )
+        assert process.stdout
+        process.stdout.readline()
+        time.sleep(rng.uniform(0, 0.1))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        number = json.loads((tmp_path / "name" / "run.json").read_text())["number"]
+        assert {(tmp_path / "name" / f"{index}.png").read_text() for index in range(20)} == {str(number)}
+        assert set(folders.read_arrays(tmp_path / "name")["number"].tolist()) == {number}
+
+
+def test_a_write_that_fails_leaves_the_earlier_run(tmp_path, monkeypatch):
+    folders.write(tmp_path / "name", {"number": 1}, {}, {})
+    monkeypatch.setattr(folders, "exchange", lambda new, old: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        folders.write(tmp_path / "name", {"number": 2}, {}, {})
+    assert json.loads((tmp_path / "name" / "run.json").read_text())["number"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["name"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"status": "finished"}'])
+def test_a_record_that_is_none_is_named(text, tmp_path):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(DataError, match=r"run it again|run the experiment again"):
+        folders.read_record(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK", b"x" * 100])
+def test_damaged_arrays_are_named(damage, tmp_path):
+    (tmp_path / "arrays.npz").write_bytes(damage)
+    with pytest.raises(DataError, match="is damaged"):
+        folders.read_arrays(tmp_path)
+
+
+def finished(tmp_path, small_mnist):
+    settings = steepest.Settings(
+        num_seeds=1, num_examples=50, num_directions=500, dataset=str(small_mnist), out=tmp_path
+    )
+    return experiment.run(steepest, settings), tmp_path / "steepest"
+
+
+class Restless:
+    """steepest with other words and other verdicts."""
+
+    __name__ = "experiments.one_example.steepest"
+    Settings, Result = steepest.Settings, steepest.Result
+
+    @staticmethod
+    def claims(result, settings):
+        yield identity("T6", "now it fails", 2, at_most(1), "unit", "source", why="a test")
+
+    @staticmethod
+    def finding(result, settings):
+        return "Found anew."
+
+    @staticmethod
+    def figures(result, settings):
+        return {"other": plots.new_figure(3, 2)[0], "page": plots.Page(".html", b"<p>")}
+
+
+def test_a_result_is_judged_and_drawn_by_todays_code_without_running(tmp_path, small_mnist):
+    _, folder = finished(tmp_path, small_mnist)
+    before = folders.read_record(folder)
+    experiment.rejudge(Restless(), folder)
+    after = folders.read_record(folder)
+    assert {path.name for path in folder.iterdir()} == {"run.json", "arrays.npz", "other.png", "page.html"}
+    assert (after["finding"], after["claims"][0]["why"]) == ("Found anew.", "a test")
+    assert {key: after[key] for key in ("commit", "command", "seconds", "settings", "dataset")} == {
+        key: before[key] for key in ("commit", "command", "seconds", "settings", "dataset")
+    }
+    assert (tmp_path / "plotly.min.js").exists()
+
+
+def test_a_result_of_another_version_is_named(tmp_path, small_mnist):
+    _, folder = finished(tmp_path, small_mnist)
+    record, arrays = folders.read_record(folder), folders.read_arrays(folder)
+    arrays.pop("first_order")
+    folders.write(folder, record, arrays, {})
+    with pytest.raises(DataError, match="was left by another version of steepest"):
+        experiment.read(steepest, folder)
+
+
+class Diverging(Restless):
+    @staticmethod
+    def measure(problem, settings):
+        raise runs.Diverged("full batch", 7)
+
+
+def test_a_run_that_diverges_says_so_in_place_of_an_earlier_one(tmp_path, small_mnist):
+    run, folder = finished(tmp_path, small_mnist)
+    with pytest.raises(runs.Diverged):
+        experiment.run(Diverging(), run.settings)
+    assert folders.read_record(folder)["status"].startswith("diverged: full batch")
+    assert {path.name for path in folder.iterdir()} == {"run.json", "arrays.npz"}
+    with pytest.raises(DataError, match="nothing to judge"):
+        experiment.read(steepest, folder)
+
+
+def test_the_foot_of_every_figure_says_network_data_and_seeds(monkeypatch):
+    seen = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kw: seen.append(figure.get_supxlabel()))
+    record = {"network": "784-10", "dataset": {"name": "a/b", "train": {"count": 60_000}}}
+    foot = experiment.foot(record, dataclasses.replace(steepest.Settings(), num_seeds=1))
+    for noted in (None, "left: first"):
+        figure = plots.new_figure(3, 2)[0]
+        if noted:
+            plots.note(figure, noted)
+        plots.as_png(figure, foot)
+    figure = plots.new_figure(3, 2)[0]
+    plots.own_foot(figure, "a parabola")
+    plots.as_png(figure, foot)
+    said = "network 784-10, 60,000 training images of b; 1 seed"
+    assert seen == [said, f"{said}; left: first", "a parabola"]
+
+
+MODULE = "experiments.hill.example"
+SOURCES = {
+    "experiments/hill/example.py": '''"""A question?"""
+from experiments.common import plots
+from research import costs
+RATE = 1.0
+class Settings: pass
+QUICK = FULL = Settings()
+class Result: pass
+def helper(): return RATE
+def measure(problem, settings): return costs.one(helper())
+def claims(result, settings): return shown(1)
+def shown(x): return x
+''',
+    "research/costs.py": "from research.data import load\\ndef one(x): return x",
+    "research/data.py": "def load(): return 0",
+    "experiments/common/plots.py": "def draw(): return 0",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "changed"),
+    [
+        ("experiments/hill/example.py", "RATE = 1.0", "RATE = 2.0", True),
+        ("experiments/hill/example.py", "return RATE", "return 2 * RATE", True),
+        ("experiments/hill/example.py", "class Result: pass", "class Result: x = 1", True),
+        ("experiments/hill/example.py", "return x", "return 2 * x", False),
+        ("experiments/hill/example.py", "return shown(1)", "return ()", False),
+        ("experiments/hill/example.py", "A question?", "Another question?", False),
+        ("research/costs.py", "return x", "return 2 * x", True),
+        ("research/costs.py", "return x", "return x  # a comment", False),
+        ("research/data.py", "return 0", "return 1", True),
+        ("experiments/common/plots.py", "return 0", "return 1", False),
+    ],
+)
+def test_only_what_measure_needs_makes_a_result_stale(path, old, new, changed):
+    sources = {name: text.replace("\\n", "\n") for name, text in SOURCES.items()}
+    other = sources | {path: sources[path].replace(old, new)}
+    assert other != sources
+    assert (stale.measuring(MODULE, sources.get) != stale.measuring(MODULE, other.get)) is changed
+
+
+def test_changed_code_is_always_stale():
+    assert stale.is_stale(MODULE, "0" * 40 + "+changes")
+
+
+def claim(**changes):
+    base = {"id": "T28", "kind": "prediction", "says": "a | b <c>", "measured": 3.1e-8, "unit": "difference",
+            "bound": [None, 1e-6, None], "source": "theory", "holds": True}  # fmt: skip
+    return {**base, **changes}
+
+
+def test_the_ledger_shows_what_fails_and_why_and_escapes_names():
+    record = {"status": "finished", "finding": "found", "command": "c", "commit": "0" * 40, "device": "cpu"}
+    records = {
+        "mine": {**record, "claims": [claim()], "files": ["figure.png", "page.html", "arrays.npz"]},
+        "nudges": {**record, "claims": [claim(holds=False, why="a flaw", kind="identity")], "files": []},
+    }
+    text = ledger.text(records)
+    assert "| T28 | prediction | a \\| b &lt;c> | 3.1e-08 difference | at most 1e-06 | holds |" in text
+    assert "**does not hold** a flaw" in text
+    assert "| prediction | 1 | 1 |" in text
+    assert "| identity | 1 | 0 |" in text
+    assert "![figure](mine/figure.png)" in text
+    assert "[page.html](mine/page.html)" in text
+    assert "npz" not in text
+    assert text.index("## nudges") < text.index("## mine")

@@ -1,0 +1,170 @@
+"""What is posed is tried before work starts: costs, activations, a user's own models; and both ways to statistics."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import make_examples, make_params
+from flax import linen, nnx
+
+from experiments.common import experiment, problem
+from experiments.common.bounds import SettingsError
+from experiments.common.experiment import Settings
+from experiments.common.problem import Problem
+from research import costs, models
+from research.data import Examples
+
+MODEL = models.mlp((12, 5, 4))
+
+
+def examples_of(num_examples=20):
+    inputs = jnp.arange(num_examples * 12, dtype=jnp.uint8).reshape(num_examples, 12)
+    return Examples(inputs, jnp.eye(4)[jnp.arange(num_examples) % 4])
+
+
+def posed(cost_fn=costs.sum_of_squares, model=MODEL):
+    return Problem(model, cost_fn, examples_of(), examples_of(), (3, 4, 1))
+
+
+def test_layer_sizes_come_from_the_data_and_must_fit_them():
+    assert experiment.sizes_for(Settings(), examples_of()) == (12, 16, 16, 4)
+    assert experiment.sizes_for(Settings(layer_sizes=(12, 3, 4)), examples_of()) == (12, 3, 4)
+    for sizes in ((784, 10), (12,)):
+        with pytest.raises(SettingsError, match=r"^--layer-sizes .* begin with 12 pixels and end with 4 classes"):
+            experiment.sizes_for(Settings(layer_sizes=sizes), examples_of())
+
+
+def a_vector(output, target):
+    return output - target
+
+
+def an_integer(output, target):
+    return jnp.argmax(output)
+
+
+def not_a_number(output, target):
+    return jnp.log(-jnp.sum(output))
+
+
+def of_a_batch(output, target):
+    return jnp.mean(jnp.sum((output - target) ** 2, axis=1))
+
+
+def a_pair(output, target):
+    return jnp.sum(output), jnp.sum(target)
+
+
+def of_a_concrete_number(output, target):
+    return jnp.sum(output) * float(jnp.sum(target))  # jax explains over several lines why it cannot
+
+
+def of_a_loop(output, target):
+    return jax.lax.while_loop(lambda cost: cost > 1, lambda cost: cost / 2, jnp.sum(output))
+
+
+@pytest.mark.parametrize(
+    ("cost_fn", "sentence"),
+    [
+        (a_vector, "the cost a vector returned shape (4,)"),
+        (an_integer, "the cost an integer returned int32"),
+        (not_a_number, "the cost not a number or its gradient is not a finite number"),
+        (of_a_batch, "the cost of a batch failed on one example (shapes (4,) and (4,))"),
+        (a_pair, "the cost a pair returned a tuple"),
+        (of_a_concrete_number, "failed on one example (shapes (4,) and (4,)): ConcretizationTypeError: "),
+        (of_a_loop, "the gradient of the cost of a loop cannot be taken"),
+        (lambda output: output.sum(), "failed on one example"),
+    ],
+)
+def test_a_cost_that_is_none_is_refused(cost_fn, sentence):
+    with pytest.raises(SettingsError) as error:
+        problem.try_out(posed(cost_fn))
+    assert sentence in str(error.value)
+    assert "pure function of ONE output and ONE target" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_cost_that_depends_on_nothing_is_refused():
+    with pytest.raises(SettingsError, match="is 0 for every parameter of a random network, so there is no way"):
+        problem.try_out(posed(lambda output, target: jnp.sum(target)))
+
+
+def test_a_cost_that_is_one_is_accepted():
+    problem.try_out(posed(lambda output, target: jnp.max(jnp.abs(output - target))))
+
+
+@pytest.mark.parametrize("path", ["glu", "jax.numpy:sum", "math:sin", "one_hot"])
+@pytest.mark.parametrize("field", ["activation", "output_activation"])
+def test_an_activation_that_keeps_no_shape_is_refused(field, path):
+    model, *_ = experiment.layers(dataclasses.replace(Settings(), **{field: path}), examples_of())
+    with pytest.raises(SettingsError, match="keep"):
+        problem.try_out(posed(model=model))
+
+
+def test_weights_are_drawn_by_the_function_that_is_named():
+    settings = Settings(layer_sizes=(12, 4), init_weights="unit_normal")
+    found = experiment.layers(settings, examples_of())[0].init(jax.random.key(3))
+    expected = models.mlp((12, 4), init_weights=models.unit_normal).init(jax.random.key(3))
+    assert (found[0].weights == expected[0].weights).all()
+
+
+@pytest.mark.parametrize("path", ["jax.nn:relu", "jax.nn.initializers:he_normal"])  # the latter makes such a function
+def test_what_draws_no_weights_is_refused(path):
+    with pytest.raises(SettingsError, match=r"--init-weights is .* which draws no weights"):
+        experiment.layers(Settings(layer_sizes=(12, 4), init_weights=path), examples_of())
+
+
+def test_activations_by_hand_are_only_those_that_take_each_number_alone():
+    assert experiment.layers(Settings(output_activation="softmax"), examples_of())[1] is None
+    assert experiment.layers(Settings(activation="relu"), examples_of())[1] == (jax.nn.relu, jax.nn.sigmoid)
+    with pytest.raises(SettingsError, match="nudges go by hand, which needs plain layers"):
+        problem.plain_layers(posed(), "nudges go by hand")
+
+
+class Linen(linen.Module):
+    @linen.compact
+    def __call__(self, inputs):
+        return linen.Dense(4)(inputs)
+
+
+@pytest.mark.parametrize(
+    "made", [MODEL, Linen(), lambda rngs: nnx.Linear(12, 4, rngs=rngs)], ids=["Model", "linen", "nnx"]
+)
+def test_a_model_of_a_users_own_may_be_a_model_or_a_module_of_flax(made):
+    model = experiment.own_model(lambda shape, num_classes: made, Settings(model="my:model"), (3, 4, 1), examples_of())
+    problem.try_out(posed(model=model))
+
+
+def fails(shape, num_classes):
+    raise ValueError("no such\nshape")
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        (
+            fails,
+            "--model is my:model, which made no network of (image_shape, num_classes) = ((3, 4, 1), 4): ValueError",
+        ),
+        (lambda shape, num_classes: 7, "--model my:model returned a int; it must return a research.models.Model"),
+        (lambda shape, num_classes: lambda rngs: 7, "--model my:model is no model: "),
+    ],
+)
+def test_what_makes_no_model_is_refused(function, sentence):
+    with pytest.raises(SettingsError) as error:
+        experiment.own_model(function, Settings(model="my:model"), (3, 4, 1), examples_of())
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_both_ways_to_the_statistics_agree(x64):
+    params, examples = make_params(jax.random.key(0)), make_examples(jax.random.key(1), 23)
+    by_hand = Problem(models.mlp((12, 5, 6, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1),
+                      (jax.nn.sigmoid, jax.nn.sigmoid))  # fmt: skip
+    weights = jnp.linspace(0, 1, 46).reshape(23, 2)
+    for name, more in (("moments", ()), ("weighted_sums", (weights,)), ("dot_products", (examples,))):
+        explicit, factored = (
+            jax.jit(getattr(each, name))(params, examples, *more) for each in (by_hand.explicit, by_hand.statistics)
+        )
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12), explicit, factored)
