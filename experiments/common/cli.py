@@ -52,45 +52,31 @@ def parse(module: ModuleType, name: str, argv: Sequence[str]) -> Any:
         add_argument(parser, field, getattr(default, field.name), docs.get(field.name, ""))
     found, unknown = parser.parse_known_args([word for word in argv if word not in SIZES])
     require(not unknown, f"{' '.join(unknown)} is no setting of {name}; --help lists them all")
-    settings = dataclasses.replace(default, **vars(found))
+    typed = {field.name: read(field, getattr(found, field.name)) for field in fields if hasattr(found, field.name)}
+    settings = dataclasses.replace(default, **typed)
     bounds.check(settings)
     return settings
 
 
 def add_argument(parser: argparse.ArgumentParser, field: Field, default: Any, doc: str) -> None:
-    """One setting with its help: what it is, what is allowed, what it is by default."""
+    """One setting with its help: what it is, what is allowed, what it is by default. Only what is typed is kept."""
     shown = " ".join(map(str, default)) if field.is_tuple else default
     words = [doc, f"({field.words})" if field.words else "", f"[{shown}]" if shown not in ("", None) else ""]
     help_text = " ".join(filter(None, words)).replace("%", "%%")
     if field.kind is bool:
-        parser.add_argument(field.flag, action=argparse.BooleanOptionalAction, default=default, help=help_text)
-        return
-    action = Tuple if field.is_tuple else "store"
-    metavar = field.kind.__name__.upper()
-    parser.add_argument(
-        field.flag, type=reader(field), action=action, nargs="+" if field.is_tuple else None, default=default,
-        metavar=metavar, help=help_text,
-    )  # fmt: skip
+        options: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+    else:
+        options = {"nargs": "+" if field.is_tuple else None, "metavar": field.kind.__name__.upper()}
+    parser.add_argument(field.flag, default=argparse.SUPPRESS, help=help_text, **options)
 
 
-class Tuple(argparse.Action):
-    """Several values as a tuple."""
-
-    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
-        """Keeps them."""
-        setattr(namespace, self.dest, tuple(values))
-
-
-def reader(field: Field) -> Callable[[str], Any]:
-    """A word -> the value of one setting; what cannot be read is said in a sentence."""
-
-    def read(word: str) -> Any:
-        try:
-            return field.kind(word)
-        except ValueError:
-            raise SettingsError(f"{field.flag} is {word}; it must be {KINDS[field.kind]}") from None
-
-    return read
+def read(field: Field, typed: Any) -> Any:
+    """The value of a setting from what was typed. Raises SettingsError for a word that is none of its kind."""
+    try:
+        return tuple(map(field.kind, typed)) if field.is_tuple else field.kind(typed)
+    except ValueError:
+        said = " ".join(typed) if field.is_tuple else typed
+        raise SettingsError(f"{field.flag} is {said}; it must be {KINDS[field.kind]}") from None
 
 
 def docs_of(kind: type) -> dict[str, str]:
