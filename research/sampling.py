@@ -59,15 +59,17 @@ def every_draw(points: Float[np.ndarray, "examples d"], batch_size: int) -> np.n
     return (means * orders[:, None]).T @ means / len(points) ** batch_size
 
 
-def stationary_variance(rate: Numbers, curvature: Numbers, noise: Numbers, batch_size: Numbers) -> Numbers:
-    """Of a parabola h x^2/2 whose gradient has the variance s^2/B: eta s^2 / (B h (2 - eta h)), exact for any rate.
+def stationary_variance(
+    learning_rate: Numbers, curvature: Numbers, noise_variance: Numbers, batch_size: Numbers
+) -> Numbers:
+    """E x^2 at rest of a parabola h x^2/2 whose gradient has the variance s^2/B: eta s^2 / (B h (2 - eta h)), exactly.
 
     Source: Var = (1 - eta h)^2 Var + eta^2 s^2/B, solved; Liu, Ziyin and Ueda, arXiv:2012.03636.
 
     >>> stationary_variance(0.5, 1.0, 3.0, 1)  # (1/2)^2 V + (1/2)^2 3 = V
     1.0
     """
-    return rate * noise / (batch_size * curvature * (2 - rate * curvature))
+    return learning_rate * noise_variance / (batch_size * curvature * (2 - learning_rate * curvature))
 
 
 def variance_by_lot(curvatures: Curvatures, slopes: Slopes, rate: float) -> float:

@@ -31,6 +31,14 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order():
     assert fits.auroc(negative, positive) == pytest.approx(1 - np.mean(pairs), rel=1e-12)
 
 
+def test_the_exponent_is_found_whatever_the_factor_and_in_the_middle_of_scatter():
+    x = np.geomspace(1, 1000, 7)
+    assert fits.log_log_slope(x, 5 * x**-1.5) == pytest.approx(-1.5)
+    assert fits.log_log_slope(x, x**2 * np.array([2, 1, 1, 1, 1, 1, 2])) == pytest.approx(
+        2
+    )  # symmetric about the middle
+
+
 def test_a_power_law_is_recognised():
     sizes = np.array([10.0, 100.0, 1000.0])
     assert fits.power_law(sizes, 40 * sizes**-0.3) == pytest.approx((40, 0.3, 1))

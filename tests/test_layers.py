@@ -18,7 +18,7 @@ FLOORS = [
         f"experiments.common.{name}"
         for name in ("film", "claims", "trees", "bounds", "chapters", "plots", "wishes", "wish_tables")
     },
-    {f"experiments.common.{name}" for name in ("folders", "terminal", "stale", "ledger", "runs", "wish_tables")},
+    {f"experiments.common.{name}" for name in ("folders", "terminal", "stale", "ledger", "runs")},
     {f"experiments.common.{name}" for name in ("problem", "tune", "records", "settings", "batch_gradients")},
     {f"experiments.common.{name}" for name in ("descents", "cli")},
     {f"experiments.common.{name}" for name in ("hills", "peers", "experiment", "floors", "recipes", "optimizers")},

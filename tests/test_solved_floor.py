@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.hill import solved_floor as experiment
+from research import sampling
 from research.data import Examples
 
 SMALLEST = experiment.Settings(num_seeds=1, num_steps=10)
@@ -14,7 +15,7 @@ SMALLEST = experiment.Settings(num_seeds=1, num_steps=10)
 @pytest.mark.parametrize("eta_h", experiment.ETA_H)
 def test_the_stationary_variance_reproduces_itself(eta_h):
     rate, batch_size, variance = eta_h / experiment.CURVATURE, 4, 0.7
-    found = experiment.stationary_variance(rate, batch_size, variance)
+    found = sampling.stationary_variance(rate, experiment.CURVATURE, experiment.CURVATURE**2 * variance, batch_size)
     assert found == pytest.approx((1 - eta_h) ** 2 * found + eta_h**2 * variance / batch_size)
 
 
@@ -29,7 +30,8 @@ def test_the_variance_of_a_run_is_the_one_of_the_theory():
     x = rng.standard_normal((100, 1), dtype=np.float32)
     rows = rng.integers(0, 100, (experiment.CHAINS, experiment.BURN_IN + 1000, 2), dtype=np.int32)
     found = jax.jit(experiment.variances)(Examples(x, np.zeros_like(x)), rows)
-    theory = [experiment.stationary_variance(eta_h / experiment.CURVATURE, 2, np.var(x)) for eta_h in experiment.ETA_H]
+    h = experiment.CURVATURE
+    theory = [sampling.stationary_variance(eta_h / h, h, h**2 * np.var(x), 2) for eta_h in experiment.ETA_H]
     # 256 x 1000 steps, of which 5 % are independent where eta h is 0.05: 1.2 % standard error
     np.testing.assert_allclose(np.asarray(found) / theory, 1, atol=0.05)
 

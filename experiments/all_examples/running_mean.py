@@ -29,7 +29,7 @@ from experiments.common import asking, plots, runs
 from experiments.common.asking import flat
 from experiments.common.claims import Claim, prediction, within
 from experiments.common.problem import Problem
-from research import data, statistics
+from research import data, sampling, statistics
 from research.data import Examples
 from research.models import Params
 
@@ -82,7 +82,7 @@ def expected_distance(noise_scale: np.ndarray, counts: np.ndarray, num_examples:
     >>> expected_distance(np.array(4.0), np.array([1, 4, 9]), 9).round(3).tolist()
     [2.0, 0.791, 0.0]
     """
-    return np.sqrt(noise_scale / counts * (num_examples - counts) / (num_examples - 1))
+    return np.sqrt(noise_scale / counts * sampling.finite_population(counts, num_examples))
 
 
 def measure(problem: Problem, settings: Settings) -> Result:

@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 from experiments.common import experiment, plots, runs
 from experiments.common.claims import Claim, about, prediction
 from experiments.common.problem import Problem
-from research import gradients, training
+from research import gradients, sampling, training
 from research.data import Examples
 from research.training import TrainState
 
@@ -87,16 +87,6 @@ def variances(examples: Examples, rows: Array) -> Array:
     return jax.lax.map(of_rate, jnp.array(ETA_H))
 
 
-def stationary_variance(rate: float, batch_size: int, variance: float) -> float:
-    """eta sigma^2 / (B h (2 - eta h)) with sigma^2 = h^2 Var(x).
-
-    >>> stationary_variance(1 / CURVATURE, 5, 3.0)  # eta h = 1: theta is the mean of its last batch
-    0.6
-    """
-    sigma_squared = CURVATURE**2 * variance
-    return rate * sigma_squared / (batch_size * CURVATURE * (2 - rate * CURVATURE))
-
-
 def measure(problem: Problem, settings: Settings) -> Result:
     """The variance over that of theory; nothing is fitted."""
     rng = np.random.default_rng(settings.seed)
@@ -107,7 +97,8 @@ def measure(problem: Problem, settings: Settings) -> Result:
         size = (settings.num_seeds, CHAINS, BURN_IN + settings.num_steps, batch_size)
         rows = rng.integers(EXAMPLES, size=size, dtype=np.int32)  # with replacement
         measured = np.asarray(every_seed(examples, rows)).mean(axis=0)
-        theory = [stationary_variance(eta_h / CURVATURE, batch_size, float(x.var())) for eta_h in ETA_H]
+        noise = CURVATURE**2 * float(x.var())  # of one example's gradient
+        theory = [sampling.stationary_variance(eta_h / CURVATURE, CURVATURE, noise, batch_size) for eta_h in ETA_H]
         ratios.append(measured / theory)
     return Result(np.array(ratios))
 

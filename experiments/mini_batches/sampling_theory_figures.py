@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common import plots
+from research import sampling
 
 
 def scatters(result: Any, num: int, schemes: tuple[str, ...], measured: float) -> Figure:
@@ -18,7 +19,7 @@ def scatters(result: Any, num: int, schemes: tuple[str, ...], measured: float) -
     draw_enumerated(left, result.ratios, schemes)
     sizes, fine = result.sizes, np.geomspace(1, num, 300)
     own = [part.own.mean(axis=-1) for part in (result.with_replacement, result.shuffled)]
-    for series, theory in enumerate((np.ones(300), (num - fine) / (num - 1))):
+    for series, theory in enumerate((np.ones(300), sampling.finite_population(fine, num))):
         middle.plot(fine, theory, color=plots.COLOURS[series], linestyle=plots.LINES[series])
         plots.seed_points(middle, sizes, own[series] * sizes, series)
     middle.set_ylabel("B tr cov g_B / tr Sigma")
@@ -40,7 +41,7 @@ def draw_enumerated(axis: Axes, ratios: np.ndarray, schemes: tuple[str, ...]) ->
     """(seeds, schemes, sizes): the exact traces over tr Sigma, on theory's curves."""
     num = ratios.shape[-1]
     sizes, fine = np.arange(1, num + 1), np.linspace(1, num, 200)
-    theories = (1 / fine, (num - fine) / (num - 1) / fine, np.full(200, -1 / (num - 1)))
+    theories = (1 / fine, sampling.finite_population(fine, num) / fine, np.full(200, -1 / (num - 1)))
     for series, theory in enumerate(theories):
         axis.plot(fine, theory, color=plots.COLOURS[series], linestyle=plots.LINES[series])
         plots.seed_points(axis, sizes, ratios[:, series], series, schemes[series])
