@@ -68,6 +68,12 @@ def sum_in_chunks(fun: Callable, chunk_size: int) -> Callable[[Params, Examples]
     forward and backward. (Left to itself, reverse mode would go forward through all the chunks and
     keep every image, converted to float32, until it comes back.) Hence this gradient exists with
     respect to the parameters only; asking for another raises ValueError, as does a chunk_size below 1.
+
+    >>> product = lambda params, example: params * example.inputs[0]
+    >>> examples = Examples(jnp.arange(5.0)[:, None], jnp.zeros((5, 1)))
+    >>> value, grad = jax.value_and_grad(sum_in_chunks(product, 2))(jnp.float32(3.0), examples)
+    >>> float(value), float(grad)
+    (30.0, 10.0)
     """
 
     if chunk_size < 1:
@@ -122,7 +128,11 @@ def scan_in_chunks(step: Callable, start: PyTree, rows: PyTree, chunk_size: int)
 
 
 def zeros_like_result(fun: Callable, *args: PyTree) -> PyTree:
-    """Zeros of the shapes and types that fun(*args) would have."""
+    """Zeros of the shapes and types that fun(*args) would have.
+
+    >>> zeros_like_result(jnp.outer, jnp.ones(2), jnp.ones(1)).tolist()
+    [[0.0], [0.0]]
+    """
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(fun, *args))
 
 
