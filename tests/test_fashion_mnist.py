@@ -26,7 +26,7 @@ def test_its_folder_holds_as_many_of_each_class_and_is_not_mnist():
 
 @pytest.mark.parametrize("name", ["full_batch_vs_sgd", "drunk_man", "minibatch_quality", "nudges", "new_cost"])
 def test_experiments_take_it_by_its_folder_and_claim_nothing_about_mnist(name, tmp_path):
-    words = ["-m", f"experiments.{name}", "--quick", "--dataset", str(FOLDER), "--out", str(tmp_path)]
+    words = ["-m", "experiments", name, "--quick", "--dataset", str(FOLDER), "--out", str(tmp_path)]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / name / "run.json").read_text())

@@ -1,4 +1,4 @@
-"""What the README says works: its commands and its snippets are run."""
+"""What the README says works: its commands and its snippets are run, in a folder outside the repository."""
 
 import re
 import shlex
@@ -14,49 +14,55 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = [
     line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if "-m" in line
 ]
+FILES = {  # a user's own, and a word by which their snippet is known
+    "my_costs.py": "def absolute",
+    "my_models.py": "def thirty",
+    "my_experiments/label_smoothing.py": "label_smoothing",
+}
 
 
-def run_command(line, folder):
-    """The command as a user types it, but for the installation before it, in a small size and an empty folder."""
-    words = shlex.split(line.rpartition("uv run ")[2])
-    if words[-1] != "experiments":
-        words += ["--out", str(folder / "out"), *([] if "--quick" in words else ["--quick"])]
-    assert words[0] == "python"
-    return subprocess.run([sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True)
+def snippet_with(word):
+    return next(text for text in SNIPPETS if word in text)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder outside the repository with the files that the README tells one to write."""
+    for name, word in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(snippet_with(word))
+    return tmp_path
 
 
 def test_there_are_commands_and_snippets():
-    assert len(COMMANDS) >= 3
-    assert len(SNIPPETS) >= 2
+    assert len(COMMANDS) == 5
+    assert len(SNIPPETS) == 4
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_commands_run(line, tmp_path):
-    (tmp_path / "my_costs.py").write_text(next(text for text in SNIPPETS if "def absolute" in text))
-    done = run_command(line, tmp_path)
+def test_commands_run(line, folder):
+    """As a user types them, but for the installation before, in a small size."""
+    words = shlex.split(line.rpartition("uv run ")[2])
+    assert words[:3] == ["python", "-m", "experiments"]
+    if len(words) > 3:
+        words += ["--out", str(folder / "out"), *([] if "--quick" in words else ["--quick"])]
+    done = subprocess.run([sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    if "--cost" in line:
-        assert (tmp_path / "out" / "new_cost" / "new_cost.png").exists()
+    if len(words) > 3:
+        name = words[3].rpartition(".")[2]
+        assert len(list((folder / "out" / name).glob("*.png"))) >= 1
 
 
-@pytest.fixture(scope="module")
-def printed():
-    """What the averaging snippet and the flax snippet print, one after the other in one process, which is quicker."""
-    both = [next(text for text in SNIPPETS if word in text) for word in ("per_example_gradients", "flax_models")]
-    code = "\nprint('next snippet')\n".join(both)
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+def test_the_experiment_that_it_tells_one_to_write_is_short():
+    assert 60 <= len(snippet_with("label_smoothing").splitlines()) <= 100
+
+
+def test_the_averaging_snippet_prints_differences_of_rounding_only():
+    done = subprocess.run([sys.executable, "-c", snippet_with("per_example")], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return done.stdout.split("next snippet")
-
-
-def test_the_averaging_snippet_prints_differences_of_rounding_only(printed):
-    differences = [float(number) for number in re.findall(r"\d\.\d*(?:e-?\d+)?", printed[0])]
+    differences = [float(number) for number in re.findall(r"\d\.\d*(?:e-?\d+)?", done.stdout)]
     assert len(differences) == 6
     assert max(differences) < 1e-6
-
-
-def test_the_flax_snippet_takes_a_gradient(printed):
-    assert printed[1].count("kernel") == 2
 
 
 def test_the_test_command_is_the_one_that_ci_runs():

@@ -14,13 +14,10 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from experiments.common import runs
-from experiments.common import settings as common
-from experiments.common.problem import CHUNK as CHUNK
 from experiments.common.problem import Problem
 from experiments.common.tune import Tuned
 from research import gradients, models, sharding, training
 from research.data import Examples
-from research.models import Model
 from research.training import History, Step, TrainState
 
 TIMED_STEPS = 200  # mini-batch steps that are timed together
@@ -78,16 +75,6 @@ def begin(problem: Problem, settings: Any, num_epochs: int) -> Beginning:
     """Starts and shuffles of all seeds of the settings."""
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
     return Beginning(starts(problem, init_keys), shuffles(shuffle_keys, len(problem.train.inputs), num_epochs))
-
-
-def make_problem(model: Model, cost_fn: Callable, train: Examples, test: Examples) -> Problem:
-    """The film's objective, and the accuracy, for this model and cost; the data on every device."""
-    return Problem(model, cost_fn, *sharding.on_every_device((train, test)), (0, 0, 0))  # pyright: ignore
-
-
-def problem_of(settings: common.CommonSettings, train: Examples, test: Examples) -> Problem:
-    """The problem that the settings pose, tried on a few examples. Raises SettingsError if that does not work."""
-    return make_problem(*common.model_and_cost(settings, train), train, test)
 
 
 def look(problem: Problem, shared: tuple[Examples, Examples], state: TrainState) -> tuple[Array, Array]:
@@ -180,9 +167,6 @@ def minibatch_legs(problem: Problem, method: Method, observe: Callable = look) -
         return training.minibatch_descent(step, state, shared[0], schedule, partial(observe, problem, shared))
 
     return loop
-
-
-careful_man, drunk_man = full_batch_leg, minibatch_legs
 
 
 class Trained(NamedTuple):
