@@ -1,3 +1,7 @@
-"""What every experiment needs, in reading order: settings.py (command line), runs.py (jit, seeds, chunks,
-progress), descents.py (the careful man and the drunk man), hills.py (their paths on a plane), records.py (claims,
-run.json, files)."""
+"""The house: it runs every experiment.
+
+experiment.py parses, loads, measures, judges, saves and draws; cli.py and bounds.py are the command line; problem.py is
+what an experiment is posed; runs.py, descents.py and tune.py are how it runs; claims.py, film.py, trees.py, folders.py
+and records.py are what it leaves behind; chapters.py, gather.py, ledger.py and stale.py are all of them together;
+plots.py and terminal.py are how it shows. What several experiments do stands beside these.
+"""

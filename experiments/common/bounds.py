@@ -141,7 +141,7 @@ def check(settings: Any) -> None:
     experiments.common.bounds.SettingsError: --rates 0.1 -1: each must be a finite number, above 0
     """
     for field in fields_of(type(settings)):
-        value = getattr(settings, field.name)
+        value: Any = getattr(settings, field.name)
         if value is None and field.optional:
             continue
         for one in value if field.is_tuple else (value,):

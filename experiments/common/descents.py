@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from experiments.common import runs
 from experiments.common.problem import Problem
 from experiments.common.tune import Tuned
-from research import gradients, models, sharding, training
+from research import gradients, models, training
 from research.data import Examples
 from research.training import History, Step, TrainState
 

@@ -116,7 +116,7 @@ def as_model(made: Any, name: str, num_inputs: int) -> Model:
     try:
         if isinstance(made, linen.Module):
             return flax_models.from_linen(made, num_inputs)
-        return flax_models.from_nnx(made)
+        return flax_models.from_nnx(made)  # pyright: ignore[reportArgumentType]
     except Exception as error:  # whatever a user's own module raises
         require(False, f"--model {name} is no model: {first_line(error)}")
         raise

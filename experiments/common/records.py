@@ -1,27 +1,16 @@
-"""What an experiment leaves behind: claims with their verdicts, run.json, and arrays, written whole or not at all."""
+"""Where a result comes from, in JSON's own types: commit, versions, device, data."""
 
-import contextlib
-import dataclasses
 import importlib.metadata
-import json
 import math
 import os
 import platform
-import shlex
 import subprocess
-import sys
-import tempfile
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import jax
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
-from experiments.common.runs import Diverged
 from research import data
 from research.data import Examples
 

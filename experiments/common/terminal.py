@@ -18,7 +18,7 @@ def show(claims: Iterable[Claim], finding: str) -> None:
     for claim in sorted(claims, key=lambda claim: not claim.holds):
         verdict = "[green]holds[/]" if claim.holds else "[red]does not hold[/]"
         why = "" if claim.holds or not claim.why else f" Why: {claim.why}"
-        measured = f"{number(claim.measured)} {claim.unit}"
+        measured = f"{number(float(claim.measured))} {claim.unit}"
         table.add_row(claim.id, escape(claim.says + why), escape(measured), str(claim.bound), verdict)
     console = Console()
     if table.row_count:

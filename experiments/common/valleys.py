@@ -16,7 +16,7 @@ from jax import Array
 from jaxtyping import Float, Int, PyTree
 
 from experiments.common import descents, runs
-from experiments.common.problem import Problem
+from experiments.common.problem import CHUNK, Problem
 from research import curvature, gradients, training
 from research.data import Examples
 from research.models import Params
@@ -53,7 +53,7 @@ class Network(NamedTuple):
 
 def network_of(problem: Problem, init_keys: Array) -> Network:
     """A start for every key, and the way to look along its paths; the cost in one piece if there are few examples."""
-    few = len(problem.train.inputs) <= descents.CHUNK
+    few = len(problem.train.inputs) <= CHUNK
     objective = gradients.mean_over_examples(problem.example_cost) if few else problem.cost
     look = jax.jit(runs.over_seeds(partial(look_along, objective), (0, None)))
     return Network(problem, objective, descents.starts(problem, init_keys), look)

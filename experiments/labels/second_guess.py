@@ -161,7 +161,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     }
     again = [guesses(taught_by(name, targets)) for name, targets in softer.items()]
     called, labels = (each.argmax(axis=-1).astype(np.uint8) for each in (first.test_outputs, test_truth))
-    return Result(guesses(first), *again, called, labels)
+    return Result(guesses(first), *again, called, labels)  # pyright: ignore[reportCallIssue]
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:

@@ -186,7 +186,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     for recipe in (recipes.nielsens(problem, init_keys), recipes.films(problem, init_keys)):
         taught = learn_with_wrong_labels(recipe, given, order)
         ends = (part[..., -1] for part in taught[:3])
-        found.append(Learned(recipe.label, *ends, *find_wrong_labels(recipe, taught, given, labels, at)))
+        found.append(Learned(recipe.label, *ends, *find_wrong_labels(recipe, taught, given, labels, at)))  # pyright: ignore
     return Result((found[0], found[1]), num_classes)
 
 

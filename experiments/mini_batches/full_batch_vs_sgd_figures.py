@@ -46,6 +46,7 @@ def compare(result: Any, num_steps: int, headline: str, *, films_cost: bool) -> 
 def operations_below(axis: Axes, per_example: float) -> None:
     """The same axis once more, in floating point operations."""
     operations = axis.secondary_xaxis(
-        -0.09, functions=(lambda examples: examples * per_example, lambda flops: np.asarray(flops) / per_example)
+        -0.09,
+        functions=(lambda examples: np.asarray(examples) * per_example, lambda flops: np.asarray(flops) / per_example),
     )
     operations.set_xlabel("floating point operations (the same curves)", fontsize=9)

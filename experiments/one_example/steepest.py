@@ -99,7 +99,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
     keys = runs.seed_keys(settings.seed, settings.num_seeds)
     found = runs.in_float64(jax.jit(runs.over_seeds(of_seed, (0, 0, None))))(*keys, problem.train)
-    return Result(*found, problem.num_parameters)
+    return Result(*found, problem.num_parameters)  # pyright: ignore[reportCallIssue]
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
