@@ -62,7 +62,7 @@ def test_the_end_of_pretty_good():
     assert minibatch_quality.over_at(epochs, np.array([0.8, 1.0, 0.8])) == 2.0
 
 
-def made_up(ratio=1.0, off=0.0, two=1.0, error=1e-7, growth=20.0, start=0.0):
+def made_up(ratio=1.0, off=0.0, two=1.0, error=1e-7, growth=100.0, start=0.0):
     """Two seeds, the start and 10 epochs, sizes 10 to 10,000; theory's numbers, disturbed as said."""
     sizes, num = np.array([10, 100, 1000, 10_000]), 60_000
     scale = np.array([[1.0 + start, growth]] * 2)

@@ -33,6 +33,7 @@ LOOK_EVERY = 256  # examples
 TUNING_SEEDS = 2  # starts on which rates are chosen, beside those that are counted
 POINTS = 8  # of the way down at which the noise scale is measured
 FEWEST = 3  # batch sizes that are no curve yet
+FILMS_EXAMPLES = 60_000
 
 
 @dataclasses.dataclass(frozen=True)

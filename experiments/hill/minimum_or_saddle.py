@@ -21,17 +21,14 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from annotated_types import Ge, Gt
+from annotated_types import Ge
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, runs
-from experiments.common.bounds import below_train
+from experiments.common import long_training, runs
 from experiments.common.claims import Claim, at_least, at_most, prediction
-from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from experiments.hill import minimum_or_saddle_figures as drawn
 from research import curvature, statistics
@@ -43,17 +40,9 @@ SLICE = np.linspace(-1, 1, 21)  # lengths along the directions of the extreme cu
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(experiment.Settings):
-    """Settings of the long training and of the search at its end."""
+class Settings(long_training.Settings):
+    """Settings of the search at the end of the long training."""
 
-    num_seeds: Annotated[int, Ge(1)] = 2
-    """How many runs, each with its own start and its own shuffles."""
-    start_batch_size: Annotated[int, Ge(1), below_train] = 100
-    """Batch size of the long training."""
-    start_learning_rate: Annotated[float, Gt(0)] = 4.0
-    """Its learning rate, which falls to 0 in the second half; 4 was the best of full_batch_vs_sgd --tune."""
-    start_epochs: Annotated[int, Ge(1)] = 20
-    """Its passes over the training set."""
     lanczos_iterations: Annotated[int, Ge(2)] = 60
     """Products with the Hessian in the search for its extreme eigenvalues."""
 
@@ -87,15 +76,6 @@ class Result(NamedTuple):
         return bool(np.all((self.shares < -TOLERANCE) | (self.missed < 0.05)))
 
 
-def train_long(problem: Problem, settings: Settings) -> Params:
-    """Where every seed's training ends; its rate is constant for the first half and falls to 0 in the second."""
-    start, order = descents.begin(problem, settings, settings.start_epochs)
-    num_steps = descents.in_batches(order, settings.start_batch_size).shape[1]
-    falling = descents.falling(settings.start_learning_rate, num_steps)
-    method = Method("the long training", settings.start_batch_size, optax.sgd(falling))
-    return descents.follow(problem, method, start, order, num_legs=2).end
-
-
 def chance_of_missing(num_params: int, num_iterations: int) -> float:
     """A bound on the probability that Lanczos' iteration from a random start misses an end of the spectrum by more than
     TOLERANCE of its width: 1.648 sqrt(n) exp(-sqrt(TOLERANCE) (2 k - 1)).
@@ -127,7 +107,7 @@ def survey(problem: Problem, num_iterations: int, params: Params, train: Example
 
 def measure(problem: Problem, settings: Settings) -> Result:
     """Trains for long and looks at the end."""
-    end, (init_keys, _) = train_long(problem, settings), runs.seed_keys(settings.seed, settings.num_seeds)
+    end, (init_keys, _) = long_training.train(problem, settings), runs.seed_keys(settings.seed, settings.num_seeds)
     runs.console.print("the largest and the smallest eigenvalue of the Hessian where it ends ...")
     every_seed = jax.jit(runs.over_seeds(partial(survey, problem, settings.lanczos_iterations), (0, None, 0)))
     missed = chance_of_missing(problem.num_parameters, settings.lanczos_iterations)

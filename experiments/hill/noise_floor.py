@@ -27,12 +27,11 @@ from jax import Array
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.common import descents, floors, runs
+from experiments.common import descents, floors, long_training, runs
 from experiments.common.bounds import of_train, require
 from experiments.common.claims import Claim, about, at_least, at_most, prediction
 from experiments.common.floors import Floor, settled
 from experiments.common.problem import Problem
-from experiments.hill import minimum_or_saddle
 from experiments.hill import noise_floor_figures as drawn
 from research import curvature
 from research.data import Examples
@@ -41,7 +40,7 @@ from research.training import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(minimum_or_saddle.Settings):
+class Settings(long_training.Settings):
     """Settings of the noise floor, besides those of the long training that all begins with."""
 
     batch_sizes: Annotated[tuple[int, ...], Ge(1), MinLen(1), of_train] = (10, 160)
@@ -89,7 +88,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
         f"--num-epochs is {settings.num_epochs}, in which batches of {size} make {steps} steps; at least "
         f"{settings.num_looks}, --num-looks, are needed, so raise --num-epochs or take smaller batches",
     )
-    end = minimum_or_saddle.train_long(problem, settings)
+    end = long_training.train(problem, settings)
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
 
     def of_end(params: Params, train: Examples, key: Array) -> tuple[Array, Array, Array]:

@@ -31,8 +31,6 @@ from experiments.common.race import FEWEST, LOOK_EVERY, Race
 from experiments.mini_batches import batch_frontier_figures as drawn
 from research import fits
 
-FILMS_EXAMPLES = 60_000
-
 
 @dataclasses.dataclass(frozen=True)
 class Settings(race.Settings):
@@ -58,7 +56,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     """E9: the hyperbola, its two branches, and whether it bends at the noise scale."""
-    if not settings.is_the_films or result.race.sizes[-1] != FILMS_EXAMPLES:
+    if not settings.is_the_films or result.race.sizes[-1] != race.FILMS_EXAMPLES:
         return
     sizes, steps = result.race.medians()
     grid = np.array(settings.learning_rates, np.float32)  # as it was tried

@@ -27,7 +27,6 @@ from experiments.common.bounds import require
 from experiments.common.claims import Claim, follow_up, within
 from experiments.common.problem import Problem
 from experiments.common.race import CHECKED, Race
-from experiments.mini_batches import batch_frontier
 from experiments.mini_batches import batch_frontier_figures as drawn
 from research import data, training
 from research.data import Examples
@@ -88,7 +87,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     """E9 once more, by batch_frontier's bounds."""
-    if not settings.is_the_films or result.race.sizes[-1] != batch_frontier.FILMS_EXAMPLES:
+    if not settings.is_the_films or result.race.sizes[-1] != race.FILMS_EXAMPLES:
         return
     begun = f"begun at cost {settings.past:g}, past the plateau"
     yield follow_up("E9", f"{begun}: a hyperbola", result.race.hyperbola.explained, within(0.95, 1, 1),

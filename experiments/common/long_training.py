@@ -1,0 +1,36 @@
+"""A long mini-batch training whose rate falls to 0: what experiments about the bottom of the valley begin with."""
+
+import dataclasses
+from typing import Annotated
+
+import optax
+from annotated_types import Ge, Gt
+
+from experiments.common import descents, experiment
+from experiments.common.bounds import below_train
+from experiments.common.descents import Method
+from experiments.common.problem import Problem
+from research.models import Params
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(experiment.Settings):
+    """Settings of the long training."""
+
+    num_seeds: Annotated[int, Ge(1)] = 2
+    """How many runs, each with its own start and its own shuffles."""
+    start_batch_size: Annotated[int, Ge(1), below_train] = 100
+    """Batch size of the long training."""
+    start_learning_rate: Annotated[float, Gt(0)] = 4.0
+    """Its learning rate, which falls to 0 in the second half; 4 was the best of full_batch_vs_sgd --tune."""
+    start_epochs: Annotated[int, Ge(1)] = 20
+    """Its passes over the training set."""
+
+
+def train(problem: Problem, settings: Settings) -> Params:
+    """Where every seed's training ends; its rate is constant for the first half and falls to 0 in the second."""
+    start, order = descents.begin(problem, settings, settings.start_epochs)
+    num_steps = descents.in_batches(order, settings.start_batch_size).shape[1]
+    falling = descents.falling(settings.start_learning_rate, num_steps)
+    method = Method("the long training", settings.start_batch_size, optax.sgd(falling))
+    return descents.follow(problem, method, start, order, num_legs=2).end
