@@ -10,15 +10,6 @@ is to be measured, another row measures it, or a law in tests/ holds it. Where i
 
 from typing import NamedTuple
 
-CHAPTERS: dict[str, str] = {
-    "one_example": "What one image wants of each weight and bias, and how these wishes travel backwards.",
-    "all_examples": "Why one image is not enough, and why the average of all wishes is minus the gradient.",
-    "mini_batches": "Shuffle, divide, and step after each mini-batch: how good is that, and how much quicker?",
-    "hill": "The drunk man and the careful man on the cost surface, and the minimum where they may end.",
-    "labels": "How many examples are needed, who labels them, and how clean the labels have to be.",
-    "networks": "Which network, cost and optimizer, how well they do, and what they take in time and memory.",
-}
-
 
 class Row(NamedTuple):
     """One thing that is said or asked: its id, our sentence for it, and the chapter that answers it. `minute` is the
