@@ -1,135 +1,68 @@
-"""Two walkers: how they are watched and measured, and that what is drawn is what was trained."""
+"""Two walkers on one surface: what is drawn is what was trained, the page shows it, and the claims."""
 
 import dataclasses
-import json
 import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 from PIL import Image
 
-from experiments import drunk_man as experiment
-from experiments.common.settings import SettingsError
+from experiments.common import experiment as house
+from experiments.common.bounds import SettingsError
+from experiments.common.hills import View
+from experiments.common.walks import Reading, Way
+from experiments.hill import drunk_man as experiment
+from experiments.hill.drunk_man import Checks, Result, Settings, Walker
 from research import data
 
-
-@hypothesis_settings(max_examples=200, deadline=None)
-@given(total=st.integers(1, 5000), num_steps=st.integers(10, 400), num_points=st.integers(10, 200))
-def test_all_are_seen_after_equally_many_steps_and_not_too_often(total, num_steps, num_points):
-    length = experiment.leg_length(total, num_steps, num_points)
-    assert num_steps % length == 0
-    assert total // length >= min(total, 3)
-    divisors = [each for each in range(1, max(1, total // 3) + 1) if num_steps % each == 0]
-    few_enough = [each for each in divisors if total <= each * num_points]
-    assert length == min(few_enough, default=max(divisors))
-
-
-def test_equal_legs_are_the_same_steps_in_the_same_order():
-    rows = np.arange(2 * 23 * 3).reshape(2, 23, 3)
-    chunks = [chunk for (chunk,) in experiment.in_equal_legs(rows, 2)]
-    assert len({chunk.shape for chunk in chunks}) == 1
-    np.testing.assert_array_equal(np.concatenate(chunks, axis=1).reshape(2, -1, 3), rows[:, :22])
-
-
-def test_clocks_stop_when_the_first_walker_ends_and_the_look_before_counts():
-    careful = experiment.Looks(np.arange(3), np.array([0, 1, 2]), np.array([[3.0, 2.0, 1.0]]))
-    drunk = experiment.Looks(np.arange(4), np.array([0, 4, 9, 12]), np.array([[3.0, 0.5, 0.4, 0.3]]))
-    assert experiment.numbers_together([careful, drunk], [1.0, 1.0]) == [2, 0]  # 2 steps each
-    assert experiment.numbers_together([careful, drunk], [10.0, 1.0]) == [1, 2]  # 10 examples, for one ends at 12
-    assert experiment.numbers_together([careful, drunk], [100.0, 1.0]) == [0, 0]  # nobody looked so early
-
-
-def test_readings_are_taken_at_that_look_and_are_nothing_where_it_is_the_start():
-    line = np.stack([np.arange(5.0), np.zeros(5)], axis=1)[None]
-    walk = experiment.Walk(np.arange(5), experiment.Sight(line, 2 * np.arange(5.0)[None], None), np.zeros((1, 4)))
-    looks = experiment.Looks(np.array([0, 2, 4]), np.array([0, 2, 4]), np.array([[3.0, 2.0, 1.0]]))
-    found = experiment.read_together([walk, walk], [looks, looks], [1.0, 2.0])
-    assert found.cost.tolist() == [[1.0], [2.0]]
-    assert found.tortuosity.tolist() == [[2.0], [2.0]]
-    assert np.isnan(experiment.read_together([walk, walk], [looks, looks], [1.0, 0.1]).cost).all()
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("num_steps", 9),
-        ("resolution", 1),
-        ("batch_sizes", (10, 10)),
-        ("learning_rates", (0.5, 4.0)),
-        ("gif_frames", -1),
-        ("full_batch_learning_rates", (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)),
-    ],
-)
-def test_settings_out_of_range_are_refused(tmp_path, field, value):
-    with pytest.raises(SettingsError, match=field.replace("_", "-")):
-        dataclasses.replace(experiment.QUICK, out=tmp_path, **{field: value}).check()
-
-
-@pytest.mark.parametrize("size", [600, 300])  # a batch of everything is no mini-batch, and two steps are no path
-def test_batches_too_large_are_refused_before_anything_is_written(tmp_path, small_mnist, size):
-    settings = dataclasses.replace(experiment.QUICK, out=tmp_path, dataset=str(small_mnist), batch_sizes=(10, size))
-    with pytest.raises(SettingsError, match=str(size)):
-        experiment.run(settings)
-    assert not list(tmp_path.iterdir())
+SMALLEST = Settings(
+    num_seeds=1, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=10, num_epochs=2,
+    num_points=21, resolution=6, gif_frames=3, save_points=True,
+)  # fmt: skip
+DRAWN = "Boolean(window.Plotly) && document.querySelector('#figure .gl-container canvas') !== null"
 
 
 @pytest.fixture(scope="module")
 def finished(small_mnist, tmp_path_factory):
-    """(folder, record, arrays, points) of a walk on a small data set."""
+    """(folder, result) of a walk on a small data set."""
     out = tmp_path_factory.mktemp("walk")
-    settings = dataclasses.replace(
-        experiment.QUICK, dataset=str(small_mnist), out=out, batch_sizes=(10,), learning_rates=(0.5,), num_epochs=2,
-        num_steps=10, save_points=True, gif_frames=3, resolution=6,
-    )  # fmt: skip
-    experiment.run(settings)
-    experiment.plot(out)
-    record, arrays = experiment.records.read_run(out / "drunk_man")
-    with np.load(out / "drunk_man" / "points.npz") as points:
-        return out / "drunk_man", record, arrays, [points[str(index)].astype(float) for index in range(2)]
-
-
-def test_what_is_drawn_is_true(finished):
-    _, record, _, _ = finished
-    assert [claim["id"] for claim in record["claims"]] == ["T35", "T35"]  # the others are about the film's network
-    assert all(claim["holds"] for claim in record["claims"])
+    run = house.run(experiment, dataclasses.replace(SMALLEST, dataset=str(small_mnist), out=out))
+    return out / "drunk_man", run.result
 
 
 def test_shadows_and_distances_are_those_of_the_points_by_numpy(finished):
-    _, _, arrays, points = finished
+    _, result = finished
+    points = [path.astype(float) for path in result.points]
     union = np.concatenate(points)
     centre = union.mean(axis=0)
     _, sizes, directions = np.linalg.svd(union - centre, full_matrices=False)
-    for index, path in enumerate(points):
+    for path, found, distance in zip(points, result.view.shadows, result.view.off_plane, strict=True):
         away = path - centre
         shadow = away @ directions[:2].T
-        np.testing.assert_allclose(np.abs(arrays[f"view_{index}_shadow"]), np.abs(shadow), atol=2e-4)
+        np.testing.assert_allclose(np.abs(found), np.abs(shadow), atol=2e-4)
         off_plane = np.linalg.norm(away - shadow @ directions[:2], axis=1)
-        np.testing.assert_allclose(arrays[f"view_{index}_off_plane"], off_plane, atol=2e-4)
-    assert (sizes[:2] ** 2).sum() / (sizes**2).sum() == pytest.approx(sum(finished[1]["union_shares"][:2]), abs=1e-4)
+        np.testing.assert_allclose(distance, off_plane, atol=2e-4)
+    assert (sizes[:2] ** 2).sum() / (sizes**2).sum() == pytest.approx(sum(result.shares[:2]), abs=1e-4)
 
 
 def test_the_cost_of_the_last_point_is_that_of_the_network_it_stands_for(finished, small_mnist):
-    _, _, arrays, points = finished
+    _, result = finished
     train = data.load(str(small_mnist))
-    for index, path in enumerate(points):
+    for walker, path in zip(result.walkers, result.points, strict=True):
         activations, at = train.inputs / 255, 0
         for inputs, outputs in ((784, 16), (16, 16), (16, 10)):
             weights, at = path[-1, at : at + inputs * outputs].reshape(outputs, inputs), at + inputs * outputs
             biases, at = path[-1, at : at + outputs], at + outputs
-            activations = 1 / (1 + np.exp(-(activations @ weights.T + biases)))
+            activations = 1 / (1 + np.exp(-(activations @ weights.T.astype(float) + biases)))
         cost = np.mean(np.sum((activations - train.targets) ** 2, axis=1))
-        assert arrays[f"{index}_cost"][0, -1] == pytest.approx(cost, rel=1e-5)
+        assert walker.cost[0, -1] == pytest.approx(cost, rel=1e-5)
 
 
-def test_it_leaves_figures_a_moving_picture_and_a_page_that_asks_for_nothing_outside(finished):
-    folder = finished[0]
-    for name in ("drunk_man.png", "how_drunk.png", "random_plane.png"):
-        assert (folder / name).stat().st_size > 20_000
+def test_the_pictures_move_and_the_page_asks_for_nothing_outside(finished):
+    folder, result = finished
+    assert all(claim.holds for claim in experiment.claims(result, Settings(dataset="small")))
     with Image.open(folder / "drunk_man.gif") as picture:
         assert picture.n_frames == 3
     page = (folder / "drunk_man.html").read_text()
@@ -146,23 +79,20 @@ def click_button(browser, text):
     browser.run("document.getElementById('wanted').removeAttribute('id') || 1")
 
 
-DRAWN = "Boolean(window.Plotly) && document.querySelector('#figure .gl-container canvas') !== null"
-
-
 @pytest.mark.browser
 def test_the_page_shows_the_numbers_of_the_run_and_its_buttons_work(browser, finished):
-    folder, _, arrays, _ = finished
+    folder, result = finished
     browser.narrow(400)  # where less is to be drawn, without a graphics card
     browser.errors()
     browser.visit((folder / "drunk_man.html").as_uri())
     assert browser.becomes(DRAWN, True)
     paths = browser.run("figure.data.filter(t => t.type == 'scatter3d' && t.name).map(t => [t.name, t.z])")
     assert [name for name, _ in paths] == ["careful: full batch, rate 4", "drunk: batches of 10, rate 0.5"]
-    for index, (_, heights) in enumerate(paths):
-        np.testing.assert_allclose(heights, arrays[f"{index}_cost"][0], rtol=1e-3)
+    for walker, (_, heights) in zip(result.walkers, paths, strict=True):
+        np.testing.assert_allclose(heights, walker.cost[0], rtol=1e-3)
     walkers = "figure.data.filter(t => t.type == 'scatter3d' && t.mode == 'markers').map(t => t.z[0])"
     ends = browser.run(walkers)
-    np.testing.assert_allclose(ends, [arrays[f"{index}_cost"][0, -1] for index in range(2)], rtol=1e-3)
+    np.testing.assert_allclose(ends, [walker.cost[0, -1] for walker in result.walkers], rtol=1e-3)
     click_button(browser, "clock: seconds")
     assert browser.becomes("figure.layout.xaxis.title.text.split(' ')[0]", "seconds")
     assert browser.run("figure.layout.sliders.map(s => s.visible)") == [False, True]
@@ -191,28 +121,62 @@ def hinge(output, target):
 
 def test_another_network_with_a_users_cost_walks_too_and_the_page_can_stand_alone(tmp_path, small_mnist):
     settings = dataclasses.replace(
-        experiment.QUICK, dataset=str(small_mnist), out=tmp_path, cost="test_drunk_man:hinge", layer_sizes=(784, 10),
-        output_activation="jax.nn:softmax", batch_sizes=(50,), learning_rates=(0.1,), num_steps=10, resolution=5,
-        full_batch_learning_rates=(0.1, 0.05), self_contained=True,
+        SMALLEST, dataset=str(small_mnist), out=tmp_path, cost="test_drunk_man:hinge", layer_sizes=(784, 10),
+        output_activation="jax.nn:softmax", batch_sizes=(50,), learning_rates=(0.1,), resolution=5, gif_frames=0,
+        full_batch_learning_rates=(0.1, 0.05), save_points=False, self_contained=True,
     )  # fmt: skip
-    experiment.run(settings)
-    experiment.plot(tmp_path)
-    record = json.loads((tmp_path / "drunk_man" / "run.json").read_text())
-    assert all(claim["holds"] for claim in record["claims"])
+    run = house.run(experiment, settings)
+    assert run.result.points is None
+    assert all(claim.holds for claim in experiment.claims(run.result, settings))
     page = (tmp_path / "drunk_man" / "drunk_man.html").read_text()
     assert re.findall(r"<script[^>]*\ssrc=", page) == []
     assert len(page) > 3_000_000
     assert not (tmp_path / "plotly.min.js").exists()
 
 
-def test_the_title_says_where_the_careful_man_does_not_walk_straight_on():
-    methods = [{"label": "full batch", "batch_size": 9}, {"label": "batches of 2", "batch_size": 2}]
-    arrays = {"together_examples_tortuosity": np.array([[1.5, 1.5, 1.5], [7.0, 8.0, 9.0]])}
-    claim = {"says": "the careful man walks on as he went: cosine of his successive steps, rate 4", "low": 0.5}
-    record = {"methods": methods, "claims": [claim | {"measured": -0.3, "holds": False}]}
-    walked = "The drunk man (batches of 2) walks 8 times as far as he gets"
-    said = experiment.figures.who_stumbles(record, arrays)
-    assert said.startswith(walked)
-    assert said.endswith("(cosine 0.5 or more), but with rate 4 he turns round: -0.30")
-    record["claims"][0]["holds"] = True
-    assert experiment.figures.who_stumbles(record, arrays) == walked
+@pytest.mark.parametrize("size", [600, 300])  # a batch of everything is no mini-batch, and four steps are no path
+def test_batches_too_large_are_refused_before_anything_is_written(tmp_path, small_mnist, size):
+    settings = dataclasses.replace(
+        SMALLEST, out=tmp_path, dataset=str(small_mnist), batch_sizes=(10, size), learning_rates=(0.5, 0.5)
+    )
+    with pytest.raises(SettingsError, match=str(size)):
+        house.run(experiment, settings)
+    assert not list(tmp_path.iterdir())
+
+
+def made_up(*, costs=(0.9, 0.1), winding=7.0, wrong=0.0):
+    """The full batch and batches of 10, seen at three points, whose costs after equally many examples are `costs`."""
+    straight = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
+    view = View(np.arange(2.0), np.arange(2.0), np.ones((2, 2)), (straight, straight), (np.zeros(3), np.zeros(3)))
+    numbers, looked = np.arange(3), np.ones((2, 3))
+    walkers = tuple(
+        Walker(way, 1.0, numbers, numbers, looked, np.ones(3), length, winding)
+        for way, length in ((Way("full batch", 60, 4.0, True), 2.0), (Way("batches of 10", 10, 0.5, False), 9.0))
+    )
+    reading = Reading(np.array(costs)[:, None] * np.ones((2, 2)), np.ones((2, 2)))
+    checks = Checks(np.ones(3) + wrong, np.ones(3), looked, looked)
+    shares = np.array([0.5, 0.3, 0.1])
+    return Result(walkers, dict.fromkeys(("steps", "examples", "seconds"), reading), view, shares, shares, checks, None)
+
+
+FILMS = Settings(batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,))
+
+
+@pytest.mark.parametrize(
+    ("change", "verdicts"),
+    [
+        ({}, [True, True, True, True]),
+        ({"costs": (0.1, 0.9)}, [True, True, False, False]),
+        ({"wrong": 1e-4}, [False, True, True, True]),
+        ({"costs": (np.nan, np.nan)}, [True, True]),  # the clocks stopped at the start
+    ],
+)
+def test_each_claim_fails_where_it_is_not_so(change, verdicts):
+    assert [claim.holds for claim in experiment.claims(made_up(**change), FILMS)] == verdicts
+
+
+def test_the_finding_says_who_is_lower_and_what_the_map_hides():
+    said = experiment.finding(made_up(), FILMS)
+    assert said.startswith("After equally many examples the cost is 0.1 with batches of 10, 0.9 with the full batch.")
+    assert "hides the stumbling: joined at 3 points, the path of batches of 10 winds 7-fold" in said
+    assert "shows the stumbling" in experiment.finding(made_up(winding=1.2), FILMS)

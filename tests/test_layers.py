@@ -23,7 +23,7 @@ FLOORS = [
     {f"experiments.common.{name}" for name in ("descents", "cli")},
     {f"experiments.common.{name}" for name in ("hills", "peers", "experiment", "floors", "recipes", "optimizers")},
     {"experiments.common.long_training"},
-    {f"experiments.common.{name}" for name in ("checkpoints", "gather", "valleys", "asking", "race")},
+    {f"experiments.common.{name}" for name in ("checkpoints", "gather", "valleys", "asking", "race", "walks")},
 ]
 FIGURES, EXPERIMENTS, ENTRY = len(FLOORS), len(FLOORS) + 1, len(FLOORS) + 2
 HEAVY = {"tensorflow_datasets": "research.datasets", "flax": "research.flax_models"}

@@ -164,7 +164,7 @@ def leave(module: ModuleType, finished: Run, folder: Path) -> Judged:
     said = {"finding": judged.finding, "claims": [claim.as_record() for claim in judged.claims]}
     drawn = draw(module, finished)
     folders.write(folder, {**record, **said}, trees.flat(result), drawn)
-    if any(name.endswith(".html") for name in drawn):
+    if any(plots.PLOTLY.encode() in content for name, content in drawn.items() if name.endswith(".html")):
         plots.leave_plotly(folder.parent)
     return judged
 

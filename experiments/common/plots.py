@@ -9,7 +9,6 @@ import io
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +24,8 @@ from PIL import Image
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), "-")
+
+PLOTLY = "../plotly.min.js"  # as a page names it
 
 STYLE: Any = {
     "figure.dpi": 110,
@@ -248,6 +249,18 @@ def new_mosaic(width: float | int, height: float | int, mosaic: Any, **options) 
         return plt.subplot_mosaic(mosaic, figsize=(width, height), layout="constrained", **options)
 
 
+def legend_in(axes: Axes, handles: Sequence[Any], names: Sequence[str], columns: int) -> None:
+    """A legend alone in these axes: for all panels of a figure, above its foot.
+
+    >>> figure, axes = new_mosaic(4, 3, [["curves"], ["legend"]], height_ratios=[8, 1])
+    >>> lines = axes["curves"].plot([0, 1])
+    >>> legend_in(axes["legend"], lines, ["straight"], columns=1)
+    >>> plt.close(figure)
+    """
+    axes.axis("off")
+    axes.legend(handles, names, loc="center", ncols=columns)
+
+
 def map_of_hill(axes: Axes, alphas: np.ndarray, betas: np.ndarray, surface: np.ndarray, num_levels: int = 14) -> None:
     """A map of a surface (alphas, betas), alphas to the right: the darker the higher, height lines in equal ratios.
 
@@ -276,14 +289,14 @@ def path_on_map(axes: Axes, shadow: np.ndarray, series: int, label: str, **optio
     axes.plot(*shadow[-1], marker="o", markersize=9, color=colour, markeredgecolor="white", zorder=5)
 
 
-def save_gif(pictures: Iterable[np.ndarray], path: Path, *, milliseconds: int = 120) -> None:
-    """Writes pictures (height, width, 3 bytes) as a moving one, in the last one's colours, that rests at its end."""
+def as_gif(pictures: Iterable[np.ndarray], *, milliseconds: int = 120) -> bytes:
+    """Pictures (height, width, 3 bytes) as a moving one, in the last one's colours, that rests at its end."""
     images = list(map(Image.fromarray, pictures))
     palette = images[-1].quantize(128, Image.Quantize.MAXCOVERAGE)
     first, *others = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-    pauses = [*[milliseconds] * len(others), 2000]
-    moving = partial(first.save, format="GIF", save_all=True, append_images=others, duration=pauses, loop=0)
-    _write_whole(path, lambda unfinished: moving(unfinished, optimize=True))
+    pauses, file = [*[milliseconds] * len(others), 2000], io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=others, duration=pauses, loop=0, optimize=True)
+    return file.getvalue()
 
 
 PAGE = """<!doctype html>
@@ -319,24 +332,18 @@ if (eye && window.innerWidth < 700) {
 """
 
 
-def save_page(figure: Any, path: Path, *, title: str, says: str, self_contained: bool) -> None:
-    """Writes a plotly figure as a page that asks for nothing outside: plotly's script lies beside its folder, once for
-    all pages, or, if `self_contained`, in the page itself (5 MB)."""
-    from plotly.offline import get_plotlyjs
-
-    if not self_contained:
-        script = path.parent.parent / "plotly.min.js"
-        _write_whole(script, lambda unfinished: unfinished.write_text(get_plotlyjs(), encoding="utf-8"))
+def as_page(figure: Any, *, title: str, says: str, self_contained: bool) -> bytes:
+    """A plotly figure as a page that asks for nothing outside: plotly's script lies beside its folder, once for all
+    pages, or, if `self_contained`, in the page itself (5 MB)."""
     drawn = figure.to_html(
         full_html=False,
-        include_plotlyjs=True if self_contained else "../plotly.min.js",
+        include_plotlyjs=True if self_contained else PLOTLY,
         config={"responsive": True, "displayModeBar": False},
         auto_play=False,
         post_script=NARROW,
         div_id="figure",
     )
-    text = PAGE.format(title=html.escape(title), says=html.escape(says), figure=drawn)
-    _write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+    return PAGE.format(title=html.escape(title), says=html.escape(says), figure=drawn).encode()
 
 
 def seed_points(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str | None = None) -> None:
