@@ -126,7 +126,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     if problem.activations is not None:
         check = jax.jit(runs.over_seeds(partial(gram_error, problem), (0, None)))
         errors = np.stack([check(params, first) for params in (at[0], at[-1])], axis=1)
-    start, end = (pairs_of(problem, opproblem) for opproblem in opponents)
+    start, end = (pairs_of(problem, opposed) for opposed in opponents)
     return Result(epochs, looks, (start, end), errors, have)
 
 

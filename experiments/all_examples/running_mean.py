@@ -29,6 +29,7 @@ from experiments.common import asking, plots, runs
 from experiments.common.asking import flat
 from experiments.common.claims import Claim, prediction, within
 from experiments.common.problem import Problem
+from experiments.common.wish_tables import epochs_of
 from research import data, sampling, statistics
 from research.data import Examples
 from research.models import Params
@@ -140,10 +141,10 @@ def finding(result: Result, settings: Settings) -> str:
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     """How far the average of the first n gradients is from the average of all, against n."""
     counts, num_examples = result.counts, int(result.counts[-1])
-    before_last, networks = counts < num_examples, ((settings.num_seeds, "after training"), (0, "before training"))
+    before_last, after = counts < num_examples, f"after {epochs_of(settings.num_epochs)}"
     figure, axes = plots.new_figure(8.5, 5.8)
     axis = axes[0, 0]
-    for series, (network, when) in enumerate(networks):
+    for series, (network, when) in enumerate(((settings.num_seeds, after), (0, "before training"))):
         distance, expected = 100 * result.distance[network], 100 * result.expected[network]
         label = f"{when}, {len(distance)} order{'s' * (len(distance) > 1)}"
         plots.seed_band(axis, counts[before_last], distance[:, before_last], series, label)
@@ -160,6 +161,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     axis.legend(loc="lower left", fontsize=9)
     untrained, trained = within_a_tenth(result, settings)
     plots.headline(figure, f"To come within 10 % of the gradient takes {untrained:,} examples before training, "
-                   f"{trained:,} after")  # fmt: skip
+                   f"{trained:,} after; each time, four times as many examples halve the distance")  # fmt: skip
     plots.note(figure, "first seed; median and range of the orders")
     return {"running_mean": figure}

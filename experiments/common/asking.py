@@ -53,7 +53,7 @@ def nudges(one: Callable) -> Callable[[Params, Examples], Params]:
 
 
 class Tally(NamedTuple):
-    """How the requests of all examples scatter, for every parameter."""
+    """How the nudges of all examples scatter, for every parameter."""
 
     mean_square: Params
     more: Params  # share of the examples that want the parameter larger
