@@ -36,7 +36,7 @@ class Table(NamedTuple):
     images: np.ndarray  # columns, height, width, channels
     wanted: Float[np.ndarray, "rows columns"]
     average: Float[np.ndarray, "rows"]
-    gradient: Float[np.ndarray, "rows"]  # minus it
+    minus_gradient: Float[np.ndarray, "rows"]
     more: Float[np.ndarray, "rows"]  # share of all examples that want the parameter larger
     less: Float[np.ndarray, "rows"]
     layer_sizes: Int[np.ndarray, "layers"]
@@ -67,10 +67,10 @@ def table_rows(mean_square: np.ndarray, layer_sizes: tuple[int, ...]) -> np.ndar
 
 def table(found: Table, num_examples: int, num_epochs: int) -> Figure:
     """The film's table with computed numbers: one row a weight, one column an example, then the average of all."""
-    wanted, average, gradient = found.wanted, found.average, found.gradient
+    wanted, average, minus_gradient = found.wanted, found.average, found.minus_gradient
     num_columns = wanted.shape[1]
-    numbers = np.column_stack([wanted, average, gradient])
-    colours = np.column_stack(row_scaled(wanted, average, gradient))
+    numbers = np.column_stack([wanted, average, minus_gradient])
+    colours = np.column_stack(row_scaled(wanted, average, minus_gradient))
     figure, axes = plots.new_figure(4.2 + 1.15 * (num_columns + 3), 2.6 + 0.52 * len(wanted))
     axis = axes[0, 0]
     axis.imshow(np.pad(colours, ((0, 0), (0, 1))), cmap=WISH_COLOURS, vmin=-1.3, vmax=1.3, aspect="auto")
