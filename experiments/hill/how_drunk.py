@@ -1,0 +1,134 @@
+"""How drunk is the drunk man, in numbers: how much does his path wind, and do his steps remember each other?
+
+Full-batch descent and mini-batches of 10, 100 and 1000 from the same starts, as in drunk_man. Path length over
+displacement; the mean cosine of successive steps, of all of them; the exponent of the mean squared displacement, 2
+straight ahead, 1 for a random walk; cost gained per unit of length; the shares of a path's variance along its principal
+components, beside a random walk's; and cost and winding after equally many steps, examples and seconds.
+
+On a parabola of curvature h every step of descent is 1 - eta h times the one before it: a rate above 1/h, along the
+direction in which most of the way goes, turns round at every step, full batch or not.
+
+Run:     python -m experiments how_drunk [--quick | --full]
+Time:    default 40 s, --quick 15 s, --full 2 min, on 2 cores, compilation included
+Result:  (5 seeds) after equally many examples the path length with batches of 10 is 167 times the displacement, 1.43
+         times with the full batch. One claim does not hold: with the rate that is best for it, 4, the full batch turns
+         round at every step in the end (cosine -0.22); with 1 it goes straight on (1.00), but slower.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from experiments.common import runs, walks
+from experiments.common.claims import Claim, about, at_least, follow_up, prediction, within
+from experiments.common.problem import Problem
+from experiments.common.walks import Looks, Reading, Walk, Way
+from experiments.hill import how_drunk_figures as drawn
+from research import landscape, paths
+
+DRUNKEST = 10  # the batch size that the claims are about
+STRAIGHT_ON = 0.5  # the least cosine of successive steps of who walks on as he went
+PROBE = "a wish; a probe on sklearn's digits gave"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(walks.Settings):
+    """Settings of the walks."""
+
+
+QUICK = Settings(
+    num_seeds=1, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=20, num_epochs=1,
+    num_points=21,
+)  # fmt: skip
+FULL = Settings(num_seeds=5, num_steps=400, num_epochs=12, num_points=200)
+
+
+class Gait(NamedTuple):
+    """How one way walks, from its start to its end."""
+
+    way: Way
+    cosine: Float[np.ndarray, "seeds"]  # mean cosine between successive steps
+    exponent: Float[np.ndarray, "seeds"]  # of the mean squared displacement
+    gained: Float[np.ndarray, "seeds"]  # cost gained per unit of length
+    shares: Float[np.ndarray, "seeds 3"]  # of the path's variance along its own principal components
+    displacements: Float[np.ndarray, "seeds lags"]  # mean squared displacement
+
+
+class Result(NamedTuple):
+    """Every way by itself, and all of them when their clocks show the same."""
+
+    gaits: tuple[Gait, ...]
+    together: dict[str, Reading]  # after equally many steps, examples, seconds
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """Walks every way from the same starts, then measures the paths."""
+    walked = walks.walk_all(problem, settings)
+    looks = walks.look_at(problem, walked, settings)
+    runs.console.print("timing single steps ...")
+    seconds = walks.seconds_of(problem, walked, settings)
+    return Result(tuple(map(gait, walked, looks)), walks.read_together(walked, looks, seconds))
+
+
+def gait(path: Walk, looks: Looks) -> Gait:
+    """Measures one way."""
+    point, length, turns = path.sight
+    displacements = np.stack([paths.squared_displacements(points) for points in point])
+    shares = jax.jit(lambda points: landscape.explained_shares(points)[:3])
+    return Gait(
+        way=path.way,
+        cosine=turns[:, -1] / (path.steps[-1] - 1),
+        exponent=np.array([paths.exponent(each) for each in displacements]),
+        gained=(looks.cost[:, 0] - looks.cost[:, -1]) / length[:, -1],
+        shares=np.stack([np.asarray(shares(points)) for points in point]),
+        displacements=displacements,
+    )
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """T35, E8: how straight each of them walks; about the film's network on MNIST."""
+    if not settings.is_the_films:
+        return
+    for index, each in enumerate(result.gaits):
+        if each.way.is_full_batch:  # the first rate is the claim; the others were tried after it had failed
+            kind = follow_up if index else prediction
+            yield kind("T35", f"the full batch walks on as it went: cosine of its successive steps, rate "
+                       f"{each.way.learning_rate:g}", np.median(each.cosine), within(STRAIGHT_ON, 1),
+                       "cosine, mean of a path, median", f"{PROBE} 0.94",
+                       "finding: a step is 1 - eta h times the one before it where the curvature is h, so a rate above "
+                       "1/h turns round; a smaller rate walks on; the curvature along the path beside 1/eta would "
+                       "decide")  # fmt: skip
+    tortuosity = result.together["examples"].tortuosity
+    for index, each in enumerate(result.gaits):
+        if each.way.batch_size == DRUNKEST:
+            yield prediction("T35", "the drunk man's next step has nothing to do with his last: their cosine, batches "
+                             f"of {DRUNKEST}", np.median(each.cosine), about(0, by=0.1),
+                             "cosine, mean of a path, median", f"{PROBE} -0.07")  # fmt: skip
+            winds = np.median(tortuosity[index] / tortuosity[0])
+            if np.isfinite(winds):  # unless the clocks stopped at the start
+                yield prediction("E8", f"after equally many examples the path of batches of {DRUNKEST} winds more than "
+                                 "that of the full batch", winds, at_least(5), "ratio of length / displacement, median",
+                                 f"{PROBE} 24.5 / 1.42")  # fmt: skip
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """Winding after equally many examples, and the cosines; medians over the seeds."""
+    number = walks.drunkest([each.way for each in result.gaits])
+    winding = np.median(result.together["examples"].tortuosity, axis=1)
+    cosines = [f"{np.median(each.cosine):.2f} with {each.way.label} (rate {each.way.learning_rate:g})"
+               for each in result.gaits]  # fmt: skip
+    return (
+        f"After equally many examples path length over displacement is {winding[number]:.3g} with "
+        f"{result.gaits[number].way.label}, {winding[0]:.3g} with the full batch. The mean cosine of successive steps "
+        f"is {', '.join(cosines)}."
+    )
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """Winding, cosines, displacements, gain, shares, and the cost by three clocks."""
+    return {"how_drunk": drawn.how_drunk(result, STRAIGHT_ON)}

@@ -1,0 +1,69 @@
+"""How paths wind, in numbers: what is measured of a path that is known, and the claims on made-up gaits."""
+
+import numpy as np
+import pytest
+
+from experiments.common.walks import Looks, Reading, Sight, Walk, Way
+from experiments.hill import how_drunk as experiment
+from experiments.hill import how_drunk_figures as drawn
+from experiments.hill.how_drunk import Gait, Result, Settings
+
+SMALLEST = Settings(
+    num_seeds=1, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=10, num_epochs=1,
+    num_points=10,
+)  # fmt: skip
+FULL_BATCH = [Way("full batch", 60, rate, True) for rate in (4.0, 1.0)]
+BATCHES = Way("batches of 10", 10, 0.5, False)
+
+
+def test_a_straight_path_walks_straight_on_along_one_component():
+    points = np.arange(12.0, dtype=np.float32)[:, None] * np.array([3.0, 4.0, 0.0, 0.0], np.float32)
+    straight = Sight(points[None], 5 * np.arange(12.0)[None], np.maximum(np.arange(12.0) - 1, 0)[None])
+    looks = Looks(np.array([0, 11]), np.array([0, 11]), np.array([[2.0, 0.9]]))
+    found = experiment.gait(Walk(BATCHES, np.arange(12), straight, np.zeros((1, 11))), looks)
+    np.testing.assert_allclose(found.cosine, [1])
+    np.testing.assert_allclose(found.exponent, [2])
+    np.testing.assert_allclose(found.gained, [1.1 / 55])
+    np.testing.assert_allclose(found.shares, [[1, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(found.displacements, [25 * np.arange(1, 7) ** 2])
+
+
+def made_up(cosines, tortuosity=(1.5, 1.2, 30.0)):
+    """Two seeds of the full batch at rates 4 and 1 and of batches of 10."""
+    gaits = [
+        Gait(way, np.full(2, cosine), np.ones(2), np.ones(2), np.ones((2, 3)), np.ones((2, 4)))
+        for way, cosine in zip((*FULL_BATCH, BATCHES), cosines, strict=True)
+    ]
+    reading = Reading(np.ones((3, 2)), np.array(tortuosity)[:, None] * np.ones((3, 2)))
+    return Result(tuple(gaits), dict.fromkeys(("steps", "examples", "seconds"), reading))
+
+
+@pytest.mark.parametrize(
+    ("result", "verdicts"),
+    [
+        (made_up((0.9, 1.0, 0.05)), [True, True, True, True]),
+        (made_up((-0.2, 1.0, 0.05)), [False, True, True, True]),
+        (made_up((0.9, 0.4, -0.05)), [True, False, True, True]),
+        (made_up((0.9, 1.0, -0.2)), [True, True, False, True]),
+        (made_up((0.9, 1.0, 0.05), (1.5, 1.2, 6.0)), [True, True, True, False]),
+        (made_up((0.9, 1.0, 0.05), (np.nan, np.nan, np.nan)), [True, True, True]),  # clocks stopped at the start
+    ],
+)
+def test_each_claim_fails_where_it_is_not_so(result, verdicts):
+    assert [claim.holds for claim in experiment.claims(result, Settings())] == verdicts
+
+
+def test_other_rates_are_follow_ups_and_a_failure_says_why():
+    first, second, *_ = experiment.claims(made_up((-0.2, 1.0, 0.05)), Settings())
+    assert (first.kind, second.kind) == ("prediction", "follow-up")
+    assert first.why
+    assert not list(experiment.claims(made_up((-0.2, 1.0, 0.05)), Settings(layer_sizes=(784, 10))))
+
+
+def test_the_title_says_where_the_full_batch_does_not_walk_straight_on():
+    walked = "The drunk man (batches of 10) walks 30 times as far as he gets"
+    said = drawn.who_stumbles(made_up((-0.3, 1.0, 0.0)), 0.5)
+    assert said.startswith(walked)
+    assert said.endswith("(cosine 0.5 or more), but with rate 4 he turns round: -0.30")
+    assert drawn.who_stumbles(made_up((0.9, 1.0, 0.0)), 0.5) == walked
+    assert "is 30 with batches of 10, 1.5 with the full batch" in experiment.finding(made_up((0.9, 1, 0)), Settings())
