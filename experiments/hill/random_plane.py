@@ -1,0 +1,118 @@
+"""What does a plane that is drawn at random show of the paths down the cost surface?
+
+The paths of drunk_man, laid not on the plane nearest to them but on a random one through the end of the last path, its
+two directions scaled neuron by neuron to the weights (Li et al., arXiv:1712.09913, section 4). Two random directions of
+13,002 hold hardly anything of a given one: how far a path's projection gets there, and how far the path runs from it,
+say how little such a picture shows. Its curvatures are means over all directions, so that a saddle looks convex
+(Boettcher and Wheeler, arXiv:2208.13219).
+
+Run:     python -m experiments random_plane [--quick | --full]
+Time:    default 25 s, --quick 12 s, --full 1 min, on 2 cores, compilation included
+Result:  hardly anything: the projection of the full batch's path gets 1.3 from its start, where that on the plane of
+         drunk_man gets 19; the paths run up to 50 away from theirs (one seed).
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from annotated_types import Ge
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from experiments.common import hills, plots, walks
+from experiments.common.claims import Claim
+from experiments.common.problem import Problem
+from experiments.common.walks import Way
+from experiments.hill import drunk_man_figures as drawn
+from research import landscape
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(walks.Settings):
+    """Settings of the walks, and of the map."""
+
+    num_seeds: Annotated[int, Ge(1)] = 1
+    """How many starts, each with its own shuffles and its own random plane; the picture shows the first."""
+    resolution: Annotated[int, Ge(2)] = 41
+    """Points of the surface along each direction."""
+
+
+QUICK = Settings(
+    batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=20, num_epochs=1,
+    num_points=21, resolution=11,
+)  # fmt: skip
+FULL = Settings(num_steps=400, num_epochs=12, num_points=200, resolution=51)
+
+
+class Result(NamedTuple):
+    """Every way's path, and its projection on each seed's plane."""
+
+    ways: tuple[Way, ...]
+    view: hills.View  # of the first seed
+    moved: Float[np.ndarray, "seeds ways"]  # from start to end, by the path
+    shown: Float[np.ndarray, "seeds ways"]  # from start to end, by its projection
+    hidden: Float[np.ndarray, "seeds ways"]  # the farthest that the path runs from the plane
+
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    """Walks every way from the same starts, then looks at the paths from a random side."""
+    walked, surface = walks.walk_all(problem, settings), hills.surface_of(problem)
+    views, moved = [], []
+    for seed in range(settings.num_seeds):
+        paths = [path.sight.point[seed] for path in walked]
+        plane, reach = random_plane(problem, jnp.asarray(paths[-1][-1]), settings.seed + seed)
+        views.append(hills.look_down(surface, plane, paths, resolution=settings.resolution, reach=reach))
+        moved.append([np.linalg.norm(path[-1] - path[0]) for path in paths])
+    return Result(
+        ways=tuple(path.way for path in walked),
+        view=views[0],
+        moved=np.array(moved),
+        shown=np.array([[np.linalg.norm(shadow[-1] - shadow[0]) for shadow in view.shadows] for view in views]),
+        hidden=np.array([[distance.max() for distance in view.off_plane] for view in views]),
+    )
+
+
+def random_plane(problem: Problem, end: Array, seed: int) -> tuple[landscape.Plane, float]:
+    """A plane through `end` along two random directions scaled to its weights, and the length of the first."""
+    unravel = hills.unravel_of(problem)
+
+    def one_direction(key: Array) -> Array:
+        return ravel_pytree(landscape.filter_normalised(key, unravel(end)))[0]
+
+    first, second = jax.jit(jax.vmap(one_direction))(jax.random.split(jax.random.key(seed)))
+    return jax.jit(landscape.spanned_plane)(end, first, second), float(np.linalg.norm(first))
+
+
+def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+    """None: the picture is looked at, no number was predicted."""
+    yield from ()
+
+
+def finding(result: Result, settings: Settings) -> str:
+    """What is seen of the full batch's way, and how much is not; medians over the seeds."""
+    shown, moved = (float(np.median(each[:, 0])) for each in (result.shown, result.moved))
+    return (
+        f"On a random plane the projection of the full batch's path goes {shown:.2g} from start to end, where the path "
+        f"goes {moved:.3g}; the paths run up to {np.median(result.hidden.max(axis=1)):.3g} away from theirs."
+    )
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+    """The same paths on a random plane, where nearly nothing of them is seen."""
+    figure, axes = plots.new_mosaic(8.5, 8.8, [["map"], ["legend"]], height_ratios=[1, 0.12])
+    drawn.draw_map(axes["map"], result.view, result.ways)
+    axes["map"].set_title(
+        f"On a random plane nothing is seen of the way: the careful man's shadow\ngoes {result.shown[0, 0]:.2g} from "
+        f"start to end, and the paths run up to {result.hidden[0].max():.3g} away from theirs"
+    )
+    axes["map"].set_xlabel("random direction, scaled neuron by neuron to the weights (units of the weights)")
+    axes["map"].set_ylabel("a second one")
+    plots.legend_in(axes["legend"], *axes["map"].get_legend_handles_labels(), columns=2)
+    plots.note(figure, "\nmean curvatures only: a saddle looks convex here too")
+    return {"random_plane": figure}
