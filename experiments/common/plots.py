@@ -123,7 +123,9 @@ def as_png(figure: Figure, foot: str) -> bytes:
     """The figure as a file, and closed. Its foot says network, data and seeds, and then its own note (`note`)."""
     own = figure.get_supxlabel()
     if figure.get_label() != "no foot":
-        figure.supxlabel(f"{foot}; {own}" if own else foot, fontsize=10)
+        whole = f"{foot}; {own}" if own else foot
+        lines = (textwrap.fill(line, int(13 * figure.get_figwidth())) for line in whole.splitlines())
+        figure.supxlabel("\n".join(lines), fontsize=10)  # 13 letters an inch leave a margin
     file = io.BytesIO()
     try:
         figure.savefig(file, format="png")
