@@ -38,6 +38,14 @@ def test_nielsens_weights_decay_and_his_biases_do_not(x64):
         assert not np.asarray(update.biases).any()
 
 
+def test_the_second_recipe_is_named_by_its_sizes_and_its_cost():
+    train = Examples(jnp.zeros((5, 6)), jnp.zeros((5, 3)))
+    problem = Problem(models.mlp((6, 4, 3)), costs.absolute, train, train, (2, 3, 1))
+    keys = jax.random.split(jax.random.key(0), 2)
+    assert recipes.films(problem._replace(mlp=models.mlp), keys).label == "6-4-3, absolute"
+    assert recipes.films(problem, keys).label == "your network, absolute"  # of --model
+
+
 def test_more_than_the_data_set_is_refused():
     train = Examples(jnp.zeros((50, 6)), jnp.zeros((50, 3)))
     problem = Problem(models.mlp((6, 3)), costs.sum_of_squares, train, train, (2, 3, 1))

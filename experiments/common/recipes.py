@@ -44,9 +44,12 @@ def nielsens(problem: Problem, init_keys: Array) -> Recipe:
 
 
 def films(problem: Problem, init_keys: Array) -> Recipe:
-    """The network and the cost of the settings, the film's by default."""
-    label = f"your network or the film's, {name_of(problem.cost_fn)}"
-    return Recipe(label, problem, optax.sgd(FILMS_RATE), descents.starts(problem, init_keys))
+    """The network and the cost of the settings, the film's by default; plain layers are named by their sizes."""
+    starts, network = descents.starts(problem, init_keys), "your network"
+    if problem.mlp is not None:
+        *_, num_inputs = starts[0].weights.shape
+        network = "-".join(map(str, [num_inputs, *(layer.biases.shape[-1] for layer in starts)]))
+    return Recipe(f"{network}, {name_of(problem.cost_fn)}", problem, optax.sgd(FILMS_RATE), starts)
 
 
 def begin(recipe: Recipe, times: int) -> TrainState:

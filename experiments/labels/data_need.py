@@ -147,8 +147,8 @@ def finding(result: Result, settings: Settings) -> str:
     first, last = result.accuracy.mean(axis=2)[:, [0, -1]].T
     laws = [fits.power_law(result.sizes, mean_errors(result, index))[1] for index in (0, 1)]
     return (
-        f"{result.sizes[0]:,} images give 784-30-10 {first[0]:.1f} % right answers, {result.sizes[-1]:,} give "
-        f"{last[0]:.1f} %; the film's network {first[1]:.1f} % and {last[1]:.1f} % (means). The errors fall about as "
+        f"{result.sizes[0]:,} images give {result.labels[0]} {first[0]:.1f} % right answers, {result.sizes[-1]:,} give "
+        f"{last[0]:.1f} %; {result.labels[1]} {first[1]:.1f} % and {last[1]:.1f} % (means). The errors fall about as "
         f"N^-{laws[0]:.2f} and N^-{laws[1]:.2f}."
     )
 
@@ -182,7 +182,10 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     axis.set_ylabel(f"wrong answers on {result.num_test:,} test images, %")
     axis.legend()
     first, last = (100 - result.accuracy[0, place].mean() for place in (0, -1))
-    plots.headline(figure, f"More data, fewer errors: 784-30-10 makes {first:.1f} % wrong answers with {sizes[0]:,} "
-                   f"images, {last:.1f} % with {sizes[-1]:,}")  # fmt: skip
+    plots.headline(
+        figure,
+        f"More data, fewer errors: {result.labels[0]} makes {first:.1f} % wrong answers with {sizes[0]:,} images, "
+        f"{last:.1f} % with {sizes[-1]:,}",
+    )
     plots.note(figure, "points, power laws and the numbers above: means, with the range")
     return {"data_need": figure}

@@ -252,7 +252,7 @@ def finding(result: Result, settings: Settings) -> str:
     lost = max(100 * (np.median(each.test[0]) - np.median(each.test[-1])) for each in result.recipes)
     return (
         f"Up to {target:.0f} % wrong labels cost neither network more than 1 point (medians), {largest:.0f} % cost "
-        f"{lost:.1f}; sorted by |g_i| of the film's cost, wrong labels come before right ones with probability "
+        f"{lost:.1f}. {result.recipes[1].label}: sorted by |g_i|, wrong labels come before right ones with probability "
         f"{by_norm:.2f}, by the cost {by_cost:.2f}."
     )
 
