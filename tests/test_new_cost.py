@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from conftest import make_examples, make_params
 
+from experiments.common import cost_looks
+from experiments.common.cost_looks import Scatter
 from experiments.common.hills import View
 from experiments.common.problem import Problem
 from experiments.common.runs import Diverged
 from experiments.common.tune import Tuned
 from experiments.networks import new_cost
-from experiments.networks.new_cost import Descended, OfCost, Result, Scatter, Settings, cross_entropy
+from experiments.networks.new_cost import Descended, OfCost, Result, Settings, cross_entropy
 from research import costs, models
 
 SMALLEST = Settings(
@@ -37,7 +39,7 @@ def posed(cost_fn):
 @pytest.fixture(scope="module")
 def asked():
     """What the outputs ask for, of cross-entropy and of the film's cost."""
-    return [new_cost.wishes(posed(cost_fn), PARAMS, SAMPLES) for cost_fn in (cross_entropy, costs.sum_of_squares)]
+    return [cost_looks.wishes(posed(cost_fn), PARAMS, SAMPLES) for cost_fn in (cross_entropy, costs.sum_of_squares)]
 
 
 def test_what_the_outputs_ask_for_is_what_the_formulas_say(asked):
@@ -50,7 +52,7 @@ def test_what_the_outputs_ask_for_is_what_the_formulas_say(asked):
 
 
 def test_the_gradients_of_a_cost_are_checked_in_three_ways():
-    by_hand, differences = new_cost.check_gradients(posed(costs.absolute), PARAMS)
+    by_hand, differences = cost_looks.check_gradients(posed(costs.absolute), PARAMS)
     assert by_hand < 1e-12
     assert differences < 1e-6
 

@@ -12,7 +12,8 @@ Result:  behind a sigmoid cross-entropy pulls by a - y, the film's cost by 2 (a 
          weakly on the most wrong output; so the full batch gets further in 200 steps (87.9 % against 80.6 %), the
          mini-batches hardly (91.8 % against 91.7 %, +0.4 points paired, 4 of 6 seeds), each with its best rate.
 
-Longer than others: it is what README's Extend walks through, five looks at one cost on one page.
+Longer than others: it is what README's Extend walks through, five looks at one cost on one page; the first three, for
+which nothing is trained, are in experiments/common/cost_looks.py.
 """
 
 import dataclasses
@@ -30,19 +31,17 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, hills, runs
+from experiments.common import cost_looks, descents, experiment, hills, runs
 from experiments.common.bounds import below_train, of_train, require
 from experiments.common.claims import Claim, at_least, at_most, identity, prediction
+from experiments.common.cost_looks import BY_HAND, Scatter, Wishes
 from experiments.common.descents import Beginning
 from experiments.common.problem import Problem, name_of, plain_layers
 from experiments.common.tune import Tuned
 from experiments.networks import new_cost_figures as drawn
-from research import backprop, costs, data, gradients, landscape, statistics, training
+from research import costs, data, gradients, landscape, training
 from research.data import Examples
 
-CHECKED = 100  # examples over which gradients are checked, in float64
-DIRECTIONS = 20  # random directions of the central differences
-EPSILON = 1e-5  # and their step
 PULLS = 2000  # test images whose outputs are asked what they want
 LOOKS = 20  # how often each descent is looked at
 OURS = "experiments.networks.new_cost:cross_entropy"
@@ -82,23 +81,6 @@ QUICK = Settings(num_seeds=2, num_examples=2000, num_steps=40, num_epochs=8, res
 FULL = Settings(num_examples=10_000, num_steps=200, num_epochs=20)
 
 
-class Wishes(NamedTuple):
-    """What the outputs of some examples ask for."""
-
-    targets: Float[np.ndarray, "examples classes"]
-    outputs: Float[np.ndarray, "examples classes"]
-    nudges: Float[np.ndarray, "examples classes"]  # -dC/da
-    deltas: Float[np.ndarray, "examples classes"]  # dC/dz
-
-
-class Scatter(NamedTuple):
-    """From the gradients of all training examples, before training and after the mini-batches' run."""
-
-    noise_scale: Float[np.ndarray, "seeds 2"]  # tr Sigma / |G|^2: the batch size at which noise and signal are equal
-    cosine: Float[np.ndarray, "seeds 2"]  # expected between the gradient of a mini-batch and that of all
-    average_error: Float[np.ndarray, "seeds 2"]  # |average of all gradients - gradient of the mean| over |g_i|
-
-
 class Descended(NamedTuple):
     """One method on one cost with the best learning rate of the grid."""
 
@@ -131,60 +113,7 @@ class Result(NamedTuple):
     sigmoid: bool  # whether the last activation is one
 
 
-# 1. Are the gradients right?
-
-
-def check_gradients(problem: Problem, params: list) -> tuple[float, float]:
-    """In float64: largest deviation of jax.grad from backpropagation by hand over the largest component, and of its
-    slopes along random directions from central differences over their root mean square."""
-    functions = (problem.cost_fn, *plain_layers(problem, "new_cost follows what the outputs ask for by hand"))
-    num_parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
-    ways = np.random.default_rng(0).standard_normal((DIRECTIONS, num_parameters)) / num_parameters**0.5
-
-    def three_ways(params: list, ways: Array, examples: Examples) -> tuple[Array, Array, Array]:
-        point, unravel = ravel_pytree(params)
-
-        def hill(point: Array) -> Array:
-            return gradients.mean_over_examples(problem.example_cost)(unravel(point), examples)
-
-        one_by_one = jax.vmap(lambda example: backprop.backpropagate(params, example, *functions).grads)
-        both_ways = EPSILON * jnp.stack([ways, -ways], axis=1).reshape(-1, len(point))
-        ends = jax.lax.map(lambda step: hill(point + step), both_ways)
-        by_hand = ravel_pytree(gradients.average(one_by_one(examples)))[0]
-        return jax.grad(hill)(point), by_hand, (ends[::2] - ends[1::2]) / (2 * EPSILON)
-
-    few = data.take(problem.train, slice(CHECKED))
-    grad, by_hand, rises = runs.in_float64(jax.jit(three_ways))(params, ways, few)
-    off = abs(rises - ways @ grad).max() / (rises**2).mean() ** 0.5
-    return float(abs(grad - by_hand).max() / abs(grad).max()), float(off)
-
-
-# 2. What does an example ask for? 3. How far do the examples scatter?
-
-
-def wishes(problem: Problem, params: list, examples: Examples) -> Wishes:
-    """Every example's outputs, nudges and deltas, by backpropagation by hand."""
-    activations = plain_layers(problem, "new_cost follows what the outputs ask for by hand")
-
-    def of_one(example: Examples) -> tuple[Array, ...]:
-        backward = backprop.backpropagate(params, example, problem.cost_fn, *activations)
-        outputs = backprop.feed_forward(params, example.inputs, *activations).activations[-1]
-        return example.targets, outputs, backward.nudges[-1], backward.grads[-1].biases
-
-    in_unit = examples._replace(inputs=data.unit_interval(examples.inputs))
-    return Wishes(*map(np.asarray, jax.jit(jax.vmap(of_one))(in_unit)))
-
-
-def scatter(problem: Problem, batch_size: int, params: list, train: Examples) -> tuple[Array, Array, Array]:
-    """The fields of Scatter for one seed at one place."""
-    found = problem.explicit.moments(params, train)
-    gradient = jax.grad(problem.cost)(params, train)
-    scale, size = statistics.noise_scale(found), jnp.sqrt(jnp.mean(found.squared_norms))
-    error = jnp.sqrt(statistics.squared_norm(jax.tree.map(jnp.subtract, found.mean, gradient)))
-    return scale, statistics.expected_cosine(scale, batch_size, len(train.inputs)), error / size
-
-
-# 4. The full batch and the mini-batches, each with every learning rate.
+# The first three looks are those of cost_looks; the fourth: each method with every learning rate.
 
 
 def on_grid(
@@ -250,7 +179,7 @@ def hill_of(problem: Problem, resolution: int, start: np.ndarray, paths: list[np
 
 def measure(problem: Problem, settings: Settings) -> Result:
     """The battery for both costs: the same starts, the same orders. The film's network is asked what both want."""
-    plain_layers(problem, "new_cost follows what the outputs ask for by hand")
+    _, last = plain_layers(problem, BY_HAND)
     steps = settings.num_epochs * (len(problem.train.inputs) // settings.batch_size)
     require(steps >= LOOKS, f"--num-epochs is {settings.num_epochs}, which makes {steps} steps; {LOOKS} are needed")
     beginning = descents.begin(problem, settings, settings.num_epochs)
@@ -267,31 +196,24 @@ def measure(problem: Problem, settings: Settings) -> Result:
     )
     few = data.take(problem.test, slice(PULLS))
     new, film = (
-        each._replace(at_end=wishes(posed, trained, few)) for each, posed in zip((new, film), problems, strict=True)
+        each._replace(at_end=cost_looks.wishes(posed, trained, few))
+        for each, posed in zip((new, film), problems, strict=True)
     )
-    last = plain_layers(problem, "")[1]
     return Result(new, film, last is jax.nn.sigmoid)
 
 
 def of_cost(name: str, problem: Problem, settings: Settings, starts: list, found: list) -> OfCost:
     """The rest of the battery for one cost, whose descents are given."""
     methods, paths = zip(*found, strict=True)
-    of_seeds = jax.jit(runs.over_seeds(partial(scatter, problem, settings.batch_size), (0, None)))
+    of_seeds = jax.jit(runs.over_seeds(partial(cost_looks.scatter, problem, settings.batch_size), (0, None)))
     ends = jax.vmap(hills.unravel_of(problem))(jnp.asarray(paths[1][:, -1]))
     both = [of_seeds(place, problem.train) for place in (starts, ends)]
     first = jax.tree.map(lambda leaf: leaf[0], starts)
     start = np.asarray(ravel_pytree(first)[0])
     view, share = hill_of(problem, settings.resolution, start, [path[0] for path in paths])
-    two = wishes(problem, first, a_real_two(problem.train))
+    two = cost_looks.wishes(problem, first, cost_looks.a_real_two(problem.train))
     scattered = Scatter(*(np.stack(each, axis=1) for each in zip(*both, strict=True)))
-    return OfCost(name, *check_gradients(problem, first), two, two, scattered, methods, view, share)
-
-
-def a_real_two(train: Examples) -> Examples:
-    """The first 2 of the training images (of the last class where there are fewer than three): one row."""
-    labels = np.asarray(train.targets).argmax(axis=1)
-    row = int(np.argmax(labels == min(2, train.targets.shape[-1] - 1)))
-    return data.take(train, slice(row, row + 1))
+    return OfCost(name, *cost_looks.check_gradients(problem, first), two, two, scattered, methods, view, share)
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
