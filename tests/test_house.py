@@ -182,7 +182,10 @@ class Restless:
 
     @staticmethod
     def figures(result, settings):
-        return {"other": plots.new_figure(3, 2)[0], "page": plots.Page(".html", b"<p>")}
+        return {
+            "other": plots.new_figure(3, 2)[0],
+            "page": plots.Page(".html", b"<script src=../plotly.min.js></script>"),
+        }
 
 
 def test_a_result_is_judged_and_drawn_by_todays_code_without_running(tmp_path, small_mnist):
@@ -229,11 +232,11 @@ def test_the_foot_of_every_figure_says_network_data_and_seeds(monkeypatch):
     record = {"network": "784-10", "dataset": {"name": "a/b", "train": {"count": 60_000}}}
     foot = experiment.foot(record, dataclasses.replace(steepest.Settings(), num_seeds=1))
     for noted in (None, "left: first"):
-        figure = plots.new_figure(3, 2)[0]
+        figure = plots.new_figure(12, 2)[0]
         if noted:
             plots.note(figure, noted)
         plots.as_png(figure, foot)
-    figure = plots.new_figure(3, 2)[0]
+    figure = plots.new_figure(12, 2)[0]
     plots.own_foot(figure, "a parabola")
     plots.as_png(figure, foot)
     said = "network 784-10, 60,000 training images of b; 1 seed"

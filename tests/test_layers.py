@@ -16,13 +16,13 @@ FLOORS = [
     {"research.training", "research.landscape", "research.curvature", "research.layerwise"},
     {
         f"experiments.common.{name}"
-        for name in ("film", "claims", "trees", "bounds", "chapters", "plots", "wishes", "wish_tables")
+        for name in ("film", "claims", "trees", "bounds", "chapters", "plots", "filters", "wishes", "wish_tables")
     },
     {f"experiments.common.{name}" for name in ("folders", "terminal", "stale", "ledger", "runs")},
-    {f"experiments.common.{name}" for name in ("problem", "tune", "records", "batch_gradients")},
+    {f"experiments.common.{name}" for name in ("problem", "tune", "records", "batch_gradients", "cost_looks")},
     {f"experiments.common.{name}" for name in ("descents", "cli")},
     {f"experiments.common.{name}" for name in ("hills", "peers", "experiment", "floors", "recipes", "optimizers")},
-    {"experiments.common.long_training"},
+    {f"experiments.common.{name}" for name in ("long_training", "two_networks", "works")},
     {f"experiments.common.{name}" for name in ("checkpoints", "gather", "valleys", "asking", "race", "walks")},
 ]
 FIGURES, EXPERIMENTS, ENTRY = len(FLOORS), len(FLOORS) + 1, len(FLOORS) + 2

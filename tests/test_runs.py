@@ -11,6 +11,7 @@ from conftest import make_examples
 
 from experiments.common import descents, runs
 from experiments.common.descents import Method
+from experiments.common.problem import Problem
 from research import costs, gradients, training
 from research.models import mlp
 from research.training import TrainState
@@ -20,7 +21,7 @@ MODEL = mlp((12, 5, 4))
 
 def make_problem(model=MODEL, cost_fn=costs.sum_of_squares):
     examples = make_examples(jax.random.key(0), 60)
-    return descents.make_problem(model, cost_fn, examples, examples)
+    return Problem(model, cost_fn, examples, examples, (12, 5, 4))
 
 
 def test_a_curve_equals_the_same_steps_made_one_by_one():
@@ -44,16 +45,16 @@ def test_a_curve_equals_the_same_steps_made_one_by_one():
                 assert seen == pytest.approx(float(objective(state.params, problem.train)), rel=1e-5)
 
 
-def test_the_careful_man_is_the_drunk_man_with_a_batch_of_everything():
+def test_full_batch_descent_is_mini_batch_descent_with_a_batch_of_everything():
     problem, method = make_problem(), Method("full", 60, optax.sgd(0.5))
     start = descents.starts(problem, runs.seed_keys(0, 2)[0])
     order = np.tile(np.arange(60, dtype=np.int32), (2, 40, 1))
-    careful = descents.follow(problem, method, start, order, num_steps=40)
+    full = descents.follow(problem, method, start, order, num_steps=40)
     state = TrainState(start, jax.vmap(method.optimizer.init)(start))
     chunks = descents.in_legs(descents.in_batches(order, 60), 40, 1)
-    drunk = runs.descend("drunk", descents.drunk_man(problem, method), state, (problem.train, problem.test), chunks)
-    np.testing.assert_array_equal(careful.steps, drunk.steps)
-    np.testing.assert_allclose(careful.cost, drunk.history.observed[0], rtol=1e-5)
+    mini = runs.descend("mini", descents.minibatch_legs(problem, method), state, (problem.train, problem.test), chunks)
+    np.testing.assert_array_equal(full.steps, mini.steps)
+    np.testing.assert_allclose(full.cost, mini.history.observed[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 5])
@@ -102,7 +103,7 @@ def test_the_step_of_a_divergence_counts_from_the_start_of_the_run(last_good_ste
 
 def test_flops_of_a_gradient_are_four_a_weight_and_two_more_behind_the_first_layer():
     examples = make_examples(jax.random.key(0), 200, num_pixels=784, num_classes=10)
-    problem = descents.make_problem(mlp(), costs.sum_of_squares, examples, examples)
+    problem = Problem(mlp(), costs.sum_of_squares, examples, examples, (28, 28, 1))
     formula = 4 * (784 * 16 + 16 * 16 + 16 * 10) + 2 * (16 * 16 + 16 * 10)
     assert formula == 52_672
     assert formula < descents.flops_per_example(problem) < 1.1 * formula
