@@ -1,6 +1,5 @@
 """Strictness for every test, and the small data they share."""
 
-import dataclasses
 import shutil
 from functools import partial
 
@@ -76,15 +75,6 @@ def small_mnist(tmp_path_factory):
         write_idx(folder / f"{prefix}-images-idx3-ubyte", np.asarray(examples.inputs[:count]).reshape(count, 28, 28))
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", np.asarray(examples.targets[:count]).argmax(axis=1))
     return folder
-
-
-@pytest.fixture(scope="module")
-def finished(request, small_mnist, tmp_path_factory):
-    """The folder of what the module's `experiment` leaves behind when it runs once, by its `SMALL`, on few images."""
-    experiment, out = request.module.experiment, tmp_path_factory.mktemp("results")
-    experiment.run(dataclasses.replace(request.module.SMALL, dataset=str(small_mnist), out=out))
-    experiment.plot(out)
-    return out / experiment.NAME
 
 
 def write_idx(path, values):
