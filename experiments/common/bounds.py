@@ -141,9 +141,9 @@ def check(settings: Any) -> None:
     experiments.common.bounds.SettingsError: --rates 0.1 -1: each must be a finite number, above 0
     """
     for field in fields_of(type(settings)):
-        value: Any = getattr(settings, field.name)
-        if value is None and field.optional:
+        if field.optional and getattr(settings, field.name) is None:
             continue
+        value = getattr(settings, field.name)
         for one in value if field.is_tuple else (value,):
             said = f"{typed(field.flag, value)}: each" if field.is_tuple else f"{field.flag} is {one}; it"
             require(all(rule.holds(one) for rule in field.single), f"{said} must be {in_words(field.single)}")
