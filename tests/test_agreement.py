@@ -9,7 +9,7 @@ from test_statistics import FACTORS, NUM, ONE, data, distance, rows
 from research import agreement, statistics
 from research.data import Examples
 
-INPUT = lambda params, example: jnp.vdot(params, example.inputs)  # noqa: E731  its gradient is the input
+INPUT = lambda params, example: jnp.vdot(params, example.inputs)  # its gradient is the input
 
 
 @pytest.mark.parametrize("way", [agreement.dot_products(ONE), agreement.layer_dot_products(FACTORS)])

@@ -55,7 +55,7 @@ def test_where_no_gradient_is_left_one_sentence_says_so():
 
 def made_up(different=(0.6, 0.0), same=(0.9, 0.2), coherence=(1000.0, 50.0), parts=1.0, error=1e-7):
     """Two seeds alike, the start and the end."""
-    two = lambda pair: np.array([pair] * 2, float)  # noqa: E731
+    two = lambda pair: np.array([pair] * 2, float)
     looks = Looks(np.zeros((2, 2, 10, 10)), parts * two((1, 1)), two((1, 1)), two((2, 2)), two(coherence),
                   two(different), two(same))  # fmt: skip
     pairs = Pairs(np.zeros((1, 2, 28, 28, 1)), np.array([[3, 5]]), np.array([-0.5]))

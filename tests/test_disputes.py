@@ -23,7 +23,7 @@ ONE = gradients.example_cost(mlp(SIZES).apply, costs.sum_of_squares)
 def nudges_in_a_loop(params, examples):
     """(examples, params): minus the gradient of each example's cost, one call after the other."""
     gradient, rows = jax.jit(jax.grad(ONE)), jax.tree.map(np.asarray, examples)
-    pick = lambda index: jax.tree.map(lambda leaf: leaf[index], rows)  # noqa: E731
+    pick = lambda index: jax.tree.map(lambda leaf: leaf[index], rows)
     wanted = [jax.tree.leaves(gradient(params, pick(index))) for index in range(len(examples.inputs))]
     return np.stack([-np.concatenate([np.ravel(leaf) for leaf in leaves]) for leaves in wanted])
 

@@ -53,7 +53,7 @@ def test_scatter_is_what_a_loop_finds():
 
 
 def test_projections_have_no_mean():
-    one = lambda params, example: jnp.vdot(params, example.inputs)  # noqa: E731
+    one = lambda params, example: jnp.vdot(params, example.inputs)
     examples = Examples(jax.random.normal(jax.random.key(2), (20, 6)), jnp.zeros((20, 1)))
     found = sampling_theory.projected(one, jnp.zeros(6), examples, jax.random.key(3))
     assert found.shape == (20, sampling_theory.DIRECTIONS)

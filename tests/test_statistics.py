@@ -22,7 +22,7 @@ FACTORS = statistics.layer_factors(costs.sum_of_squares, SIGMOID, SIGMOID)
 def rows(params, examples):
     """(examples, parameters): each example's gradient, one call after the other, in float64."""
     slope = jax.jit(jax.grad(ONE))
-    pick = lambda index: jax.tree.map(lambda leaf: leaf[index], examples)  # noqa: E731
+    pick = lambda index: jax.tree.map(lambda leaf: leaf[index], examples)
     return np.stack([ravel_pytree(slope(params, pick(index)))[0] for index in range(len(examples.inputs))]).astype(
         float
     )
@@ -76,7 +76,7 @@ def test_the_two_ways_agree_in_float32():
 
 @pytest.mark.parametrize("chunk_size", [1, 23, 40])
 def test_chunks_do_not_change_the_moments(chunk_size, x64):
-    one = lambda params, example: jnp.sum(jnp.sin(params * example.inputs))  # noqa: E731
+    one = lambda params, example: jnp.sum(jnp.sin(params * example.inputs))
     params, examples = jnp.arange(12.0), make_examples(jax.random.key(2), NUM)
     found = statistics.moments(one, chunk_size)(params, examples)
     assert_moments(found, statistics.moments(one, 5)(params, examples), 1e-13)
@@ -100,7 +100,7 @@ def test_fewer_examples_than_devices_cannot_be_shared_out():
 
 def test_a_small_scatter_round_a_large_mean_survives_float32():
     inputs = 1000 + jax.random.normal(jax.random.key(3), (4000, 3))
-    one = lambda params, example: jnp.vdot(params, example.inputs)  # noqa: E731  its gradient is the input
+    one = lambda params, example: jnp.vdot(params, example.inputs)  # its gradient is the input
     found = statistics.moments(one, 100)(jnp.zeros(3), Examples(inputs, jnp.zeros((4000, 1))))
     np.testing.assert_allclose(found.variance, np.asarray(inputs, float).var(axis=0), rtol=1e-5)
     of_raw_sums = jnp.mean(inputs**2, axis=0) - jnp.mean(inputs, axis=0) ** 2
@@ -108,7 +108,7 @@ def test_a_small_scatter_round_a_large_mean_survives_float32():
 
 
 def test_moments_of_a_cost_that_is_no_network():
-    one = lambda params, example: params["a"] ** 2 * example.inputs[0] + jnp.sum(params["b"])  # noqa: E731
+    one = lambda params, example: params["a"] ** 2 * example.inputs[0] + jnp.sum(params["b"])
     found = statistics.moments(one, 2)(
         {"a": jnp.float32(1.5), "b": jnp.zeros((2, 2))}, Examples(jnp.arange(5.0)[:, None], jnp.zeros((5, 1)))
     )
@@ -118,7 +118,7 @@ def test_moments_of_a_cost_that_is_no_network():
 
 
 def test_layers_take_any_cost_and_activation(x64):
-    cost = lambda output, target: jnp.sum(jnp.cosh(output - target)) + jnp.prod(output)  # noqa: E731
+    cost = lambda output, target: jnp.sum(jnp.cosh(output - target)) + jnp.prod(output)
     one = gradients.example_cost(mlp(SIZES, jnp.tanh, jax.nn.identity).apply, cost)
     factors = statistics.layer_factors(cost, jnp.tanh, jax.nn.identity)
     params, examples = data()

@@ -47,7 +47,7 @@ def test_going_on_until_the_gradient_is_small_stops_where_a_parabola_says(x64):
     examples, small = make_examples(jax.random.key(21), 1), 1e-3
     step = training.make_step(lambda theta, examples: theta**2, optax.sgd(0.1))
     state = TrainState(jax.numpy.asarray(3.0), optax.sgd(0.1).init(0.0))
-    slope = lambda state: abs(2 * state.params)  # noqa: E731
+    slope = lambda state: abs(2 * state.params)
     _, history = training.full_batch_descent(step, state, examples, 60, 1, slope)
     first_below = 1 + int(np.argmax(np.asarray(history.observed) < small))
     stopped = jax.lax.while_loop(lambda state: slope(state) >= small, lambda state: step(state, examples)[0], state)

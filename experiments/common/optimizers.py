@@ -108,7 +108,7 @@ def in_minibatches(problem: Problem, method: Method, start: list, rows: Array, t
     optimizer = method.make(rate)
     step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
     state = TrainState(start, optimizer.init(start))
-    look = lambda state: problem.cost(state.params, train)  # noqa: E731
+    look = lambda state: problem.cost(state.params, train)
     end, history = training.minibatch_descent(step, state, train, rows, look)
     cost = jnp.append(problem.cost(start, train), history.observed)
     return Descent(jnp.arange(len(rows) + 1), cost, ravel_pytree(end.params)[0])

@@ -17,7 +17,9 @@ def avenues(result: Any, settings: Any, rates: np.ndarray) -> Figure:
     left, middle, right = axes[0]
     draw_shares(left, result.shares.mean(axis=0), settings.steps_per_leg)
     draw_small_steps(middle, result.steps, rates)
-    draw_costs(right, result.costs, settings)
+    draw_costs(right, result.costs, settings, WAYS)
+    at_once, last_first = np.median(result.costs[:, :, -1], axis=0)
+    right.set_title(f"With the old v for w: {at_once:.3f} at the end, with the new v: {last_first:.3f}")
     first, last = result.shares.sum(axis=3).mean(axis=0)[:, [0, -1]].T
     plots.headline(
         figure,
@@ -62,15 +64,13 @@ def draw_small_steps(axis: Axes, steps: Any, rates: np.ndarray) -> None:
     axis.legend()
 
 
-def draw_costs(axis: Axes, costs: np.ndarray, settings: Any) -> None:
-    """The cost (seeds, ways, looks) through training, in both ways."""
+def draw_costs(axis: Axes, costs: np.ndarray, settings: Any, ways: tuple[str, ...]) -> None:
+    """The cost (seeds, ways, looks) through training, in every way."""
     steps = settings.steps_per_leg * np.arange(costs.shape[2])
-    for series, label in enumerate(WAYS):
+    for series, label in enumerate(ways):
         plots.seed_band(axis, steps, costs[:, series], series, label)
     axis.set_yscale("log")
     plots.plain_log_ticks(axis.yaxis, (0.05, 0.1, 0.2, 0.5, 1, 2))
     axis.set_xlabel("mini-batch steps from the start")
     axis.set_ylabel(f"cost on {settings.num_looked_at:,} training images")
-    at_once, last_first = np.median(costs[:, :, -1], axis=0)
-    axis.set_title(f"With the old v for w: {at_once:.3f} at the end, with the new v: {last_first:.3f}")
     axis.legend(fontsize=9)

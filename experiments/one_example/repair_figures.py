@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common import plots
+from experiments.one_example.avenues_figures import draw_costs
 
 WAYS = ("all layers at once", "the last layer alone")
 
@@ -27,7 +28,9 @@ def blame(result: Any, settings: Any, cases: Sequence[float], wish: float | None
     undone = f"damage undone in {settings.repair_steps} steps"
     draw_matrix(middle, mended, "{:.0f} %", undone, "the one layer that may learn")
     middle.set_title("One layer alone may learn:\nthe best repairer is bold")
-    draw_costs(right, result.costs, settings)
+    draw_costs(right, result.costs, settings, WAYS)
+    together, alone = np.median(result.costs[:, :, -1], axis=0)
+    right.set_title(f"The last layer alone ends at {alone:.2f},\nall at {together:.2f}")
     plots.headline(
         figure,
         f"Does the gradient show which layer was shuffled? Its share grows in {rising:.0f} % of cases; training "
@@ -52,17 +55,3 @@ def draw_matrix(axis: Axes, matrix: np.ndarray, form: str, numbers: str, columns
     axis.set_yticks(range(len(matrix)), names)
     axis.set_xlabel(f"{columns}\n({numbers}; median of seeds)")
     axis.set_ylabel("layer whose weights were shuffled")
-
-
-def draw_costs(axis: Axes, costs: np.ndarray, settings: Any) -> None:
-    """The cost (seeds, ways, looks) through training, in both ways."""
-    steps = settings.steps_per_leg * np.arange(costs.shape[2])
-    for series, label in enumerate(WAYS):
-        plots.seed_band(axis, steps, costs[:, series], series, label)
-    axis.set_yscale("log")
-    plots.plain_log_ticks(axis.yaxis, (0.05, 0.1, 0.2, 0.5, 1, 2))
-    axis.set_xlabel("mini-batch steps from the start")
-    axis.set_ylabel(f"cost on {settings.num_looked_at:,} training images")
-    together, alone = np.median(costs[:, :, -1], axis=0)
-    axis.set_title(f"The last layer alone ends at {alone:.2f},\nall at {together:.2f}")
-    axis.legend(fontsize=9)
