@@ -31,6 +31,13 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in gone]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forgetting():
+    """Drops the programs of every file when it is done, so that a worker does not keep those of all."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory):
     """One window of headless Chromium for all tests of pages."""
