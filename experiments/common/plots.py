@@ -56,10 +56,11 @@ def new_figure(
         return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", squeeze=False, **options)
 
 
-def seed_band(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str) -> None:
+def seed_band(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str, **options) -> None:
     """The median over seeds as a line, and all of them as a band: x is (points,), y is (seeds, points).
 
-    `series` chooses colour and line style; the same number means the same method in every panel.
+    `series` chooses colour and line style; the same number means the same method in every panel. The options, such
+    as marker="o", are the line's.
 
     >>> figure, axes = new_figure(4, 3)
     >>> seed_band(axes[0, 0], np.arange(3.0), np.ones((2, 3)), 0, "flat")
@@ -67,7 +68,7 @@ def seed_band(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str)
     """
     colour, line = COLOURS[series % len(COLOURS)], LINES[series % len(LINES)]
     axes.fill_between(x, y.min(axis=0), y.max(axis=0), color=colour, alpha=0.2, linewidth=0)
-    axes.plot(x, np.median(y, axis=0), color=colour, linestyle=line, label=label)
+    axes.plot(x, np.median(y, axis=0), color=colour, linestyle=line, label=label, **options)
 
 
 def reference_line(axes: Axes, y: float | int, text: str) -> None:
@@ -99,13 +100,14 @@ def limit_line(axes: Axes, x: float | int, text: str) -> None:
 
 
 def plain_log_ticks(axis: Axis, ticks: Sequence[float | int]) -> None:
-    """Labels a logarithmic axis with these plain numbers instead of powers of ten.
+    """Labels a logarithmic axis with these plain numbers instead of powers of ten; a linear axis becomes logarithmic.
 
     >>> figure, axes = new_figure(4, 3)
-    >>> axes[0, 0].set_yscale("log")
     >>> plain_log_ticks(axes[0, 0].yaxis, (0.1, 0.5, 1))
     >>> plt.close(figure)
     """
+    if axis.get_scale() == "linear":
+        axis.axes.set(**{"xscale" if axis is axis.axes.xaxis else "yscale": "log"})
     axis.set_major_locator(FixedLocator(list(ticks)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
@@ -362,13 +364,12 @@ def seed_points(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: st
     )  # fmt: skip
 
 
-def headline(figure: Figure, finding: str) -> None:
-    """The finding in bold above a figure: as few lines as its width allows, about equally long, no number parted from
-    its %.
+def headline(figure: Figure, finding: str, foot: str = "") -> Figure:
+    """The figure, with the finding in bold above it: as few lines as its width allows, about equally long, no number
+    parted from its %. `foot`: what its foot says besides network, data and seeds.
 
     >>> figure, axes = new_figure(3, 3)
-    >>> headline(figure, "After the third epoch 50 % are right")
-    >>> figure.get_suptitle()
+    >>> headline(figure, "After the third epoch 50 % are right", "left: first seed").get_suptitle()
     'After the third\\nepoch 50\\xa0% are right'
     >>> plt.close(figure)
     """
@@ -378,18 +379,6 @@ def headline(figure: Figure, finding: str) -> None:
     wrapped = (textwrap.fill(whole, width) for width in range(least, 2 * least + 1))
     even = next((text for text in wrapped if text.count("\n") < lines), whole)
     figure.suptitle(even, fontsize=13, fontweight="bold")
-
-
-def foot(figure: Figure, record: dict[str, Any], says: str) -> None:
-    """Below a figure, small: the network and the data of a run's record, and what else `says`, such as the seeds.
-
-    >>> figure, axes = new_figure(4, 3)
-    >>> record = {"layer_sizes": [784, 16, 10], "dataset": {"name": "mnist", "train": {"count": 60000}}}
-    >>> foot(figure, record, "median of 5 seeds")
-    >>> figure.get_supxlabel()
-    'network 784-16-10, 60,000 training images of mnist; median of 5 seeds'
-    >>> plt.close(figure)
-    """
-    network, dataset = "-".join(map(str, record["layer_sizes"])), record["dataset"]
-    what = f"network {network}, {dataset['train']['count']:,} training images of {dataset['name']}"
-    figure.supxlabel(f"{what}; {says}", fontsize=10)
+    if foot:
+        note(figure, foot)
+    return figure
