@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from experiments.all_examples import only_a_two
 from experiments.all_examples.only_a_two import Result, Settings
-from experiments.common import descents
+from experiments.common import asking
 from research import costs, gradients, training
 from research.models import mlp
 
@@ -28,7 +28,7 @@ NETWORK = only_a_two.Network(MODEL.apply, training.make_step(OBJECTIVE, optax.sg
 def test_the_order_is_a_permutation_that_begins_with_one_of_each_class(labels, seed):
     labels = np.array([0, 1, 2, *labels])
     shuffle = np.random.default_rng(seed).permutation(len(labels))
-    order = descents.listening_order(labels, shuffle, [2, 0, 1])
+    order = asking.listening_order(labels, shuffle, [2, 0, 1])
     assert sorted(order.tolist()) == list(range(len(labels)))
     assert labels[order[:3]].tolist() == [2, 0, 1]
     assert order[3:].tolist() == [index for index in shuffle if index not in order[:3]]

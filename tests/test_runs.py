@@ -30,7 +30,7 @@ def test_a_curve_equals_the_same_steps_made_one_by_one():
     init_keys, shuffle_keys = runs.seed_keys(0, num_seeds)
     start = descents.starts(problem, init_keys)
     order = descents.shuffles(shuffle_keys, 60, num_epochs=3)
-    curve = descents.follow(problem, method, start, order, num_steps=20, num_legs=3)
+    curve = descents.follow(problem, method, start, order, num_steps=20, num_legs=3).curve
     assert curve.steps.tolist() == [20, 26, 32, 36]  # three epochs of twelve steps, none left out
 
     objective = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, costs.sum_of_squares))
@@ -49,7 +49,7 @@ def test_full_batch_descent_is_mini_batch_descent_with_a_batch_of_everything():
     problem, method = make_problem(), Method("full", 60, optax.sgd(0.5))
     start = descents.starts(problem, runs.seed_keys(0, 2)[0])
     order = np.tile(np.arange(60, dtype=np.int32), (2, 40, 1))
-    full = descents.follow(problem, method, start, order, num_steps=40)
+    full = descents.follow(problem, method, start, order, num_steps=40).curve
     state = TrainState(start, jax.vmap(method.optimizer.init)(start))
     chunks = descents.in_legs(descents.in_batches(order, 60), 40, 1)
     mini = runs.descend("mini", descents.minibatch_legs(problem, method), state, (problem.train, problem.test), chunks)

@@ -26,7 +26,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from experiments.all_examples import more_and_more_figures as drawn
-from experiments.common import descents, experiment, runs
+from experiments.common import asking, descents, experiment, runs
 from experiments.common.claims import Claim, about, at_least, prediction, within
 from experiments.common.problem import Problem
 from research import gradients, training
@@ -129,7 +129,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     num_examples, num_classes = problem.train.targets.shape
     init_keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
     start = jax.tree.map(np.asarray, descents.starts(problem, init_keys))
-    orders, classes = descents.listening(problem, settings)
+    orders, classes = asking.listening(problem, settings)
     sizes, rng = how_many(num_classes, num_examples), np.random.default_rng(settings.seed)
     schedules = [schedule_for(rng, order[:size], settings.num_steps) for size in sizes for order in orders]
     every_run = jax.tree.map(lambda leaf: np.tile(leaf, (len(sizes),) + (1,) * (leaf.ndim - 1)), start)

@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from experiments.all_examples import only_a_two_figures as drawn
-from experiments.common import descents, experiment, runs
+from experiments.common import asking, experiment, runs
 from experiments.common.claims import Claim, prediction, within
 from experiments.common.problem import Problem
 from research import gradients, models, training
@@ -148,7 +148,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     objective = gradients.mean_over_examples(problem.example_cost)
     network = Network(problem.model.apply, training.make_step(objective, optimizer), optimizer)
     init_keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
-    orders, classes = descents.listening(problem, settings)
+    orders, classes = asking.listening(problem, settings)
     by_class = orders[:, np.argsort(classes)]  # the images listened to: of a 0, a 1, ...
     kinds, (num_seeds, num_digits) = len(STARTS), by_class.shape
 

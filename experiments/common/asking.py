@@ -106,3 +106,22 @@ def tallies(problem: Problem, params: Params) -> Tally:
     """Of every network: leaves (networks, params)."""
     of_one = jax.jit(runs.over_seeds(lambda params, train: tally(problem.example_cost, params, train), (0, None)))
     return jax.tree.map(np.asarray, of_one(params, problem.train))
+
+
+def listening(problem: Problem, settings: Any) -> tuple[np.ndarray, list[int]]:
+    """Who is listened to first: every seed's own shuffle (seeds, examples) with one example of each class in front, and
+    in which order the classes come: a 2, a 5, then the others."""
+    labels, num_classes = np.asarray(problem.train.targets).argmax(axis=1), problem.train.targets.shape[1]
+    classes = [label for label in dict.fromkeys((2, 5, *range(num_classes))) if label in labels]
+    rngs = [np.random.default_rng([settings.seed, index]) for index in range(settings.num_seeds)]
+    return np.stack([listening_order(labels, rng.permutation(len(labels)), classes) for rng in rngs]), classes
+
+
+def listening_order(labels: np.ndarray, shuffle: np.ndarray, classes: list[int]) -> np.ndarray:
+    """The shuffle with the first example of each class moved to the front, in the order of `classes`.
+
+    >>> listening_order(np.array([5, 2, 5, 0]), np.array([2, 0, 3, 1]), [2, 5, 0]).tolist()
+    [1, 2, 3, 0]
+    """
+    firsts = np.array([shuffle[labels[shuffle] == label][0] for label in classes])
+    return np.concatenate([firsts, shuffle[~np.isin(shuffle, firsts)]])

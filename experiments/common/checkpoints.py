@@ -8,12 +8,16 @@ import jax
 import numpy as np
 import optax
 from annotated_types import Ge, Gt, MinLen
+from jax import Array
 from jaxtyping import PyTree
 
 from experiments.common import descents, experiment, runs
 from experiments.common.bounds import rising, typed
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
+from research import training
+from research.data import Examples
+from research.training import History, TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +39,10 @@ class Settings(experiment.Settings):
 
 
 def walk(settings: Settings, problem: Problem, batch_size: int) -> tuple[list[int], np.ndarray, list[PyTree]]:
-    """(which points of `descents.places`, their epochs, their parameters): the start and every checkpoint, trained."""
+    """(which points of `places`, their epochs, their parameters): the start and every checkpoint, trained."""
     start, order = descents.begin(problem, settings, settings.num_epochs)
     method = Method(f"batches of {batch_size}", batch_size, optax.sgd(settings.learning_rate))
-    epochs, params = descents.places(problem, method, start, order)
+    epochs, params = places(problem, method, start, order)
     points = nearest(epochs, (0, *settings.checkpoints))
     if len(points) <= len(settings.checkpoints):
         taken = ", ".join(f"{epochs[point]:.3g}" for point in points)
@@ -46,6 +50,36 @@ def walk(settings: Settings, problem: Problem, batch_size: int) -> tuple[list[in
             f"{typed('--checkpoints', settings.checkpoints)}: some fall together; looked at: {taken} epochs"
         )
     return points, epochs[points], [jax.tree.map(lambda leaf, at=point: leaf[:, at], params) for point in points]
+
+
+def places(problem: Problem, method: Method, start: PyTree, order: np.ndarray) -> tuple[np.ndarray, PyTree]:
+    """(epochs (points), params (seeds, points, ...)) along a training, the start included: about a hundred in the first
+    epoch, every step where it has fewer, then one an epoch. `order` (seeds, epochs, examples): shuffles."""
+    first, *rest = (descents.in_batches(order[:, [epoch]], method.batch_size) for epoch in range(order.shape[1]))
+    legs = [*first_epoch(first), *(rows[:, None] for rows in rest)]
+    step = descents.make_step(problem, method)
+
+    def loop(state: TrainState, train: Examples, schedule: Array) -> tuple[TrainState, History]:
+        return training.minibatch_descent(step, state, train, schedule, lambda state: state.params)
+
+    state = TrainState(start, jax.vmap(method.optimizer.init)(start))
+    run = runs.descend(method.label, loop, state, problem.train, [(schedule,) for schedule in legs])
+    joined = jax.tree.map(lambda begun, seen: np.concatenate([begun[:, None], seen], 1), start, run.history.observed)
+    return np.concatenate([[0], run.steps / first.shape[1]]), joined
+
+
+def first_epoch(rows: np.ndarray) -> list[np.ndarray]:
+    """Schedules (seeds, legs, steps, batch) of one epoch's rows (seeds, steps, batch): equal legs of a hundredth of it,
+    rounded up to whole steps, and a shorter one for what is left.
+
+    >>> [schedule.shape for schedule in first_epoch(np.zeros((2, 203, 5)))]
+    [(2, 67, 3, 5), (2, 1, 2, 5)]
+    """
+    num_seeds, steps, batch_size = rows.shape
+    length = -(-steps // 100)
+    whole = steps // length * length
+    left = [rows[:, None, whole:]] if whole < steps else []
+    return [rows[:, :whole].reshape(num_seeds, -1, length, batch_size), *left]
 
 
 def stop_if_stuck(epochs: np.ndarray, over_gradient: np.ndarray) -> None:

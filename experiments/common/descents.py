@@ -1,7 +1,4 @@
-"""Full-batch and mini-batch descents from the same starts, followed to curves.
-
-An experiment makes a Method and follows it through its problem.
-"""
+"""Full-batch and mini-batch descents from the same starts, followed to curves: make a Method, and follow it."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -45,23 +42,6 @@ class Descent(NamedTuple):
 
     curve: Curve
     end: models.Params
-    compile_seconds: float
-    run_seconds: float
-
-    @property
-    def steps(self) -> np.ndarray:
-        """Of the curve."""
-        return self.curve.steps
-
-    @property
-    def cost(self) -> np.ndarray:
-        """Of the curve."""
-        return self.curve.cost
-
-    @property
-    def accuracy(self) -> np.ndarray:
-        """Of the curve."""
-        return self.curve.accuracy
 
 
 class Beginning(NamedTuple):
@@ -83,39 +63,6 @@ def look(problem: Problem, shared: tuple[Examples, Examples], state: TrainState)
     return problem.cost(state.params, train), problem.accuracy(state.params, test)
 
 
-def places(
-    problem: Problem, method: Method, params: models.Params, order: np.ndarray
-) -> tuple[np.ndarray, models.Params]:
-    """(epochs (points), params (seeds, points, ...)) along the drunk man's way, the start included: about a hundred in
-    the first epoch, every step where it has fewer, then one an epoch. `order` (seeds, epochs, examples): shuffles."""
-    first, *rest = (in_batches(order[:, [epoch]], method.batch_size) for epoch in range(order.shape[1]))
-    steps = first.shape[1]
-    legs = [*first_epoch(first), *(rows[:, None] for rows in rest)]
-    step = make_step(problem, method)
-
-    def loop(state: TrainState, train: Examples, schedule: Array) -> tuple[TrainState, History]:
-        return training.minibatch_descent(step, state, train, schedule, lambda state: state.params)
-
-    state = TrainState(params, jax.vmap(method.optimizer.init)(params))
-    run = runs.descend(method.label, loop, state, problem.train, [(schedule,) for schedule in legs])
-    joined = jax.tree.map(lambda first, rest: np.concatenate([first[:, None], rest], 1), params, run.history.observed)
-    return np.concatenate([[0], run.steps / steps]), joined
-
-
-def first_epoch(rows: np.ndarray) -> list[np.ndarray]:
-    """Schedules (seeds, legs, steps, batch) of one epoch's rows (seeds, steps, batch): equal legs of a hundredth of it,
-    rounded up to whole steps, and a shorter one for what is left.
-
-    >>> [schedule.shape for schedule in first_epoch(np.zeros((2, 203, 5)))]
-    [(2, 67, 3, 5), (2, 1, 2, 5)]
-    """
-    num_seeds, steps, batch_size = rows.shape
-    length = -(-steps // 100)
-    whole = steps // length * length
-    left = [rows[:, None, whole:]] if whole < steps else []
-    return [rows[:, :whole].reshape(num_seeds, -1, length, batch_size), *left]
-
-
 def make_step(problem: Problem, method: Method) -> Step:
     """The method's step: on the chunked objective where a batch is everything, else on the plain one."""
     whole = method.batch_size == len(problem.train.inputs)
@@ -135,16 +82,14 @@ def follow(
     if method.batch_size == len(problem.train.inputs):
         loop, chunks = full_batch_leg(problem, method), [()] * (num_steps // STEPS_PER_LEG)
     else:
-        loop, chunks = (
-            minibatch_legs(problem, method),
-            in_legs(in_batches(order, method.batch_size), num_steps, num_legs),
-        )
+        loop = minibatch_legs(problem, method)
+        chunks = in_legs(in_batches(order, method.batch_size), num_steps, num_legs)
     state = TrainState(params, jax.vmap(method.optimizer.init)(params))
     run = runs.descend(method.label, loop, state, (problem.train, problem.test), chunks)
     cost, accuracy = run.history.observed
     if not np.isfinite(cost).all():  # the last step of all is seen here only
         raise runs.Diverged(method.label, int(run.steps[~np.isfinite(cost).all(axis=0)][0]))
-    return Descent(Curve(run.steps, cost, accuracy), run.state.params, run.compile_seconds, run.run_seconds)
+    return Descent(Curve(run.steps, cost, accuracy), run.state.params)
 
 
 def full_batch_leg(
@@ -192,17 +137,16 @@ def train(label: str, problem: Problem, rates: Sequence[float], init_keys: Array
         def with_rate(rate: Array) -> tuple[Array, Array, Array]:
             optimizer = optax.sgd(rate)
             step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
-            state, history = training.minibatch_descent(
-                step, TrainState(start, optimizer.init(start)), train, rows,
-                lambda state: problem.accuracy(state.params, test),
-            )  # fmt: skip
+            look = lambda state: problem.accuracy(state.params, test)
+            state = TrainState(start, optimizer.init(start))
+            state, history = training.minibatch_descent(step, state, train, rows, look)
             return problem.cost(state.params, train), problem.accuracy(state.params, train), history.observed
 
         return jax.lax.map(with_rate, rates)
 
     run = jax.jit(runs.over_seeds(of_seed, (0, 0, None, None)))
-    found = jax.device_get(run(init_keys, rows, np.array(rates, np.float32), (problem.train, problem.test)))
-    cost, train_accuracy, test_accuracy = found
+    shared = problem.train, problem.test
+    cost, train_accuracy, test_accuracy = jax.device_get(run(init_keys, rows, np.array(rates, np.float32), shared))
     ends = np.median(np.where(np.isfinite(cost), cost, np.inf), axis=0)
     best = int(ends.argmin())
     if not np.isfinite(ends[best]):
@@ -268,17 +212,16 @@ def seconds_per_step(
     """
     train, params = jax.device_put((problem.train, jax.tree.map(np.asarray, params)), jax.devices()[0])
     calls, num_steps = {}, []
-    for name, method in enumerate(methods):  # two of them may share a label
-        step = make_step(problem, method)
-        state = TrainState(params, method.optimizer.init(params))
+    for method in methods:
+        step, state = make_step(problem, method), TrainState(params, method.optimizer.init(params))
         if method.batch_size == len(shuffle):
-            calls[str(name)] = partial(jax.jit(step), state, train)
-            num_steps.append(1)
+            call, steps = partial(jax.jit(step), state, train), 1
         else:
             schedule = in_batches(shuffle[None, None], method.batch_size)[:, :TIMED_STEPS]
             loop = jax.jit(partial(training.minibatch_descent, step, observe=lambda state: ()))
-            calls[str(name)] = partial(loop, state, train, schedule)
-            num_steps.append(schedule.shape[1])
+            call, steps = partial(loop, state, train, schedule), schedule.shape[1]
+        calls[str(len(calls))] = call  # two methods may share a label
+        num_steps.append(steps)
     return [seconds / steps for seconds, steps in zip(runs.seconds_each(calls).values(), num_steps, strict=True)]
 
 
@@ -292,31 +235,3 @@ def flops_per_example(problem: Problem) -> float:
     gradient = jax.jit(jax.grad(gradients.mean_over_examples(problem.example_cost)))
     counted = gradient.lower(jax.eval_shape(problem.model.init, jax.random.key(0)), batch).compile().cost_analysis()
     return counted["flops"] / len(batch.inputs)  # pyright: ignore[reportOptionalSubscript]
-
-
-class Listening(NamedTuple):
-    """Who is listened to first: every seed's own shuffle, with one example of each class in front."""
-
-    orders: np.ndarray  # seeds, examples
-    classes: list[int]  # in the order in which they are listened to: 2, 5, 0, 1, ...
-
-
-def listening(problem: Problem, settings: Any) -> Listening:
-    """A 2 first, then a 5, then one of each of the others, then everybody else."""
-    labels, num_classes = np.asarray(problem.train.targets).argmax(axis=1), problem.train.targets.shape[1]
-    present = set(np.unique(labels).tolist())
-    classes = [label for label in dict.fromkeys((2, 5, *range(num_classes))) if label in present]
-    rngs = [np.random.default_rng([settings.seed, index]) for index in range(settings.num_seeds)]
-    return Listening(
-        np.stack([listening_order(labels, rng.permutation(len(labels)), classes) for rng in rngs]), classes
-    )
-
-
-def listening_order(labels: np.ndarray, shuffle: np.ndarray, classes: list[int]) -> np.ndarray:
-    """The shuffle with the first example of each class moved to the front, in the order of `classes`.
-
-    >>> listening_order(np.array([5, 2, 5, 0]), np.array([2, 0, 3, 1]), [2, 5, 0]).tolist()
-    [1, 2, 3, 0]
-    """
-    firsts = np.array([shuffle[labels[shuffle] == label][0] for label in classes])
-    return np.concatenate([firsts, shuffle[~np.isin(shuffle, firsts)]])

@@ -110,7 +110,7 @@ def search(problem: Problem, beginning: Beginning, size: int, num_steps: int) ->
     def end_costs(rate: float) -> np.ndarray:
         method = method_of(size, rate, len(problem.train.inputs))
         tried = method._replace(label=f"{method.label}, rate {rate:g}")
-        return descents.follow(problem, tried, *beginning, num_steps).cost[:, -1]
+        return descents.follow(problem, tried, *beginning, num_steps).curve.cost[:, -1]
 
     return tune.tune(end_costs)
 

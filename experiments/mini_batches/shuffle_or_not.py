@@ -68,10 +68,9 @@ def measure(problem: Problem, settings: Settings) -> Result:
     order = np.concatenate([np.asarray(each) for each in drawn])  # ways x seeds, epochs, steps, batch
     starts = jax.tree.map(lambda leaf: np.concatenate([leaf] * ways), descents.starts(problem, init_keys))
     method = Method("all ways of drawing", settings.batch_size, optax.sgd(settings.learning_rate))
-    descent = descents.follow(
-        problem, method, starts, order.reshape(*order.shape[:2], -1), num_legs=settings.num_epochs
-    )
-    return Result(*(each.reshape(ways, settings.num_seeds, -1) for each in (descent.cost, descent.accuracy)))
+    order = order.reshape(*order.shape[:2], -1)
+    curve = descents.follow(problem, method, starts, order, num_legs=settings.num_epochs).curve
+    return Result(*(each.reshape(ways, settings.num_seeds, -1) for each in (curve.cost, curve.accuracy)))
 
 
 def later(cost: np.ndarray) -> np.ndarray:
