@@ -210,6 +210,17 @@ def test_a_result_of_another_version_is_named(tmp_path, small_mnist):
         experiment.read(steepest, folder)
 
 
+@pytest.mark.parametrize("name", ["arrays.npz", "run.json"])
+def test_arrays_and_record_of_two_runs_are_not_taken_for_one(name, tmp_path, small_mnist):
+    _, folder = finished(tmp_path, small_mnist)
+    kept = (folder / name).read_bytes()
+    record, arrays = folders.read_record(folder), folders.read_arrays(folder)
+    folders.write(folder, record, {**arrays, "first_order": arrays["first_order"] + 1}, {})
+    (folder / name).write_bytes(kept)
+    with pytest.raises(DataError, match=r"npz is not what run\.json beside it speaks of"):
+        experiment.read(steepest, folder)
+
+
 class Diverging(Restless):
     @staticmethod
     def measure(problem, settings):

@@ -192,9 +192,10 @@ def read(module: ModuleType, folder: Path) -> Run:
     record = folders.read_record(folder)
     if record["status"] != "finished":
         raise data.DataError(f"there is nothing to judge in {folder}, that run ended thus: {record['status']}")
+    arrays = folders.read_arrays(folder, record.get("sha256", {}).get(folders.ARRAYS, ""))
     try:
         settings = settings_from(module.Settings, record["settings"])
-        result = trees.built(module.Result, folders.read_arrays(folder))
+        result = trees.built(module.Result, arrays)
     except (KeyError, TypeError, ValueError) as error:
         raise data.DataError(
             f"{folder} was left by another version of {name_of(module)} ({first_line(error)}); run it again"

@@ -1,10 +1,11 @@
 """A run's folder: run.json, arrays, figures and pages are put together beside their place and moved there at once.
 
-Whenever a run is killed, OUT/NAME is the earlier run or the new one, never a mixture. Files in it that no run of ours
-has written are kept.
+Whenever a run is killed, OUT/NAME is the earlier run or the new one, never a mixture: run.json knows the SHA-256 of
+every other file. Files in it that no run of ours has written are kept.
 """
 
 import ctypes
+import hashlib
 import io
 import json
 import os
@@ -27,7 +28,8 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of linux/fcntl.h and linux/fs.h
 def write(folder: Path, record: dict[str, Any], arrays: Mapping[str, np.ndarray], drawn: Mapping[str, bytes]) -> None:
     """Leaves run.json, arrays.npz and what was drawn, by file name, in `folder`: all of it, or nothing."""
     files = {**drawn, ARRAYS: packed(arrays), RECORD: b""}
-    record = {**record, "files": sorted(files)}
+    hashes = {name: sha256(content) for name, content in sorted(files.items()) if name != RECORD}
+    record = {**record, "files": sorted(files), "sha256": hashes}
     files[RECORD] = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
     folder.parent.mkdir(parents=True, exist_ok=True)
     sweep(folder)
@@ -50,6 +52,11 @@ def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
+
+
+def sha256(content: bytes) -> str:
+    """The checksum of a file's content."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def foreign(folder: Path) -> list[Path]:
@@ -111,15 +118,19 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def read_arrays(folder: Path) -> dict[str, np.ndarray]:
-    """arrays.npz of an earlier run. Raises DataError if it cannot be read."""
+def read_arrays(folder: Path, expected: str = "") -> dict[str, np.ndarray]:
+    """arrays.npz of an earlier run. Raises DataError if it cannot be read, or has another SHA-256 than expected."""
     try:
-        with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
-            return dict(arrays)
+        content = (folder / ARRAYS).read_bytes()
+        with np.load(io.BytesIO(content), allow_pickle=False) as opened:
+            arrays = dict(opened)
     except FileNotFoundError as error:
         raise DataError(f"{folder / ARRAYS} is missing; run the experiment again") from error
     except UNREADABLE as error:
         raise DataError(f"{folder / ARRAYS} is damaged ({error}); run the experiment again") from error
+    if expected not in ("", sha256(content)):
+        raise DataError(f"{folder / ARRAYS} is not what {RECORD} beside it speaks of; run the experiment again")
+    return arrays
 
 
 def write_file(path: Path, content: bytes) -> None:
