@@ -27,6 +27,16 @@ def finite_population(batch_size: Numbers, num_examples: int) -> Numbers:
     return (num_examples - batch_size) / (num_examples - 1)
 
 
+def covariances(batch_size: np.ndarray, num_examples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Over Sigma: cov g_B with replacement, without, and cov(g_B, g_B') of two batches of one shuffle.
+
+    >>> [values.tolist() for values in covariances(np.array([1, 2]), 3)]
+    [[1.0, 0.5], [1.0, 0.25], [-0.5, -0.5]]
+    """
+    without = np.asarray(finite_population(batch_size, num_examples)) / batch_size
+    return 1 / batch_size, without, np.full(len(batch_size), -1 / (num_examples - 1))
+
+
 def every_shuffle(points: Float[np.ndarray, "examples d"], batch_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Exact covariances (directions, directions) over all permutations: of every batch, and of every two of a shuffle.
 

@@ -44,19 +44,16 @@ CURVED = 10_000  # training examples of the sharpness
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the trainings; the first batch size and the first rates are those that are scaled up."""
-
     num_seeds: Annotated[int, Ge(1)] = 2
     """How many runs, each with its own start and its own shuffles."""
     batch_sizes: Annotated[tuple[int, ...], Ge(1), MinLen(2), rising, below_train] = (10, 40, 160, 640)
-    """Batch sizes of the trainings."""
+    """Batch sizes of the trainings; the first of them, and its rates, are scaled up."""
     learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(2), rising] = (0.125, 0.5, 2.0, 8.0, 32.0)
     """Learning rates of the trainings; with batches k times as large, k times the rate is looked for among them."""
     num_epochs: Annotated[int, Ge(1)] = 2
     """Passes over the training set of every training."""
 
     def check(self) -> None:
-        """At least one rate must be there in all its multiples."""
         require(
             bool(diagonals(self)),
             f"{typed('--learning-rates', self.learning_rates)}: for one of them at least, all its multiples by "
@@ -73,10 +70,8 @@ FULL = Settings(
 
 
 class Result(NamedTuple):
-    """What every training ended with; NaN where its cost was no finite number any more."""
-
-    cost: Float[np.ndarray, "seeds sizes rates"]  # on the training set
-    accuracy: Float[np.ndarray, "seeds sizes rates"]  # on the test set
+    cost: Float[np.ndarray, "seeds sizes rates"]  # on the training set; NaN where it was no finite number any more
+    accuracy: Float[np.ndarray, "seeds sizes rates"]  # on the test set, likewise
     sharpness: Float[np.ndarray, "diagonals seeds sizes"]  # where the trainings of each diagonal ended
 
 
@@ -92,12 +87,11 @@ def train_with(
     problem: Problem, params: Params, shared: tuple[Examples, Examples], rows: Array, rates: Array
 ) -> tuple[Array, Array, Params]:
     """(cost, accuracy, params) at the end of one training for each rate, all through the same `rows` (steps, batch)."""
-    objective = gradients.mean_over_examples(problem.example_cost)
+    objective, look = gradients.mean_over_examples(problem.example_cost), partial(descents.look, problem, shared)
 
     def of_rate(rate: Array) -> tuple[Array, Array, Params]:
         optimizer = optax.sgd(rate)
         state, step = TrainState(params, optimizer.init(params)), training.make_step(objective, optimizer)
-        look = partial(descents.look, problem, shared)
         state, history = training.minibatch_descent(step, state, shared[0], rows[None], look)
         (cost,), (accuracy,) = history.observed
         return cost, accuracy, state.params
@@ -106,7 +100,6 @@ def train_with(
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Every batch size with every rate, from the same start; then the sharpness at the ends of the diagonals."""
     start, order = descents.begin(problem, settings, settings.num_epochs)
     every_seed = jax.jit(runs.over_seeds(partial(train_with, problem), (0, None, 0, None)))
     shared, rates, found = (problem.train, problem.test), jnp.asarray(settings.learning_rates, jnp.float32), []
@@ -115,45 +108,30 @@ def measure(problem: Problem, settings: Settings) -> Result:
         best = np.nanmax(np.median(found[-1][1], axis=0))
         runs.console.print(f"batches of {size:,}: {len(rates)} learning rates, the best: {100 * best:.1f} % correct")
     cost, accuracy, ends = jax.tree.map(lambda *rows: np.stack(rows, axis=1), *found)
-    lines = diagonals(settings)
-    if not np.isfinite(cost[:, 0, lines[-1][0]]).all():
-        rate, num_steps = settings.learning_rates[lines[-1][0]], order[0].size // settings.batch_sizes[0]
-        raise runs.Diverged(f"batches of {settings.batch_sizes[0]}, rate {rate:g}", num_steps)
-    paths = [data.take(ends, (slice(None), np.arange(len(line)), line)) for line in lines]
-    finite = np.isfinite(cost)
-    cost, accuracy = (np.where(finite, each, np.nan) for each in (cost, accuracy))
-    return Result(cost, accuracy, sharpness_at(problem, settings, paths))
-
-
-def sharpness_at(problem: Problem, settings: Settings, paths: list[Params]) -> np.ndarray:
-    """(diagonals, seeds, sizes): the sharpness of the first CURVED training examples' cost, at every training's end."""
+    finite, lines, smallest = np.isfinite(cost), diagonals(settings), settings.batch_sizes[0]
+    largest = lines[-1][0]
+    if not finite[:, 0, largest].all():
+        rate = settings.learning_rates[largest]
+        raise runs.Diverged(f"batches of {smallest}, rate {rate:g}", order[0].size // smallest)
     runs.console.print("sharpness where the trainings ended ...")
-    few = data.take(problem.train, slice(CURVED))
+    sharpness = partial(curvature.sharpness_along, problem.cost, num_iterations=LANCZOS)
+    every_seed, few = jax.jit(runs.over_seeds(sharpness, (0, None, 0))), data.take(problem.train, slice(CURVED))
     _, keys = runs.seed_keys(settings.seed, settings.num_seeds)
-
-    def of_seed(path: Params, few: Examples, key: Array) -> Array:
-        return curvature.sharpness_along(problem.cost, path, few, key, num_iterations=LANCZOS)
-
-    every_seed = jax.jit(runs.over_seeds(of_seed, (0, None, 0)))
-    return np.stack([np.asarray(every_seed(path, few, keys)) for path in paths])
+    paths = [data.take(ends, (slice(None), np.arange(len(line)), line)) for line in lines]
+    at_the_ends = np.stack([np.asarray(every_seed(path, few, keys)) for path in paths])
+    return Result(np.where(finite, cost, np.nan), np.where(finite, accuracy, np.nan), at_the_ends)
 
 
 class Lines(NamedTuple):
-    """Every diagonal and batch size; medians over seeds. The rates also in units of 2/sharpness."""
+    """Every diagonal and batch size; medians over seeds."""
 
     rates: np.ndarray  # diagonals, sizes: k eta
-    units: np.ndarray  # in 2/sharpness where the smallest batch ended
+    units: np.ndarray  # the same in 2/sharpness where the smallest batch ended
     settled: np.ndarray  # in 2/sharpness where this training itself ended
     ratios: np.ndarray  # cost over the smallest batch's; infinite where it was no finite number
 
-    @property
-    def alike(self) -> np.ndarray:
-        """Where the cost is no more than 10 % higher."""
-        return self.ratios <= ALIKE
-
 
 def lines_of(result: Result, settings: Settings) -> Lines:
-    """What the claims and the figure are about."""
     chosen = diagonals(settings)
     rates, sharpness = np.array(settings.learning_rates)[chosen], np.median(result.sharpness, axis=1)
     cost = np.stack([result.cost[:, np.arange(len(line)), line] for line in chosen])
@@ -176,12 +154,10 @@ def breaks(units: np.ndarray, ratios: np.ndarray) -> float:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """E10 in whole trainings: far below 2/sharpness, beyond it, and where the rule breaks. Asked where the smallest
-    batch's own rate is far below 2/sharpness, else there is nothing to scale up."""
     if not settings.is_the_films:
         return
     lines = lines_of(result, settings)
-    asked = lines.units[:, 0] <= FAR_BELOW
+    asked = lines.units[:, 0] <= FAR_BELOW  # where the smallest batch's rate is not, there is nothing to scale up
     rates, units, settled, ratios = (each[asked] for each in lines)
     below, beyond, kept = ratios[units <= FAR_BELOW], ratios[units >= 2], settled[ratios <= ALIKE]
     if len(below) > len(units):  # more than the smallest batches themselves
@@ -206,23 +182,17 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """Where the trainings cease to be alike, between which rates of the grid."""
     lines = lines_of(result, settings)
     found = [breaks(*line) for line in zip(lines.units, lines.ratios, strict=True) if line[0][0] <= FAR_BELOW]
     if not np.isfinite(found).any():
-        broken = lines.units[lines.ratios > ALIKE]
-        seen = f", but that they do at {broken.min():.2g} of 2/sharpness" if broken.size else ""
-        return f"The trainings tried do not show from where on larger batches cost more{seen}."
-    low, high = np.nanmin(found), np.nanmax(found)
-    at = f"{low:.2f}" if high - low < 0.005 else f"{low:.2f} to {high:.2f}"
+        return "The trainings tried do not show from where on larger batches cost more."
     return (
-        f"Trainings with k times the batch and k times the rate cost the same until that rate is {at} of 2/sharpness, "
-        f"where the cost is 10 % more; interpolated between rates "
-        f"{settings.batch_sizes[1] / settings.batch_sizes[0]:g} times apart."
+        "Trainings with k times the batch and k times the rate cost the same until that rate is "
+        f"{np.nanmin(found):.2f} to {np.nanmax(found):.2f} of 2/sharpness, where the cost is 10 % more; interpolated "
+        f"between rates {settings.batch_sizes[1] / settings.batch_sizes[0]:g} times apart."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """The accuracy on the grid; cost and sharpness along its diagonals."""
-    headline = finding(result, settings).partition(";")[0]
-    return {"larger_batches": drawn.trainings(result, lines_of(result, settings), settings, headline)}
+    headline = finding(result, settings).partition(";")[0].removesuffix(".")
+    return {"larger_batches": drawn.trainings(result, lines_of(result, settings), settings, headline, ALIKE)}

@@ -1,17 +1,14 @@
 """How do the gradients of mini-batches scatter, drawn with replacement, without, and as batches of one shuffle?
 
 The gradients of real images at the start of training, along random directions, and everything that a schedule can do
-with them. For N = 8 images, in 3 random directions, all cases are gone through: every permutation, cut into
-mini-batches by the schedule's own function, and every draw with replacement. For N = 1,000, in 64 random directions,
-schedules are drawn, with `training.shuffled_schedule` and its sister. Theory, where Sigma is the covariance of the
-single gradients:
+with them. For N = 8 images all cases are gone through: every permutation, and every draw with replacement. For N =
+1,000 schedules are drawn. Theory, where Sigma is the covariance of the single gradients:
 
     with replacement          cov g_B = Sigma / B
     without                   cov g_B = Sigma / B (N-B)/(N-1)
     two batches of a shuffle  cov(g, g') = -Sigma / (N-1): they lean apart, and over an epoch their errors cancel
 
-Where B divides N the batches of a shuffle average to G exactly, so that the third line follows from the second; it is a
-check of the schedule there, not a second one of the theory.
+(Where B divides N the third line follows from the second, since a shuffle's batches average to G: it checks the code.)
 
 Run:     python -m experiments sampling_theory [--quick | --full]
 Time:    default 15 s, --quick 10 s, --full 30 s on 2 cores, compilation included
@@ -51,10 +48,8 @@ FORMULAS = ("Sigma/B", "Sigma/B (N-B)/(N-1)", "-Sigma/(N-1)")
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the draws; every seed has its own start, its own images and its own draws."""
-
     num_images: Annotated[int, Ge(FEW), of_train] = 1000
-    """Images among which schedules draw."""
+    """Images among which schedules draw; every seed has its own."""
     num_epochs: Annotated[int, Ge(2)] = 500
     """How many epochs of every batch size are drawn."""
 
@@ -72,9 +67,7 @@ class Scatter(NamedTuple):
 
 
 class Result(NamedTuple):
-    """All cases of few images, and schedules drawn among many."""
-
-    ratios: Float[np.ndarray, "seeds schemes few"]  # trace of the covariance over tr Sigma, for batch sizes 1..8
+    ratios: Float[np.ndarray, "seeds schemes few"]  # FEW images: trace of the covariance over tr Sigma, for every size
     errors: Float[np.ndarray, "seeds schemes few"]  # largest distance of the covariance matrix from theory
     sizes: Int[np.ndarray, "sizes"]  # batch sizes for many images
     with_replacement: Scatter
@@ -83,117 +76,96 @@ class Result(NamedTuple):
 
 def projected(one: Callable, params: Params, examples: Examples, key: Array) -> Array:
     """(examples, DIRECTIONS): each example's gradient along random directions, less the mean of all of them."""
-    num_parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
+    num_parameters, gradient = sum(leaf.size for leaf in jax.tree.leaves(params)), jax.grad(one)
     directions = jax.random.normal(key, (num_parameters, DIRECTIONS)) / np.sqrt(DIRECTIONS)
-    gradient = jax.grad(one)
-    along = jax.lax.map(
-        lambda example: ravel_pytree(gradient(params, example))[0] @ directions, examples, batch_size=100
-    )
-    return along - jnp.mean(along, axis=0)[None]
+    along = lambda example: ravel_pytree(gradient(params, example))[0] @ directions
+    found = jax.lax.map(along, examples, batch_size=100)
+    return found - jnp.mean(found, axis=0)[None]
 
 
 def enumerated(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(schemes, batch sizes 1..N) twice: trace of the covariance over tr Sigma, and its largest distance from theory.
-
-    The distance is of any entry of the covariance matrix, over the largest entry of Sigma.
-    """
+    """(schemes, batch sizes 1..N) twice: trace of the covariance over tr Sigma, and its largest distance from theory,
+    of any entry of the matrix, over the largest entry of Sigma."""
     num, sigma = len(points), points.T @ points / len(points)
-    ratios, errors = np.full((2, len(SCHEMES), num), np.nan)
-    for size in range(1, num + 1):
-        own, both = sampling.every_shuffle(points, size)
-        for scheme, (found, theory) in enumerate(zip(
-            (sampling.every_draw(points, size), own, both),
-            (1 / size, sampling.finite_population(size, num) / size, -1 / (num - 1)), strict=True,
-        )):  # fmt: skip
-            ratios[scheme, size - 1] = np.trace(found) / np.trace(sigma)
-            errors[scheme, size - 1] = np.abs(found - theory * sigma).max() / np.abs(sigma).max()
-    return ratios, errors
+    sizes = range(1, num + 1)
+    found = np.array([(sampling.every_draw(points, size), *sampling.every_shuffle(points, size)) for size in sizes])
+    shares = np.array(sampling.covariances(np.array(sizes), num)).T  # sizes, schemes
+    errors = np.abs(found - shares[..., None, None] * sigma).max(axis=(-2, -1)) / np.abs(sigma).max()
+    return (np.trace(found, axis1=-2, axis2=-1) / np.trace(sigma)).T, errors.T
 
 
 def scatter(points: Array, schedule: Array) -> tuple[Array, Array, Array]:
     """The fields of Scatter for one schedule (epochs, steps, batch) at fixed parameters; `points` (examples,
     directions) have mean 0."""
-    total_variance = jnp.mean(jnp.sum(points**2, axis=1))
-    steps = schedule.shape[1]
+    total_variance, steps = jnp.mean(jnp.sum(points**2, axis=1)), schedule.shape[1]
 
     def of_epoch(batches: Array) -> tuple[Array, Array, Array]:
         means = jnp.mean(points[batches], axis=1)
         squares, total = jnp.sum(means**2), jnp.sum(means, axis=0)
         both = (total @ total - squares) / (steps * (steps - 1)) if steps > 1 else jnp.nan
-        return (squares / steps / total_variance, both / total_variance, total @ total / steps**2 / total_variance)
+        return squares / steps / total_variance, both / total_variance, total @ total / steps**2 / total_variance
 
     return jax.lax.map(of_epoch, schedule)
 
 
 def batch_sizes(num_examples: int) -> list[int]:
-    """Those of SIZES that fit, and all at once.
-
-    >>> batch_sizes(60)
-    [1, 3, 10, 30, 60]
-    """
+    """Those of SIZES that fit, and all at once."""
     return sorted({*(size for size in SIZES if size <= num_examples), num_examples})
 
 
-def schedules_drawn(points: Array, key: Array, num_epochs: int) -> list[list[tuple]]:
-    """For every batch size, with replacement and without."""
+def schedules_drawn(points: Array, key: Array, num_epochs: int) -> list[tuple]:
+    """The fields of Scatter, with replacement and shuffled; an axis of batch sizes leads."""
     sizes, num = batch_sizes(len(points)), len(points)
     found = []
     for scheme, draw in enumerate((training.with_replacement_schedule, training.shuffled_schedule)):
         keys = jax.random.split(jax.random.fold_in(key, scheme), len(sizes))
         orders = jax.lax.map(lambda key, draw=draw: draw(key, num, 1, num_epochs)[..., 0], keys)
         batches = [training.in_batches(order, size) for order, size in zip(orders, sizes, strict=True)]
-        found.append([scatter(points, schedule) for schedule in batches])
+        scatters = [scatter(points, schedule) for schedule in batches]
+        found.append(jax.tree.map(lambda *parts: jnp.stack(parts), *scatters))
     return found
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Both parts, for every seed."""
-
-    def of_seed(init_key: Array, key: Array, train: Examples) -> tuple[Array, list[list[tuple]]]:
+    def of_seed(init_key: Array, key: Array, train: Examples) -> tuple[Array, list[tuple]]:
         rows_key, directions_key, draws_key = jax.random.split(key, 3)
         rows = jax.random.choice(rows_key, len(train.inputs), (settings.num_images,), replace=False)
         points = projected(problem.example_cost, problem.model.init(init_key), data.take(train, rows), directions_key)
         return points[:FEW, :PLAIN_DIRECTIONS], schedules_drawn(points, draws_key, settings.num_epochs)
 
     keys = runs.seed_keys(settings.seed, settings.num_seeds)
-    few, found = jax.jit(runs.over_seeds(of_seed, (0, 0, None)))(*keys, problem.train)
-    exact = [enumerated(points - points.mean(axis=0)) for points in np.asarray(few, float)]
+    few, scatters = jax.device_get(jax.jit(runs.over_seeds(of_seed, (0, 0, None)))(*keys, problem.train))
+    exact = [enumerated(points - points.mean(axis=0)) for points in few.astype(float)]
     ratios, errors = map(np.stack, zip(*exact, strict=True))
-    scatters = [Scatter(*(np.stack(each, axis=1) for each in zip(*scheme, strict=True))) for scheme in found]
-    return Result(ratios, errors, np.array(batch_sizes(settings.num_images)), *scatters)
+    return Result(ratios, errors, np.array(batch_sizes(settings.num_images)), *(Scatter(*each) for each in scatters))
 
 
 def over_theory(result: Result) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each scheme (ratio to theory, its standard error), both (seeds, batch sizes), where theory is not 0."""
-    sizes, num = result.sizes, result.sizes[-1]
-    without = np.array([sampling.finite_population(int(size), int(num)) for size in sizes]) / sizes
+    sizes, num = result.sizes, int(result.sizes[-1])
+    measured = (result.with_replacement.own, result.shuffled.own, result.shuffled.both)
+    chosen = (sizes > 0, sizes < num, sizes <= num // 2)
     found = []
-    for values, theory, chosen in (
-        (result.with_replacement.own, 1 / sizes, sizes > 0),
-        (result.shuffled.own, without, sizes < num),
-        (result.shuffled.both, np.full(len(sizes), -1 / (num - 1)), sizes <= num // 2),
-    ):
-        ratios = values[:, chosen] / theory[chosen][:, None]
+    for values, theory, where in zip(measured, sampling.covariances(sizes, num), chosen, strict=True):
+        ratios = values[:, where] / theory[where][:, None]
         found.append((ratios.mean(axis=-1), ratios.std(axis=-1) / np.sqrt(ratios.shape[-1])))
     return found
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """E6; all of it is theory, for any network, cost and data."""
     num, sizes, source = settings.num_images, result.sizes, "finite-population sampling"
     for index, (scheme, formula) in enumerate(zip(SCHEMES, FORMULAS, strict=True)):
         yield identity("E6", f"{scheme}: all cases for N = {FEW} together have the covariance {formula} in every "
                        f"entry, in {PLAIN_DIRECTIONS} random directions", np.nanmax(result.errors[:, index]),
                        at_most(1e-12), "largest error over largest entry of Sigma", source)  # fmt: skip
     for scheme, formula, (ratio, error) in zip(SCHEMES, FORMULAS, over_theory(result), strict=True):
-        known = error > 0  # single images without replacement leave nothing to chance
         yield prediction("E6", f"{scheme}: {settings.num_epochs:,} epochs drawn from N = {num:,} have the trace of "
                          f"{formula} in {DIRECTIONS} random directions", worst(ratio.mean(axis=0) - 1) + 1,
                          about(1, by=0.05), "ratio, mean of the seeds, worst batch size", source)  # fmt: skip
+        by_chance = error > 1e-5  # single images without replacement leave nothing to it
         yield prediction("E6", f"{scheme}: in standard errors of the drawn, in {DIRECTIONS} random directions",
-                         worst(((ratio - 1) / np.where(known, error, 1))[known & (error > 1e-5)]),
-                         within(-4.5, 4.5, 0), "standard errors, worst of all sizes and seeds",
-                         "normal tails")  # fmt: skip
+                         worst((ratio[by_chance] - 1) / error[by_chance]), within(-4.5, 4.5, 0),
+                         "standard errors, worst of all sizes and seeds", "normal tails")  # fmt: skip
     divides, in_all = num % sizes == 0, num // sizes * sizes
     yield identity("E6", "over an epoch, parameters fixed, the batches of a shuffle average to G, whatever their size, "
                    f"in {DIRECTIONS} random directions", np.sqrt(np.max(result.shuffled.epoch[:, divides])),
@@ -205,7 +177,6 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """How near the enumeration, and the traces drawn, are to theory."""
     means = [ratio.mean() for ratio, _ in over_theory(result)]
     return (
         f"All cases for {FEW} images agree with theory to {np.nanmax(result.errors):.0e} in {PLAIN_DIRECTIONS} random "
@@ -215,6 +186,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """How mini-batches scatter, drawn in three ways, on theory's lines."""
-    figure = drawn.scatters(result, settings.num_images, SCHEMES, over_theory(result)[1][0].mean())
-    return {"sampling_theory": figure}
+    return {"sampling_theory": drawn.scatters(result, SCHEMES, over_theory(result)[1][0].mean())}

@@ -21,7 +21,6 @@ import numpy as np
 import optax
 from annotated_types import Ge, Gt
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -38,8 +37,6 @@ NAMES = ("shuffled anew", "shuffled once", "drawn by lot", "as stored", "sorted 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the comparison; every seed has its own start and its own draws."""
-
     batch_size: Annotated[int, Ge(1), of_train] = 100
     """Examples in a mini-batch."""
     learning_rate: Annotated[float, Gt(0)] = 4.0
@@ -53,24 +50,21 @@ FULL = Settings(num_seeds=8, num_epochs=20)
 
 
 class Result(NamedTuple):
-    """After every epoch, for every way of drawing."""
-
     cost: Float[np.ndarray, "ways seeds epochs"]  # on the training set
     accuracy: Float[np.ndarray, "ways seeds epochs"]  # on the test set
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """All ways of drawing from every seed's start, as one descent of ways x seeds."""
     init_keys, keys = runs.seed_keys(settings.seed, settings.num_seeds)
-    labels, ways = jnp.argmax(problem.train.targets, axis=1), len(NAMES)
+    labels = jnp.argmax(problem.train.targets, axis=1)
     draw = partial(training.all_ways, batch_size=settings.batch_size, num_epochs=settings.num_epochs)
     drawn = jax.jit(runs.over_seeds(draw, (0, None)))(keys, labels)
-    order = np.concatenate([np.asarray(each) for each in drawn])  # ways x seeds, epochs, steps, batch
-    starts = jax.tree.map(lambda leaf: np.concatenate([leaf] * ways), descents.starts(problem, init_keys))
+    order = np.concatenate([np.asarray(each).reshape(*each.shape[:2], -1) for each in drawn])  # ways x seeds, epochs, N
+    starts = jax.tree.map(lambda leaf: np.concatenate([leaf] * len(NAMES)), descents.starts(problem, init_keys))
     method = Method("all ways of drawing", settings.batch_size, optax.sgd(settings.learning_rate))
-    order = order.reshape(*order.shape[:2], -1)
     curve = descents.follow(problem, method, starts, order, num_legs=settings.num_epochs).curve
-    return Result(*(each.reshape(ways, settings.num_seeds, -1) for each in (curve.cost, curve.accuracy)))
+    shape = len(NAMES), settings.num_seeds, -1
+    return Result(curve.cost.reshape(shape), curve.accuracy.reshape(shape))
 
 
 def later(cost: np.ndarray) -> np.ndarray:
@@ -78,8 +72,12 @@ def later(cost: np.ndarray) -> np.ndarray:
     return np.exp(np.log(cost[..., cost.shape[-1] // 2 :]).mean(axis=-1))
 
 
+def over_anew(result: Result) -> np.ndarray:
+    """(ways): the later cost over that of the same start shuffled anew, medians."""
+    return np.median(later(result.cost) / later(result.cost)[[ANEW]], axis=1)
+
+
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """E19, for the film's network."""
     if not settings.is_the_films:
         return
     cost = result.cost
@@ -92,8 +90,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """The costs over that shuffled anew, in the second half of the epochs."""
-    ratios = np.median(later(result.cost) / later(result.cost)[[ANEW]], axis=1)
+    ratios = over_anew(result)
     return (
         f"The network's cost is {ratios[BY_LOT]:.2f} times as high drawn by lot as shuffled anew, {ratios[ONCE]:.2f} "
         f"shuffled once, {ratios[SORTED]:.0f} sorted by label (second half of the epochs, medians)."
@@ -101,39 +98,23 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """The network's cost after every epoch, and its ratio to that shuffled anew."""
     figure, axes = plots.new_figure(13, 5.8, columns=2)
-    draw_costs(axes[0, 0], result)
-    draw_ratios(axes[0, 1], result.cost)
-    ratios = np.median(later(result.cost) / later(result.cost)[[ANEW]], axis=1)
-    plots.headline(figure, f"Sorted by label the network's cost is {ratios[SORTED]:.0f} times that of shuffled "
-                   f"batches; drawn by lot it is {100 * (ratios[BY_LOT] - 1):.0f} % higher")  # fmt: skip
-    plots.note(figure, f"batches of {settings.batch_size}, rate {settings.learning_rate:g}; median and range")
-    return {"shuffle_or_not": figure}
-
-
-def draw_costs(axis: Axes, result: Result) -> None:
-    """The cost on the training set after every epoch."""
-    epochs = np.arange(1, result.cost.shape[-1] + 1)
+    epochs, later_ratios = np.arange(1, result.cost.shape[-1] + 1), over_anew(result)
+    ratios, accuracy = result.cost / result.cost[:1], 100 * np.median(result.accuracy[..., -1], axis=1)
+    left, right = axes[0]
     for series, name in enumerate(NAMES):
-        accuracy = 100 * np.median(result.accuracy[series, :, -1])
-        plots.seed_band(axis, epochs, result.cost[series], series, f"{name}: {accuracy:.1f} % right")
-    axis.set_yscale("log")
-    plots.plain_log_ticks(axis.yaxis, (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2))
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set_xlabel("epochs")
-    axis.set_ylabel("cost on the training set")
-    axis.legend(fontsize=9, title="and of the test images at the end", title_fontsize=9)
-
-
-def draw_ratios(axis: Axes, cost: np.ndarray) -> None:
-    """The cost over that with fresh shuffles from the same start, where it is not far beyond."""
-    epochs, ratios = np.arange(1, cost.shape[-1] + 1), cost / cost[:1]
-    for series, name in enumerate(NAMES):
-        if series > 0 and np.median(ratios[series]) < 3:
-            plots.seed_band(axis, epochs, ratios[series], series, name)
-    axis.axhline(1, color=plots.COLOURS[0], label=NAMES[0])
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set_xlabel("epochs")
-    axis.set_ylabel("cost over that of the same start shuffled anew")
-    axis.legend(fontsize=9)
+        plots.seed_band(left, epochs, result.cost[series], series, f"{name}: {accuracy[series]:.1f} % right")
+        if series > 0 and np.median(ratios[series]) < 3:  # not far beyond
+            plots.seed_band(right, epochs, ratios[series], series, name)
+    right.axhline(1, color=plots.COLOURS[0], label=NAMES[0])
+    plots.plain_log_ticks(left.yaxis, (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2))
+    left.set_ylabel("cost on the training set")
+    right.set_ylabel("cost over that of the same start shuffled anew")
+    for axis, title in ((left, "and of the test images at the end"), (right, None)):
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_xlabel("epochs")
+        axis.legend(fontsize=9, title=title, title_fontsize=9)
+    headline = (f"Sorted by label the network's cost is {later_ratios[SORTED]:.0f} times that of shuffled batches; "
+                f"drawn by lot it is {100 * (later_ratios[BY_LOT] - 1):.0f} % higher")  # fmt: skip
+    foot = f"batches of {settings.batch_size}, rate {settings.learning_rate:g}; median and range"
+    return {"shuffle_or_not": plots.headline(figure, headline, foot)}
