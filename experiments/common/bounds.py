@@ -7,6 +7,7 @@
 `of_test` for numbers that the data set bounds. Every float must be finite.
 """
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -25,17 +26,24 @@ def require(condition: bool, sentence: str) -> None:
         raise SettingsError(sentence)
 
 
-class Rule(NamedTuple):
-    """What a value must be, and that in words."""
+@contextlib.contextmanager
+def blaming(what: str, hint: str = "") -> Iterator[None]:
+    """Turns whatever a user's own function raises into a SettingsError: what failed, how, and what to do."""
+    try:
+        yield
+    except MemoryError:  # the size's fault, not the function's
+        raise
+    except Exception as error:
+        raise SettingsError(f"{what}: {first_line(error)}" + (f"; {hint}" if hint else "")) from error
 
+
+class Rule(NamedTuple):
     holds: Callable[[Any], bool]
     words: str
 
 
 class Ordered(NamedTuple):
-    """A rule for a tuple as a whole."""
-
-    rule: Rule
+    rule: Rule  # for a tuple as a whole
 
 
 class UpTo(NamedTuple):
@@ -43,6 +51,10 @@ class UpTo(NamedTuple):
 
     split: str
     strictly: bool = False
+
+    @property
+    def words(self) -> str:
+        return f"{'below' if self.strictly else 'at most'} the number of {self.split} images"
 
 
 rising = Ordered(Rule(lambda values: list(values) == sorted(set(values)), "rising"))
@@ -62,8 +74,15 @@ class Field(NamedTuple):
 
     @property
     def flag(self) -> str:
-        """As one types it."""
         return "--" + self.name.replace("_", "-")
+
+    def converted(self, value: Any) -> Any:
+        """What was typed, or stands in run.json, as a value of the setting's type."""
+        return tuple(map(self.kind, value)) if self.is_tuple else self.kind(value)
+
+    def each(self, value: Any) -> Sequence[Any]:
+        """The numbers that the bounds of a number are for."""
+        return value if self.is_tuple else (value,)
 
     @property
     def single(self) -> list[Rule]:
@@ -74,9 +93,9 @@ class Field(NamedTuple):
     @property
     def whole(self) -> list[Rule]:
         """The rules for the tuple."""
-        least = [Rule(lambda v, n=b.min_length: len(v) >= n, f"{b.min_length} or more")
-                 for b in self.bounds if isinstance(b, MinLen)]  # fmt: skip
-        return least + [bound.rule for bound in self.bounds if isinstance(bound, Ordered)]
+        least = [bound.min_length for bound in self.bounds if isinstance(bound, MinLen)]
+        long_enough = [Rule(lambda values, count=count: len(values) >= count, f"{count} or more") for count in least]
+        return long_enough + [bound.rule for bound in self.bounds if isinstance(bound, Ordered)]
 
     @property
     def words(self) -> str:
@@ -85,8 +104,7 @@ class Field(NamedTuple):
         >>> Field("rates", float, True, False, (Gt(0), MinLen(1), rising)).words
         'each a finite number, above 0; 1 or more, rising'
         """
-        of_data = [f"{'below' if b.strictly else 'at most'} the number of {b.split} images"
-                   for b in self.bounds if isinstance(b, UpTo)]  # fmt: skip
+        of_data = [bound.words for bound in self.bounds if isinstance(bound, UpTo)]
         single = ", ".join([rule.words for rule in self.single if self.bounds] + of_data)
         return "; ".join(filter(None, ["each " * self.is_tuple * bool(single) + single, in_words(self.whole)]))
 
@@ -110,7 +128,6 @@ def rules_of(bound: Any) -> Iterator[Rule]:
 
 
 def in_words(rules: Sequence[Rule]) -> str:
-    """All the rules in one phrase."""
     return ", ".join(rule.words for rule in rules)
 
 
@@ -129,22 +146,12 @@ def field_of(name: str, hint: Any) -> Field:
 
 
 def check(settings: Any) -> None:
-    """Raises SettingsError for the first setting out of its declared bounds, then what the settings' own check raises.
-
-    >>> from typing import Annotated
-    >>> @dataclasses.dataclass(frozen=True)
-    ... class Settings:
-    ...     rates: Annotated[tuple[float, ...], Gt(0), rising]
-    >>> check(Settings((0.1, 1.0)))
-    >>> check(Settings((0.1, -1.0)))
-    Traceback (most recent call last):
-    experiments.common.bounds.SettingsError: --rates 0.1 -1: each must be a finite number, above 0
-    """
+    """Raises SettingsError for the first setting out of its declared bounds; then the settings' own check may."""
     for field in fields_of(type(settings)):
-        if field.optional and getattr(settings, field.name) is None:
-            continue
         value = getattr(settings, field.name)
-        for one in value if field.is_tuple else (value,):
+        if field.optional and value is None:
+            continue
+        for one in field.each(value):
             said = f"{typed(field.flag, value)}: each" if field.is_tuple else f"{field.flag} is {one}; it"
             require(all(rule.holds(one) for rule in field.single), f"{said} must be {in_words(field.single)}")
         if field.is_tuple:
@@ -157,14 +164,13 @@ def check(settings: Any) -> None:
 def check_with_data(settings: Any, dataset: str, counts: dict[str, int]) -> None:
     """Raises SettingsError for the first setting that is larger than the data set; `counts` examples has each split."""
     for field in fields_of(type(settings)):
-        for bound in (bound for bound in field.bounds if isinstance(bound, UpTo)):
-            value, most = getattr(settings, field.name), counts[bound.split] - bound.strictly
-            for one in value if field.is_tuple else (value,):
-                require(
-                    one is None or one <= most,
-                    f"{field.flag} is {one}; {dataset} has {counts[bound.split]} {bound.split} images, "
-                    f"so give at most {most}",
-                )
+        for bound in field.bounds:
+            if isinstance(bound, UpTo):
+                count, split = counts[bound.split], bound.split
+                most = count - bound.strictly
+                for one in field.each(getattr(settings, field.name)):
+                    sentence = f"{field.flag} is {one}; {dataset} has {count} {split} images, so give at most {most}"
+                    require(one is None or one <= most, sentence)
 
 
 def typed(flag: str, values: Sequence[float]) -> str:

@@ -25,10 +25,7 @@ SIZES = ("--quick", "--full")
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with one sentence for an error."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises SettingsError in place of leaving."""
+    def error(self, message: str) -> NoReturn:  # in one sentence, and without leaving
         raise SettingsError(message.removeprefix("argument "))
 
 
@@ -40,20 +37,18 @@ def parse(module: ModuleType, name: str, argv: Sequence[str]) -> Any:
     chosen = [word for word in argv if word in SIZES]
     require(len(chosen) <= 1, "--quick and --full were both given; choose one of them, or neither")
     default = {"--quick": module.QUICK, "--full": module.FULL}[chosen[0]] if chosen else module.Settings()
-    fields = bounds.fields_of(type(default))
-    about = inspect.cleandoc(module.__doc__ or "")
+    fields, docs = bounds.fields_of(type(default)), docs_of(type(default))
     parser = Parser(
-        f"python -m experiments {name}", description=about, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter, epilog="Sizes: --quick, a first look; --full, the "
-        "committed results; neither, the default.",
+        f"python -m experiments {name}", description=inspect.cleandoc(module.__doc__ or ""), allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Sizes: --quick, a first look; --full, the committed results; neither, the default.",
     )  # fmt: skip
-    docs = docs_of(type(default))
     for field in fields:
         add_argument(parser, field, getattr(default, field.name), docs.get(field.name, ""))
     found, unknown = parser.parse_known_args([word for word in argv if word not in SIZES])
     require(not unknown, f"{' '.join(unknown)} is no setting of {name}; --help lists them all")
-    typed = {field.name: read(field, getattr(found, field.name)) for field in fields if hasattr(found, field.name)}
-    settings = dataclasses.replace(default, **typed)
+    changes = {field.name: read(field, getattr(found, field.name)) for field in fields if hasattr(found, field.name)}
+    settings = dataclasses.replace(default, **changes)
     bounds.check(settings)
     return settings
 
@@ -73,7 +68,7 @@ def add_argument(parser: argparse.ArgumentParser, field: Field, default: Any, do
 def read(field: Field, typed: Any) -> Any:
     """The value of a setting from what was typed. Raises SettingsError for a word that is none of its kind."""
     try:
-        return tuple(map(field.kind, typed)) if field.is_tuple else field.kind(typed)
+        return field.converted(typed)
     except ValueError:
         said = " ".join(typed) if field.is_tuple else typed
         raise SettingsError(f"{field.flag} is {said}; it must be {KINDS[field.kind]}") from None
@@ -108,8 +103,8 @@ def exit_codes() -> Iterator[None]:
     except (MemoryError, OverflowError, JaxRuntimeError) as error:
         if isinstance(error, JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        said = f"these settings ask for more than this machine can hold ({first_line(error)}); give smaller numbers"
-        leave(2, f"error: {said}")
+        more = f"these settings ask for more than this machine can hold ({first_line(error)})"
+        leave(2, f"error: {more}; give smaller numbers")
     except Diverged as error:
         leave(1, f"diverged: {error}")
     except KeyboardInterrupt:
@@ -117,7 +112,6 @@ def exit_codes() -> Iterator[None]:
 
 
 def leave(code: int, sentence: str) -> NoReturn:
-    """Ends the command."""
     print(sentence, file=sys.stderr)
     raise SystemExit(code) from None
 

@@ -25,13 +25,12 @@ from annotated_types import Ge, Lt
 from matplotlib.figure import Figure
 
 from experiments.common import bounds, cli, folders, plots, problem, records, terminal, trees
-from experiments.common.bounds import SettingsError, first_line, of_train, require, typed
+from experiments.common.bounds import blaming, first_line, of_train, require, typed
 from experiments.common.claims import Claim
-from experiments.common.plots import Page
 from experiments.common.problem import Problem
 from experiments.common.runs import Diverged
 from research import costs, data, models, sharding
-from research.data import Examples
+from research.data import DataError, Examples
 from research.models import Model
 
 FILMS_SIZES = (784, 16, 16, 10)
@@ -81,12 +80,8 @@ class Settings:
     @property
     def has_films_network(self) -> bool:
         """Whether network and start are the film's, however they are spelled."""
-        functions = functions_of(self)
-        return (
-            not self.model
-            and self.layer_sizes in ((), FILMS_SIZES)
-            and functions == (jax.nn.sigmoid, jax.nn.sigmoid, models.scaled_normal)
-        )
+        functions = functions_of(self) == (jax.nn.sigmoid, jax.nn.sigmoid, models.scaled_normal)
+        return not self.model and self.layer_sizes in ((), FILMS_SIZES) and functions
 
     @property
     def is_the_films(self) -> bool:
@@ -100,13 +95,6 @@ class Run(NamedTuple):
     settings: Any
     result: Any
     record: dict[str, Any]
-
-
-class Judged(NamedTuple):
-    """What today's code says of a result."""
-
-    claims: list[Claim]
-    finding: str
 
 
 def main(module: ModuleType, argv: Iterable[str]) -> None:
@@ -128,8 +116,7 @@ def run(module: ModuleType, settings: Any) -> Run:
     A run that diverges leaves a record that says so, in place of an earlier one.
     """
     bounds.check(settings)
-    if hasattr(jax.config, "jax_num_cpu_devices"):
-        jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
+    jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
     folder, began = settings.out / name_of(module), time.perf_counter()
     terminal.check_writable(settings.out)
     posed = pose(settings)
@@ -137,7 +124,9 @@ def run(module: ModuleType, settings: Any) -> Run:
         "settings": records.plain(dataclasses.asdict(settings)),
         "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),
         **records.provenance(),
-        **describe(posed, settings),
+        **records.describe_data(settings.dataset, train=posed.train, test=posed.test),
+        "network": settings.model or "-".join(map(str, sizes_for(settings, posed.train))),
+        "num_parameters": posed.num_parameters,
     }
     try:
         measured = module.measure(posed, settings)
@@ -146,27 +135,29 @@ def run(module: ModuleType, settings: Any) -> Run:
         raise
     result = trees.to_numpy(module.Result, measured)
     finished = Run(settings, result, {"status": "finished", **facts, "seconds": time.perf_counter() - began})
-    judged = leave(module, finished, folder)
-    terminal.show(judged.claims, judged.finding)
+    terminal.show(*leave(module, finished, folder))
     print(f"figures, arrays and run.json are in {folder}")
     return finished
 
 
-def judge(module: ModuleType, result: Any, settings: Any) -> Judged:
-    """The verdicts and the sentence, pure functions of the result."""
-    return Judged(list(module.claims(result, settings)), module.finding(result, settings))
+def judge(module: ModuleType, result: Any, settings: Any) -> tuple[list[Claim], str]:
+    """What today's code says of a result: the verdicts and the finding, pure functions of it."""
+    return list(module.claims(result, settings)), module.finding(result, settings)
 
 
-def leave(module: ModuleType, finished: Run, folder: Path) -> Judged:
-    """Judges a result, draws it, and puts everything in place."""
+def leave(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim], str]:
+    """Judges a result, draws it, and puts everything in place, with plotly's script beside it where a page names it."""
     settings, result, record = finished
-    judged = judge(module, result, settings)
-    said = {"finding": judged.finding, "claims": [claim.as_record() for claim in judged.claims]}
+    claims, finding = judge(module, result, settings)
+    record = {**record, "finding": finding, "claims": [claim.as_record() for claim in claims]}
     drawn = draw(module, finished)
-    folders.write(folder, {**record, **said}, trees.flat(result), drawn)
-    if any(plots.PLOTLY.encode() in content for name, content in drawn.items() if name.endswith(".html")):
-        plots.leave_plotly(folder.parent)
-    return judged
+    folders.write(folder, record, trees.flat(result), drawn)
+    script, pages = folder.parent / Path(plots.PLOTLY).name, (drawn[name] for name in drawn if name.endswith(".html"))
+    if any(plots.PLOTLY.encode() in page for page in pages) and not script.exists():
+        from plotly.offline import get_plotlyjs
+
+        folders.write_file(script, get_plotlyjs().encode())
+    return claims, finding
 
 
 def draw(module: ModuleType, finished: Run) -> dict[str, bytes]:
@@ -175,7 +166,7 @@ def draw(module: ModuleType, finished: Run) -> dict[str, bytes]:
     for name, drawn in module.figures(finished.result, finished.settings).items():
         if isinstance(drawn, Figure):
             files[f"{name}.png"] = plots.as_png(drawn, foot(finished.record, finished.settings))
-        elif isinstance(drawn, Page):
+        else:
             files[f"{name}{drawn.suffix}"] = drawn.content
     return files
 
@@ -191,36 +182,28 @@ def read(module: ModuleType, folder: Path) -> Run:
     """An earlier run, read back by today's types. Raises DataError if there is none, or none to judge."""
     record = folders.read_record(folder)
     if record["status"] != "finished":
-        raise data.DataError(f"there is nothing to judge in {folder}, that run ended thus: {record['status']}")
+        raise DataError(f"there is nothing to judge in {folder}, that run ended thus: {record['status']}")
     arrays = folders.read_arrays(folder, record.get("sha256", {}).get(folders.ARRAYS, ""))
     try:
         settings = settings_from(module.Settings, record["settings"])
         result = trees.built(module.Result, arrays)
     except (KeyError, TypeError, ValueError) as error:
-        raise data.DataError(
+        raise DataError(
             f"{folder} was left by another version of {name_of(module)} ({first_line(error)}); run it again"
         ) from error
-    return Run(
-        settings, result, {key: value for key, value in record.items() if key not in ("claims", "finding", "files")}
-    )
+    facts = {key: value for key, value in record.items() if key not in ("claims", "finding", "files")}
+    return Run(settings, result, facts)
 
 
-def rejudge(module: ModuleType, folder: Path) -> Judged:
+def rejudge(module: ModuleType, folder: Path) -> list[Claim]:
     """Today's verdicts, sentence and figures of an earlier run; nothing is measured."""
-    return leave(module, read(module, folder), folder)
+    return leave(module, read(module, folder), folder)[0]
 
 
 def settings_from(kind: type, saved: dict[str, Any]) -> Any:
     """Settings as run.json keeps them -> of their type; what is new since then has its default."""
     fields = {field.name: field for field in bounds.fields_of(kind)}
-
-    def value(name: str) -> Any:
-        field, found = fields[name], saved[name]
-        if field.is_tuple:
-            return tuple(map(field.kind, found))
-        return found if found is None else field.kind(found)
-
-    return kind(**{name: value(name) for name in saved})
+    return kind(**{name: None if value is None else fields[name].converted(value) for name, value in saved.items()})
 
 
 def pose(settings: Any) -> Problem:
@@ -229,8 +212,8 @@ def pose(settings: Any) -> Problem:
     shape = data.image_shape(settings.dataset, data_dir=settings.data_dir)
     cost_fn = cli.import_function("--cost", settings.cost, "research.costs")
     if settings.model:
-        made = cli.import_function("--model", settings.model, "")
-        model, activations, mlp = own_model(made, settings, shape, train), None, None
+        function = cli.import_function("--model", settings.model, "")
+        model, activations, mlp = own_model(function, settings, shape, train), None, None
     else:
         model, activations, mlp = layers(settings, train)
     posed = Problem(model, cost_fn, train, test, shape, activations, mlp)
@@ -250,13 +233,10 @@ def load(settings: Any) -> tuple[Examples, Examples]:
 
 def own_model(function: Any, settings: Any, shape: tuple[int, int, int], train: Examples) -> Model:
     """The network that --model makes for these images."""
-    try:
-        made = function(shape, train.targets.shape[-1])
-    except Exception as error:  # whatever a user's own function raises
-        raise SettingsError(
-            f"--model is {settings.model}, which made no network of (image_shape, num_classes) = "
-            f"({shape}, {train.targets.shape[-1]}): {first_line(error)}"
-        ) from error
+    num_classes = train.targets.shape[-1]
+    asked = f"(image_shape, num_classes) = ({shape}, {num_classes})"
+    with blaming(f"--model is {settings.model}, which made no network of {asked}"):
+        made = function(shape, num_classes)
     return problem.as_model(made, settings.model, train.inputs.shape[-1])
 
 
@@ -278,13 +258,11 @@ def layers(settings: Any, train: Examples) -> tuple:
         return models.mlp(sizes, *activations, init_weights=init_weights)
 
     model = mlp(sizes_for(settings, train))
-    try:
+    with blaming(
+        f"--init-weights is {settings.init_weights}, which draws no weights",
+        "it must be a function of (key, shape, dtype), such as research.models:unit_normal",
+    ):
         jax.eval_shape(model.init, jax.random.key(0))
-    except Exception as error:  # whatever a user's own function raises
-        raise SettingsError(
-            f"--init-weights is {settings.init_weights}, which draws no weights: {first_line(error)}; it must be a "
-            "function of (key, shape, dtype), such as research.models:unit_normal"
-        ) from error
     by_hand = all(map(problem.works_number_by_number, activations))
     return model, tuple(activations) if by_hand else None, mlp
 
@@ -299,13 +277,3 @@ def sizes_for(settings: Any, examples: Examples) -> tuple[int, ...]:
         f"{num_out} classes, such as {num_in} 16 16 {num_out}",
     )
     return sizes
-
-
-def describe(posed: Problem, settings: Any) -> dict[str, Any]:
-    """The data and the network in words and numbers, for run.json."""
-    network = settings.model or "-".join(map(str, sizes_for(settings, posed.train)))
-    return {
-        **records.describe_data(settings.dataset, train=posed.train, test=posed.test),
-        "network": network,
-        "num_parameters": posed.num_parameters,
-    }

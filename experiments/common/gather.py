@@ -66,11 +66,11 @@ def rejudge_all(out: Path) -> None:
     for question in chapters.all_questions().values():
         if (out / question.name / folders.RECORD).exists():
             try:
-                judged = experiment.rejudge(cli.import_module("the experiment", question.module), out / question.name)
+                claims = experiment.rejudge(cli.import_module("the experiment", question.module), out / question.name)
             except DataError as error:
                 print(f"{question.name}: {error}", file=sys.stderr)
                 continue
-            print(f"{question.name}: {sum(claim.holds for claim in judged.claims)} of {len(judged.claims)} claims hold")
+            print(f"{question.name}: {sum(claim.holds for claim in claims)} of {len(claims)} claims hold")
     write_ledger(out)
 
 

@@ -8,8 +8,7 @@ import html
 import io
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -26,6 +25,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), "-")
 
 PLOTLY = "../plotly.min.js"  # as a page names it
+Numbers = np.ndarray | float | int
 
 STYLE: Any = {
     "figure.dpi": 110,
@@ -45,13 +45,7 @@ STYLE: Any = {
 def new_figure(
     width: float | int, height: float | int, rows: int = 1, columns: int = 1, **options
 ) -> tuple[Figure, np.ndarray]:
-    """A figure of width x height inches in the house style, with a (rows, columns) array of axes.
-
-    >>> figure, axes = new_figure(4, 3, columns=2)
-    >>> axes.shape
-    (1, 2)
-    >>> plt.close(figure)
-    """
+    """A figure of width x height inches in the house style, with a (rows, columns) array of axes."""
     with mpl.rc_context(STYLE):
         return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", squeeze=False, **options)
 
@@ -61,51 +55,35 @@ def seed_band(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str,
 
     `series` chooses colour and line style; the same number means the same method in every panel. The options, such
     as marker="o", are the line's.
-
-    >>> figure, axes = new_figure(4, 3)
-    >>> seed_band(axes[0, 0], np.arange(3.0), np.ones((2, 3)), 0, "flat")
-    >>> plt.close(figure)
     """
     colour, line = COLOURS[series % len(COLOURS)], LINES[series % len(LINES)]
     axes.fill_between(x, y.min(axis=0), y.max(axis=0), color=colour, alpha=0.2, linewidth=0)
     axes.plot(x, np.median(y, axis=0), color=colour, linestyle=line, label=label, **options)
 
 
-def reference_line(axes: Axes, y: float | int, text: str) -> None:
-    """A thin horizontal line at a known value, named at its right end inside the axes.
+def seed_points(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str | None = None) -> None:
+    """The median of `y` (seeds, points) over seeds as markers, with the range of all seeds; series 0 to 4."""
+    middle = np.median(y, axis=0)
+    axes.errorbar(x, middle, [middle - y.min(axis=0), y.max(axis=0) - middle], fmt="os^Dv"[series], markersize=6,
+                  color=COLOURS[series], elinewidth=1.2, label=label)  # fmt: skip
 
-    >>> figure, axes = new_figure(4, 3)
-    >>> reference_line(axes[0, 0], 0.9, "every output 0.1")
-    >>> plt.close(figure)
-    """
+
+def reference_line(axes: Axes, y: float | int, text: str) -> None:
+    """A thin horizontal line at a known value, named at its right end inside the axes."""
     axes.axhline(y, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
-    axes.annotate(
-        text, (1, y), xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points",
-        ha="right", va="bottom", fontsize=9, color="0.3",
-    )  # fmt: skip
+    axes.annotate(text, (1, y), (-2, 3), ("axes fraction", "data"), "offset points",
+                  ha="right", va="bottom", fontsize=9, color="0.3")  # fmt: skip
 
 
 def limit_line(axes: Axes, x: float | int, text: str) -> None:
-    """A vertical line where something must change, named along its upper end.
-
-    >>> figure, axes = new_figure(4, 3)
-    >>> limit_line(axes[0, 0], 2, "2/sharpness")
-    >>> plt.close(figure)
-    """
+    """A vertical line where something must change, named along its upper end."""
     axes.axvline(x, color=COLOURS[1], linewidth=1.2, linestyle=(0, (6, 2)))
-    axes.annotate(
-        text, (x, 1), xycoords=("data", "axes fraction"), xytext=(-4, -4), textcoords="offset points", rotation=90,
-        ha="right", va="top", fontsize=9, color=COLOURS[1],
-    )  # fmt: skip
+    axes.annotate(text, (x, 1), (-4, -4), ("data", "axes fraction"), "offset points",
+                  rotation=90, ha="right", va="top", fontsize=9, color=COLOURS[1])  # fmt: skip
 
 
 def plain_log_ticks(axis: Axis, ticks: Sequence[float | int]) -> None:
-    """Labels a logarithmic axis with these plain numbers instead of powers of ten; a linear axis becomes logarithmic.
-
-    >>> figure, axes = new_figure(4, 3)
-    >>> plain_log_ticks(axes[0, 0].yaxis, (0.1, 0.5, 1))
-    >>> plt.close(figure)
-    """
+    """Labels a logarithmic axis with plain numbers, not powers of ten; a linear axis becomes logarithmic."""
     if axis.get_scale() == "linear":
         axis.axes.set(**{"xscale" if axis is axis.axes.xaxis else "yscale": "log"})
     axis.set_major_locator(FixedLocator(list(ticks)))
@@ -137,14 +115,7 @@ def as_png(figure: Figure, foot: str) -> bytes:
 
 
 def note(figure: Figure, says: str) -> None:
-    """What the foot of a figure says besides network, data and seeds.
-
-    >>> figure, axes = new_figure(4, 3)
-    >>> note(figure, "left: first seed")
-    >>> figure.get_supxlabel()
-    'left: first seed'
-    >>> plt.close(figure)
-    """
+    """What the foot of a figure says besides network, data and seeds."""
     figure.supxlabel(says, fontsize=10)
 
 
@@ -154,37 +125,6 @@ def own_foot(figure: Figure, says: str) -> None:
     figure.set_label("no foot")
 
 
-def leave_plotly(folder: Path) -> None:
-    """Leaves plotly's script in the folder of all results, unless it lies there."""
-    from plotly.offline import get_plotlyjs
-
-    script = folder / "plotly.min.js"
-    if not script.exists():
-        _write_whole(script, lambda unfinished: unfinished.write_text(get_plotlyjs(), encoding="utf-8"))
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Writes the figure whole or not at all, and closes it."""
-    try:
-        _write_whole(path, lambda unfinished: figure.savefig(unfinished, format=path.suffix[1:]))
-    finally:
-        plt.close(figure)
-
-
-def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Writes beside the file's place and moves it there when it is complete, so that nobody meets half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}")
-    try:
-        write(unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-Numbers = np.ndarray | float | int
-
-
 def wishes(
     axes: Axes, x: Numbers, y: Numbers, values: np.ndarray, *, largest: float | None = None, size: float | int = 120
 ) -> None:
@@ -192,10 +132,6 @@ def wishes(
 
     The direction carries the sign, so that the picture survives grey print. A value of `largest` (default: the
     largest of them all) gets an area of `size` points squared.
-
-    >>> figure, axes = new_figure(4, 3)
-    >>> wishes(axes[0, 0], np.arange(3), 0, np.array([1.0, -0.5, 0.0]))
-    >>> plt.close(figure)
     """
     x, y, values = np.broadcast_arrays(x, y, values)
     areas = size * np.abs(values) / (largest or np.abs(values).max() or 1)
@@ -210,22 +146,14 @@ def network(
 
     Layer l stands at x = l; its neurons, number 0 on top, between y = 0 and 1. At most `max_edges` lines a layer, as
     thick as the weight is strong; positive ones solid, negative ones dashed. Returns each layer's y.
-
-    >>> figure, axes = new_figure(4, 3)
-    >>> heights = network(axes[0, 0], [np.ones(3), np.zeros(2)], [np.ones((2, 3))])
-    >>> [len(height) for height in heights]
-    [3, 2]
-    >>> plt.close(figure)
     """
     heights = [(0.5 + np.arange(len(layer)))[::-1] / len(layer) for layer in activations]
     for layer, matrix in enumerate(weights):
         _edges(axes, layer, heights[layer], heights[layer + 1], matrix, max_edges)
     for layer, (lit, y) in enumerate(zip(activations, heights, strict=True)):
         size = min(130.0, 3200 / len(lit))
-        axes.scatter(
-            np.full(len(lit), layer), y, s=size, c=np.clip(lit, 0, 1), cmap="gray", vmin=0, vmax=1,
-            edgecolors="0.2", linewidths=0.8, zorder=3,
-        )  # fmt: skip
+        axes.scatter(np.full(len(lit), layer), y, s=size, c=np.clip(lit, 0, 1), cmap="gray", vmin=0, vmax=1,
+                     edgecolors="0.2", linewidths=0.8, zorder=3)  # fmt: skip
     axes.axis("off")
     return heights
 
@@ -235,43 +163,24 @@ def _edges(axes: Axes, x: int, left: np.ndarray, right: np.ndarray, matrix: np.n
     for after, before in zip(*np.unravel_index(strongest, matrix.shape), strict=True):
         weight, share = matrix[after, before], abs(matrix[after, before]) / (np.abs(matrix).max() or 1)
         colour, line = (COLOURS[0], "-") if weight > 0 else (COLOURS[1], (0, (3, 2)))
-        axes.plot(
-            [x, x + 1], [left[before], right[after]], color=colour, linestyle=line, linewidth=2 * share,
-            alpha=0.25 + 0.5 * share, zorder=1,
-        )  # fmt: skip
+        axes.plot([x, x + 1], [left[before], right[after]], color=colour, linestyle=line, linewidth=2 * share,
+                  alpha=0.25 + 0.5 * share, zorder=1)  # fmt: skip
 
 
 def new_mosaic(width: float | int, height: float | int, mosaic: Any, **options) -> tuple[Figure, dict]:
-    """A figure in the house style with named axes, as `matplotlib.pyplot.subplot_mosaic` lays them out.
-
-    >>> figure, axes = new_mosaic(4, 3, [["left", "right"]])
-    >>> sorted(axes)
-    ['left', 'right']
-    >>> plt.close(figure)
-    """
+    """A figure in the house style with named axes, as `matplotlib.pyplot.subplot_mosaic` lays them out."""
     with mpl.rc_context(STYLE):
         return plt.subplot_mosaic(mosaic, figsize=(width, height), layout="constrained", **options)
 
 
 def legend_in(axes: Axes, handles: Sequence[Any], names: Sequence[str], columns: int) -> None:
-    """A legend alone in these axes: for all panels of a figure, above its foot.
-
-    >>> figure, axes = new_mosaic(4, 3, [["curves"], ["legend"]], height_ratios=[8, 1])
-    >>> lines = axes["curves"].plot([0, 1])
-    >>> legend_in(axes["legend"], lines, ["straight"], columns=1)
-    >>> plt.close(figure)
-    """
+    """A legend alone in these axes: for all panels of a figure, above its foot."""
     axes.axis("off")
     axes.legend(handles, names, loc="center", ncols=columns)
 
 
 def map_of_hill(axes: Axes, alphas: np.ndarray, betas: np.ndarray, surface: np.ndarray, num_levels: int = 14) -> None:
-    """A map of a surface (alphas, betas), alphas to the right: the darker the higher, height lines in equal ratios.
-
-    >>> figure, axes = new_figure(4, 3)
-    >>> map_of_hill(axes[0, 0], np.arange(3.0), np.arange(2.0), np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
-    >>> plt.close(figure)
-    """
+    """A map of a surface (alphas, betas), alphas to the right: the darker the higher, height lines in equal ratios."""
     low, high = surface.min(), surface.max()
     levels = np.geomspace(low, high, num_levels) if low > 0 else np.linspace(low, high, num_levels)
     axes.contourf(alphas, betas, surface.T, levels=np.unique(levels), cmap="Greys", alpha=0.55)
@@ -282,12 +191,7 @@ def map_of_hill(axes: Axes, alphas: np.ndarray, betas: np.ndarray, surface: np.n
 
 
 def path_on_map(axes: Axes, shadow: np.ndarray, series: int, label: str, **options) -> None:
-    """A path (points, 2) on a map, in the colour and line style of `series`, its end marked by a disc.
-
-    >>> figure, axes = new_figure(4, 3)
-    >>> path_on_map(axes[0, 0], np.array([[0.0, 0.0], [1.0, 2.0]]), 0, "straight")
-    >>> plt.close(figure)
-    """
+    """A path (points, 2) on a map, in the colour and line style of `series`, its end marked by a disc."""
     colour = COLOURS[series % len(COLOURS)]
     axes.plot(*shadow.T, color=colour, linestyle=LINES[series % len(LINES)], label=label, **options)
     axes.plot(*shadow[-1], marker="o", markersize=9, color=colour, markeredgecolor="white", zorder=5)
@@ -340,28 +244,10 @@ def as_page(figure: Any, *, title: str, says: str, self_contained: bool) -> byte
     """A plotly figure as a page that asks for nothing outside: plotly's script lies beside its folder, once for all
     pages, or, if `self_contained`, in the page itself (5 MB)."""
     drawn = figure.to_html(
-        full_html=False,
-        include_plotlyjs=True if self_contained else PLOTLY,
-        config={"responsive": True, "displayModeBar": False},
-        auto_play=False,
-        post_script=NARROW,
-        div_id="figure",
-    )
-    return PAGE.format(title=html.escape(title), says=html.escape(says), figure=drawn).encode()
-
-
-def seed_points(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str | None = None) -> None:
-    """The median of `y` (seeds, points) over seeds as markers, with the range of all seeds; series 0 to 4.
-
-    >>> figure, axes = new_figure(4, 3)
-    >>> seed_points(axes[0, 0], np.arange(2), np.array([[1.0, 2.0], [2.0, 4.0]]), 0, "two seeds")
-    >>> plt.close(figure)
-    """
-    middle = np.median(y, axis=0)
-    axes.errorbar(
-        x, middle, [middle - y.min(axis=0), y.max(axis=0) - middle], fmt="os^Dv"[series], markersize=6,
-        color=COLOURS[series], elinewidth=1.2, label=label,
+        full_html=False, auto_play=False, include_plotlyjs=True if self_contained else PLOTLY, post_script=NARROW,
+        config={"responsive": True, "displayModeBar": False}, div_id="figure",
     )  # fmt: skip
+    return PAGE.format(title=html.escape(title), says=html.escape(says), figure=drawn).encode()
 
 
 def headline(figure: Figure, finding: str, foot: str = "") -> Figure:

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen
 
-from experiments.common.bounds import first_line, require
+from experiments.common.bounds import blaming, require
 from research import agreement, costs, flax_models, gradients, models, statistics
 from research.data import Examples, unit_interval
 from research.models import Activation, Model
 
 CHUNK = 1000  # examples a full gradient takes at a time: their images, as float32, fit into a core's cache
+A_COST = "a cost is a pure function of ONE output and ONE target"
 
 
 class Statistics(NamedTuple):
@@ -73,11 +74,8 @@ class Problem(NamedTuple):
 def factored(cost_fn: Callable, activations: tuple[Activation, Activation]) -> Statistics:
     """By each layer's two factors, with no gradient formed: plain layers only."""
     factors = statistics.layer_factors(cost_fn, *activations)
-    return Statistics(
-        statistics.layer_moments(factors),
-        statistics.layer_weighted_sums(factors),
-        agreement.layer_dot_products(factors),
-    )
+    moments, weighted_sums = statistics.layer_moments(factors), statistics.layer_weighted_sums(factors)
+    return Statistics(moments, weighted_sums, agreement.layer_dot_products(factors))
 
 
 def plain_layers(problem: Problem, why: str) -> tuple[Activation, Activation]:
@@ -113,13 +111,10 @@ def as_model(made: Any, name: str, num_inputs: int) -> Model:
         f"--model {name} returned a {type(made).__name__}; it must return a research.models.Model, a module of "
         "flax.linen, or a function of nnx.Rngs that makes a module of flax.nnx",
     )
-    try:
+    with blaming(f"--model {name} is no model"):
         if isinstance(made, linen.Module):
             return flax_models.from_linen(made, num_inputs)
         return flax_models.from_nnx(made)  # pyright: ignore[reportArgumentType]
-    except Exception as error:  # whatever a user's own module raises
-        require(False, f"--model {name} is no model: {first_line(error)}")
-        raise
 
 
 def try_out(problem: Problem) -> None:
@@ -129,72 +124,52 @@ def try_out(problem: Problem) -> None:
     """
     few = jax.tree.map(lambda leaf: np.asarray(leaf[:10]), problem.train)
     check_cost_shape(problem, few)
-    name = name_of(problem.cost_fn)
-    hint = "a cost is a pure function of ONE output and ONE target"
-    try:
-        tried = jax.jit(jax.vmap(jax.value_and_grad(problem.example_cost), (None, 0)))(
-            random_parameters(problem.model), few
-        )
-    except MemoryError:  # the network's fault
-        raise
-    except Exception as error:
-        require(False, f"the gradient of the cost {name} cannot be taken: {first_line(error)}; {hint}")
-        raise
+    cost = f"the cost {name_of(problem.cost_fn)}"
+    with blaming(f"the gradient of {cost} cannot be taken", A_COST):
+        gradients_of = jax.jit(jax.vmap(jax.value_and_grad(problem.example_cost), (None, 0)))
+        tried = gradients_of(random_parameters(problem.model), few)
     require(
         all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(tried)),
-        f"the cost {name} or its gradient is not a finite number in a network of random parameters; "
-        f"{hint}, finite there",
+        f"{cost} or its gradient is not a finite number in a network of random parameters; {A_COST}, finite there",
     )
     require(
         any(bool(np.any(leaf)) for leaf in jax.tree.leaves(tried[1])),
-        f"the gradient of the cost {name} is 0 for every parameter of a random network, so there is no way down; "
-        "let the cost depend on the output, and that on the weights",
+        f"the gradient of {cost} is 0 for every parameter of a random network, so there is no way down; let the cost "
+        "depend on the output, and that on the weights",
     )
 
 
 def check_cost_shape(problem: Problem, few: Examples) -> None:
     """Raises SettingsError unless the cost makes one floating point number of ONE output and ONE target."""
-    name, hint = name_of(problem.cost_fn), "a cost is a pure function of ONE output and ONE target"
-    output = output_shape(problem.model, few)
+    cost, output = f"the cost {name_of(problem.cost_fn)}", output_shape(problem.model, few)
     target = jax.ShapeDtypeStruct(few.targets.shape[1:], few.targets.dtype)
-    try:
-        shape = jax.eval_shape(problem.cost_fn, output, target)
-    except Exception as error:  # whatever a user's own cost raises
-        sizes = f"shapes {output.shape} and {target.shape}"
-        require(False, f"the cost {name} failed on one example ({sizes}): {first_line(error)}; {hint}")
-        raise
-    is_array = isinstance(shape, jax.ShapeDtypeStruct)
-    found = f"shape {shape.shape}" if is_array else f"a {type(shape).__name__}"
-    require(
-        is_array and shape.shape == (),
-        f"the cost {name} returned {found}; {hint} and returns one number, for instance by jnp.sum",
-    )
-    require(
-        jnp.issubdtype(shape.dtype, jnp.floating),
-        f"the cost {name} returned {shape.dtype}; {hint} and returns a real floating point number",
-    )
+    with blaming(f"{cost} failed on one example (shapes {output.shape} and {target.shape})", A_COST):
+        found = jax.eval_shape(problem.cost_fn, output, target)
+    is_array = isinstance(found, jax.ShapeDtypeStruct)
+    shape = f"shape {found.shape}" if is_array else f"a {type(found).__name__}"
+    wanted = f"{A_COST} and returns one number, for instance by jnp.sum"
+    require(is_array and found.shape == (), f"{cost} returned {shape}; {wanted}")
+    wanted = f"{A_COST} and returns a real floating point number"
+    require(jnp.issubdtype(found.dtype, jnp.floating), f"{cost} returned {found.dtype}; {wanted}")
 
 
 def output_shape(model: Model, examples: Examples) -> jax.ShapeDtypeStruct:
     """Shape and type of the output for one example. Raises SettingsError unless there is one number for every class."""
-    num_classes, shape = examples.targets.shape[-1], None
-    try:
-        shape = jax.eval_shape(
+    num_classes = examples.targets.shape[-1]
+    with blaming(
+        "the network cannot be computed with this --activation, --output-activation or --model",
+        "an activation keeps the shape of what it gets, such as relu, tanh or sigmoid",
+    ):
+        found = jax.eval_shape(
             lambda first: model.apply(model.init(jax.random.key(0)), unit_interval(first)), examples.inputs[0]
         )
-    except Exception as error:  # whatever a user's own activation or model raises
-        require(
-            False,
-            f"the network cannot be computed with this --activation, --output-activation or --model: "
-            f"{first_line(error)}; an activation keeps the shape of what it gets, such as relu, tanh or sigmoid",
-        )
+    shape = getattr(found, "shape", found)
     require(
-        getattr(shape, "shape", None) == (num_classes,),
-        f"the network answers with shape {getattr(shape, 'shape', shape)} where {num_classes} numbers are needed; "
-        "activations must keep the shape of what they get, as relu, tanh and sigmoid do, and a --model must answer "
-        "with one number for every class",
+        shape == (num_classes,),
+        f"the network answers with shape {shape} where {num_classes} numbers are needed; activations must keep the "
+        "shape of what they get, as relu, tanh and sigmoid do, and a --model must give one number for every class",
     )
-    return shape  # pyright: ignore[reportReturnType]
+    return found
 
 
 def random_parameters(model: Model) -> models.Params:
@@ -206,17 +181,13 @@ def random_parameters(model: Model) -> models.Params:
     [(2,), (1,)]
     """
     rng = np.random.default_rng(0)
-    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0)))
-    return jax.tree.map(
-        lambda leaf: (rng.standard_normal(leaf.shape) / max(leaf.shape[-1:], default=1) ** 0.5).astype(leaf.dtype),
-        shapes,
-    )
+
+    def drawn(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        return (rng.standard_normal(leaf.shape) / max(leaf.shape[-1:], default=1) ** 0.5).astype(leaf.dtype)
+
+    return jax.tree.map(drawn, jax.eval_shape(lambda: model.init(jax.random.key(0))))
 
 
 def name_of(function: Callable) -> str:
-    """The function's name in words; of a callable without one, as partial(huber, delta=1), what it prints as.
-
-    >>> name_of(costs.sum_of_squares)
-    'sum of squares'
-    """
+    """The function's name in words; of a callable without one, as partial(huber, delta=1), what it prints as."""
     return getattr(function, "__name__", repr(function)).replace("_", " ")
