@@ -23,6 +23,7 @@ def test_what_is_measured_is_what_numpy_finds(x64):
     activations = (jax.nn.sigmoid, jax.nn.sigmoid)
     problem = Problem(mlp((12, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1), activations)
     found = jax.jit(lambda p, e, k: batch_gradients.quality(problem, p, e, k))(params, examples, jax.random.key(2))
+    found = Quality(*found[:-1], Batches(*found[-1]))
     grads = jax.jit(gradients.per_example_gradients(problem.example_cost))(params, examples)
     gs = np.asarray(jax.vmap(lambda tree: ravel_pytree(tree)[0])(grads))
     full = gs.mean(axis=0)
@@ -49,7 +50,8 @@ def test_batches_of_several_blocks_scatter_as_drawn_without_replacement(x64):
     full = jnp.ones(30)
     found = jax.jit(batch_gradients.large_batches)(apart, full, jax.random.key(4))
     each = float(jnp.mean(jnp.sum(apart**2, axis=1))) / 30
-    for times, batches in zip((1, 2, 5, 10, 20), found, strict=True):
+    for times, fields in zip((1, 2, 5, 10, 20), found, strict=True):
+        batches = Batches(*fields)
         wanted = each / times * sampling.finite_population(times, 40)
         assert float(batches.squared_error) == pytest.approx(wanted, rel=0.05)  # 1,000 draws
         assert float(batches.squared_norm) == pytest.approx(30 * (1 + wanted), rel=0.02)
@@ -72,7 +74,7 @@ def made_up(ratio=1.0, off=0.0, two=1.0, error=1e-7, growth=100.0, start=0.0):
     variance = scale  # |G| = 1
     batches = Batches(cosine, errors, 1 + two * scale[..., None] / sizes)
     same = np.ones((2, 2))
-    quality = Quality(same, same, variance, batches, error * same, ratio * variance, 0.02 * variance)
+    quality = Quality(same, same, variance, error * same, ratio * variance, 0.02 * variance, batches)
     return Result(np.array([0.0, 10.0]), sizes, quality, num)
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Float
 
 from experiments.common.problem import Problem
 from research import data, gradients, sampling, statistics
@@ -25,23 +26,23 @@ DRAWN = 1000  # large batches of every size
 
 
 class Batches(NamedTuple):
-    """Mini-batches of one size against G: means over the batches."""
+    """Mini-batches of every size against G: means over the batches."""
 
-    cosine: Array
-    squared_error: Array  # of |g_B - G|^2 / |G|^2
-    squared_norm: Array  # of |g_B|^2
+    cosine: Float[np.ndarray, "seeds checkpoints sizes"]
+    squared_error: Float[np.ndarray, "seeds checkpoints sizes"]  # of |g_B - G|^2 / |G|^2
+    squared_norm: Float[np.ndarray, "seeds checkpoints sizes"]  # of |g_B|^2
 
 
 class Quality(NamedTuple):
-    """What there is to say of the gradients at one place."""
+    """What there is to say of the gradients at every checkpoint."""
 
-    cost: Array
-    squared_norm: Array  # |G|^2
-    total_variance: Array  # tr Sigma, from the single images' gradients
-    batches: Batches  # each with an axis of sizes
-    mean_error: Array  # |mean of all gradients of batches of 100 - G| / |G|
-    variance_from_batches: Array  # tr Sigma, from the scatter of the gradients of batches of 100
-    variance_error: Array  # its standard error
+    cost: Float[np.ndarray, "seeds checkpoints"]
+    squared_norm: Float[np.ndarray, "seeds checkpoints"]  # |G|^2
+    total_variance: Float[np.ndarray, "seeds checkpoints"]  # tr Sigma, from the single images' gradients
+    mean_error: Float[np.ndarray, "seeds checkpoints"]  # |mean of all gradients of batches of 100 - G| / |G|
+    variance_from_batches: Float[np.ndarray, "seeds checkpoints"]  # tr Sigma, from the scatter of batches of 100
+    variance_error: Float[np.ndarray, "seeds checkpoints"]  # its standard error
+    batches: Batches
 
 
 def batch_sizes(num_examples: int) -> tuple[int, ...]:
@@ -58,38 +59,39 @@ def multiples(num_blocks: int) -> list[int]:
     return [times for times in TIMES if times <= num_blocks // 2]
 
 
-def quality(problem: Problem, params: Params, train: Examples, key: Array) -> Quality:
-    """Draws mini-batches of every size without replacement and holds them against the full gradient."""
+def quality(problem: Problem, params: Params, train: Examples, key: Array) -> tuple:
+    """The fields of Quality at one place: draws mini-batches of every size without replacement."""
     shuffle_key, draw_key = jax.random.split(key)
-    found = problem.statistics.moments(params, train)
-    full = ravel_pytree(found.mean)[0]
+    moments = problem.statistics.moments(params, train)
+    full = ravel_pytree(moments.mean)[0]
     order = jax.random.permutation(shuffle_key, len(train.inputs))
     order = order[: len(order) // FILMS_BATCH * FILMS_BATCH].reshape(-1, FILMS_BATCH)
     ones = small_batches(problem, params, train, order[: ONES_FROM // FILMS_BATCH], full, ONES)
     tens = small_batches(problem, params, train, order, full, TENS)
-    blocks = block_gradients(problem, params, train, order)
+    gradient = jax.grad(gradients.mean_over_examples(problem.example_cost))
+    blocks = jax.lax.map(lambda rows: ravel_pytree(gradient(params, data.take(train, rows)))[0], order)
     apart = blocks - full[None]
     squared_errors = jnp.sum(apart**2, axis=1)
-    num_examples, squared_norm = len(train.inputs), statistics.squared_norm(full)
-    to_total = float(FILMS_BATCH / sampling.finite_population(FILMS_BATCH, num_examples))
-    return Quality(
-        cost=problem.cost(params, train),
-        squared_norm=squared_norm,
-        total_variance=statistics.total_variance(found),
-        batches=jax.tree.map(lambda *sizes: jnp.stack(sizes), *ones, *tens, *large_batches(apart, full, draw_key)),
-        mean_error=jnp.linalg.norm(jnp.mean(apart, axis=0)) / jnp.sqrt(squared_norm),
-        variance_from_batches=to_total * jnp.mean(squared_errors),
-        variance_error=to_total * jnp.std(squared_errors) / np.sqrt(len(order)),
+    squared_norm = statistics.squared_norm(full)
+    to_total = float(FILMS_BATCH / sampling.finite_population(FILMS_BATCH, len(train.inputs)))
+    return (
+        problem.cost(params, train),
+        squared_norm,
+        statistics.total_variance(moments),
+        jnp.linalg.norm(jnp.mean(apart, axis=0)) / jnp.sqrt(squared_norm),
+        to_total * jnp.mean(squared_errors),
+        to_total * jnp.std(squared_errors) / np.sqrt(len(order)),
+        tuple(map(jnp.stack, zip(*ones, *tens, *large_batches(apart, full, draw_key), strict=True))),
     )
 
 
 def small_batches(
     problem: Problem, params: Params, train: Examples, order: Array, full: Array, sizes: tuple[int, ...]
-) -> list[Batches]:
-    """Averages the gradients of the smallest batches, single images if their size is 1, to those of larger ones."""
+) -> list[tuple]:
+    """The fields of Batches for each size: gradients of the smallest, single images if it is 1, are averaged."""
     gradient, length = jax.grad(gradients.mean_over_examples(problem.example_cost)), jnp.linalg.norm(full)
 
-    def of_block(rows: Array) -> list[Batches]:
+    def of_block(rows: Array) -> list[tuple]:
         units = data.take(train, rows.reshape(-1, sizes[0]))
         flat = jax.vmap(lambda unit: ravel_pytree(gradient(params, unit))[0])(units)
         found = []
@@ -98,20 +100,14 @@ def small_batches(
             squared = jnp.sum(batch**2, axis=1)
             errors = jnp.sum((batch - full[None]) ** 2, axis=1) / length**2
             cosines = batch @ full / jnp.where(squared > 0, jnp.sqrt(squared) * length, 1)
-            found.append(Batches(*map(jnp.mean, (cosines, errors, squared))))
+            found.append(tuple(map(jnp.mean, (cosines, errors, squared))))
         return found
 
     return jax.tree.map(jnp.mean, jax.lax.map(of_block, order))
 
 
-def block_gradients(problem: Problem, params: Params, train: Examples, order: Array) -> Array:
-    """(blocks, parameters): the gradient of the mean cost of each block, without a single image's gradient."""
-    gradient = jax.grad(gradients.mean_over_examples(problem.example_cost))
-    return jax.lax.map(lambda rows: ravel_pytree(gradient(params, data.take(train, rows)))[0], order)
-
-
-def large_batches(apart: Array, full: Array, key: Array) -> list[Batches]:
-    """Batches of several blocks drawn at random; `apart` are the blocks' gradients less G.
+def large_batches(apart: Array, full: Array, key: Array) -> list[tuple]:
+    """The fields of Batches for several blocks drawn at random; `apart` are the blocks' gradients less G.
 
     With e the mean of some rows of `apart`, all follows from dot products between the rows: |g_B - G|^2 = |e|^2, and
     |g_B|^2 = |G|^2 + 2 e . G + |e|^2. Batches of a single block are not drawn, each is taken once.
@@ -125,5 +121,5 @@ def large_batches(apart: Array, full: Array, key: Array) -> list[Batches]:
         errors, along = jnp.sum(shares @ products * shares, axis=1), shares @ slopes
         squared = squared_norm + 2 * along + errors
         cosines = (squared_norm + along) / jnp.sqrt(squared_norm * squared)
-        found.append(Batches(*map(jnp.mean, (cosines, errors / squared_norm, squared))))
+        found.append(tuple(map(jnp.mean, (cosines, errors / squared_norm, squared))))
     return found

@@ -1,14 +1,14 @@
 """How near does one come to a known optimum if every step sees one example, shuffled or drawn by lot?
 
-A convex cost whose optimum is known: least squares with a ridge, C_i = (theta . x_i - y_i)^2 / 2 + ridge/2 |theta|^2,
-on 30 images, x_i their first principal components, scaled so that the Hessian is h times the identity; y_i says whether
-image i is of the lowest class (a 0). One image a step, constant rate eta, float64. At the ends of epochs, after a
-burn-in, how far is theta from the optimum? With A_i = x_i x_i^T + ridge and g_i the slopes there:
+Least squares with a ridge, C_i = (theta . x_i - y_i)^2 / 2 + ridge/2 |theta|^2, on 30 images: x_i are their first
+principal components, scaled so that the Hessian is h times the identity; y_i says whether image i is of the lowest
+class (a 0). One image a step, constant rate eta, float64. How far is theta from the optimum at the ends of epochs?
+With A_i = x_i x_i^T + ridge and g_i the gradients there:
 
-    drawn by lot       M = E (1 - eta A_i) M (1 - eta A_i) + eta^2 E g_i g_i^T, exact: E |e|^2 = tr M, about eta^1
-    shuffled anew      an epoch moves by xi = eta^2 sum_(i<j) A_j g_i beyond its contraction r = (1 - eta h)^N, so that
-                       E |e|^2 = |E xi|^2 / (1 - r)^2 + tr cov xi / (1 - r^2), small steps: about eta^2, then eta^3
-    a fixed order      comes to rest where an epoch leads back to where it began, exact; about eta^2
+    drawn by lot    M = E (1 - eta A_i) M (1 - eta A_i) + eta^2 E g_i g_i^T, exact: E |e|^2 = tr M, about eta^1
+    shuffled anew   an epoch moves by xi = eta^2 sum_(i<j) A_j g_i beyond its contraction r = (1 - eta h)^N, so that
+                    E |e|^2 = |E xi|^2 / (1 - r)^2 + tr cov xi / (1 - r^2), small steps: about eta^2, then eta^3
+    a fixed order   comes to rest where an epoch leads back to where it began, exact; about eta^2
 
 (Ying et al., "Stochastic learning under random reshuffling"; the second line is worked out here.)
 
@@ -22,7 +22,6 @@ Result:  slopes 1.01 by lot, 2.05 shuffled anew, each on theory's line (shuffled
 
 import dataclasses
 from collections.abc import Iterator
-from functools import partial
 from typing import Annotated, NamedTuple
 
 import jax
@@ -34,11 +33,10 @@ from jax import Array
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.common import experiment, runs
+from experiments.common import experiment, plots, runs
 from experiments.common.bounds import require
 from experiments.common.claims import Claim, about, at_least, prediction, worst
 from experiments.common.problem import Problem
-from experiments.mini_batches import convex_shuffling_figures as drawn
 from research import data, fits, gradients, sampling, training
 from research.data import Examples
 from research.training import TrainState
@@ -47,14 +45,13 @@ NUM_IMAGES, NUM_FEATURES, RIDGE = 30, 6, 0.1
 STEEPNESS = 1 + RIDGE  # h: the Hessian is h times the identity
 RATES = 2.5e-4 * 2.0 ** np.arange(9)
 SMALL = 4  # of the rates, for the slopes: there the variance of reshuffling, about eta^3, is below its eta^2
-FOLDS = 6  # the burn-in forgets e^-6 of the start with the smallest rate; as many epochs again are looked at
+BURN_IN = int(np.ceil(6 / (NUM_IMAGES * RATES[0] * STEEPNESS)))  # epochs that leave e^-6 of the start, smallest rate
 ANEW, ONCE, BY_LOT, AS_STORED, SORTED = range(5)
+NAMES = ("shuffled anew", "shuffled once", "drawn by lot", "as stored", "sorted by label")
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the chains; every seed has its own draws."""
-
     chains: Annotated[int, Ge(1)] = 32
     """Independent runs for every seed."""
 
@@ -64,10 +61,8 @@ FULL = Settings(num_seeds=8)
 
 
 class Result(NamedTuple):
-    """Squared distances to the optimum, measured and by theory."""
-
-    distance: Float[np.ndarray, "ways seeds rates"]  # mean over chains and ends of epochs
-    by_lot: Float[np.ndarray, "rates"]
+    distance: Float[np.ndarray, "ways seeds rates"]  # squared, to the optimum; mean over chains and ends of epochs
+    by_lot: Float[np.ndarray, "rates"]  # the same by theory
     anew: Float[np.ndarray, "2 rates"]  # squared bias and variance
     resting: Float[np.ndarray, "2 rates"]  # of the resting places of the last two ways
 
@@ -89,7 +84,6 @@ class Quadratic(NamedTuple):
 
 
 def make_quadratic(examples: Examples) -> Quadratic:
-    """Least squares with a ridge on the principal components of the images, all of the same spread."""
     pixels = np.asarray(data.unit_interval(jnp.asarray(examples.inputs)), np.float64)
     left, strength, _ = np.linalg.svd(pixels - pixels.mean(axis=0), full_matrices=False)
     enough = len(strength) >= NUM_FEATURES and strength[NUM_FEATURES - 1] > 1e-6 * strength[0]
@@ -103,13 +97,7 @@ def make_quadratic(examples: Examples) -> Quadratic:
 
 
 def ridge_cost(theta: Array, example: Examples) -> Array:
-    """(theta . x - y)^2 / 2 + ridge/2 |theta|^2"""
     return (jnp.vdot(theta, example.inputs) - example.targets[0]) ** 2 / 2 + RIDGE / 2 * jnp.vdot(theta, theta)
-
-
-def burn_in(num_images: int) -> int:
-    """Epochs after which the start is forgotten with the smallest rate."""
-    return int(np.ceil(FOLDS / (num_images * RATES[0] * STEEPNESS)))
 
 
 def squared_distances(schedule: Array, examples: Examples, optimum: Array, rates: Array) -> Array:
@@ -127,40 +115,29 @@ def squared_distances(schedule: Array, examples: Examples, optimum: Array, rates
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """The chains of every seed, and what theory says of the same images."""
-    have = len(problem.train.inputs)
+    have, epochs = len(problem.train.inputs), 2 * BURN_IN
     require(have >= NUM_IMAGES, f"this case takes {NUM_IMAGES} images; there are {have} for training")
     few = jax.tree.map(np.asarray, data.take(problem.train, slice(NUM_IMAGES)))
     labels, quadratic = few.targets.argmax(axis=1), make_quadratic(few)
-    _, keys = runs.seed_keys(settings.seed, settings.num_seeds)
-    runs.console.print(f"{settings.chains} chains a seed, {2 * burn_in(len(labels)):,} epochs ...")
-    distance = distances(settings.chains, quadratic, labels, jax.vmap(partial(jax.random.fold_in, data=1))(keys))
-    fixed = (np.arange(len(labels)), np.argsort(labels, kind="stable"))
-    return Result(
-        distance,
-        np.array([sampling.variance_by_lot(*quadratic[3:], rate) for rate in RATES]),
-        np.stack(sampling.bias_and_variance_shuffled(*quadratic[3:], RATES, settings.seed)),
-        np.array(
-            [[np.sum(sampling.resting_place(*quadratic[3:], order, rate) ** 2) for rate in RATES] for order in fixed]
-        ),
-    )
-
-
-def distances(chains: int, quadratic: Quadratic, labels: np.ndarray, keys: Array) -> np.ndarray:
-    """(ways of drawing, seeds, rates): the mean squared distance to the optimum, in float64."""
-    epochs = 2 * burn_in(len(labels))
+    runs.console.print(f"{settings.chains} chains a seed, {epochs:,} epochs ...")
 
     def draw(key: Array, labels: Array) -> tuple[Array, ...]:
-        return jax.vmap(lambda key: training.all_ways(key, labels, 1, epochs))(jax.random.split(key, chains))
+        keys = jax.random.split(jax.random.fold_in(key, 1), settings.chains)
+        return jax.vmap(lambda key: training.all_ways(key, labels, 1, epochs))(keys)
 
-    orders = jax.tree.map(np.asarray, jax.jit(runs.over_seeds(draw, (0, None)))(keys, labels))
+    _, keys = runs.seed_keys(settings.seed, settings.num_seeds)
+    orders = jax.device_get(jax.jit(runs.over_seeds(draw, (0, None)))(keys, labels))
     examples = Examples(quadratic.features, quadratic.targets[:, None])  # pyright: ignore[reportArgumentType]
     measured = runs.in_float64(jax.jit(runs.over_seeds(squared_distances, (0, None, None, None))))
-    return np.stack([measured(order, examples, quadratic.optimum, RATES) for order in orders])
+    distance = np.stack([measured(order, examples, quadratic.optimum, RATES) for order in orders])
+    by_lot = np.array([sampling.variance_by_lot(*quadratic[3:], rate) for rate in RATES])
+    anew = np.stack(sampling.bias_and_variance_shuffled(*quadratic[3:], RATES, settings.seed))
+    fixed = np.arange(NUM_IMAGES), np.argsort(labels, kind="stable")
+    resting = [[sampling.resting_place(*quadratic[3:], order, rate) for rate in RATES] for order in fixed]
+    return Result(distance, by_lot, anew, np.sum(np.square(resting), axis=-1))
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """E19, for the film's data: how the distance grows with the rate, and which order ends farthest off."""
     if not settings.is_the_films:
         return
     mean = result.distance.mean(axis=1)
@@ -181,7 +158,6 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """The two exponents."""
     nearer = "nearer" if result.slopes[ANEW] > result.slopes[BY_LOT] else "no nearer"
     return (
         f"Shuffled anew, one image a step comes {nearer} to the optimum than drawn by lot: the squared distance goes "
@@ -190,6 +166,19 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Measured distances on their theory."""
+    figure, axes = plots.new_figure(8, 6)
+    axis, (bias, variance) = axes[0, 0], result.anew
+    theories = {ANEW: bias + variance, BY_LOT: result.by_lot, AS_STORED: result.resting[0], SORTED: result.resting[1]}
+    for way, (name, marker, colour) in enumerate(zip(NAMES, "os^Dv", plots.COLOURS, strict=False)):
+        label = f"{name}: slope {result.slopes[way]:.2f}"
+        axis.plot(RATES, result.distance[way].mean(axis=0), marker, color=colour, markersize=7, label=label)
+        if way in theories:
+            axis.plot(RATES, theories[way], color=colour, linestyle=plots.LINES[way], linewidth=1.4)
+    axis.plot(RATES, bias, color="0.4", linewidth=1, linestyle=(0, (1, 3)), label="the bias of reshuffling alone, η²")
+    axis.plot([], [], color="0.3", linewidth=1.4, label="lines: theory, nothing fitted (shuffled anew: of small steps)")
+    axis.set(xscale="log", yscale="log", xlabel="learning rate η")
+    axis.set_ylabel("mean squared distance to the optimum, ends of epochs")
+    axis.legend(fontsize=9, loc="lower right")
     foot = f"{NUM_IMAGES} images, {settings.chains} chains for each of {settings.num_seeds} seeds"
-    return {"convex_shuffling": drawn.distances(result, RATES, finding(result, settings), foot)}
+    plots.own_foot(figure, f"least squares with a ridge, one image a step; {foot}")
+    return {"convex_shuffling": plots.headline(figure, finding(result, settings).removesuffix("."))}

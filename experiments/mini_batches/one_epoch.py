@@ -39,8 +39,6 @@ from research.models import Params
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the epoch and of the training between the two looks."""
-
     batch_size: Annotated[int, Ge(1), below_train] = 100
     """Examples in a mini-batch."""
     learning_rate: Annotated[float, Gt(0)] = 4.0
@@ -63,13 +61,11 @@ class Quality(NamedTuple):
 
 
 class Result(NamedTuple):
-    """At the start and after training; how often the first seed's epoch sees each example; training accuracy."""
-
     start: Quality
     end: Quality
-    times_seen: Float[np.ndarray, "examples"]
+    times_seen: Float[np.ndarray, "examples"]  # how often the first seed's epoch sees each example
     num_in_batches: int
-    train_accuracy: Float[np.ndarray, "seeds"]
+    train_accuracy: Float[np.ndarray, "seeds"]  # after training
 
 
 def quality(problem: Problem, params: Params, train: Examples, schedule: Array) -> tuple[Array, ...]:
@@ -94,20 +90,18 @@ def quality(problem: Problem, params: Params, train: Examples, schedule: Array) 
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Looks at the first epoch's batches with the parameters of the start, trains, and looks again."""
     params, order = descents.begin(problem, settings, settings.num_epochs)
     method = Method(f"batches of {settings.batch_size}", settings.batch_size, optax.sgd(settings.learning_rate))
-    descent = descents.follow(problem, method, params, order)
+    trained = descents.follow(problem, method, params, order).end
     schedule = descents.in_batches(order[:, :1], settings.batch_size)
     look = jax.jit(runs.over_seeds(partial(quality, problem), (0, None, 0)))
-    start, end = (Quality(*look(place, problem.train, schedule)) for place in (params, descent.end))
+    start, end = (Quality(*look(place, problem.train, schedule)) for place in (params, trained))
     seen = np.bincount(schedule[0].ravel(), minlength=order.shape[-1]).astype(float)
-    accuracy = jax.jit(runs.over_seeds(problem.accuracy, (0, None)))(descent.end, problem.train)
+    accuracy = jax.jit(runs.over_seeds(problem.accuracy, (0, None)))(trained, problem.train)
     return Result(start, end, seen, schedule[0].size, np.asarray(accuracy))
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T31 to T33: every example once an epoch, and how good the gradient of a mini-batch is."""
     whole, kept = result.num_in_batches == len(result.times_seen), float(result.num_in_batches)
     yield identity("T31", "an epoch's mini-batches see every example once, but for the remainder of the division",
                    np.sum(result.times_seen == 1), exactly(kept), "examples", "a shuffle is a permutation")  # fmt: skip
@@ -125,31 +119,27 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """The cosine of one batch, and of the average of all of them, before and after."""
     before, after = (np.median(found.cosines.mean(axis=1)) for found in (result.start, result.end))
-    accuracy = 100 * np.median(result.train_accuracy)
     epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
     return (
         f"The gradient of one batch of {settings.batch_size} has a cosine of {before:.3f} with the full gradient at "
-        f"the start and {after:.2f} after {epochs} ({accuracy:.1f} % of the training images correct); averaged over an "
-        f"epoch at one place, the batches give the full gradient to {np.max(result.end.mean_error):.0e}."
+        f"the start and {after:.2f} after {epochs} ({100 * np.median(result.train_accuracy):.1f} % of the training "
+        "images correct); averaged over an epoch at one place, the batches give the full gradient to "
+        f"{np.max(result.end.mean_error):.0e}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """How the cosines of the batches of one epoch are spread, before and after, with theory's mean."""
     figure, axes = plots.new_figure(8, 4.6)
     axis = axes[0, 0]
     for series, (when, found) in enumerate((("at the start", result.start), ("after training", result.end))):
-        cosines = found.cosines[0]
-        axis.hist(cosines, bins=np.linspace(-1, 1, 81).tolist(), color=plots.COLOURS[series], alpha=0.6,
-                  label=f"{when}: mean {cosines.mean():.3f}, theory {found.predicted[0]:.3f}")  # fmt: skip
-        axis.axvline(found.predicted[0], color=plots.COLOURS[series], linestyle=plots.LINES[series])
-    axis.set_xlim(-0.5, 1.02)
+        cosines, colour = found.cosines[0], plots.COLOURS[series]
+        label = f"{when}: mean {cosines.mean():.3f}, theory {found.predicted[0]:.3f}"
+        axis.hist(cosines, bins=np.linspace(-1, 1, 81).tolist(), color=colour, alpha=0.6, label=label)
+        axis.axvline(found.predicted[0], color=colour, linestyle=plots.LINES[series])
+    axis.set(xlim=(-0.5, 1.02), ylabel="mini-batches")
     axis.set_xlabel("cosine between the gradient of one batch and the full gradient")
-    axis.set_ylabel("mini-batches")
     axis.legend(loc="upper left")
-    size = settings.batch_size
-    plots.headline(figure, f"A batch of {size} is a pretty good stand-in at the start, and a poor one after training")
-    plots.note(figure, "one epoch's batches, first seed; lines: theory's mean")
-    return {"one_epoch": figure}
+    headline = f"A batch of {settings.batch_size} is a pretty good stand-in at the start, and a poor one after training"
+    foot = "one epoch's batches, first seed; lines: theory's mean"
+    return {"one_epoch": plots.headline(figure, headline, foot)}
