@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import json
 import math
+import shlex
 from pathlib import Path
 
 import jax
@@ -134,6 +135,14 @@ def test_it_refuses_more_than_there_is(name):
 
 
 @every_experiment
+def test_its_sizes_are_within_its_bounds_and_the_quick_one_is_no_larger(name):
+    module = module_of(name)
+    for settings in (module.QUICK, module.Settings(), module.FULL):
+        bounds.check(settings)
+    assert module.QUICK.num_seeds <= module.FULL.num_seeds
+
+
+@every_experiment
 def test_every_setting_is_explained(name, capsys):
     with pytest.raises(SystemExit) as left:
         cli.parse(module_of(name), name, ["--help"])
@@ -169,6 +178,8 @@ def test_what_is_committed_is_what_todays_code_says(name):
     claims, finding = experiment.judge(module, run.result, run.settings)
     record = folders.read_record(folder)
     assert len(record["commit"]) == 40, "it comes from changed code"
+    asked = cli.parse(module, name, shlex.split(record["command"])[4:])
+    assert dataclasses.replace(asked, cpu_devices=run.settings.cpu_devices) == run.settings
     assert finding == record["finding"]
     assert json.loads(json.dumps([claim.as_record() for claim in claims])) == record["claims"]
     for claim in claims:

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from conftest import make_examples
 
+from experiments.common import descents
 from experiments.common.bounds import SettingsError
+from experiments.common.descents import Trained
 from experiments.common.problem import Problem
 from experiments.networks import nielsens_recipe
 from experiments.networks.nielsens_recipe import ENTROPY, FULL, RECIPES, SQUARES, Outcome, Result, Settings
+from research import costs
 from research.models import Layer, mlp
 
 SMALLEST = Settings(num_seeds=2, num_epochs=1, recipes=("784-10",))
@@ -31,8 +34,15 @@ def test_nielsens_rates_step_as_in_his_code():
         np.testing.assert_allclose(found, his, rtol=1e-4, atol=1e-6)
 
 
-def test_he_trains_on_50000_images_in_batches_of_ten():
+def test_he_trains_on_50000_images_in_batches_of_ten(monkeypatch):
     assert (nielsens_recipe.HIS_IMAGES, nielsens_recipe.HIS_BATCH, nielsens_recipe.HIS_EPOCHS) == (50_000, 10, 30)
+    seen, examples = [], make_examples(jax.random.key(0), 70)
+    monkeypatch.setattr(nielsens_recipe, "HIS_IMAGES", 50)
+    ends = Trained(0.5, None, np.ones(2), np.ones((2, 1)))
+    monkeypatch.setattr(descents, "train", lambda name, posed, rates, keys, rows: seen.append((posed, rows)) or ends)
+    nielsens_recipe.measure(Problem(mlp((12, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1)), SMALLEST)
+    [(posed, rows)] = seen
+    assert (len(posed.train.inputs), len(posed.test.inputs), rows.shape) == (50, 70, (2, 1, 5, 10))
 
 
 def outcomes(ends):
