@@ -26,42 +26,39 @@ from annotated_types import Ge, MinLen
 from jaxtyping import Float, Int, PyTree
 from matplotlib.figure import Figure
 
-from experiments.common import experiment, problem, runs
-from experiments.common.bounds import of_train, require
+from experiments.common import descents, experiment, runs
+from experiments.common.bounds import of_train, require, rising
 from experiments.common.claims import Claim, about, prediction, worst
-from experiments.common.problem import CHUNK, Problem
+from experiments.common.problem import CHUNK, Problem, random_parameters
 from experiments.networks import complexity_figures as drawn
-from research import data, fits, gradients, models, training
+from research import data, fits, gradients, training
 from research.data import Examples
 
-COUNTED = 100  # examples over which XLA counts the operations of a network
 HALVINGS = 3  # the slope in N is that between all images and 1/8 of them
+LARGE = slice(-HALVINGS - 1, None)
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the timings."""
-
     num_seeds: Annotated[int, Ge(1)] = 3
     """How often all is timed; each time the median of three."""
     halvings: Annotated[int, Ge(HALVINGS)] = 6
     """N is all training images, 1/2, 1/4, ... of them: how many times halved."""
-    widths: Annotated[tuple[int, ...], Ge(1), MinLen(1)] = (16, 32, 64, 128, 256, 512)
+    widths: Annotated[tuple[int, ...], Ge(1), MinLen(1), rising] = (16, 32, 64, 128, 256, 512)
     """Neurons of a single hidden layer."""
-    depths: Annotated[tuple[int, ...], Ge(1), MinLen(1)] = (1, 2, 4, 8)
+    depths: Annotated[tuple[int, ...], Ge(1), MinLen(1), rising] = (1, 2, 4, 8)
     """How many hidden layers of --depth-width neurons."""
     depth_width: Annotated[int, Ge(1)] = 128
     """Neurons of each of these layers."""
-    batch_sizes: Annotated[tuple[int, ...], Ge(1), MinLen(1)] = (1, 3, 10, 30, 100, 300, 1000)
+    batch_sizes: Annotated[tuple[int, ...], Ge(1), MinLen(1), rising] = (1, 3, 10, 30, 100, 300, 1000)
     """Examples a step, at most --num-images."""
     num_images: Annotated[int, Ge(1), of_train] = 4000
     """Images over which other networks and other batches are timed."""
 
     def check(self) -> None:
-        """No batch is larger than what it is drawn from."""
         require(
-            max(self.batch_sizes) <= self.num_images,
-            f"--batch-sizes has {max(self.batch_sizes)}; with --num-images {self.num_images} none may be larger",
+            self.batch_sizes[-1] <= self.num_images,
+            f"--batch-sizes has {self.batch_sizes[-1]}; with --num-images {self.num_images} none may be larger",
         )
 
 
@@ -69,41 +66,42 @@ QUICK = Settings(num_seeds=2, halvings=3, widths=(16, 64, 256), depths=(1, 4), b
 FULL = Settings(num_seeds=10, halvings=9, num_images=10_000)
 
 
-class Result(NamedTuple):
-    """What was timed, point by point, and what XLA counts."""
+class Sweep(NamedTuple):
+    """The gradient over some images, or a pass over them, where one thing is varied."""
 
-    sweep: tuple[str, ...]  # examples, width, depth or batch
-    x: Int[np.ndarray, "points"]  # what is varied in this sweep
+    x: Int[np.ndarray, "points"]
     flops: Float[np.ndarray, "points"]  # by formula
     seconds: Float[np.ndarray, "rounds points"]
-    network_formula: Float[np.ndarray, "networks"]  # operations of one example of every network
-    network_flops: Float[np.ndarray, "networks"]  # the same, as XLA counts them
-    examples_formula: Float[np.ndarray, "halvings"]  # operations of N examples at once
-    examples_flops: Float[np.ndarray, "halvings"]
-    at_once_bytes: Float[np.ndarray, "halvings"]  # memory that XLA sets aside
-    chunked_bytes: Float[np.ndarray, "halvings"]
-
-    def of(self, sweep: str) -> np.ndarray:
-        """The places of one sweep."""
-        return np.flatnonzero(np.array(self.sweep) == sweep)
 
     @property
-    def large(self) -> np.ndarray:
-        """The places with N from 1/8 of all images on."""
-        mine = self.of("examples")
-        return mine[self.x[mine] >= whole_chunks(int(self.x[mine].max()) >> HALVINGS)]
+    def growth(self) -> tuple[float, float]:
+        """(operations, median time): how many times those of the first point the last one takes."""
+        times = np.median(self.seconds, axis=0)
+        return self.flops[-1] / self.flops[0], times[-1] / times[0]
+
+
+class Result(NamedTuple):
+    examples: Sweep
+    width: Sweep
+    depth: Sweep
+    batch: Sweep
+    network_formula: Float[np.ndarray, "networks"]  # operations of one example of every network, the own one first
+    network_flops: Float[np.ndarray, "networks"]  # the same, as XLA counts them
+    examples_flops: Float[np.ndarray, "halvings"]  # of N examples at once
+    at_once_bytes: Float[np.ndarray, "halvings"]  # memory that XLA sets aside
+    chunked_bytes: Float[np.ndarray, "halvings"]
 
     @property
     def slopes(self) -> np.ndarray:
         """Of the time in N, of every round."""
-        return np.array([fits.log_log_slope(self.x[self.large], each[self.large]) for each in self.seconds])
+        return np.array([fits.log_log_slope(self.examples.x[LARGE], row[LARGE]) for row in self.examples.seconds])
 
 
-class Count(NamedTuple):
-    """What XLA says of a compiled program."""
-
+class Point(NamedTuple):  # one thing that is timed
+    x: int
+    sizes: tuple[int, ...]
     flops: float
-    bytes: float  # set aside while it runs, the arguments and results apart
+    call: Callable[[], PyTree]
 
 
 def flops_by_formula(sizes: Sequence[int]) -> int:
@@ -116,72 +114,6 @@ def flops_by_formula(sizes: Sequence[int]) -> int:
     return 6 * sum(weights) - 2 * weights[0]
 
 
-def count(fun: Callable, *arguments: PyTree) -> Count:
-    """Compiles `fun` for arguments of these shapes, runs nothing, and asks XLA."""
-    compiled = jax.jit(fun).lower(*arguments).compile()
-    memory = compiled.memory_analysis()
-    return Count(compiled.cost_analysis()["flops"], memory.temp_size_in_bytes)  # pyright: ignore
-
-
-def shapes_of(model: models.Model, train: Examples, num_examples: int) -> tuple[PyTree, Examples]:
-    """(parameters, examples) as shapes only, for `count`."""
-    params = jax.eval_shape(model.init, jax.random.key(0))
-    return params, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((num_examples, *leaf.shape[1:]), leaf.dtype), train)
-
-
-def gradient_of(one: Callable, chunk_size: int | None) -> Callable:
-    """The gradient of the mean cost, all examples at once or in chunks."""
-    return jax.grad(gradients.mean_over_examples(one, chunk_size=chunk_size))
-
-
-def one_pass(one: Callable, batch_size: int, train: Examples) -> Callable[[models.Params], models.Params]:
-    """Steps over all of `train`, batch after batch, in the order in which it lies there."""
-    optimizer = optax.sgd(0.1)
-    step = training.make_step(gradients.mean_over_examples(one), optimizer)
-    rows = training.in_batches(training.cyclic_order(len(train.inputs), 1), batch_size)
-
-    @jax.jit
-    def loop(params: models.Params, train: Examples, rows: jax.Array) -> models.Params:
-        state = training.TrainState(params, optimizer.init(params))
-        return training.minibatch_descent(step, state, train, rows, lambda state: ())[0].params
-
-    return lambda params: loop(params, train, rows)
-
-
-class Point(NamedTuple):
-    """One thing that is timed."""
-
-    sweep: str
-    x: int
-    sizes: tuple[int, ...]
-    call: Callable[[models.Params], PyTree]
-    flops: int
-
-
-def points_of(posed: Problem, own: tuple[int, ...], settings: Settings) -> list[Point]:
-    """Everything that is timed; the training set lies on one device."""
-    train = posed.train
-    few, ends = data.take(train, slice(settings.num_images)), (own[0], own[-1])
-
-    def one_of(sizes: tuple[int, ...]) -> Callable:
-        return posed._replace(model=posed.mlp(sizes)).example_cost  # pyright: ignore[reportOptionalCall]
-
-    def gradient(sweep: str, x: int, sizes: tuple[int, ...], examples: Examples) -> Point:
-        fun = jax.jit(gradient_of(one_of(sizes), CHUNK))
-        flops = flops_by_formula(sizes) * len(examples.inputs)
-        return Point(sweep, x, sizes, lambda params: fun(params, examples), flops)
-
-    halved = [whole_chunks(len(train.inputs) >> times) for times in range(settings.halvings, -1, -1)]
-    deep = [(depth, (ends[0], *(settings.depth_width,) * depth, ends[1])) for depth in settings.depths]
-    work = flops_by_formula(own) * settings.num_images
-    return [
-        *(gradient("examples", size, own, data.take(train, slice(size))) for size in halved),
-        *(gradient("width", width, (ends[0], width, ends[1]), few) for width in settings.widths),
-        *(gradient("depth", depth, sizes, few) for depth, sizes in deep),
-        *(Point("batch", size, own, one_pass(one_of(own), size, few), work) for size in settings.batch_sizes),
-    ]
-
-
 def whole_chunks(num_examples: int) -> int:
     """Rounded down to whole chunks, where there is one: a rest would be a program, and memory, of its own.
 
@@ -191,98 +123,123 @@ def whole_chunks(num_examples: int) -> int:
     return num_examples // CHUNK * CHUNK or num_examples
 
 
-def seconds_of(points: list[Point], num_rounds: int) -> np.ndarray:
-    """(rounds, points): the median seconds of every call, all in turn."""
-    calls = {}
-    for index, point in enumerate(points):
-        start = jax.device_put(problem.random_parameters(models.mlp(point.sizes)), jax.devices()[0])
-        calls[f"{index}"] = partial(point.call, start)
+def measure(problem: Problem, settings: Settings) -> Result:
+    require(problem.mlp is not None, "complexity counts plain layers of many sizes; leave out --model")
+    have = len(problem.train.inputs)
+    require(have >> settings.halvings >= 1, f"--halvings is {settings.halvings}; there are only {have} training images")
+    on_one = problem._replace(train=on_one_device(problem.train))
+    sweeps = sweeps_of(on_one, experiment.sizes_for(settings, problem.train), settings)
+    networks = dict.fromkeys(point.sizes for sweep in sweeps for point in sweep)
+    return Result(
+        *timed(sweeps, settings.num_seeds),
+        np.array([flops_by_formula(sizes) for sizes in networks], float),
+        np.array([descents.flops_per_example(with_layers(on_one, sizes)) for sizes in networks]),
+        *counts_of(on_one, [point.x for point in sweeps[0]]),
+    )
+
+
+def on_one_device(tree: PyTree) -> PyTree:
+    return jax.device_put(tree, jax.devices()[0])
+
+
+def with_layers(posed: Problem, sizes: tuple[int, ...]) -> Problem:
+    return posed._replace(model=posed.mlp(sizes))  # pyright: ignore[reportOptionalCall]
+
+
+def sweeps_of(posed: Problem, own: tuple[int, ...], settings: Settings) -> list[list[Point]]:
+    """What is timed where examples, width, depth and batch are varied."""
+    few, num_in, num_out = data.take(posed.train, slice(settings.num_images)), own[0], own[-1]
+
+    def gradient(x: int, sizes: tuple[int, ...], examples: Examples) -> Point:
+        other = with_layers(posed, sizes)
+        fun = jax.jit(jax.grad(other.cost))
+        flops = float(flops_by_formula(sizes) * len(examples.inputs))
+        return Point(x, sizes, flops, partial(fun, on_one_device(random_parameters(other.model)), examples))
+
+    halved = [whole_chunks(len(posed.train.inputs) >> times) for times in range(settings.halvings, -1, -1)]
+    deep = [(depth, (num_in, *(settings.depth_width,) * depth, num_out)) for depth in settings.depths]
+    work = float(flops_by_formula(own) * settings.num_images)
+    return [
+        [gradient(size, own, data.take(posed.train, slice(size))) for size in halved],
+        [gradient(width, (num_in, width, num_out), few) for width in settings.widths],
+        [gradient(depth, sizes, few) for depth, sizes in deep],
+        [Point(size, own, work, one_pass(posed._replace(train=few), size)) for size in settings.batch_sizes],
+    ]
+
+
+def one_pass(posed: Problem, batch_size: int) -> Callable[[], PyTree]:
+    """Steps over all training examples, batch after batch, in the order in which they lie there."""
+    optimizer, start = optax.sgd(0.1), on_one_device(random_parameters(posed.model))
+    step = training.make_step(gradients.mean_over_examples(posed.example_cost), optimizer)
+    rows = training.in_batches(training.cyclic_order(len(posed.train.inputs), 1), batch_size)
+    loop = jax.jit(partial(training.minibatch_descent, step, observe=lambda state: ()))
+    return partial(loop, training.TrainState(start, optimizer.init(start)), posed.train, rows)
+
+
+def timed(sweeps: list[list[Point]], num_rounds: int) -> list[Sweep]:
+    """The median seconds of every call in every round, those of all sweeps in turn."""
+    calls = {f"{x} of {sweep}": point.call for sweep, points in enumerate(sweeps) for x, point in enumerate(points)}
     rounds = []
     for number in range(num_rounds):
         runs.console.print(f"timing, round {number + 1} of {num_rounds} ...")
         rounds.append(list(runs.seconds_each(calls).values()))
-    return np.array(rounds)
+    parts = np.split(np.array(rounds), np.cumsum([len(points) for points in sweeps])[:-1], axis=1)
+    return [
+        Sweep(np.array([point.x for point in points]), np.array([point.flops for point in points]), seconds)
+        for points, seconds in zip(sweeps, parts, strict=True)
+    ]
 
 
-def counts_of(posed: Problem, points: list[Point]) -> tuple[np.ndarray, ...]:
-    """By formula and by XLA: operations of one example of every network, and of N examples at once; memory."""
-
-    def ask(sizes: tuple[int, ...], num_examples: int, chunk_size: int | None) -> Count:
-        other = posed._replace(model=posed.mlp(sizes))  # pyright: ignore[reportOptionalCall]
-        shapes = shapes_of(other.model, posed.train, num_examples)
-        return count(gradient_of(other.example_cost, chunk_size), *shapes)
-
-    networks = dict.fromkeys(point.sizes for point in points)
-    own = [(point.sizes, point.x) for point in points if point.sweep == "examples"]
-    at_once, chunked = ([ask(*each, chunk) for each in own] for chunk in (None, CHUNK))
-    found = (
-        [flops_by_formula(sizes) for sizes in networks],
-        [ask(sizes, COUNTED, None).flops / COUNTED for sizes in networks],
-        [flops_by_formula(sizes) * size for sizes, size in own],
-        [each.flops for each in at_once],
-        [each.bytes for each in at_once],
-        [each.bytes for each in chunked],
-    )
-    return tuple(np.array(each, float) for each in found)
+def count(fun: Callable, *arguments: PyTree) -> tuple[float, float]:
+    """(operations, bytes set aside) of `fun` for arguments of these shapes, as XLA says; nothing runs."""
+    compiled = jax.jit(fun).lower(*arguments).compile()
+    return compiled.cost_analysis()["flops"], compiled.memory_analysis().temp_size_in_bytes  # pyright: ignore
 
 
-def measure(problem: Problem, settings: Settings) -> Result:
-    """Times and counts, on one device."""
-    require(problem.mlp is not None, "complexity counts plain layers of many sizes; leave out --model")
-    have = len(problem.train.inputs)
-    require(have >> settings.halvings >= 1, f"--halvings is {settings.halvings}; there are only {have} training images")
-    on_one = problem._replace(train=jax.device_put(problem.train, jax.devices()[0]))
-    points = points_of(on_one, experiment.sizes_for(settings, problem.train), settings)
-    timed = [np.array([getattr(point, name) for point in points]) for name in ("x", "flops")]
-    return Result(
-        tuple(point.sweep for point in points),
-        timed[0],
-        timed[1].astype(float),
-        seconds_of(points, settings.num_seeds),
-        *counts_of(on_one, points),
-    )
+def counts_of(posed: Problem, numbers: list[int]) -> np.ndarray:
+    """(operations at once, memory at once, memory in chunks) of the gradient over so many examples each."""
+    at_once, found = gradients.mean_over_examples(posed.example_cost), []
+    params = jax.eval_shape(posed.model.init, jax.random.key(0))
+    for num in numbers:
+        few = jax.tree.map(lambda leaf, num=num: jax.ShapeDtypeStruct((num, *leaf.shape[1:]), leaf.dtype), posed.train)
+        _, in_chunks = count(jax.grad(posed.cost), params, few)
+        found.append([*count(jax.grad(at_once), params, few), in_chunks])
+    return np.array(found, float).T
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """C32 and E18, from theory; only for the film's network and MNIST."""
     if not settings.is_the_films:
         return
-    x, last = result.x[result.large], slice(-HALVINGS - 1, None)
-    ratios = np.concatenate([
-        result.network_flops / result.network_formula, result.examples_flops / result.examples_formula
-    ])  # fmt: skip
+    x = result.examples.x[LARGE]
     yield prediction("C32", "the time of a full-batch gradient grows in proportion to N, from 7,000 to 60,000 images",
                      np.median(result.slopes), about(1, by=0.05), "slope, log-log, median", "N equal pieces of "
                      "work")  # fmt: skip
-    yield prediction("C32", "so does the memory for all examples at once",
-                     fits.log_log_slope(x, result.at_once_bytes[last]), about(1, by=0.05), "slope, log-log",
-                     "activations of all examples")  # fmt: skip
-    yield prediction("C32", "in chunks it does not grow", fits.log_log_slope(x, result.chunked_bytes[last]),
-                     about(0, by=0.05), "slope, log-log", "activations of one chunk")  # fmt: skip
-    yield prediction("E18", "one example's gradient takes 52.7 thousand operations, as XLA counts them",
-                     result.network_flops[0] / 1000, about(52.672, share=0.1), "kFLOP", "4 a weight, 2 more behind the "
-                     "first layer")  # fmt: skip
-    yield prediction("E18", "XLA counts what the formula says, for every width, depth and N", 1 + worst(ratios - 1),
-                     about(1, by=0.1), "counted / formula, farthest from 1", "the same formula")  # fmt: skip
+    for says, memory, slope, source in (
+        ("so does the memory for all examples at once", result.at_once_bytes, 1, "activations of all examples"),
+        ("in chunks it does not grow", result.chunked_bytes, 0, "activations of one chunk"),
+    ):
+        yield prediction("C32", says, fits.log_log_slope(x, memory[LARGE]), about(slope, by=0.05), "slope, log-log",
+                         source)  # fmt: skip
+    of_networks = result.network_flops / result.network_formula
+    of_examples = result.examples_flops / result.examples.flops
+    yield prediction("E18", "XLA counts what the formula says, for every width, depth and N",
+                     1 + worst(np.concatenate([of_networks, of_examples]) - 1), about(1, by=0.1),
+                     "counted / formula, farthest from 1", "the same formula")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """Time in N, and how it grows with width, depth and batch size."""
-    seconds, x = np.median(result.seconds, axis=0), result.x
-    whole, batches = int(result.of("examples")[-1]), result.of("batch")
     parts = []
-    for name in ("width", "depth"):
-        first, last = result.of(name)[[0, -1]]
-        work, took = result.flops[last] / result.flops[first], seconds[last] / seconds[first]
-        parts.append(f"{name} {x[first]} to {x[last]}: {work:.3g} times the operations in {took:.3g} times the time")
-    rate = result.flops[whole] / seconds[whole] / 1e9
+    for name, sweep in (("width", result.width), ("depth", result.depth)):
+        work, took = (f"{times:.3g} times the" for times in sweep.growth)
+        parts.append(f"{name} {sweep.x[0]} to {sweep.x[-1]}: {work} operations in {took} time")
+    whole, batches = np.median(result.examples.seconds[:, -1]), result.batch
     return (
-        f"The gradient over {x[whole]:,} images takes {1000 * seconds[whole]:.0f} ms ({rate:.0f} GFLOP/s), slope in N "
-        f"{np.median(result.slopes):.2f}; {'; '.join(parts)}; a pass in batches of {x[batches[0]]} takes "
-        f"{seconds[batches[0]] / seconds[batches[-1]]:.3g} times that in batches of {x[batches[-1]]:,}."
+        f"The gradient over {result.examples.x[-1]:,} images takes {1000 * whole:.0f} ms "
+        f"({result.examples.flops[-1] / whole / 1e9:.0f} GFLOP/s), slope in N {np.median(result.slopes):.2f}; "
+        f"{'; '.join(parts)}; a pass in batches of {batches.x[0]} takes {1 / batches.growth[1]:.3g} times that in "
+        f"batches of {batches.x[-1]:,}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Time, memory and operations against data, network and batch."""
     return {"complexity": drawn.page(result, settings.depth_width, settings.num_images)}
