@@ -59,7 +59,7 @@ def test_the_gradients_of_a_cost_are_checked_in_three_ways():
 
 def of_cost(name, wishes, mini=(0.9, 0.5), error=0.0):
     """Two seeds, two looks; the full batch comes to 0.6 with 1,000 examples."""
-    scatter = Scatter(np.ones((2, 2)), np.ones((2, 2)), np.full((2, 2), error))
+    scatter = Scatter(np.ones((2, 2)), np.full((2, 2), error))
     tuned, accuracy = Tuned(np.array([0.5]), np.array([0.1])), np.full((2, 2), 0.9)
     full = Descended(tuned, np.array([500.0, 1000.0]), np.array([[0.8, 0.6]] * 2), accuracy, accuracy[:, :1])
     mini = Descended(tuned, np.array([50.0, 100.0]), np.array([mini] * 2), accuracy, accuracy[:, :1])

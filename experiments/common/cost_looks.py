@@ -1,9 +1,5 @@
 """Three looks at one cost, for which nothing is trained: are its gradients right, what do the outputs ask for, how far
-do the examples scatter?
-
-`check_gradients` holds jax.grad against backpropagation by hand and against central differences. `wishes` follows by
-hand what the outputs of some examples ask for. `scatter` takes the gradients of all training examples.
-"""
+do the examples scatter?"""
 
 from typing import NamedTuple
 
@@ -26,8 +22,6 @@ BY_HAND = "new_cost follows what the outputs ask for by hand"
 
 
 class Wishes(NamedTuple):
-    """What the outputs of some examples ask for."""
-
     targets: Float[np.ndarray, "examples classes"]
     outputs: Float[np.ndarray, "examples classes"]
     nudges: Float[np.ndarray, "examples classes"]  # -dC/da
@@ -38,7 +32,6 @@ class Scatter(NamedTuple):
     """From the gradients of all training examples, before training and after the mini-batches' run."""
 
     noise_scale: Float[np.ndarray, "seeds 2"]  # tr Sigma / |G|^2: the batch size at which noise and signal are equal
-    cosine: Float[np.ndarray, "seeds 2"]  # expected between the gradient of a mini-batch and that of all
     average_error: Float[np.ndarray, "seeds 2"]  # |average of all gradients - gradient of the mean| over |g_i|
 
 
@@ -80,13 +73,12 @@ def wishes(problem: Problem, params: list, examples: Examples) -> Wishes:
     return Wishes(*map(np.asarray, jax.jit(jax.vmap(of_one))(in_unit)))
 
 
-def scatter(problem: Problem, batch_size: int, params: list, train: Examples) -> tuple[Array, Array, Array]:
+def scatter(problem: Problem, params: list, train: Examples) -> tuple[Array, Array]:
     """The fields of Scatter for one seed at one place."""
     found = problem.explicit.moments(params, train)
-    gradient = jax.grad(problem.cost)(params, train)
-    scale, size = statistics.noise_scale(found), jnp.sqrt(jnp.mean(found.squared_norms))
-    error = jnp.sqrt(statistics.squared_norm(jax.tree.map(jnp.subtract, found.mean, gradient)))
-    return scale, statistics.expected_cosine(scale, batch_size, len(train.inputs)), error / size
+    off = jax.tree.map(jnp.subtract, found.mean, jax.grad(problem.cost)(params, train))
+    error = jnp.sqrt(statistics.squared_norm(off)) / jnp.sqrt(jnp.mean(found.squared_norms))
+    return statistics.noise_scale(found), error
 
 
 def a_real_two(train: Examples) -> Examples:

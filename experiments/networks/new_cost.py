@@ -11,9 +11,6 @@ Time:    default 55 s, --quick 13 s, --full 2.6 min on 2 cores, compilation incl
 Result:  behind a sigmoid cross-entropy pulls by a - y, the film's cost by 2 (a - y) a (1 - a), thousands of times more
          weakly on the most wrong output; so the full batch gets further in 200 steps (87.9 % against 80.6 %), the
          mini-batches hardly (91.8 % against 91.7 %, +0.4 points paired, 4 of 6 seeds), each with its best rate.
-
-Longer than others: it is what README's Extend walks through, five looks at one cost on one page; the first three, for
-which nothing is trained, are in experiments/common/cost_looks.py.
 """
 
 import dataclasses
@@ -41,6 +38,7 @@ from experiments.common.tune import Tuned
 from experiments.networks import new_cost_figures as drawn
 from research import costs, data, gradients, landscape, training
 from research.data import Examples
+from research.training import TrainState
 
 PULLS = 2000  # test images whose outputs are asked what they want
 LOOKS = 20  # how often each descent is looked at
@@ -56,8 +54,6 @@ def cross_entropy(output: Array, target: Array) -> Array:
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the comparison."""
-
     cost: str = OURS
     """The new cost of one example, package.module:function, a pure function (output, target) -> number. Files in the
     current folder count: my_costs:my_cost."""
@@ -106,54 +102,84 @@ class OfCost(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Both costs."""
-
     new: OfCost
     film: OfCost
     sigmoid: bool  # whether the last activation is one
 
 
-# The first three looks are those of cost_looks; the fourth: each method with every learning rate.
+def measure(problem: Problem, settings: Settings) -> Result:
+    _, last = plain_layers(problem, BY_HAND)
+    steps = settings.num_epochs * (len(problem.train.inputs) // settings.batch_size)
+    require(steps >= LOOKS, f"--num-epochs is {settings.num_epochs}, which makes {steps} steps; {LOOKS} are needed")
+    beginning = descents.begin(problem, settings, settings.num_epochs)
+    names = (name_of(problem.cost_fn), "the film's cost")
+    problems = (problem, problem._replace(cost_fn=costs.sum_of_squares))
+    descended = [descend(name, posed, settings, beginning) for name, posed in zip(names, problems, strict=True)]
+    _, (_, films_path) = descended[1]
+    trained = hills.unravel_of(problem)(jnp.asarray(films_path[0, -1]))
+    new, film = (
+        of_cost(name, posed, settings, beginning.params, found, trained)
+        for name, posed, found in zip(names, problems, descended, strict=True)
+    )
+    return Result(new, film, last is jax.nn.sigmoid)
 
 
-def on_grid(
-    problem: Problem, objective: Callable, loop: Callable, start: list, shared: tuple[Examples, Examples], rates: Array
-) -> tuple[Array, Array, Array]:
-    """(cost, accuracy, point) at every look, for each learning rate in turn: (rates, looks, ...)."""
-    train, test = shared
+def of_cost(name: str, problem: Problem, settings: Settings, starts: list, found: list, trained: list) -> OfCost:
+    """All of one cost, whose descents are given; what test images want is asked of the network `trained`."""
+    methods, paths = zip(*found, strict=True)
+    ends = jax.vmap(hills.unravel_of(problem))(jnp.asarray(paths[1][:, -1]))
+    scatter_of = jax.jit(runs.over_seeds(partial(cost_looks.scatter, problem), (0, None)))
+    scatters = [scatter_of(place, problem.train) for place in (starts, ends)]
+    first = jax.tree.map(lambda leaf: leaf[0], starts)
+    start = np.asarray(ravel_pytree(first)[0])
+    return OfCost(
+        name,
+        *cost_looks.check_gradients(problem, first),
+        cost_looks.wishes(problem, first, cost_looks.a_real_two(problem.train)),
+        cost_looks.wishes(problem, trained, data.take(problem.test, slice(PULLS))),
+        Scatter(*(np.stack(each, axis=1) for each in zip(*scatters, strict=True))),
+        methods,
+        *hill_of(problem, settings.resolution, [np.concatenate([start[None], path[0]]) for path in paths]),
+    )
 
-    def look(state: training.TrainState) -> tuple[Array, Array, Array]:
-        return problem.cost(state.params, train), problem.accuracy(state.params, test), ravel_pytree(state.params)[0]
 
-    def with_rate(rate: Array) -> tuple[Array, Array, Array]:
-        optimizer = optax.sgd(rate)
-        state = training.TrainState(start, optimizer.init(start))
-        return loop(training.make_step(objective, optimizer), state, train, observe=look)[1].observed
-
-    return jax.lax.map(with_rate, rates)
-
-
-def descend(problem: Problem, settings: Settings, beginning: Beginning) -> list[tuple[Descended, np.ndarray]]:
+def descend(
+    name: str, problem: Problem, settings: Settings, beginning: Beginning
+) -> list[tuple[Descended, np.ndarray]]:
     """The full batch, then the mini-batches, each with its best rate; and the path of it (seeds, looks, params)."""
-    steps, size, have = settings.num_steps // LOOKS, settings.batch_size, len(problem.train.inputs)
-    all_at_once = partial(training.full_batch_descent, num_legs=LOOKS, steps_per_leg=steps)
-    rows = descents.in_equal_legs(descents.in_batches(beginning.order, size), LOOKS)
-    plain = gradients.mean_over_examples(problem.example_cost)
-
-    def full(start: list, shared: tuple, rates: Array) -> tuple:
-        return on_grid(problem, problem.cost, all_at_once, start, shared, rates)
-
-    def mini(start: list, shared: tuple, rates: Array, rows: Array) -> tuple:
-        return on_grid(problem, plain, partial(training.minibatch_descent, schedule=rows), start, shared, rates)
-
+    runs.console.print(f"{name}: {len(settings.learning_rates)} learning rates for both methods")
+    steps = settings.num_steps // LOOKS
+    rows = descents.in_equal_legs(descents.in_batches(beginning.order, settings.batch_size), LOOKS)
+    full = on_grid(problem, problem.cost, partial(training.full_batch_descent, num_legs=LOOKS, steps_per_leg=steps))
+    mini = on_grid(problem, gradients.mean_over_examples(problem.example_cost), training.minibatch_descent)
     given = (beginning.params, (problem.train, problem.test), jnp.array(settings.learning_rates))
+    found = (
+        jax.jit(runs.over_seeds(full, (0, None, None)))(*given),
+        jax.jit(runs.over_seeds(mini, (0, None, None, 0)))(*given, rows),
+    )
+    read = (steps * len(problem.train.inputs), rows.shape[2] * settings.batch_size)  # examples between two looks
     looks = 1 + np.arange(LOOKS, dtype=float)
-    return [
-        best_of(settings, jax.jit(runs.over_seeds(full, (0, None, None)))(*given), looks * steps * have),
-        best_of(
-            settings, jax.jit(runs.over_seeds(mini, (0, None, None, 0)))(*given, rows), looks * rows.shape[2] * size
-        ),
-    ]
+    return [best_of(settings, each, looks * size) for each, size in zip(found, read, strict=True)]
+
+
+def on_grid(problem: Problem, objective: Callable, loop: Callable) -> Callable:
+    """Of one seed: (cost, accuracy, point) at every look, for each learning rate in turn: (rates, looks, ...)."""
+
+    def of_seed(start: list, shared: tuple[Examples, Examples], rates: Array, *schedule: Array) -> tuple:
+        train, test = shared
+
+        def look(state: TrainState) -> tuple[Array, Array, Array]:
+            point = ravel_pytree(state.params)[0]
+            return problem.cost(state.params, train), problem.accuracy(state.params, test), point
+
+        def with_rate(rate: Array) -> tuple[Array, Array, Array]:
+            optimizer = optax.sgd(rate)
+            step, state = training.make_step(objective, optimizer), TrainState(start, optimizer.init(start))
+            return loop(step, state, train, *schedule, observe=look)[1].observed
+
+        return jax.lax.map(with_rate, rates)
+
+    return of_seed
 
 
 def best_of(settings: Settings, found: tuple, read: np.ndarray) -> tuple[Descended, np.ndarray]:
@@ -167,9 +193,8 @@ def best_of(settings: Settings, found: tuple, read: np.ndarray) -> tuple[Descend
     return Descended(tuned, read, cost[:, best], accuracy[:, best], accuracy[..., -1]), path[:, best]
 
 
-def hill_of(problem: Problem, resolution: int, start: np.ndarray, paths: list[np.ndarray]) -> tuple[hills.View, float]:
-    """5. The exact cost round both paths, on the plane nearest to them; and the share of variance that it explains."""
-    paths = [np.concatenate([start[None], path]) for path in paths]
+def hill_of(problem: Problem, resolution: int, paths: list[np.ndarray]) -> tuple[hills.View, float]:
+    """The exact cost round both paths, on the plane nearest to them; and the share of variance that it explains."""
     union = np.concatenate(paths)
     plane = jax.jit(landscape.principal_plane)(union)
     view = hills.look_down(hills.surface_of(problem), plane, paths, resolution=resolution)
@@ -177,47 +202,7 @@ def hill_of(problem: Problem, resolution: int, start: np.ndarray, paths: list[np
     return view, 1 - hidden / float(((union - union.mean(axis=0)) ** 2).sum())
 
 
-def measure(problem: Problem, settings: Settings) -> Result:
-    """The battery for both costs: the same starts, the same orders. The film's network is asked what both want."""
-    _, last = plain_layers(problem, BY_HAND)
-    steps = settings.num_epochs * (len(problem.train.inputs) // settings.batch_size)
-    require(steps >= LOOKS, f"--num-epochs is {settings.num_epochs}, which makes {steps} steps; {LOOKS} are needed")
-    beginning = descents.begin(problem, settings, settings.num_epochs)
-    problems = [problem, problem._replace(cost_fn=costs.sum_of_squares)]
-    descended = []
-    for posed in problems:
-        runs.console.print(f"{name_of(posed.cost_fn)}: {len(settings.learning_rates)} learning rates for both methods")
-        descended.append(descend(posed, settings, beginning))
-    trained = hills.unravel_of(problem)(jnp.asarray(descended[1][1][1][0, -1]))
-    names = [name_of(problem.cost_fn), "the film's cost"]
-    new, film = (
-        of_cost(name, posed, settings, beginning.params, found)
-        for name, posed, found in zip(names, problems, descended, strict=True)
-    )
-    few = data.take(problem.test, slice(PULLS))
-    new, film = (
-        each._replace(at_end=cost_looks.wishes(posed, trained, few))
-        for each, posed in zip((new, film), problems, strict=True)
-    )
-    return Result(new, film, last is jax.nn.sigmoid)
-
-
-def of_cost(name: str, problem: Problem, settings: Settings, starts: list, found: list) -> OfCost:
-    """The rest of the battery for one cost, whose descents are given."""
-    methods, paths = zip(*found, strict=True)
-    of_seeds = jax.jit(runs.over_seeds(partial(cost_looks.scatter, problem, settings.batch_size), (0, None)))
-    ends = jax.vmap(hills.unravel_of(problem))(jnp.asarray(paths[1][:, -1]))
-    both = [of_seeds(place, problem.train) for place in (starts, ends)]
-    first = jax.tree.map(lambda leaf: leaf[0], starts)
-    start = np.asarray(ravel_pytree(first)[0])
-    view, share = hill_of(problem, settings.resolution, start, [path[0] for path in paths])
-    two = cost_looks.wishes(problem, first, cost_looks.a_real_two(problem.train))
-    scattered = Scatter(*(np.stack(each, axis=1) for each in zip(*both, strict=True)))
-    return OfCost(name, *cost_looks.check_gradients(problem, first), two, two, scattered, methods, view, share)
-
-
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """E17, T28 and T34: gradients, averages and pulls are what algebra says; and mini-batches need fewer examples."""
     new, film, sigmoid = result
     yield identity("E17", "backpropagation by hand is jax.grad, for both costs, in float64",
                    max(new.by_hand_error, film.by_hand_error), at_most(1e-12), "of the largest component",
@@ -229,13 +214,14 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                    "end", max(each.scatter.average_error.max() for each in (new, film)), at_most(1e-6),
                    "of a typical |g_i|", "linearity, float32")  # fmt: skip
     targets, outputs, _, deltas = film.at_end
+    wrong = outputs - targets
     if sigmoid:
-        error = abs(deltas - 2 * (outputs - targets) * outputs * (1 - outputs)).max()
-        yield identity("E17", "of the film's cost dC/dz = 2 (a - y) sigma'(z): a flat sigmoid mutes it", error,
-                       at_most(1e-6), "largest difference", "chain rule")  # fmt: skip
+        yield identity("E17", "of the film's cost dC/dz = 2 (a - y) sigma'(z): a flat sigmoid mutes it",
+                       abs(deltas - 2 * wrong * outputs * (1 - outputs)).max(), at_most(1e-6), "largest difference",
+                       "chain rule")  # fmt: skip
     if sigmoid and settings.cost == OURS:
         yield identity("E17", "of cross-entropy dC/dz = a - y: a flat sigmoid does not mute it",
-                       abs(new.at_end.deltas - (outputs - targets)).max(), at_most(1e-6), "largest difference",
+                       abs(new.at_end.deltas - wrong).max(), at_most(1e-6), "largest difference",
                        "Nielsen, chapter 3")  # fmt: skip
     if dataclasses.replace(settings, cost=experiment.Settings.cost).is_the_films:
         for name, each in (("the film's cost", film), ("the new cost", new)):
@@ -252,8 +238,7 @@ def examples_saved(found: OfCost) -> np.ndarray:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """Accuracies at the end and noise scales; differences are paired: the same start, the same order."""
-    parts = []
+    parts = []  # differences are paired: the same start, the same order
     for method, mine, films in zip(drawn.METHODS, result.new.methods, result.film.methods, strict=True):
         ends = [100 * each.accuracy[:, -1] for each in (mine, films)]
         ahead = ends[0] - ends[1]
@@ -269,5 +254,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """One page: what they pull at, how they get on, what their hills look like."""
     return {"new_cost": drawn.page(result, settings.batch_size, is_ours=settings.cost == OURS)}
