@@ -48,10 +48,7 @@ def numpy_epoch(
     """The parameters after a step for every row of the schedule (steps, batch)."""
     for rows in schedule:
         grads = numpy_gradient(params, inputs[rows], targets[rows])
-        params = [
-            (weights - rate * by_weights, biases - rate * by_biases)
-            for (weights, biases), (by_weights, by_biases) in zip(params, grads, strict=True)
-        ]
+        params = [(w - rate * by_w, b - rate * by_b) for (w, b), (by_w, by_b) in zip(params, grads, strict=True)]
     return params
 
 
@@ -66,28 +63,27 @@ def numpy_variances(params: list[Pair], inputs: np.ndarray, targets: np.ndarray,
     return squares / len(inputs) - (sums / len(inputs)) ** 2
 
 
-def has_torch() -> bool:
-    """Whether PyTorch is installed here; it is no requirement of this project."""
-    return importlib.util.find_spec("torch") is not None
+def torch_version() -> str:
+    """Of the PyTorch that takes part; empty where it is not installed, which this project does not ask for."""
+    return importlib.metadata.version("torch") if importlib.util.find_spec("torch") else ""
 
 
-def torch_version() -> str | None:
-    """Of the PyTorch that takes part, if any."""
-    return importlib.metadata.version("torch") if has_torch() else None
+def torch() -> Any:
+    return importlib.import_module("torch")
 
 
 def to_torch(tree: Any) -> Any:
     """Lists and tuples of arrays as plain lists of tensors."""
     if isinstance(tree, (list, tuple)):
         return [to_torch(each) for each in tree]
-    return importlib.import_module("torch").tensor(np.asarray(tree))
+    return torch().tensor(np.asarray(tree))
 
 
 def torch_outputs(params: list, inputs: Any) -> Any:
     """What the network answers, for a batch; every layer (weights, biases) as it comes from `to_torch`."""
-    torch = importlib.import_module("torch")
+    module = torch()
     for weights, biases in params:
-        inputs = torch.sigmoid(torch.nn.functional.linear(inputs, weights, biases))
+        inputs = module.sigmoid(module.nn.functional.linear(inputs, weights, biases))
     return inputs
 
 
@@ -107,9 +103,8 @@ def in_layers(leaves: list) -> list[tuple]:
 
 def torch_epoch(params: list, inputs: Any, targets: Any, schedule: Any, rate: float) -> list:
     """The parameters after a step of torch.optim.SGD for every row of the schedule, in eager mode."""
-    torch = importlib.import_module("torch")
     leaves = [leaf.detach().clone().requires_grad_() for layer in params for leaf in layer]
-    optimizer = torch.optim.SGD(leaves, lr=rate)
+    optimizer = torch().optim.SGD(leaves, lr=rate)
     for rows in schedule:
         optimizer.zero_grad()
         ((torch_outputs(in_layers(leaves), inputs[rows]) - targets[rows]) ** 2).sum(1).mean().backward()
@@ -119,14 +114,13 @@ def torch_epoch(params: list, inputs: Any, targets: Any, schedule: Any, rate: fl
 
 def torch_variances(params: list, inputs: Any, targets: Any, chunk_size: int = 100) -> list:
     """Of every component of the gradient over the examples, by torch.func's vmap(grad), in chunks."""
-    torch = importlib.import_module("torch")
 
     def cost(leaves: list, image: Any, wanted: Any) -> Any:
         return ((torch_outputs(in_layers(leaves), image) - wanted) ** 2).sum()
 
     leaves = [leaf for layer in params for leaf in layer]
-    each = torch.func.vmap(torch.func.grad(cost), (None, 0, 0))
-    sums, squares = ([torch.zeros_like(leaf) for leaf in leaves] for _ in range(2))
+    each = torch().func.vmap(torch().func.grad(cost), (None, 0, 0))
+    sums, squares = ([torch().zeros_like(leaf) for leaf in leaves] for _ in range(2))
     for rows, wanted in zip(inputs.split(chunk_size), targets.split(chunk_size), strict=True):
         for total, total_square, grads in zip(sums, squares, each(leaves, rows, wanted), strict=True):
             total += grads.sum(0)
@@ -136,24 +130,22 @@ def torch_variances(params: list, inputs: Any, targets: Any, chunk_size: int = 1
 
 def torch_surface(plane: list, inputs: Any, targets: Any, alphas: Any, betas: Any) -> Any:
     """The mean cost at every point of a grid on the plane (origin, along, across), each a list of layers."""
-    torch = importlib.import_module("torch")
-    with torch.no_grad():
+    with torch().no_grad():
         costs = [((torch_outputs(torch_at(plane, a, b), inputs) - targets) ** 2).sum() for a in alphas for b in betas]
-    return torch.stack(costs).reshape(len(alphas), len(betas)) / len(inputs)
+    return torch().stack(costs).reshape(len(alphas), len(betas)) / len(inputs)
 
 
 def torch_surface_of_layers(plane: list, inputs: Any, targets: Any, alphas: Any, betas: Any) -> Any:
     """The same, with the first layer's product made only thrice, as `landscape.surface_of_layers` does."""
-    torch = importlib.import_module("torch")
-    origin, along, across = (torch.nn.functional.linear(inputs, *layers[0]) for layers in plane)
+    origin, along, across = (torch().nn.functional.linear(inputs, *layers[0]) for layers in plane)
 
     def cost(alpha: Any, beta: Any) -> Any:
-        hidden = torch.sigmoid(origin + alpha * along + beta * across)
+        hidden = torch().sigmoid(origin + alpha * along + beta * across)
         return ((torch_outputs(torch_at(plane, alpha, beta)[1:], hidden) - targets) ** 2).sum()
 
-    with torch.no_grad():
+    with torch().no_grad():
         costs = [cost(alpha, beta) for alpha in alphas for beta in betas]
-    return torch.stack(costs).reshape(len(alphas), len(betas)) / len(inputs)
+    return torch().stack(costs).reshape(len(alphas), len(betas)) / len(inputs)
 
 
 def torch_at(plane: list, alpha: Any, beta: Any) -> list[tuple]:

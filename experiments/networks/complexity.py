@@ -130,12 +130,11 @@ def measure(problem: Problem, settings: Settings) -> Result:
     on_one = problem._replace(train=on_one_device(problem.train))
     sweeps = sweeps_of(on_one, experiment.sizes_for(settings, problem.train), settings)
     networks = dict.fromkeys(point.sizes for sweep in sweeps for point in sweep)
-    return Result(
-        *timed(sweeps, settings.num_seeds),
-        np.array([flops_by_formula(sizes) for sizes in networks], float),
-        np.array([descents.flops_per_example(with_layers(on_one, sizes)) for sizes in networks]),
-        *counts_of(on_one, [point.x for point in sweeps[0]]),
-    )
+    examples, width, depth, batch = timed(sweeps, settings.num_seeds)
+    formula = np.array([flops_by_formula(sizes) for sizes in networks], float)
+    counted = np.array([descents.flops_per_example(with_layers(on_one, sizes)) for sizes in networks])
+    flops, at_once, in_chunks = counts_of(on_one, [point.x for point in sweeps[0]])
+    return Result(examples, width, depth, batch, formula, counted, flops, at_once, in_chunks)
 
 
 def on_one_device(tree: PyTree) -> PyTree:
