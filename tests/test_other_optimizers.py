@@ -104,7 +104,7 @@ def test_the_number_is_chosen_on_starts_that_are_not_counted():
     method = optimizers.Method("any", lambda number: None, (0, 1, 2, 3))
     settings = dataclasses.replace(SMALLEST, num_seeds=1, num_evaluations=1)
     result = other_optimizers.tune(settings, lambda end: end + 1, method, way, (np.arange(3),))
-    assert result.best == 1
+    assert result.tuned.best == 1
     assert result.silent.tolist() == [3]  # of start 2, the only one that is counted
     assert result.cost.tolist() == [[10, 7]]
 
@@ -140,7 +140,7 @@ def made_up(changes=(), tuned=1):
 
     def outcome(label, factor):
         costs = np.where(np.arange(3) == tuned, 0.1, 0.2)
-        return Outcome(label, Tuned(np.arange(3.0), costs), float(tuned), np.full((2, 401), factor), 0.1, np.zeros(2))
+        return Outcome(label, Tuned(np.arange(3.0), costs), np.full((2, 401), factor), 0.1, np.zeros(2))
 
     labels = [method.label for method in (*optimizers.PLAIN, optimizers.BFGS, optimizers.CONJUGATE)]
     full = [outcome(label, dict(changes).get(label, 1.0 if label == "plain descent" else 0.5)) for label in labels]

@@ -21,14 +21,12 @@ from research.training import TrainState
 GROUP = 4  # runs that are compiled together
 MEMORY = 10  # differences of gradients that L-BFGS remembers
 
-Optimizer = Callable[[Any], Any]  # what is tuned, a number -> an optax optimizer
-
 
 class Method(NamedTuple):
     """One optimizer and the grid on which it is tuned."""
 
     label: str
-    make: Optimizer
+    make: Callable[[Any], Any]  # what is tuned, a number -> an optax optimizer
     grid: tuple[float, ...]
 
 
@@ -38,23 +36,25 @@ def l_bfgs(exactness: Any) -> Any:
     return optax.lbfgs(memory_size=MEMORY, linesearch=search)
 
 
+MOMENTUM = partial(optax.sgd, momentum=0.9)
+NESTEROV = partial(optax.sgd, momentum=0.9, nesterov=True)
 PLAIN = (
     Method("plain descent", optax.sgd, (1.0, 2.0, 4.0, 8.0)),
-    Method("momentum 0.9", partial(optax.sgd, momentum=0.9), (0.03, 0.1, 0.3, 1.0)),
-    Method("Nesterov 0.9", partial(optax.sgd, momentum=0.9, nesterov=True), (0.1, 0.3, 1.0, 3.0)),
+    Method("momentum 0.9", MOMENTUM, (0.03, 0.1, 0.3, 1.0)),
+    Method("Nesterov 0.9", NESTEROV, (0.1, 0.3, 1.0, 3.0)),
     Method("Adam", optax.adam, (0.003, 0.01, 0.03, 0.1)),
 )
 BFGS = Method("L-BFGS", l_bfgs, (0.1, 0.3, 0.6, 0.9))
 CONJUGATE = Method("conjugate gradients", lambda exactness: None, (0.1, 0.3, 0.5, 0.7, 0.9))  # scipy's own loop
 BEGUN_LATER = (  # of PLAIN, with grids for the place where they begin
-    Method("momentum 0.9", PLAIN[1].make, (1.0, 3.0, 10.0, 30.0)),
-    Method("Nesterov 0.9", PLAIN[2].make, (0.3, 1.0, 3.0, 10.0)),
-    Method("Adam", PLAIN[3].make, (0.003, 0.01, 0.03, 0.1)),
+    Method("momentum 0.9", MOMENTUM, (1.0, 3.0, 10.0, 30.0)),
+    Method("Nesterov 0.9", NESTEROV, (0.3, 1.0, 3.0, 10.0)),
+    Method("Adam", optax.adam, (0.003, 0.01, 0.03, 0.1)),
 )
 MINIBATCH = (
     Method("SGD", optax.sgd, (2.0, 4.0, 8.0, 16.0)),
-    Method("SGD, momentum 0.9", partial(optax.sgd, momentum=0.9), (0.05, 0.1, 0.2, 0.4)),
-    Method("SGD, Nesterov 0.9", partial(optax.sgd, momentum=0.9, nesterov=True), (0.2, 0.4, 0.8, 1.6)),
+    Method("SGD, momentum 0.9", MOMENTUM, (0.05, 0.1, 0.2, 0.4)),
+    Method("SGD, Nesterov 0.9", NESTEROV, (0.2, 0.4, 0.8, 1.6)),
     Method("Adam, mini-batches", optax.adam, (0.0003, 0.001, 0.003, 0.01)),
 )
 
@@ -75,12 +75,6 @@ def after_plain_steps(method: Method, rate: float, num_steps: int) -> Method:
         return optax.GradientTransformation(lambda params: (jnp.int32(0), inner.init(params)), update)
 
     return Method(f"{method.label} after {num_steps} plain steps", from_number, method.grid)
-
-
-def begun_later(head_start: int, rate: float) -> list[Method]:
-    """The control: those that remember, without the first steps down from the start."""
-    methods = BEGUN_LATER if head_start else ()
-    return [after_plain_steps(method, rate, head_start) for method in methods]
 
 
 class Descent(NamedTuple):
@@ -124,14 +118,8 @@ def searching(
     def step(state: TrainState, examples: Examples) -> tuple[TrainState, Array]:
         opt_state: Any = state.opt_state
         cost, grads = value_and_grad(state.params, examples, state=opt_state)
-        updates, opt_state = optimizer.update(
-            grads,
-            opt_state,
-            state.params,
-            value=cost,
-            grad=grads,
-            value_fn=lambda params: problem.cost(params, examples),
-        )
+        line = {"value": cost, "grad": grads, "value_fn": lambda params: problem.cost(params, examples)}
+        updates, opt_state = optimizer.update(grads, opt_state, state.params, **line)
         return TrainState(optax.apply_updates(state.params, updates), opt_state), jnp.asarray(cost)
 
     def trials(state: TrainState) -> Array:
@@ -184,19 +172,14 @@ Way = Callable[[tuple, np.ndarray], list[Descent]]  # (what starts are given, nu
 def compiled(problem: Problem, way: Callable) -> Way:
     """`way(*of one start, train, number)` for many pairs, always GROUP at a time: it is compiled once."""
 
-    def of_pair(given: tuple, train: Examples, number: Array) -> Descent:
-        return way(*given, train, number)
-
-    every_pair = jax.jit(runs.over_seeds(of_pair, (0, None, 0)))
+    every_pair = jax.jit(runs.over_seeds(lambda given, train, number: way(*given, train, number), (0, None, 0)))
 
     def of_pairs(given: tuple, numbers: np.ndarray) -> list[Descent]:
-        count = len(numbers)
+        count, found = len(numbers), []
         filled = np.minimum(np.arange(-(-count // GROUP) * GROUP), count - 1)  # the last one again, to fill up
-        found = []
         for rows in np.split(filled, len(filled) // GROUP):
-            part = jax.tree.map(lambda leaf, rows=rows: leaf[rows], given)
-            group = jax.tree.map(np.asarray, every_pair(part, problem.train, numbers[rows].astype(np.float32)))
-            found += [Descent(*each) for each in zip(*group, strict=True)]
+            group = every_pair(data.take(given, rows), problem.train, numbers[rows].astype(np.float32))
+            found += [Descent(*each) for each in zip(*jax.tree.map(np.asarray, group), strict=True)]
         return found[:count]
 
     return of_pairs
@@ -209,8 +192,7 @@ def one_by_one(problem: Problem, budget: int) -> Way:
     flat = jax.jit(jax.vmap(lambda start: ravel_pytree(start)[0]))
 
     def of_pairs(given: tuple, numbers: np.ndarray) -> list[Descent]:
-        starts = np.asarray(flat(given[0]))
-        pairs = zip(starts, numbers, strict=True)
+        pairs = zip(np.asarray(flat(given[0])), numbers, strict=True)
         return [conjugate(lambda point: both(point, train), budget, start, number) for start, number in pairs]
 
     return of_pairs

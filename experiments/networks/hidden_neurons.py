@@ -39,9 +39,7 @@ LONG = 10  # epochs from which on accuracies are held against the literature's
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(experiment.Settings):
-    """Settings of the trial; the network of --layer-sizes, the film's by default, is tried with the others."""
-
+class Settings(experiment.Settings):  # the network of --layer-sizes, the film's by default, is tried with the others
     num_seeds: Annotated[int, Ge(1)] = 3
     """How many runs, each with its own start and its own shuffles."""
     widths: Annotated[tuple[int, ...], Ge(0), MinLen(1)] = (0, 1, 2, 4, 8, 16, 30, 100)
@@ -70,11 +68,6 @@ class Network(NamedTuple):
     norms: Float[np.ndarray, "seeds weights"]
 
     @property
-    def hidden(self) -> tuple[int, ...]:
-        """The hidden layers."""
-        return tuple(map(int, self.sizes[1:-1]))
-
-    @property
     def num_parameters(self) -> int:
         """Weights and biases: the sum of n_l (n_{l-1} + 1)."""
         return sum(int(num_out) * (int(num_in) + 1) for num_in, num_out in pairwise(self.sizes))
@@ -89,16 +82,19 @@ class Network(NamedTuple):
         """Of each seed at the end: correct on the test images, per cent."""
         return 100 * self.trained.test_accuracy[:, -1]
 
+    @property
+    def train(self) -> np.ndarray:
+        """The same on the training images."""
+        return 100 * self.trained.train_accuracy
+
 
 class Result(NamedTuple):
-    """Every network of the two sweeps, each once, and the own one."""
-
-    networks: tuple[Network, ...]
-    own: int  # which of them is that of --layer-sizes
+    networks: tuple[Network, ...]  # of the two sweeps, each once, and that of --layer-sizes
+    own: int  # which of them that is
 
     def by_hidden(self) -> dict[tuple[int, ...], Network]:
         """Hidden layers -> network."""
-        return {network.hidden: network for network in self.networks}
+        return {tuple(network.sizes[1:-1].tolist()): network for network in self.networks}
 
 
 def hidden_layers(settings: Settings) -> list[tuple[int, ...]]:
@@ -113,14 +109,12 @@ def hidden_layers(settings: Settings) -> list[tuple[int, ...]]:
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Every network of the settings, with the same shuffles."""
     require(problem.mlp is not None, "hidden_neurons tries plain layers of many sizes; leave out --model")
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
     order = descents.shuffles(shuffle_keys, len(problem.train.inputs), settings.num_epochs)
     rows = descents.in_equal_legs(descents.in_batches(order, settings.batch_size), settings.num_epochs)
-    num_in, num_out = problem.train.inputs.shape[-1], problem.train.targets.shape[-1]
     own = experiment.sizes_for(settings, problem.train)
-    tried = list(dict.fromkeys([*((num_in, *hidden, num_out) for hidden in hidden_layers(settings)), own]))
+    tried = list(dict.fromkeys([*((own[0], *hidden, own[-1]) for hidden in hidden_layers(settings)), own]))
     found = []
     for sizes in tried:
         posed = problem._replace(model=problem.mlp(sizes))  # pyright: ignore[reportOptionalCall]
@@ -142,25 +136,25 @@ def gradient_lengths(problem: Problem, init_keys: Array) -> np.ndarray:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """C8 and C15; only for the film's data, cost and activations."""
     if not dataclasses.replace(settings, layer_sizes=()).is_the_films:
         return
-    networks, width = result.by_hidden(), settings.depth_width
-    ends = {hidden: network.test for hidden, network in networks.items()}
-    deep = [hidden for hidden in ends if len(hidden) > 1 and set(hidden) == {width}]
+    networks, one_layer = result.by_hidden(), (settings.depth_width,)
+    deep = [hidden for hidden in networks if len(hidden) > 1 and set(hidden) == {settings.depth_width}]
     long = settings.num_epochs >= LONG
-    if long and (2,) in ends and (16,) in ends:
+    if long and {(2,), (16,)} <= networks.keys():
         yield prediction("C8", "two hidden neurons are clearly worse than 16: by at least 5 points in every seed",
-                         min(ends[16,]) - max(ends[2,]), at_least(5), "points", "a wish: clearly")  # fmt: skip
-    if long and () in ends:
-        yield prediction("C15", "no hidden layer, 784-10: about 91 to 92 % of the test images", np.median(ends[()]),
-                         within(90.5, 92.5, 91.5), "%, median", "linear classifiers on MNIST")  # fmt: skip
-    if long and deep and (width,) in ends:
-        gain = max(np.median(ends[hidden]) for hidden in deep) - np.median(ends[width,])
+                         networks[16,].test.min() - networks[2,].test.max(), at_least(5), "points",
+                         "a wish: clearly")  # fmt: skip
+    if long and () in networks:
+        yield prediction("C15", "no hidden layer, 784-10: about 91 to 92 % of the test images",
+                         np.median(networks[()].test), within(90.5, 92.5, 91.5), "%, median",
+                         "linear classifiers on MNIST")  # fmt: skip
+    if long and deep and one_layer in networks:
+        gain = max(np.median(networks[hidden].test) for hidden in deep) - np.median(networks[one_layer].test)
         yield prediction("C8", "more than one hidden layer gains less than a point", gain, at_most(1),
                          "points, medians", "Nielsen, chapter 5: 0.42")  # fmt: skip
-    if deep and (width,) in ends:
-        yield depth_claim(networks[width,], networks[max(deep, key=len)])
+    if deep and one_layer in networks:
+        yield depth_claim(networks[one_layer], networks[max(deep, key=len)])
 
 
 def depth_claim(shallow: Network, deepest: Network) -> Claim:
@@ -179,7 +173,6 @@ def depth_claim(shallow: Network, deepest: Network) -> Claim:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """How few hidden neurons are nearly enough, and the best of the networks of this sweep."""
     networks = result.by_hidden()
     single = {width: np.median(networks[(width,) if width else ()].test) for width in settings.widths}
     best = max(result.networks, key=lambda network: np.median(network.test))
@@ -195,5 +188,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Width, depth and gradient, side by side."""
     return {"hidden_neurons": drawn.sweep(result, settings, finding(result, settings))}

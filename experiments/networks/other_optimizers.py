@@ -31,39 +31,22 @@ from annotated_types import Ge
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, runs
+from experiments.common import descents, experiment, optimizers, runs
 from experiments.common.bounds import below_train, of_train, require
-from experiments.common.claims import Claim, at_most, exactly, prediction
-from experiments.common.optimizers import (
-    BFGS,
-    CONJUGATE,
-    GROUP,
-    MINIBATCH,
-    PLAIN,
-    Descent,
-    Method,
-    Way,
-    at_budgets,
-    begun_later,
-    compiled,
-    in_minibatches,
-    one_by_one,
-    plain,
-    searching,
-    silence,
-)
+from experiments.common.claims import Claim, at_most, exactly, follow_up, prediction
+from experiments.common.optimizers import BEGUN_LATER, BFGS, CONJUGATE, GROUP, MINIBATCH, PLAIN, Descent, Method, Way
 from experiments.common.problem import Problem
 from experiments.common.tune import Tuned
 from experiments.networks import other_optimizers_figures as drawn
+from research import data
 
 TUNING_SEEDS = 2  # starts on which the numbers of a grid are compared, beside those that are counted
+FROM_THE_START = len(PLAIN) + 2  # methods on the full batch; those after them begin later
 BUDGETS = np.array([10, 20, 50, 100, 200, 400])  # evaluations at which descents are compared
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the race."""
-
     num_seeds: Annotated[int, Ge(1)] = 3
     """How many starts are counted; two more, on which all are tuned, are not."""
     num_examples: Annotated[int | None, Ge(2), of_train] = 5000
@@ -76,7 +59,6 @@ class Settings(experiment.Settings):
     """Plain steps after which momentum, Nesterov's and Adam begin, in three more runs; 0 leaves these out."""
 
     def check(self) -> None:
-        """The head start is shorter than the race."""
         require(
             self.head_start < self.num_evaluations,
             f"--head-start is {self.head_start}; it must be below --num-evaluations, {self.num_evaluations}",
@@ -91,48 +73,47 @@ class Outcome(NamedTuple):
     """What one method did with the number of its grid that suits it."""
 
     label: str
-    tuned: Tuned  # median costs of the tuning starts
-    best: float
+    tuned: Tuned  # costs of the tuning starts: geometric means
     cost: Float[np.ndarray, "seeds evaluations"]  # after 0, 1, 2, ... of them
     seconds: float  # of one evaluation, what goes with it included
     silent: Float[np.ndarray, "seeds"]  # outputs that never exceed 1/2 on an image of their own class, at the end
 
+    @property
+    def end(self) -> float:
+        """The median cost at the end."""
+        return float(np.median(self.cost[:, -1]))
+
 
 class Result(NamedTuple):
-    """Those on the full batch, then those on mini-batches."""
-
-    full: tuple[Outcome, ...]
-    mini: tuple[Outcome, ...]
+    full: tuple[Outcome, ...]  # on the full batch
+    mini: tuple[Outcome, ...]  # on mini-batches
 
     def by_label(self) -> dict[str, Outcome]:
-        """All of them."""
         return {outcome.label: outcome for outcome in (*self.full, *self.mini)}
-
-    def ends(self) -> dict[str, float]:
-        """Median costs at the end."""
-        return {label: float(np.median(outcome.cost[:, -1])) for label, outcome in self.by_label().items()}
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """All methods, from the same starts, in the same orders of the examples."""
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds + TUNING_SEEDS)
     starts = jax.tree.map(np.asarray, descents.starts(problem, init_keys))
     budget = settings.num_evaluations
     order = descents.shuffles(shuffle_keys, len(problem.train.inputs), budget)
     rows = descents.in_equal_legs(descents.in_batches(order, settings.batch_size), budget)
-    tuned = partial(tune, settings, silence(problem))
+    tuned = partial(tune, settings, optimizers.silence(problem))
 
     def on_full_batch(way: Callable, method: Method) -> Outcome:
-        return tuned(method, compiled(problem, partial(way, problem, method, budget)), (starts,))
+        return tuned(method, optimizers.compiled(problem, partial(way, problem, method, budget)), (starts,))
 
-    full = [on_full_batch(plain, method) for method in PLAIN]
-    full += [on_full_batch(searching, BFGS), tuned(CONJUGATE, one_by_one(problem, budget), (starts,))]
-    full += [on_full_batch(plain, method) for method in begun_later(settings.head_start, full[0].best)]
-    mini = [
-        tuned(method, compiled(problem, partial(in_minibatches, problem, method)), (starts, rows))
-        for method in MINIBATCH
-    ]
-    return Result(tuple(full), tuple(mini))
+    def on_minibatches(method: Method) -> Outcome:
+        way = partial(optimizers.in_minibatches, problem, method)
+        return tuned(method, optimizers.compiled(problem, way), (starts, rows))
+
+    full = [on_full_batch(optimizers.plain, method) for method in PLAIN]
+    full.append(on_full_batch(optimizers.searching, BFGS))
+    full.append(tuned(CONJUGATE, optimizers.one_by_one(problem, budget), (starts,)))
+    for method in BEGUN_LATER if settings.head_start else ():
+        later = optimizers.after_plain_steps(method, full[0].tuned.best, settings.head_start)
+        full.append(on_full_batch(optimizers.plain, later))
+    return Result(tuple(full), tuple(map(on_minibatches, MINIBATCH)))
 
 
 def tune(settings: Settings, silent: Callable, method: Method, way: Way, given: tuple) -> Outcome:
@@ -140,8 +121,8 @@ def tune(settings: Settings, silent: Callable, method: Method, way: Way, given: 
     budgets, grid = np.arange(settings.num_evaluations + 1), np.array(method.grid)
 
     def descend(starts: np.ndarray, numbers: np.ndarray) -> tuple[list[Descent], np.ndarray]:
-        found = way(jax.tree.map(lambda leaf: leaf[starts], given), numbers)
-        return found, np.array([at_budgets(descent, budgets) for descent in found])
+        found = way(data.take(given, starts), numbers)
+        return found, np.array([optimizers.at_budgets(descent, budgets) for descent in found])
 
     _, tried = descend(np.repeat(np.arange(TUNING_SEEDS), len(grid)), np.tile(grid, TUNING_SEEDS))
     ends = np.log(tried[:, -1]).reshape(TUNING_SEEDS, -1).mean(axis=0)
@@ -153,7 +134,7 @@ def tune(settings: Settings, silent: Callable, method: Method, way: Way, given: 
     if not np.isfinite(cost).all():
         raise runs.Diverged(method.label, int(np.argwhere(~np.isfinite(cost))[0][1]))
     digits = np.array([float(silent(descent.end)) for descent in found])
-    return Outcome(method.label, tuned, tuned.best, cost, seconds, digits)
+    return Outcome(method.label, tuned, cost, seconds, digits)
 
 
 def one_after_the_other(method: Method, found: list[Descent]) -> float:
@@ -166,52 +147,38 @@ def one_after_the_other(method: Method, found: list[Descent]) -> float:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """E15 and C20, for the film's network; those about methods that begin later were added when the same without a head
-    start had failed, to see why."""
     if not settings.is_the_films:
         return
-    by_label = {label: outcome.cost for label, outcome in result.by_label().items()}
-    budgets = BUDGETS[settings.num_evaluations >= BUDGETS]
-    gd, bfgs = by_label[PLAIN[0].label][:, budgets], by_label[BFGS.label][:, budgets]
+    by_label, budgets = result.by_label(), BUDGETS[settings.num_evaluations >= BUDGETS]
+    bfgs, plain = by_label[BFGS.label].cost, result.full[0].cost
     yield prediction("E15", f"L-BFGS is below plain descent at every budget ({' '.join(map(str, budgets))} gradients "
-                     "of the full batch)", (bfgs / gd).max(), at_most(1), "cost / its cost, largest",
+                     "of the full batch)", (bfgs / plain)[:, budgets].max(), at_most(1), "cost / its cost, largest",
                      "common practice")  # fmt: skip
-    for outcome in result.full[1:]:
-        yield prediction("C20", f"{outcome.label} gets lower than plain descent with as many gradients of the full "
-                         "batch", (outcome.cost[:, -1] / gd[:, -1]).max(), at_most(1), "cost / its cost, largest",
-                         "common practice", why="finding: the first steps, carried on, drive outputs to 0, where a "
-                         "sigmoid has no slope, and digits are never said; begun after 20 plain steps it "
-                         "differs")  # fmt: skip
+    for index, outcome in enumerate(result.full[1:], 1):
+        kind = prediction if index < FROM_THE_START else follow_up
+        yield kind("C20", f"{outcome.label} gets lower than plain descent with as many gradients of the full batch",
+                   (outcome.cost[:, -1] / plain[:, -1]).max(), at_most(1), "cost / its cost, largest",
+                   "common practice", why="finding: the first steps, carried on, drive outputs to 0, where a sigmoid "
+                   "has no slope, and digits are never said; begun after 20 plain steps it differs")  # fmt: skip
     if settings.num_evaluations >= BUDGETS[-1]:  # for so many the grids were made
-        inside = np.mean([outcome.tuned.is_inside for outcome in result.by_label().values()])
+        inside = np.mean([outcome.tuned.is_inside for outcome in by_label.values()])
         yield prediction("C20", "every number that was tuned lies inside its grid", inside, exactly(1),
                          "share of the methods", "else a better one may lie beyond")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
     """Costs at the end, and what SGD reaches in the seconds of L-BFGS."""
-    ends, by_label = result.ends(), result.by_label()
-    sgd, seconds = by_label[MINIBATCH[0].label], settings.num_evaluations * by_label[BFGS.label].seconds
-    at_equal = min(settings.num_evaluations, int(seconds / sgd.seconds))
-    later = [f", {outcome.label} {ends[outcome.label]:.2g}" for outcome in result.full[len(PLAIN) + 2 :]]
+    by_label, sgd = result.by_label(), result.mini[0]
+    bfgs, conjugate, adam = (by_label[label] for label in (BFGS.label, CONJUGATE.label, "Adam"))
+    at_equal = min(settings.num_evaluations, int(settings.num_evaluations * bfgs.seconds / sgd.seconds))
+    later = [f", {outcome.label} {outcome.end:.2g}" for outcome in result.full[FROM_THE_START:]]
     return (
-        f"With {settings.num_evaluations} gradients of the full batch L-BFGS comes down to {ends[BFGS.label]:.2g}, "
-        f"conjugate gradients to {ends[CONJUGATE.label]:.2g}, Adam to {ends['Adam']:.2g}, plain descent to "
-        f"{ends[PLAIN[0].label]:.2g}{''.join(later)}; plain SGD with as many passes to {ends['SGD']:.2g}, and in the "
-        f"seconds of L-BFGS to {float(np.median(sgd.cost[:, at_equal])):.2g} ({at_equal} passes)."
-    )
-
-
-def in_short(result: Result, settings: Settings) -> str:
-    """The best of the full batch, and the best of the mini-batches."""
-    ends = result.ends()
-    full, mini = (min(part, key=lambda outcome: ends[outcome.label]).label for part in result)
-    return (
-        f"After {settings.num_evaluations} passes over the images the best on the full batch, {full}, is at cost "
-        f"{ends[full]:.2g}, the best on mini-batches, {mini.removesuffix(', mini-batches')}, at {ends[mini]:.2g}"
+        f"With {settings.num_evaluations} gradients of the full batch L-BFGS comes down to {bfgs.end:.2g}, conjugate "
+        f"gradients to {conjugate.end:.2g}, Adam to {adam.end:.2g}, plain descent to {result.full[0].end:.2g}"
+        f"{''.join(later)}; plain SGD with as many passes to {sgd.end:.2g}, and in the seconds of L-BFGS to "
+        f"{float(np.median(sgd.cost[:, at_equal])):.2g} ({at_equal} passes)."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Cost against evaluations and seconds."""
-    return {"other_optimizers": drawn.race(result, in_short(result, settings))}
+    return {"other_optimizers": drawn.race(result, settings.num_evaluations)}
