@@ -1,6 +1,8 @@
 """Three looks at one cost, for which nothing is trained: are its gradients right, what do the outputs ask for, how far
 do the examples scatter?"""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -12,7 +14,7 @@ from jaxtyping import Float
 
 from experiments.common import runs
 from experiments.common.problem import Problem, plain_layers
-from research import backprop, data, gradients, statistics
+from research import backprop, data, gradients, models, statistics
 from research.data import Examples
 
 CHECKED = 100  # examples over which gradients are checked, in float64
@@ -29,7 +31,7 @@ class Wishes(NamedTuple):
 
 
 class Scatter(NamedTuple):
-    """From the gradients of all training examples, before training and after the mini-batches' run."""
+    """From the gradients of all examples, before training and after it."""
 
     noise_scale: Float[np.ndarray, "seeds 2"]  # tr Sigma / |G|^2: the batch size at which noise and signal are equal
     average_error: Float[np.ndarray, "seeds 2"]  # |average of all gradients - gradient of the mean| over |g_i|
@@ -73,10 +75,17 @@ def wishes(problem: Problem, params: list, examples: Examples) -> Wishes:
     return Wishes(*map(np.asarray, jax.jit(jax.vmap(of_one))(in_unit)))
 
 
-def scatter(problem: Problem, params: list, train: Examples) -> tuple[Array, Array]:
-    """The fields of Scatter for one seed at one place."""
-    found = problem.explicit.moments(params, train)
-    off = jax.tree.map(jnp.subtract, found.mean, jax.grad(problem.cost)(params, train))
+def scatters(problem: Problem, places: Sequence[models.Params], examples: Examples) -> Scatter:
+    """At the start and at the end, of every seed: every leaf of a place leads with a seed axis."""
+    of_seeds = jax.jit(runs.over_seeds(partial(scatter, problem), (0, None)))
+    found = [of_seeds(place, examples) for place in places]
+    return Scatter(*(np.stack(each, axis=1) for each in zip(*found, strict=True)))
+
+
+def scatter(problem: Problem, params: models.Params, examples: Examples) -> tuple[Array, Array]:
+    """The fields of Scatter for one seed at one place; for any network."""
+    found = problem.explicit.moments(params, examples)
+    off = jax.tree.map(jnp.subtract, found.mean, jax.grad(problem.cost)(params, examples))
     error = jnp.sqrt(statistics.squared_norm(off)) / jnp.sqrt(jnp.mean(found.squared_norms))
     return statistics.noise_scale(found), error
 

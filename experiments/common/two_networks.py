@@ -14,7 +14,7 @@ from experiments.common import cli, descents, experiment, filters, runs
 from experiments.common.bounds import first_line, of_train, require
 from experiments.common.descents import Method
 from experiments.common.problem import Problem, try_out
-from research import flax_models, models
+from research import costs, flax_models, models
 from research.data import Examples
 from research.training import TrainState
 
@@ -41,16 +41,14 @@ class Settings(experiment.Settings):
     @property
     def have_usual_outputs(self) -> bool:
         """Whether cost, outputs and network are those for which learning rates are known, however they are spelled."""
-        costs = [cli.import_function("--cost", each.cost, "research.costs") for each in (self, Settings())]
-        outputs = [experiment.functions_of(each)[1] for each in (self, Settings())]
-        return not self.model and costs[0] is costs[1] and outputs[0] is outputs[1]
+        functions = (cli.import_function("--cost", self.cost, "research.costs"), experiment.functions_of(self)[1])
+        return not self.model and functions == (costs.softmax_cross_entropy, jax.nn.identity)
 
     @property
     def are_usual(self) -> bool:
         """Whether also the data and the plain network are those for which the literature has numbers."""
-        functions = [experiment.functions_of(each) for each in (self, Settings())]
-        sizes = self.layer_sizes in ((), experiment.FILMS_SIZES)
-        return self.have_usual_outputs and self.dataset == Settings.dataset and sizes and functions[0] == functions[1]
+        squashed = dataclasses.replace(self, output_activation=experiment.Settings.output_activation)
+        return self.have_usual_outputs and squashed.has_films_network and self.dataset == Settings.dataset
 
 
 class Trained(NamedTuple):
@@ -65,11 +63,11 @@ class Trained(NamedTuple):
 
 def pose(problem: Problem, settings: Settings) -> tuple[Problem, Problem]:
     """The same problem for the convolutional network, or that of --model, and for the plain one; explicitly."""
-    num_examples, least = len(problem.train.inputs), LEGS_PER_EPOCH
+    num_examples, most = len(problem.train.inputs), len(problem.train.inputs) // LEGS_PER_EPOCH
     require(
-        num_examples // settings.batch_size >= least,
-        f"--batch-size is {settings.batch_size}, too large for {num_examples} images; give at most "
-        f"{num_examples // least}, so that {least} batches make an epoch",
+        settings.batch_size <= most,
+        f"--batch-size is {settings.batch_size}, too large for {num_examples} images; give at most {most}, so that "
+        f"{LEGS_PER_EPOCH} batches make an epoch",
     )
     explicitly = problem._replace(activations=None)
     if settings.model:

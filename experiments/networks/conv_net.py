@@ -26,7 +26,7 @@ from jax import Array
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.common import descents, hills, runs, two_networks
+from experiments.common import descents, runs, two_networks
 from experiments.common.bounds import rising
 from experiments.common.claims import Claim, at_least, exactly, prediction, within
 from experiments.common.problem import Problem
@@ -43,8 +43,6 @@ COARSE = (0.003, 0.03, 0.3, 3.0)  # where nothing is known
 
 @dataclasses.dataclass(frozen=True)
 class Settings(two_networks.Settings):
-    """Settings of the comparison."""
-
     learning_rates: Annotated[tuple[float, ...], Gt(0), rising] = ()
     """Learning rates of the convolutional network at first; of several the best is chosen. Empty means 0.4, which
     --full chose; for another cost, output activation or model, 0.003 0.03 0.3 3."""
@@ -72,8 +70,6 @@ class Network(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Both networks, and the first filters of the convolutional one."""
-
     conv: Network
     plain: Network
     filters: Float[np.ndarray, "rows columns filters"]  # first layer, first channel, first seed; empty if it has none
@@ -91,23 +87,23 @@ def grids(settings: Settings) -> list[tuple[float, ...]]:
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Trains both networks on the same batches, each with the best rate of its grid."""
     both = two_networks.pose(problem, settings)
     several = max(map(len, grids(settings))) > 1
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds + TUNING_SEEDS * several)
     num_epochs = max(settings.num_epochs, settings.tuning_epochs * several)
     order = descents.shuffles(shuffle_keys, len(problem.train.inputs), num_epochs)
     counted, others = slice(settings.num_seeds), slice(settings.num_seeds, None)
-    found, last = [], []
+    found, ends = [], []
     for name, posed, grid in zip(two_networks.NAMES, both, grids(settings), strict=True):
         begun = (descents.starts(posed, init_keys), order)
         tuned = tune(end_costs(name, posed, settings, *data.take(begun, others)), grid) if len(grid) > 1 else None
-        rate = tuned.best if tuned is not None else next(iter(grid))
+        rate = next(iter(grid)) if tuned is None else tuned.best
         trained = two_networks.train(name, posed, settings, rate, *data.take(begun, counted))
         found.append(Network(posed.num_parameters, rate, tuned, trained.epochs, trained.accuracy, trained.seconds))
-        last.append(trained.places[0, -1])
+        ends.append(trained.end)
+    filters = [np.asarray(leaf[0, :, :, 0]) for leaf in jax.tree.leaves(ends[0]) if leaf.ndim == 5]  # seeds lead
     conv, plain = found
-    return Result(conv, plain, first_filters(both[0], last[0]))
+    return Result(conv, plain, filters[0] if filters else np.zeros((0, 0, 0), np.float32))
 
 
 def end_costs(
@@ -138,24 +134,15 @@ def end_costs(
     return of_rate
 
 
-def first_filters(problem: Problem, point: np.ndarray) -> np.ndarray:
-    """The first layer's filters, first channel; empty for a network that has none."""
-    leaves = jax.tree.leaves(hills.unravel_of(problem)(jnp.asarray(point)))
-    found = (np.asarray(leaf[:, :, 0]) for leaf in leaves if leaf.ndim == 4)
-    return next(found, np.zeros((0, 0, 0), np.float32))
-
-
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """C9; only for these networks and MNIST."""
     if not settings.are_usual:
         return
     conv, plain = result.conv, result.plain
-    ends = [100 * each.accuracy[:, -1] for each in (conv, plain)]
-    yield prediction("C9", "it is right about at least 98.5 % of the test images", np.median(ends[0]),
-                     within(98.5, 100), "% correct, median", "a wish: what small convolutional networks "
-                     "reach")  # fmt: skip
+    right, plainly = (100 * each.accuracy[:, -1] for each in (conv, plain))
+    yield prediction("C9", "it is right about at least 98.5 % of the test images", np.median(right), within(98.5, 100),
+                     "% correct, median", "a wish: what small convolutional networks reach")  # fmt: skip
     yield prediction("C9", "and beats the film's network, same cost, same batches, in every seed",
-                     np.min(ends[0] - ends[1]), at_least(0), "% points, least of all seeds", "a wish")  # fmt: skip
+                     np.min(right - plainly), at_least(0), "% points, least of all seeds", "a wish")  # fmt: skip
     if min(map(len, grids(settings))) >= 3:
         inside = np.mean([each.tuned is not None and each.tuned.is_inside for each in (conv, plain)])
         yield prediction("C9", "both networks' best learning rates lie inside their grids", inside, exactly(1),
@@ -163,20 +150,17 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """Accuracy, parameters and seconds of both."""
-    both = (result.conv, result.plain)
-    (conv, plain), seconds = (100 * np.median(each.accuracy[:, -1]) for each in both), [each.seconds for each in both]
+    conv, plain = result.conv, result.plain
+    right, plainly = (100 * np.median(each.accuracy[:, -1]) for each in (conv, plain))
     epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
     seeds = f"{settings.num_seeds} seed{'s' * (settings.num_seeds != 1)}"
     first = "network of --model" if settings.model else "convolutional network"
-    counts = [each.num_parameters for each in both]
     return (
-        f"After {epochs} the {first} with {counts[0]:,} parameters is right about {conv:.2f} % of the test images, the "
-        f"plain one with {counts[1]:,} about {plain:.2f} %; {seeds} took {seconds[0]:.0f} s and {seconds[1]:.0f} s of "
-        "training."
+        f"After {epochs} the {first} with {conv.num_parameters:,} parameters is right about {right:.2f} % of the test "
+        f"images, the plain one with {plain.num_parameters:,} about {plainly:.2f} %; {seeds} took {conv.seconds:.0f} s "
+        f"and {plain.seconds:.0f} s of training."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Accuracy and filters side by side."""
     return {"conv_net": conv_net_figures.page(result, settings)}

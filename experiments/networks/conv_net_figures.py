@@ -22,12 +22,9 @@ def page(result: Any, settings: Any) -> Figure:
             for name, each in networks.items()]  # fmt: skip
     epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
     plots.headline(figure, f"Test images after {epochs}: {', '.join(said)}")
-    rates = " and ".join(format(each.rate, "g") for each in networks.values())
-    seconds = " and ".join(format(each.seconds, ".0f") for each in networks.values())
-    plots.note(
-        figure, f"batches of {settings.batch_size}, cost {settings.cost.rpartition(':')[2]}, learning rates {rates}; "
-        f"training took {seconds} s",
-    )  # fmt: skip
+    plots.note(figure, f"batches of {settings.batch_size}, cost {settings.cost.rpartition(':')[2]}, learning rates "
+               f"{result.conv.rate:g} and {result.plain.rate:g}; training took {result.conv.seconds:.0f} and "
+               f"{result.plain.seconds:.0f} s")  # fmt: skip
     return figure
 
 
@@ -36,29 +33,24 @@ def draw_accuracy(axes: Axes, networks: dict[str, Any], num_seeds: int) -> None:
     for series, (name, each) in enumerate(networks.items()):
         label = f"{name}, {each.num_parameters:,} parameters"
         plots.seed_band(axes, each.epochs, 100 * each.accuracy, series, label)
-    lowest = min(100 * np.median(each.accuracy, axis=0)[-1] for each in networks.values())
-    axes.set_ylim(max(0.0, min(90.0, lowest - 5)), 100)
+    lowest = min(100 * np.median(each.accuracy[:, -1]) for each in networks.values())
     axes.axhline(WANTED, color="0.35", linestyle=(0, (2, 2)), linewidth=1, label=f"{WANTED} %, asked for")
-    axes.set_xlabel("epochs; the learning rate falls to zero in the second half")
-    axes.set_ylabel("correct on the test images, %")
-    axes.set_title("Accuracy on new images")
+    axes.set(ylim=(max(0.0, min(90.0, lowest - 5)), 100), ylabel="correct on the test images, %",
+             xlabel="epochs; the learning rate falls to zero in the second half",
+             title="Accuracy on new images")  # fmt: skip
     axes.legend(loc="lower right", title=f"median and range of {num_seeds} seed{'s' * (num_seeds != 1)}")
 
 
 def draw_filters(axes: Axes, filters: np.ndarray) -> None:
-    """The first layer's filters side by side, blue for positive, red for negative weights."""
+    """The first layer's filters (rows, columns, filters) in two rows, blue for positive, red for negative weights."""
     axes.axis("off")
     if not filters.size:
         axes.set_title("No filters in this network")
         return
-    side, count = filters.shape[0], filters.shape[2]
-    columns = -(-count // 2)
-    sheet = np.full((2 * (side + 1) - 1, columns * (filters.shape[1] + 1) - 1), np.nan)
-    for number in range(count):
-        row, column = divmod(number, columns)
-        top, left = row * (side + 1), column * (filters.shape[1] + 1)
-        sheet[top : top + side, left : left + filters.shape[1]] = filters[:, :, number]
+    height, width, count = filters.shape
+    framed = np.pad(filters, ((0, 1), (0, 1), (0, count % 2)), constant_values=np.nan)
+    sheet = np.block([list(half) for half in np.split(np.moveaxis(framed, 2, 0), 2)])[:-1, :-1]
     largest = float(np.abs(filters).max())
     image = axes.imshow(sheet, cmap="RdBu", vmin=-largest, vmax=largest)
     axes.figure.colorbar(image, ax=axes, shrink=0.75, label="weight")
-    axes.set_title(f"What the first layer looks for: its {count} filters, {side} x {side} pixels, first seed")
+    axes.set_title(f"What the first layer looks for: its {count} filters, {height} x {width} pixels, first seed")

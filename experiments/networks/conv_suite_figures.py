@@ -14,50 +14,37 @@ def page(result: Any, settings: Any, finding: str) -> Figure:
     figure, axes = plots.new_figure(15, 7, columns=2)
     own = settings.model.rpartition(":")[2] or "convolutional"
     draw_hill(axes[0, 0], result.view, settings.surface_examples)
-    draw_noise(axes[0, 1], {own: result.conv, "plain": result.plain})
+    draw_noise(axes[0, 1], {own: result.conv.noise_scale, "plain": result.plain.noise_scale})
     plots.headline(figure, finding.removesuffix("."))
     few = f"gradients of {settings.statistics_examples:,} images" if settings.statistics_examples else "all gradients"
-    plots.note(
-        figure, f"batches of {settings.batch_size}, cost {settings.cost.rpartition(':')[2]}, {settings.num_epochs} "
-        f"epoch{'s' * (settings.num_epochs != 1)}, {few}",
-    )  # fmt: skip
+    plots.note(figure, f"batches of {settings.batch_size}, cost {settings.cost.rpartition(':')[2]}, "
+               f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}, {few}")  # fmt: skip
     return figure
 
 
 def draw_hill(axes: Axes, view: Any, num_images: int) -> None:
     """The map of the convolutional network's hill, and the shadow of its path."""
-    shadow = view.shadows[0]
     plots.map_of_hill(axes, view.alphas, view.betas, view.surface)
-    plots.path_on_map(axes, shadow, 0, "its path, first seed")
-    axes.plot(*shadow[0], "*", markersize=16, color="black", markeredgecolor="white", zorder=6, label="start")
-    off = view.off_plane[0].max()
-    axes.set_title(
-        f"The first one's cost surface, exact on {num_images:,} images;\nthe path runs up to {off:.2g} off the plane"
-    )
-    axes.set_xlabel("first direction of the plane nearest to the path")
-    axes.set_ylabel("second direction")
+    plots.path_on_map(axes, view.shadows[0], 0, "its path, first seed")
+    axes.plot(*view.shadows[0][0], "*", markersize=16, color="black", markeredgecolor="white", zorder=6, label="start")
+    axes.set(xlabel="first direction of the plane nearest to the path", ylabel="second direction",
+             title=f"The first one's cost surface, exact on {num_images:,} images;\nthe path runs up to "
+             f"{view.off_plane[0].max():.2g} off the plane")  # fmt: skip
     axes.legend(loc="best")
 
 
-def draw_noise(axes: Axes, networks: dict[str, Any]) -> None:
-    """B_simple of both networks at the start and at the end."""
-    for series, (name, each) in enumerate(networks.items()):
-        scales = np.stack([each.start.noise_scale, each.end.noise_scale], axis=1)
-        places = np.arange(2) + 0.4 * series - 0.2
-        middle = np.median(scales, axis=0)
+def draw_noise(axes: Axes, networks: dict[str, np.ndarray]) -> None:
+    """B_simple of both networks, (seeds, 2): at the start and at the end."""
+    for series, (name, scales) in enumerate(networks.items()):
+        places, middle, tops = np.arange(2) + 0.4 * series - 0.2, np.median(scales, axis=0), np.max(scales, axis=0)
         axes.bar(places, middle, 0.38, color=plots.COLOURS[series], alpha=0.75, label=name, hatch=("", "//")[series])
-        for seed in scales:
-            axes.plot(places, seed, "k.", markersize=5, linestyle="none")
-        tops = np.max(scales, axis=0)  # above every dot
-        for place, value, top in zip(places, middle, tops, strict=True):
+        axes.plot(places, scales.T, "k.", markersize=5, linestyle="none")
+        for place, value, top in zip(places, middle, tops, strict=True):  # above every dot
             axes.annotate(f"{value:,.3g}" if value < 1000 else f"{value:,.0f}", (place, top), xytext=(0, 8),
                           textcoords="offset points", ha="center")  # fmt: skip
     axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high * 3)
+    axes.set_ylim(top=3 * axes.get_ylim()[1])
     axes.set_xticks(range(2), ["at the start", "after training"])
-    axes.set_ylabel("B_simple = tr Sigma / |G|²  (examples)")
-    axes.set_title(
-        "Single images' gradients: so large a batch has as much signal as noise\n(numbers: medians; dots: every seed)"
-    )
+    axes.set(ylabel="B_simple = tr Sigma / |G|²  (examples)", title="Single images' gradients: so large a batch has as "
+             "much signal as noise\n(numbers: medians; dots: every seed)")  # fmt: skip
     axes.legend(loc="upper left")

@@ -128,8 +128,6 @@ def of_cost(name: str, problem: Problem, settings: Settings, starts: list, found
     """All of one cost, whose descents are given; what test images want is asked of the network `trained`."""
     methods, paths = zip(*found, strict=True)
     ends = jax.vmap(hills.unravel_of(problem))(jnp.asarray(paths[1][:, -1]))
-    scatter_of = jax.jit(runs.over_seeds(partial(cost_looks.scatter, problem), (0, None)))
-    scatters = [scatter_of(place, problem.train) for place in (starts, ends)]
     first = jax.tree.map(lambda leaf: leaf[0], starts)
     start = np.asarray(ravel_pytree(first)[0])
     return OfCost(
@@ -137,7 +135,7 @@ def of_cost(name: str, problem: Problem, settings: Settings, starts: list, found
         *cost_looks.check_gradients(problem, first),
         cost_looks.wishes(problem, first, cost_looks.a_real_two(problem.train)),
         cost_looks.wishes(problem, trained, data.take(problem.test, slice(PULLS))),
-        Scatter(*(np.stack(each, axis=1) for each in zip(*scatters, strict=True))),
+        cost_looks.scatters(problem, (starts, ends), problem.train),
         methods,
         *hill_of(problem, settings.resolution, [np.concatenate([start[None], path[0]]) for path in paths]),
     )
