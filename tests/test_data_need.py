@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.common import recipes
+from experiments.common import teaching
 from experiments.common.bounds import SettingsError
 from experiments.common.problem import Problem
 from experiments.labels import data_need
@@ -20,7 +20,7 @@ SMALLEST = Settings(num_seeds=2, sizes=(20, 200, 5000), num_steps=20, films_step
 
 
 def test_every_chosen_example_is_seen_equally_often():
-    rows = data_need.rows_of(np.random.default_rng(1), np.array([5, 8, 13, 21]), 6)
+    rows = teaching.rows_of(np.random.default_rng(1), np.array([5, 8, 13, 21]), 6)
     assert rows.shape == (6, 10)
     assert np.unique(rows, return_counts=True)[1].tolist() == [15, 15, 15, 15]
 
@@ -29,10 +29,10 @@ def test_nielsens_weights_decay_and_his_biases_do_not(x64):
     rng = np.random.default_rng(5)
     train = Examples(jnp.asarray(rng.random((20, 6))), jnp.asarray(np.eye(3)[rng.integers(0, 3, 20)]))
     problem = Problem(models.mlp((6, 3)), costs.sum_of_squares, train, train, (2, 3, 1))
-    recipe = recipes.nielsens(problem, jax.random.split(jax.random.key(0), 1))
+    recipe = teaching.nielsens(problem, jax.random.split(jax.random.key(0), 1))
     params: Any = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape[1:])), recipe.starts)
     zero = jax.tree.map(jnp.zeros_like, params)
-    updates: Any = recipe.optimizer.update(zero, recipe.optimizer.init(params), params)[0]
+    updates: Any = recipe.method.optimizer.update(zero, recipe.method.optimizer.init(params), params)[0]
     for update, layer in zip(updates, params, strict=True):
         np.testing.assert_allclose(update.weights, -0.5e-4 * np.asarray(layer.weights), rtol=1e-6)
         assert not np.asarray(update.biases).any()
@@ -42,8 +42,8 @@ def test_the_second_recipe_is_named_by_its_sizes_and_its_cost():
     train = Examples(jnp.zeros((5, 6)), jnp.zeros((5, 3)))
     problem = Problem(models.mlp((6, 4, 3)), costs.absolute, train, train, (2, 3, 1))
     keys = jax.random.split(jax.random.key(0), 2)
-    assert recipes.films(problem._replace(mlp=models.mlp), keys).label == "6-4-3, absolute"
-    assert recipes.films(problem, keys).label == "your network, absolute"  # of --model
+    assert teaching.films(problem._replace(mlp=models.mlp), keys).method.label == "6-4-3, absolute"
+    assert teaching.films(problem, keys).method.label == "your network, absolute"  # of --model
 
 
 def test_more_than_the_data_set_is_refused():

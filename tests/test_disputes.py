@@ -50,13 +50,12 @@ def test_with_two_classes_the_untrained_always_disagree_and_with_one_never():
 def test_every_parameter_is_named_by_its_place():
     params = make_params(jax.random.key(0), (3, 2, 2))
     numbered = ravel_pytree(params)[1](jnp.arange(14.0))
-    assert wish_tables.parameter_name(int(numbered[0].weights[1, 2]), (3, 2, 2)) == "pixel 2 to neuron 1 of layer 1"
-    assert wish_tables.parameter_name(int(numbered[0].biases[1]), (3, 2, 2)) == "bias of neuron 1 of layer 1"
-    assert wish_tables.parameter_name(int(numbered[1].weights[0, 1]), (3, 2, 2)) == "neuron 1 to output 0"
-    assert wish_tables.parameter_name(int(numbered[1].biases[0]), (3, 2, 2)) == "bias of output 0"
-    assert len({wish_tables.parameter_name(index, (3, 2, 2)) for index in range(14)}) == 14
-    with pytest.raises(ValueError, match="no parameter"):
-        wish_tables.parameter_name(14, (3, 2, 2))
+    name = lambda number: wish_tables.parameter_name(int(number), (3, 2, 2)).partition("   ")[0]
+    assert name(numbered[0].weights[1, 2]) == "pixel 2 to neuron 1 of layer 1"
+    assert name(numbered[0].biases[1]) == "bias of neuron 1 of layer 1"
+    assert name(numbered[1].weights[0, 1]) == "neuron 1 to output 0"
+    assert name(numbered[1].biases[0]) == "bias of output 0"
+    assert len({name(index) for index in range(14)}) == 14
 
 
 def test_the_table_shows_the_first_the_last_and_the_loudest_of_every_layer():

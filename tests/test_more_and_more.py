@@ -11,6 +11,7 @@ from conftest import make_examples, make_params
 
 from experiments.all_examples import more_and_more
 from experiments.all_examples.more_and_more import Result, Settings
+from experiments.common import teaching
 from research import costs, gradients
 from research.models import mlp
 
@@ -21,7 +22,7 @@ OBJECTIVE = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, cos
 
 def test_the_confusion_matrix_counts_every_example_once_and_its_diagonal_is_the_accuracy():
     params, examples = make_params(jax.random.key(0)), make_examples(jax.random.key(1), 37)
-    found = np.asarray(jax.jit(partial(more_and_more.confusion, MODEL.apply))(params, examples))
+    found = np.asarray(jax.jit(partial(teaching.confusion, MODEL.apply))(params, examples))
     counted = np.zeros((4, 4))
     answers = np.asarray(jax.vmap(MODEL.apply, (None, 0))(params, examples.inputs)).argmax(axis=1)
     for truth, answer in zip(np.asarray(examples.targets).argmax(axis=1), answers, strict=True):
@@ -33,9 +34,9 @@ def test_the_confusion_matrix_counts_every_example_once_and_its_diagonal_is_the_
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 10, 23])
 def test_every_step_sees_a_full_batch_and_everyone_is_heard_equally_often(size):
-    listened, batch = np.arange(100, 100 + size), more_and_more.BATCH
+    listened, batch = np.arange(100, 100 + size), teaching.BATCH
     passes = math.lcm(size, batch) // batch if size < batch else size // batch  # steps in which everyone is heard alike
-    rows = more_and_more.schedule_for(np.random.default_rng(0), listened, num_steps=6 * passes)
+    rows = teaching.rows_of(np.random.default_rng(0), listened, num_steps=6 * passes)
     assert rows.shape == (6 * passes, batch)
     counts = np.bincount(rows.ravel() - 100, minlength=size)
     if size < batch or size % batch == 0:

@@ -1,7 +1,5 @@
 """Listening to one example: who is listened to, what is observed, and the claims."""
 
-from functools import partial
-
 import jax
 import numpy as np
 import optax
@@ -13,14 +11,14 @@ from hypothesis import strategies as st
 
 from experiments.all_examples import only_a_two
 from experiments.all_examples.only_a_two import Result, Settings
-from experiments.common import asking
+from experiments.common import teaching
+from experiments.common.problem import Problem
 from research import costs, gradients, training
 from research.models import mlp
 
 SMALLEST = Settings(num_seeds=1, num_decades=1)
 MODEL = mlp((12, 5, 6, 4))
 OBJECTIVE = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, costs.sum_of_squares))
-NETWORK = only_a_two.Network(MODEL.apply, training.make_step(OBJECTIVE, optax.sgd(0.5)), optax.sgd(0.5))
 
 
 @hypothesis_settings(max_examples=25, deadline=None)
@@ -28,7 +26,7 @@ NETWORK = only_a_two.Network(MODEL.apply, training.make_step(OBJECTIVE, optax.sg
 def test_the_order_is_a_permutation_that_begins_with_one_of_each_class(labels, seed):
     labels = np.array([0, 1, 2, *labels])
     shuffle = np.random.default_rng(seed).permutation(len(labels))
-    order = asking.listening_order(labels, shuffle, [2, 0, 1])
+    order = teaching.listening_order(labels, shuffle, [2, 0, 1])
     assert sorted(order.tolist()) == list(range(len(labels)))
     assert labels[order[:3]].tolist() == [2, 0, 1]
     assert order[3:].tolist() == [index for index in shuffle if index not in order[:3]]
@@ -39,31 +37,25 @@ def test_listening_to_one_is_the_same_as_steps_made_one_by_one():
     alone = jax.tree.map(lambda leaf: np.asarray(leaf)[:, None], examples)
     starts = [make_params(jax.random.key(seed)) for seed in (6, 7)]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *starts)
-    steps, shares = only_a_two.listen_to_one(NETWORK, stacked, alone, test, num_decades=2)
+    problem = Problem(MODEL, costs.sum_of_squares, examples, test, (3, 4, 1))
+    steps, shares = only_a_two.listen_to_one(problem, 0.5, stacked, alone, num_decades=2)
     assert steps.tolist() == [*range(11), *range(20, 101, 10)]
-    step, called = jax.jit(NETWORK.step), jax.jit(partial(only_a_two.called, NETWORK, test))
+    step = jax.jit(training.make_step(OBJECTIVE, optax.sgd(0.5)))
+    answers = jax.jit(jax.vmap(MODEL.apply, (None, 0)))
     for run, params in enumerate(starts):
+        taught = np.asarray(examples.targets[run]).argmax()
         state, seen = training.TrainState(params, optax.sgd(0.5).init(params)), {}
         for steps_done in range(101):
-            seen[steps_done] = called(state.params)
+            seen[steps_done] = np.mean(np.asarray(answers(state.params, test.inputs)).argmax(axis=1) == taught)
             state, _ = step(state, jax.tree.map(lambda leaf, run=run: leaf[run], alone))
         np.testing.assert_allclose(shares[run], [seen[steps_done] for steps_done in steps.tolist()], atol=0.06)
 
 
-def test_what_is_called_is_counted():
-    params, examples = make_params(jax.random.key(0)), make_examples(jax.random.key(1), 37)
-    answers = np.asarray(jax.vmap(MODEL.apply, (None, 0))(params, examples.inputs)).argmax(axis=1)
-    shares = only_a_two.called(NETWORK, examples, params)
-    np.testing.assert_allclose(shares, np.bincount(answers, minlength=4) / 37, atol=1e-6)
-
-
 def made_up(share_of_two=1.0, share_of_seven=1.0):
     """Two starts, two seeds, ten digits, looks after 0 and 100 steps; the second start's second seed is as given."""
-    shares = np.zeros((2, 2, 10, 2, 10))
-    for digit in range(10):
-        shares[:, :, digit, :, digit] = 1
-    shares[1, 1, 2, :, 2], shares[1, 1, 7, :, 7] = share_of_two, share_of_seven
-    return Result(np.array([0, 100]), shares, np.arange(10))
+    named = np.ones((2, 2, 10, 2))
+    named[1, 1, 2], named[1, 1, 7] = share_of_two, share_of_seven
+    return Result(np.array([0, 100]), named, np.arange(10))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.common import recipes
+from experiments.common import teaching
 from experiments.common.bounds import SettingsError
 from experiments.common.problem import Problem
 from experiments.labels import wrong_labels
@@ -22,7 +22,7 @@ def test_the_area_is_that_under_the_curve():
     rng = np.random.default_rng(0)
     wrong = np.arange(3000) < 1000
     scores = rng.normal(size=3000) + wrong
-    curve = wrong_labels.caught(scores, wrong, FALSE_ALARMS)
+    curve = wrong_labels.caught(scores[wrong], scores[~wrong])
     assert (np.diff(curve) >= 0).all()
     assert np.trapezoid(curve, FALSE_ALARMS) == pytest.approx(fits.auroc(scores[wrong], scores[~wrong]), abs=0.01)
 
@@ -41,8 +41,8 @@ def test_the_expected_agreement_of_one_who_goes_by_the_truth():
     labels, answers = np.arange(70_000) % 7, (np.arange(70_000) // 7) % 10 == 0
     answers = np.where(answers, (labels + 1) % 7, labels)  # right in 9 of 10
     given = wrong_labels.with_wrong_labels(labels, (0.3,), 7, [4])[0]
-    theory = wrong_labels.by_the_truth(np.array(0.3), np.array(0.9), 7)
-    assert np.mean(given == answers) == pytest.approx(float(theory), abs=0.01)
+    theory = wrong_labels.by_the_truth(np.array([0.3]), np.array([[0.9]]), 7)
+    assert np.mean(given == answers) == pytest.approx(theory.item(), abs=0.01)
 
 
 def test_what_a_point_costs():
@@ -55,10 +55,10 @@ def test_the_scores_are_the_length_of_the_gradient_and_the_cost(x64):
     rng = np.random.default_rng(5)
     train = Examples(jnp.asarray(rng.random((20, 6))), jnp.asarray(np.eye(3)[rng.integers(0, 3, 20)]))
     problem = Problem(models.mlp((6, 3)), costs.sum_of_squares, train, train, (2, 3, 1))
-    recipe = recipes.nielsens(problem, jax.random.split(jax.random.key(0), 1))
+    recipe = teaching.nielsens(problem, jax.random.split(jax.random.key(0), 1))
     params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape[1:])), recipe.starts)
     given = jnp.argmax(train.targets, axis=1)
-    norms, found = jax.jit(lambda params: wrong_labels.scores(recipe, params, train, given))(params)
+    norms, found = jax.jit(lambda params: wrong_labels.scores(recipe.problem, params, train, given))(params)
     grads = jax.jit(gradients.per_example_gradients(recipe.problem.example_cost))(params, train)
     squares = [np.sum(np.asarray(leaf) ** 2, axis=tuple(range(1, leaf.ndim))) for leaf in jax.tree.leaves(grads)]
     np.testing.assert_allclose(norms, np.sqrt(sum(squares)), rtol=1e-10)
@@ -71,8 +71,8 @@ def test_the_scores_are_the_length_of_the_gradient_and_the_cost(x64):
 def made_up(by_heart=0.0, area=0.95):
     """Two recipes alike: half the labels wrong, right in 90 %; a share is learned by heart beyond the truth."""
     true = np.full((2, 2), 0.9)
-    given = wrong_labels.by_the_truth(np.array([0, 0.5])[:, None], true, 10) + by_heart
-    learned = Learned("a", true, given, true, np.full((1, 2, 2, 2), area), np.zeros((1, 2, 2, 2, 101)))
+    given = wrong_labels.by_the_truth(np.array([0, 0.5]), true, 10) + by_heart
+    learned = Learned("a", true, given, true, np.full((1, 2, 2, 2), area), np.zeros((2, 2, 2, 101)))
     return Result((learned, learned), 10)
 
 

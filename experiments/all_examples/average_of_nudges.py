@@ -36,7 +36,7 @@ from research.training import TrainState
 CHUNK = 100  # examples whose gradients are held at once: 5 MB, which stay in a core's cache
 SUBSET = 200  # examples on which the identities are checked in float64
 LEFT_OUT = 50  # of these, how many are left out in turn
-LEARNING_RATE = 1.5  # Nielsen's 3.0, who differentiates with the 1/2; any other would do for the identity of one step
+LEARNING_RATE = 1.5  # of the separate steps; any other would do
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,12 +97,12 @@ def average_in_chunks(
     return gradients.average(jax.lax.map(lambda chunk: gradients.average(wanted(params, chunk)), chunks))
 
 
-def identities(one: Callable, by_hand: Callable, params: Params, examples: Examples) -> tuple[Array, ...]:
-    """The fields of Exact for one network, in the precision of what is handed over."""
+def identities(one: Callable, by_hand: Callable, params: Params, examples: Examples) -> Exact:
+    """For one network, in the precision of what is handed over."""
     minus_gradient = -flat(jax.grad(gradients.mean_over_examples(one))(params, examples))
     wanted = jax.vmap(flat)(nudges(one)(params, examples))
     halved = nudges(lambda params, example: one(params, example) / 2)
-    return (
+    return Exact(
         minus_gradient,
         jnp.mean(wanted, axis=0),
         flat(gradients.average(by_hand(params, examples))),
@@ -137,31 +137,23 @@ def leave_one_out_error(one: Callable, params: Params, examples: Examples, nudge
     return jnp.max(jax.lax.map(error, jnp.arange(min(LEFT_OUT, num_examples))))
 
 
-def three_ways(one: Callable, by_hand: Callable, params: Params, examples: Examples) -> tuple[Params, Params, Params]:
-    """Every example by itself, then averaged; minus jax.grad of the mean cost; by hand, then averaged."""
-    objective = gradients.mean_over_examples(one, chunk_size=10 * CHUNK)
-    return (
-        average_in_chunks(nudges(one), params, examples),
-        jax.tree.map(jnp.negative, jax.grad(objective)(params, examples)),
-        average_in_chunks(by_hand, params, examples),
-    )
-
-
 def measure(problem: Problem, settings: Settings) -> Result:
     """The gradient three ways and the identities, for every network."""
     activations = plain_layers(problem, "average_of_nudges averages by hand, too")
     one, by_hand = problem.example_cost, nudges_by_hand(problem.cost_fn, *activations)
     params = asking.untrained_and_trained(problem, settings)
-    look = jax.jit(runs.over_seeds(partial(three_ways, one, by_hand), (0, None)))
+
+    def three_ways(params: Params, train: Examples) -> tuple[Params, ...]:
+        minus_gradient = jax.tree.map(jnp.negative, jax.grad(problem.cost)(params, train))
+        return average_in_chunks(nudges(one), params, train), minus_gradient, average_in_chunks(by_hand, params, train)
+
+    look = jax.jit(runs.over_seeds(three_ways, (0, None)))
     average, minus_gradient, handmade = map(flat_rows, look(params, problem.train))
-    few = data.take(problem.train, slice(SUBSET))
-
-    def in_turn(params: Params, few: Examples) -> tuple[Array, ...]:
-        return jax.lax.map(lambda each: identities(one, by_hand, each, few), params)
-
     of_first_seed = jax.tree.map(lambda leaf: leaf[:: settings.num_seeds], params)
-    exact = Exact(*runs.in_float64(jax.jit(in_turn))(of_first_seed, few))
-    table = drawn.tabulate(problem, params, average, minus_gradient, settings.num_seeds)
+    in_turn = jax.jit(lambda params, few: jax.lax.map(lambda each: identities(one, by_hand, each, few), params))
+    exact = runs.in_float64(in_turn)(of_first_seed, data.take(problem.train, slice(SUBSET)))
+    trained = jax.tree.map(lambda leaf: leaf[1:], of_first_seed)
+    table = drawn.tabulate(problem, trained, average[settings.num_seeds])
     return Result(average, minus_gradient, handmade, exact, table, len(problem.train.inputs))
 
 
@@ -177,7 +169,6 @@ def factors(found: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarr
     >>> [numbers.tolist() for numbers in factors(np.array([[1.0, 0.0, 2.0]]), np.array([[2.0, 0.0, 4.0]]))]
     [[0.5], [0.0]]
     """
-    found, wanted = np.asarray(found), np.asarray(wanted)
     asked = (found != 0) | (wanted != 0)
     ratios = [row[chosen] / other[chosen] for row, other, chosen in zip(found, wanted, asked, strict=True)]
     means = np.array([np.mean(ratio) for ratio in ratios])
@@ -186,34 +177,32 @@ def factors(found: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     """T28, T29, C6 and T13: all of it is linearity of the derivative, and checks the code."""
-    exact, source = result.exact, "linearity"
+    exact, checked = result.exact, partial(identity, source="linearity")
     factor, half = (factors(found, exact.minus_gradient) for found in (exact.averaged, exact.halved))
+    error = {"bound": at_most(1e-12), "unit": "largest relative error"}
+    in_mean, spread = "mean over all components", {"bound": at_most(1e-6), "unit": "relative standard deviation"}
+    in_float32 = {**error, "bound": at_most(1e-6)}
     everyone = f"{result.num_examples:,} examples, float32"
-    few, error = f"{min(SUBSET, result.num_examples)} examples, first seed, float64", "largest relative error"
-    in_mean, in_spread = "mean over all components", "relative standard deviation"
-    yield identity("T28", f"the average of the nudges is minus the gradient of the average cost ({everyone})",
-                   row_errors(result.average, result.minus_gradient).max(), at_most(1e-6), error, source)  # fmt: skip
-    yield identity("T28", f"and so is the average of the nudges by hand ({everyone})",
-                   row_errors(result.by_hand, result.minus_gradient).max(), at_most(1e-6), error, source)  # fmt: skip
-    yield identity("T28", f"both again ({few})", max(row_errors(found, exact.minus_gradient).max() for found in
-                   (exact.averaged, exact.by_hand)), at_most(1e-12), error, source)  # fmt: skip
-    yield identity("T29", f"averaged nudges over minus the gradient: the factor ({few})", factor[0].mean(),
-                   about(1, by=1e-6), in_mean, source)  # fmt: skip
-    yield identity("T29", "the factor is the same for every component", factor[1].max(), at_most(1e-6), in_spread,
-                   source)  # fmt: skip
-    yield identity("T29", "with a 1/2 in every example's cost the factor is 1/2", half[0].mean(), about(0.5, by=1e-6),
-                   in_mean, source)  # fmt: skip
-    yield identity("T29", "and again the same for every component", half[1].max(), at_most(1e-6), in_spread,
-                   source)  # fmt: skip
-    yield identity("C6", f"the average of separate steps is the step with the average gradient ({few})",
-                   row_errors(exact.separate_steps, exact.minus_gradient).max(), at_most(1e-12), error,
-                   source)  # fmt: skip
-    yield identity("T13", f"leaving out example i changes the gradient by (g_i - G)/(N-1) ({few})",
-                   exact.leave_one_out.max(), at_most(1e-12), error, source)  # fmt: skip
+    few = f"{min(SUBSET, result.num_examples)} examples, first seed, float64"
+    yield checked("T28", f"the average of the nudges is minus the gradient of the average cost ({everyone})",
+                  row_errors(result.average, result.minus_gradient).max(), **in_float32)  # fmt: skip
+    yield checked("T28", f"and so is the average of the nudges by hand ({everyone})",
+                  row_errors(result.by_hand, result.minus_gradient).max(), **in_float32)  # fmt: skip
+    both = [row_errors(found, exact.minus_gradient).max() for found in (exact.averaged, exact.by_hand)]
+    yield checked("T28", f"both again ({few})", max(both), **error)
+    yield checked("T29", f"averaged nudges over minus the gradient: the factor ({few})", factor[0].mean(),
+                  about(1, by=1e-6), in_mean)  # fmt: skip
+    yield checked("T29", "the factor is the same for every component", factor[1].max(), **spread)
+    yield checked("T29", "with a 1/2 in every example's cost the factor is 1/2", half[0].mean(), about(0.5, by=1e-6),
+                  in_mean)  # fmt: skip
+    yield checked("T29", "and again the same for every component", half[1].max(), **spread)
+    yield checked("C6", f"the average of separate steps is the step with the average gradient ({few})",
+                  row_errors(exact.separate_steps, exact.minus_gradient).max(), **error)  # fmt: skip
+    yield checked("T13", f"leaving out example i changes the gradient by (g_i - G)/(N-1) ({few})",
+                  exact.leave_one_out.max(), **error)  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """How far the three ways are apart."""
     error = max(row_errors(found, result.minus_gradient).max() for found in (result.average, result.by_hand))
     return (
         f"Averaged over all {result.num_examples:,} examples, the nudges are minus the gradient: three ways, relative "
@@ -222,5 +211,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """The film's table with computed numbers."""
     return {"average_of_nudges": drawn.table(result.table, result.num_examples, settings.num_epochs)}

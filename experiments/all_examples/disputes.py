@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 from experiments.all_examples import disputes_figures as drawn
 from experiments.common import asking
-from experiments.common.asking import Tally
+from experiments.common.asking import Tally, Wishes
 from experiments.common.claims import Claim, exactly, prediction, within
 from experiments.common.problem import Problem, plain_layers
 
@@ -43,37 +43,32 @@ class Result(NamedTuple):
     share: Float[np.ndarray, "networks"]  # of the parameters anyone asks for: those with both signs among the examples
     silent: Float[np.ndarray, "networks"]  # parameters no example asks for
     num_black: int  # pixels that are black in every example
-    before: drawn.Stage  # the first seed's network, untrained and trained
-    after: drawn.Stage
+    before: Wishes  # the first seed's network, untrained and trained
+    after: Wishes
     num_examples: int
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """All examples are asked by every network."""
     plain_layers(problem, "disputes names the layer and the neuron of every weight")
     params = asking.untrained_and_trained(problem, settings)
     scatter = asking.tallies(problem, params)
-    share, silent = both_signs(scatter)
-    before, after = drawn.stages(problem, params, scatter, settings)
     num_black = int((np.asarray(problem.train.inputs).max(axis=0) == 0).sum())
-    return Result(share, silent.astype(float), num_black, before, after, len(problem.train.inputs))
+    stages = drawn.stages(problem, params, scatter, settings)
+    return Result(*both_signs(scatter), num_black, *stages, len(problem.train.inputs))
 
 
 def both_signs(scatter: Tally) -> tuple[np.ndarray, np.ndarray]:
     """(share, silent), one number a network: of the parameters for which any example asks, the share on which examples
     disagree in sign; and how many parameters no example asks for."""
     more, less = np.asarray(scatter.more) > 0, np.asarray(scatter.less) > 0
-    asked, disputed = more | less, more & less
-    return disputed.sum(axis=1) / asked.sum(axis=1), (~asked).sum(axis=1)
+    asked = more | less
+    return (more & less).sum(axis=1) / asked.sum(axis=1), (~asked).sum(axis=1).astype(float)
 
 
 def chance_of_dispute(num_classes: int) -> float:
-    """How likely examples disagree about a weight of a hidden neuron of an untrained network, all of whose outputs are
-    near 1/2.
-
-    Then every output wants down as hard as the one of the label wants up, so that what a neuron is asked to do for
-    label d is w_d - (w_1 + ... + w_n)/2, in the random weights w through which it is seen: up to a random factor the
-    same sum in every hidden layer. Examples disagree if it has both signs among the n labels. By 100,000 draws.
+    """How likely examples disagree about a weight of a hidden neuron of an untrained network: how often the header's
+    w_d - (w_1 + ... + w_n)/2, up to a random factor the same sum in every hidden layer, has both signs. By 100,000
+    draws.
 
     >>> round(chance_of_dispute(10), 2)
     0.74
@@ -88,10 +83,9 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     if not settings.is_the_films:
         return
     untrained, trained = np.split(result.share, 2)
-    expected, black = chance_of_dispute(10), 16.0 * result.num_black
+    expected, after = chance_of_dispute(10), f"after {settings.num_epochs} epoch{'s' * (settings.num_epochs > 1)}"
     # nearly all weights are those of the first layer's 16 neurons, each of which is one draw
     spread = 3 * math.sqrt(expected * (1 - expected) / 16 / settings.num_seeds)
-    after = f"after {settings.num_epochs} epoch{'s' * (settings.num_epochs > 1)}"
     yield prediction("T20", "examples disagree in sign on this share of the weights that anyone wants changed, "
                      "untrained", untrained.mean(), within(max(0, expected - spread), min(1, expected + spread),
                      expected), "mean share", "w_d - sum/2 has both signs; three standard errors",
@@ -100,19 +94,17 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield prediction("T20", f"and on nearly all of them {after}", trained.mean(), within(0.95, 1, 1), "mean share",
                      "a wish: nearly all")  # fmt: skip
     yield prediction("T20", f"untrained, nobody asks for the 16 weights of the {result.num_black} always black pixels",
-                     result.silent[: settings.num_seeds].max(), exactly(black), "weights",
+                     result.silent[: settings.num_seeds].max(), exactly(16.0 * result.num_black), "weights",
                      "the nudge has the pixel as a factor")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """The shares of disputed weights, before and after."""
-    untrained, trained = np.split(result.share, 2)
+    untrained, trained = np.split(100 * result.share, 2)
     return (
-        f"The examples pull {100 * untrained.mean():.0f} % of the weights both ways before training and "
-        f"{100 * trained.mean():.1f} % after {settings.num_epochs} epoch{'s' * (settings.num_epochs > 1)}."
+        f"The examples pull {untrained.mean():.0f} % of the weights both ways before training and "
+        f"{trained.mean():.1f} % after {settings.num_epochs} epoch{'s' * (settings.num_epochs > 1)}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """What many examples want of many weights, before and after training."""
     return {"heat_map": drawn.heat_map(result, settings.num_epochs)}

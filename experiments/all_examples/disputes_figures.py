@@ -1,73 +1,39 @@
 """What many examples want of many weights, before and after training: what is shown, and how it is drawn."""
 
 import itertools
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from experiments.common import asking, plots
-from experiments.common.asking import Tally
+from experiments.common import asking, plots, wish_tables
+from experiments.common.asking import Tally, Wishes
 from experiments.common.problem import Problem
-from experiments.common.wish_tables import (
-    MINUS,
-    WISH_COLOURS,
-    epochs_of,
-    first_of_each,
-    layer_slices,
-    row_names,
-    row_scaled,
-    sizes_of,
-)
+from experiments.common.wish_tables import MINUS, WISH_COLOURS
 from research.models import Params
 
 HEAT_ROWS = 12  # parameters of every layer in the heat map
 HEAT_COLUMNS = 4  # examples of every class in the heat map
 
 
-class Stage(NamedTuple):
-    """What some examples want of some parameters of one network."""
-
-    rows: Int[np.ndarray, "rows"]  # the parameters
-    labels: Int[np.ndarray, "columns"]  # of the examples
-    wanted: Float[np.ndarray, "rows columns"]
-    average: Float[np.ndarray, "rows"]  # of all examples
-    more: Float[np.ndarray, "rows"]  # share of all examples that want the parameter larger
-    less: Float[np.ndarray, "rows"]
-    layer_sizes: Int[np.ndarray, "layers"]
-
-
-def stages(problem: Problem, params: Params, scatter: Tally, settings: Any) -> tuple[Stage, Stage]:
-    """The first seed's network, untrained and trained."""
-    trained = settings.num_seeds
+def stages(problem: Problem, params: Params, scatter: Tally, settings: Any) -> tuple[Wishes, Wishes]:
+    """The first seed's network, untrained and trained; the rows are drawn among what the trained one asks for."""
     labels = np.asarray(problem.train.targets).argmax(axis=1)
-    columns = first_of_each(labels, sorted(set(labels.tolist())), HEAT_COLUMNS)
-    examples = jax.tree.map(lambda leaf: np.asarray(leaf)[columns], problem.train)
-    nudges = jax.jit(asking.nudges(problem.example_cost))
-    gradient = jax.jit(jax.grad(problem.cost))
-    sizes = sizes_of(jax.tree.map(lambda leaf: leaf[0], params))
-    rows = heat_map_rows(scatter.mean_square[trained], sizes, settings.seed)
-
-    def stage(network: int) -> Stage:
-        here = jax.tree.map(lambda leaf: leaf[network], params)
-        wanted = asking.flat_rows(nudges(here, examples))[:, rows].T
-        average = -np.asarray(asking.flat(gradient(here, problem.train)))[rows]
-        shares = scatter.more[network, rows], scatter.less[network, rows]
-        return Stage(rows, labels[columns], wanted, average, *shares, np.array(sizes))
-
-    return stage(0), stage(trained)
+    columns = wish_tables.first_of_each(labels, sorted(set(labels.tolist())), HEAT_COLUMNS)
+    both = [jax.tree.map(lambda leaf, at=at: leaf[at], (params, scatter)) for at in (0, settings.num_seeds)]
+    rows = heat_map_rows(both[1][1].mean_square, wish_tables.sizes_of(both[1][0]), settings.seed)
+    before, after = (asking.wishes(problem, *stage, rows, columns) for stage in both)
+    return before, after
 
 
 def heat_map_rows(mean_square: np.ndarray, layer_sizes: tuple[int, ...], seed: int) -> np.ndarray:
     """From each layer HEAT_ROWS parameters for which anyone asks, drawn at random, in their order."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for weights, biases in layer_slices(layer_sizes):
+    rng, rows = np.random.default_rng(seed), []
+    for weights, biases in wish_tables.layer_slices(layer_sizes):
         asked = weights.start + np.flatnonzero(mean_square[weights.start : biases.stop])
         rows.append(np.sort(rng.choice(asked, min(HEAT_ROWS, len(asked)), replace=False)))
     return np.concatenate(rows)
@@ -75,32 +41,26 @@ def heat_map_rows(mean_square: np.ndarray, layer_sizes: tuple[int, ...], seed: i
 
 def heat_map(result: Any, num_epochs: int) -> Figure:
     """Many more weights and examples, before and after training; a wish for less carries a dash besides its colour."""
-    num_columns = len(result.before.labels)
+    num_columns, after = len(result.before.labels), f"after {wish_tables.epochs_of(num_epochs)}"
     figure, axes = plots.new_figure(17, 9, columns=4, sharey=True, width_ratios=(num_columns, 2, num_columns, 2))
     both = (result.before, result.after)
-    titles = ("before training", f"after {epochs_of(num_epochs)}")
-    for stage, title, (left, right) in zip(both, titles, axes[0].reshape(2, 2), strict=True):
-        scaled = row_scaled(stage.wanted, stage.average)
+    for stage, title, (left, right) in zip(both, ("before training", after), axes[0].reshape(2, 2), strict=True):
+        scaled = wish_tables.row_scaled(stage.wanted, stage.minus_gradient)
         wanted, average = (np.sign(array) * np.sqrt(np.abs(array)) for array in scaled)
-        wishes(left, wanted)
-        wishes(right, average[:, None])
+        draw_wishes(left, wanted)
+        draw_wishes(right, average[:, None])
         name_classes(left, stage.labels)
-        left.set_title(title)
-        left.set_xlabel(f"examples, the first {HEAT_COLUMNS} of every class")
+        left.set(title=title, xlabel=f"examples, the first {HEAT_COLUMNS} of every class")
         right.set_xticks([0], [f"average\nof all {result.num_examples:,}"])
-    rows = result.before.rows
-    axes[0, 0].set_yticks(range(len(rows)), row_names(rows, result.before.layer_sizes), fontsize=8)
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(-1, 1), WISH_COLOURS), ax=axes, shrink=0.5, ticks=(-1, -0.5, 0, 0.5, 1)
-    )
+    names = result.before.names
+    axes[0, 0].set_yticks(range(len(names)), names, fontsize=8)
+    colours, ticks = ScalarMappable(Normalize(-1, 1), WISH_COLOURS), (-1, -0.5, 0, 0.5, 1)
+    bar = figure.colorbar(colours, ax=axes, shrink=0.5, ticks=ticks)
     bar.ax.set_yticklabels([f"{MINUS} less: {MINUS}1", f"{MINUS}1/4", "0", "+1/4", "+ more: +1"])
     bar.set_label("what the example wants for the weight,\nas a share of the largest wish in its row")
-    agree = [100 * agreement(stage.more, stage.less) for stage in both]
-    plots.headline(
-        figure,
-        f"Which way should a weight go? Before training {agree[0]:.0f} % of the examples that care agree, after "
-        f"{epochs_of(num_epochs)} {agree[1]:.0f} % (median of {len(rows)} weights)",
-    )
+    first, last = (100 * agreement(stage.more, stage.less) for stage in both)
+    plots.headline(figure, f"Which way should a weight go? Before training {first:.0f} % of the examples that care "
+                   f"agree, {after} {last:.0f} % (median of {len(names)} weights)")  # fmt: skip
     plots.note(figure, "first seed; colours scaled row by row")
     return figure
 
@@ -115,7 +75,7 @@ def agreement(more: np.ndarray, less: np.ndarray) -> float:
     return float(np.median(np.maximum(more, less)[care] / (more + less)[care])) if care.any() else 1.0
 
 
-def wishes(axis: Axes, matrix: np.ndarray) -> None:
+def draw_wishes(axis: Axes, matrix: np.ndarray) -> None:
     """A heat map of numbers between -1 and 1, with a dash on the negative ones."""
     rows, columns = np.nonzero(matrix < 0)
     axis.plot(columns, rows, linestyle="none", marker="_", color="black", markersize=3.5, markeredgewidth=0.7)

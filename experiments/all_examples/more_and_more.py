@@ -12,30 +12,23 @@ Result:  taught by one 2 alone the network is right about the 2s and nothing els
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from annotated_types import Ge, Gt, MultipleOf
 from jax import Array
 from jaxtyping import Float, Int
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.all_examples import more_and_more_figures as drawn
-from experiments.common import asking, descents, experiment, runs
+from experiments.common import descents, experiment, plots, runs, teaching
 from experiments.common.claims import Claim, about, at_least, prediction, within
+from experiments.common.descents import Method
 from experiments.common.problem import Problem
-from research import gradients, training
-from research.data import Examples, unit_interval
-from research.models import Params
-from research.training import History, TrainState
-
-BATCH = 10  # examples of every step
-CHUNK = 1000  # test images looked at together
+from experiments.common.teaching import BATCH, FILMS_RATE
+from research.training import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +37,7 @@ class Settings(experiment.Settings):
 
     num_seeds: Annotated[int, Ge(1)] = 3
     """How many runs, each with its own start and its own examples."""
-    learning_rate: Annotated[float, Gt(0)] = 1.5
+    learning_rate: Annotated[float, Gt(0)] = FILMS_RATE
     """Learning rate; Nielsen's 3.0, who differentiates with a 1/2 that the film's cost does not have."""
     num_steps: Annotated[int, Ge(10), MultipleOf(10)] = 6000
     """Steps of 10 examples; 6,000 are one epoch."""
@@ -67,74 +60,24 @@ class Result(NamedTuple):
         return 100 * np.trace(self.confusion, axis1=-2, axis2=-1)
 
 
-def verdict(apply: Callable, params: Params, example: Examples) -> Array:
-    """(true class, called class), a table with a single 1 in it: its mean over examples is the confusion matrix.
-
-    >>> example = Examples(jnp.array([0.2, 0.9]), jnp.array([1.0, 0.0]))
-    >>> verdict(lambda params, inputs: inputs, (), example).tolist()  # a 0 that is called 1
-    [[0.0, 1.0], [0.0, 0.0]]
-    """
-    output = apply(params, unit_interval(example.inputs))
-    return jnp.outer(example.targets, jax.nn.one_hot(jnp.argmax(output), len(output), dtype=example.targets.dtype))
-
-
-def confusion(apply: Callable, params: Params, examples: Examples) -> Array:
-    """Share of the examples with this true class (row) that are called that class (column); all sum to 1."""
-    tables = jax.lax.map(partial(verdict, apply, params), examples, batch_size=min(CHUNK, len(examples.inputs)))
-    return jnp.mean(tables, axis=0)
-
-
-def schedule_for(rng: np.random.Generator, listened: np.ndarray, num_steps: int) -> np.ndarray:
-    """(steps, BATCH) rows of the examples listened to: shuffle after shuffle, cut into batches.
-
-    A batch of fewer than BATCH examples holds each of them several times; its mean is then theirs.
-
-    >>> schedule_for(np.random.default_rng(0), np.array([7]), 2).tolist()
-    [[7, 7, 7, 7, 7, 7, 7, 7, 7, 7], [7, 7, 7, 7, 7, 7, 7, 7, 7, 7]]
-    """
-    num_shuffles = math.ceil(num_steps * BATCH / len(listened))
-    rows = np.concatenate([rng.permutation(listened) for _ in range(num_shuffles)])
-    return rows[: num_steps * BATCH].reshape(num_steps, BATCH)
-
-
-def how_many(num_classes: int, num_examples: int) -> list[int]:
-    """To how many examples the network listens: one, two, one of each class, a hundred, a thousand, all.
-
-    >>> how_many(10, 60000), how_many(3, 50)
-    ([1, 2, 10, 100, 1000, 60000], [1, 2, 3, 50])
-    """
-    return sorted({size for size in (1, 2, num_classes, 100, 1000, num_examples) if size <= num_examples})
-
-
-def listen_to_many(problem: Problem, learning_rate: float, start: Params, schedules: np.ndarray) -> np.ndarray:
-    """Confusion matrices (runs, true, called) after following each run's schedule (runs, steps, BATCH)."""
-
-    optimizer = optax.sgd(learning_rate)
-    step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
-
-    def loop(state: TrainState, shared: tuple[Examples, Examples], schedule: Array) -> tuple[TrainState, History]:
-        train, test = shared
-        return training.minibatch_descent(
-            step, state, train, schedule, lambda state: confusion(problem.model.apply, state.params, test)
-        )
-
-    state = TrainState(start, jax.vmap(optimizer.init)(start))
-    parts = [(part,) for part in np.split(schedules[:, None], 10, axis=2)]
-    history = runs.descend("more and more examples", loop, state, (problem.train, problem.test), parts).history
-    return history.observed[:, -1]
-
-
 def measure(problem: Problem, settings: Settings) -> Result:
-    """All sizes and all seeds as runs of one descent."""
+    """One, two, one of each class, 100, 1,000, all examples; all sizes and all seeds are runs of one descent."""
     num_examples, num_classes = problem.train.targets.shape
+    sizes = sorted({size for size in (1, 2, num_classes, 100, 1000, num_examples) if size <= num_examples})
     init_keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
-    start = jax.tree.map(np.asarray, descents.starts(problem, init_keys))
-    orders, classes = asking.listening(problem, settings)
-    sizes, rng = how_many(num_classes, num_examples), np.random.default_rng(settings.seed)
-    schedules = [schedule_for(rng, order[:size], settings.num_steps) for size in sizes for order in orders]
-    every_run = jax.tree.map(lambda leaf: np.tile(leaf, (len(sizes),) + (1,) * (leaf.ndim - 1)), start)
-    found = listen_to_many(problem, settings.learning_rate, every_run, np.stack(schedules))
-    return Result(np.array(sizes), found.reshape(len(sizes), len(orders), num_classes, num_classes), tuple(classes))
+    orders, classes = teaching.listening(problem, settings)
+    rng = np.random.default_rng(settings.seed)
+    rows = np.stack([teaching.rows_of(rng, order[:size], settings.num_steps) for size in sizes for order in orders])
+    method = Method("more and more examples", BATCH, optax.sgd(settings.learning_rate))
+    state = teaching.begin(method.optimizer, descents.starts(problem, init_keys), len(sizes))
+
+    def confusion(problem: Problem, shared: tuple, state: TrainState) -> Array:
+        return teaching.confusion(problem.model.apply, state.params, shared[1])
+
+    loop, parts = descents.minibatch_legs(problem, method, confusion), np.split(rows[:, None], 10, axis=2)
+    run = runs.descend(method.label, loop, state, (problem.train, problem.test), [(part,) for part in parts])
+    found = run.history.observed[:, -1].reshape(len(sizes), len(orders), num_classes, num_classes)
+    return Result(np.array(sizes), found, tuple(classes))
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
@@ -142,11 +85,10 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     if not settings.is_the_films:
         return
     truth, answers = (result.confusion.sum(axis=axis) for axis in (-1, -2))  # sizes, seeds, classes
-    twos = 100 * float(truth[0, 0, 2])
     others = 100 * (1 - answers[1][:, list(result.classes[:2])].sum(axis=1))
     yield prediction("T27", f"after {settings.num_steps:,} steps on one 2 the network is right about the 2s and "
-                     "nothing else", result.right[0].mean(), about(twos, by=1), "% correct, mean",
-                     "the film")  # fmt: skip
+                     "nothing else", result.right[0].mean(), about(100 * float(truth[0, 0, 2]), by=1),
+                     "% correct, mean", "the film")  # fmt: skip
     yield prediction("T27", "listening to a 2 and a 5, it calls hardly any test image anything else", others.max(),
                      within(0, 1), "% called otherwise, largest", "the film, for two")  # fmt: skip
     yield prediction("T28", "listening to more examples makes it better, every time: 1, 2, one of each, 100, 1,000, "
@@ -155,7 +97,6 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """Right answers for every number of examples."""
     sizes = ", ".join(f"{size:,}" for size in result.sizes)
     right = ", ".join(f"{percent:.0f}" for percent in np.median(result.right, axis=1))
     return (
@@ -164,5 +105,35 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Right answers against how many are listened to, and what every digit is then called."""
-    return {"more_and_more": drawn.more(result, settings.num_steps, BATCH)}
+    """Right answers against how many examples are listened to; below, what every digit is then called."""
+    right, num_sizes, (first, second, *_) = result.right, len(result.sizes), result.classes
+    lower = [f"size {size}" for size in result.sizes]
+    figure, axes = plots.new_mosaic(14, 7.5, [["top"] * num_sizes, lower], height_ratios=(1.5, 1))
+    top, places, middle = axes["top"], np.arange(num_sizes), np.median(right, axis=1)
+    plots.seed_band(top, places, right.T, 0, f"median and range of {right.shape[1]} seeds")
+    top.plot(places, right, "o", color=plots.COLOURS[0], alpha=0.4, markersize=4)
+    for place, percent in enumerate(middle):
+        top.annotate(f"{percent:.0f} %", (place, percent), xytext=(-22, 8), textcoords="offset points", ha="center",
+                     fontweight="bold")  # fmt: skip
+    top.set(xlim=(-0.5, num_sizes - 0.5), ylim=(0, 105), ylabel="correct on the test images, %")
+    *some, everyone = result.sizes.tolist()
+    words = {1: f"one {first}", 2: f"a {first} and a {second}", len(result.classes): "one of each"}
+    top.set_xticks(places, [*(words.get(size, f"{size:,} examples") for size in some), f"all {everyone:,}"])
+    top.legend(loc="upper left", title=f"{settings.num_steps:,} steps of {BATCH} examples each")
+    for name, matrices in zip(lower, result.confusion, strict=True):
+        draw_confusion(axes[name], matrices.mean(axis=0))
+    axes[lower[0]].set_ylabel("a test image of this digit ...", fontsize=9)
+    plots.headline(figure, f"All must be asked: taught by one {first} alone the network calls everything a {first} and "
+                   f"is right {middle[0]:.0f} % of the time, taught by everyone {middle[-1]:.0f} %")  # fmt: skip
+    plots.note(figure, "squares: black where all images of a digit are called the same, mean of the seeds")
+    return {"more_and_more": figure}
+
+
+def draw_confusion(axis: Axes, matrix: np.ndarray) -> None:
+    """Each true class's answers as a row of grey levels: black where all of its images get that answer."""
+    axis.imshow(matrix / matrix.sum(axis=1, keepdims=True), cmap="Greys", vmin=0, vmax=1)
+    ticks = range(0, len(matrix), math.ceil(len(matrix) / 10))
+    axis.set(xticks=ticks, yticks=ticks)
+    axis.grid(False)
+    axis.tick_params(length=0, labelsize=8)
+    axis.set_xlabel("... is called", fontsize=9)

@@ -1,6 +1,6 @@
 """What happens if one listens to one image of a 2 alone?
 
-The film's network is trained on one single image, and what share of the test images it then calls each digit is looked
+The film's network is trained on one single image, and what share of the test images it then calls by its name is looked
 at after 0, 1, ..., 10, 20, ..., 100, ... steps; for ten digits in place of the 2, and from two kinds of start: small
 weights, N(0, 1/n), and all parameters N(0, 1), where outputs that are wrong but saturated move slowly.
 
@@ -11,7 +11,9 @@ Result:  from small weights a 2 alone makes everything a 2 within 100 steps, in 
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, NamedTuple
 
 import jax
@@ -23,17 +25,17 @@ from jax import Array
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from experiments.all_examples import only_a_two_figures as drawn
-from experiments.common import asking, experiment, runs
+from experiments.common import experiment, plots, runs, teaching
 from experiments.common.claims import Claim, prediction, within
 from experiments.common.problem import Problem
+from experiments.common.teaching import FILMS_RATE
+from experiments.common.wish_tables import sizes_of
 from research import gradients, models, training
-from research.data import Examples, unit_interval
+from research.data import Examples
 from research.models import Params
-from research.training import History, Step, TrainState
+from research.training import History, TrainState
 
 STARTS = ("weights N(0, 1/n), biases 0", "weights and biases N(0, 1)")
-CHUNK = 1000  # test images looked at together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Settings(experiment.Settings):
 
     num_seeds: Annotated[int, Ge(1)] = 3
     """How many runs of each kind, each with its own start and its own images."""
-    learning_rate: Annotated[float, Gt(0)] = 1.5
+    learning_rate: Annotated[float, Gt(0)] = FILMS_RATE
     """Learning rate; Nielsen's 3.0, who differentiates with a 1/2 that the film's cost does not have."""
     num_decades: Annotated[int, Ge(1), Le(6)] = 3
     """Listening goes on for 10 to the power of this many steps."""
@@ -53,70 +55,47 @@ FULL = Settings(num_seeds=10, num_decades=4)
 
 
 class Result(NamedTuple):
-    """What share of the test images is called each class, by the class of the one image."""
-
     steps: Int[np.ndarray, "points"]
-    shares: Float[np.ndarray, "starts seeds digits points classes"]
+    named: Float[np.ndarray, "starts seeds digits points"]  # share of the test images called as the one image is
     digits: Int[np.ndarray, "digits"]  # the classes of the images that are listened to
 
     @property
-    def named(self) -> np.ndarray:
-        """(starts, seeds, digits, points): the share called d when the image listened to is a d."""
-        return np.stack([self.shares[:, :, i, :, digit] for i, digit in enumerate(self.digits)], axis=2)
-
-
-class Network(NamedTuple):
-    """What all runs share."""
-
-    apply: Callable
-    step: Step
-    optimizer: optax.GradientTransformation
+    def after_a_hundred(self) -> str:
+        """After 100 steps, or all if fewer, in how many runs of each kind nearly all is called by the one name."""
+        at = np.flatnonzero(self.steps <= 100)[-1]
+        small, large = (f"{(shares >= 0.99).sum()} of {shares.size}" for shares in self.named[..., at])
+        return f"after {self.steps[at]} steps in {small} runs from small weights and in {large} from N(0, 1)"
 
 
 def listen_to_one(
-    network: Network, params: Params, alone: Examples, test: Examples, num_decades: int
+    problem: Problem, learning_rate: float, params: Params, alone: Examples, num_decades: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(steps, shares (runs, steps, classes)): what share of the test images is called each class, after so many steps.
+    """(steps, shares (runs, steps)): what share of the test images is called as its one image is, after so many steps.
 
     Every run has its own params and its own example, in batches of one, `alone`. It is observed at 0, 1, ..., 10, 20,
     ..., 100, ... steps.
     """
-    state = TrainState(params, jax.vmap(network.optimizer.init)(params))
-    share = jax.jit(runs.over_seeds(lambda params, test: called(network, test, params), (0, None)))
-    steps, shares = [np.array([0])], [np.asarray(share(params, test))[:, None]]
+    optimizer = optax.sgd(learning_rate)
+    step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
+
+    def named(params: Params, test: Examples, targets: Array) -> Array:
+        answers = teaching.answers(problem.model.apply, params, test.inputs)
+        return jnp.mean(answers == jnp.argmax(targets))
+
+    def decade(power: int, state: TrainState, test: Examples, *alone: Array) -> tuple[TrainState, History]:
+        """From 10^power steps to ten times as many (from 0 in the first decade)."""
+        one, num_legs = Examples(*alone), 9 if power else 10
+        look = lambda state: named(state.params, test, one.targets)
+        return training.full_batch_descent(step, state, one, num_legs, 10**power, look)
+
+    at_first = jax.jit(runs.over_seeds(named, (0, None, 0)))(params, problem.test, alone.targets)
+    state, steps, shares = teaching.begin(optimizer, params), [np.array([0])], [np.asarray(at_first)[:, None]]
     for power in range(num_decades):
-        run = runs.descend(f"one image, steps of {10**power}", decade(network, power), state, test, [tuple(alone)])
-        state = run.state
-        steps.append(steps[-1][-1] + 10**power * np.arange(1, run.history.observed.shape[1] + 1))
-        shares.append(run.history.observed)
+        label, loop = f"one image, steps of {10**power}", partial(decade, power)
+        state, made, history, *_ = runs.descend(label, loop, state, problem.test, [tuple(alone)])
+        steps.append(steps[-1][-1] + made)
+        shares.append(history.observed)
     return np.concatenate(steps), np.concatenate(shares, axis=1)
-
-
-def decade(network: Network, power: int) -> Callable:
-    """One run's loop from 10^power steps to ten times as many (from 0 in the first decade), observed ten times."""
-    num_legs = 10 if power == 0 else 9
-
-    def loop(state: TrainState, test: Examples, inputs: Array, targets: Array) -> tuple[TrainState, History]:
-        return training.full_batch_descent(
-            network.step,
-            state,
-            Examples(inputs, targets),
-            num_legs,
-            10**power,
-            lambda state: called(network, test, state.params),
-        )
-
-    return loop
-
-
-def called(network: Network, test: Examples, params: Params) -> Array:
-    """What share of the test images is called each class."""
-
-    def named(inputs: Array) -> Array:
-        output = network.apply(params, unit_interval(inputs))
-        return jax.nn.one_hot(jnp.argmax(output), len(output))
-
-    return jnp.mean(jax.lax.map(named, test.inputs, batch_size=min(CHUNK, len(test.inputs))), axis=0)
 
 
 def starts(problem: Problem, init_keys: Array) -> Params:
@@ -124,42 +103,30 @@ def starts(problem: Problem, init_keys: Array) -> Params:
 
     def both(key: Array) -> tuple[Params, Params]:
         params = problem.model.init(key)
-        return params, wide_of(problem, params, key)
+        if problem.mlp is None:
+            return params, optax.tree.random_like(key, params)
+        normal = models.unit_normal
+        return params, models.mlp(sizes_of(params), init_weights=normal, init_biases=normal).init(key)
 
     found = jax.jit(runs.over_seeds(both, (0,)))(init_keys)
     return jax.tree.map(lambda *leaves: np.stack(leaves), *found)
 
 
-def wide_of(problem: Problem, params: Params, key: Array) -> Params:
-    """Parameters of the same shapes, all N(0, 1): for plain layers as models.mlp draws them."""
-    if problem.mlp is None:
-        leaves, tree = jax.tree.flatten(params)
-        keys = jax.random.split(key, len(leaves))
-        return jax.tree.unflatten(
-            tree, [jax.random.normal(k, leaf.shape) for k, leaf in zip(keys, leaves, strict=True)]
-        )
-    sizes = (params[0].weights.shape[1], *(len(layer.biases) for layer in params))
-    return models.mlp(sizes, init_weights=models.unit_normal, init_biases=models.unit_normal).init(key)
-
-
 def measure(problem: Problem, settings: Settings) -> Result:
     """Every seed, every digit and both kinds of start, all as runs of one descent."""
-    optimizer = optax.sgd(settings.learning_rate)
-    objective = gradients.mean_over_examples(problem.example_cost)
-    network = Network(problem.model.apply, training.make_step(objective, optimizer), optimizer)
     init_keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
-    orders, classes = asking.listening(problem, settings)
+    orders, classes = teaching.listening(problem, settings)
     by_class = orders[:, np.argsort(classes)]  # the images listened to: of a 0, a 1, ...
-    kinds, (num_seeds, num_digits) = len(STARTS), by_class.shape
+    shape = (len(STARTS), *by_class.shape)
 
     def every_run(leaf: np.ndarray) -> np.ndarray:
-        return np.repeat(leaf[:, :, None], num_digits, axis=2).reshape(-1, *leaf.shape[2:])
+        return np.repeat(leaf, shape[2], axis=1).reshape(-1, *leaf.shape[2:])
 
-    rows = np.broadcast_to(by_class, (kinds, num_seeds, num_digits)).ravel()
+    rows = np.broadcast_to(by_class, shape).ravel()
     alone = jax.tree.map(lambda leaf: np.asarray(leaf)[rows][:, None], problem.train)
     start = jax.tree.map(every_run, starts(problem, init_keys))
-    steps, shares = listen_to_one(network, start, alone, problem.test, settings.num_decades)
-    return Result(steps, shares.reshape(kinds, num_seeds, num_digits, *shares.shape[1:]), np.sort(classes))
+    steps, shares = listen_to_one(problem, settings.learning_rate, start, alone, settings.num_decades)
+    return Result(steps, shares.reshape(*shape, -1), np.sort(classes))
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
@@ -177,18 +144,39 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """What a 2 alone leads to, and the share of runs in which nearly all is called by the one image's name."""
-    only = int(result.digits[min(2, len(result.digits) - 1)])
-    last = 100 * np.median(result.named[:, :, list(result.digits).index(only), -1])
-    at = np.flatnonzero(result.steps <= 100)[-1]
-    small, large = (f"{(shares >= 0.99).sum()} of {shares.size}" for shares in result.named[..., at])
+    index = min(2, len(result.digits) - 1)
+    only, last = result.digits[index], 100 * np.median(result.named[:, :, index, -1])
     return (
         f"After {result.steps[-1]:,} steps on one {only} alone, {last:.0f} % of the test images are called {only} "
-        f"(median); after {result.steps[at]} steps on one image of any digit nearly all are called by its name in "
-        f"{small} runs from small weights and in {large} from N(0, 1)."
+        f"(median); with one image of any digit nearly all are called by its name {result.after_a_hundred}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """For each digit, what share is called by its name, against steps."""
-    return {"only_a_two": drawn.alone(result, STARTS)}
+    """For each digit, the percentage of the test images called by its name, against steps on one image of it."""
+    num_rows = math.ceil(len(result.digits) / 5)
+    figure, axes = plots.new_figure(15, 1.5 + 3 * num_rows, rows=num_rows, columns=5, sharex=True, sharey=True)
+    for index, axis in enumerate(axes.flat):
+        if index >= len(result.digits):
+            axis.set_axis_off()
+            continue
+        for kind, label in enumerate(STARTS):  # every seed: where some jump late, a band would hide how many
+            style = {"color": plots.COLOURS[kind], "linestyle": plots.LINES[kind]}
+            percent = 100 * result.named[kind, :, index]
+            axis.plot(result.steps, percent.T, linewidth=0.8, alpha=0.6, **style)
+            axis.plot(result.steps, np.median(percent, axis=0), linewidth=2.5, label=label, **style)
+        axis.set_title(f"one {result.digits[index]}")
+    first = axes[0, 0]
+    first.set_xscale("symlog", linthresh=1)
+    first.set_ylim(-3, 103)
+    plots.plain_log_ticks(first.xaxis, [0, *(10**power for power in range(len(str(result.steps[-1]))))])
+    first.legend(fontsize=8, title="start", title_fontsize=8)
+    for axis in axes[-1]:
+        axis.set_xlabel("steps, all on that image")
+        axis.tick_params(axis="x", labelsize=9)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("called by its name,\n% of the test images")
+    plots.headline(figure, f"Taught by one image alone, the network calls everything by its name: "
+                   f"{result.after_a_hundred}, where outputs that are wrong but saturated move slowly")  # fmt: skip
+    plots.note(figure, "bold: median, thin: each")
+    return {"only_a_two": figure}

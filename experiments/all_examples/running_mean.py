@@ -54,6 +54,12 @@ class Result(NamedTuple):
     distance: Float[np.ndarray, "networks shuffles points"]
     expected: Float[np.ndarray, "networks points"]
 
+    @property
+    def within_a_tenth(self) -> list[int]:
+        """Examples until the median order of the first seed is within 10 % of the gradient: untrained, trained."""
+        medians = np.median(self.distance[:: len(self.distance) // 2], axis=1)
+        return [int(self.counts[np.argmax(median <= 0.1)]) for median in medians]
+
 
 def running_distance(one: Callable, params: Params, gradient: Params, order: Array, examples: Examples) -> Array:
     """|mean of the first n gradients - gradient| / |gradient| for n = 1, 2, ..., in this order of the examples.
@@ -86,51 +92,37 @@ def expected_distance(noise_scale: np.ndarray, counts: np.ndarray, num_examples:
     return np.sqrt(noise_scale / counts * sampling.finite_population(counts, num_examples))
 
 
-def measure(problem: Problem, settings: Settings) -> Result:
-    """Every network's distances, the counts evenly spaced on a logarithmic axis, beside theory's."""
-    one, train = problem.example_cost, problem.train
-    params = asking.untrained_and_trained(problem, settings)
-    of_seeds = jax.jit(runs.over_seeds(partial(gradient_and_scale, problem), (0, None)))
-    gradient, scale = jax.tree.map(np.asarray, of_seeds(params, train))
-    num_examples, num_networks, num_shuffles = len(train.inputs), 2 * settings.num_seeds, settings.num_shuffles
-    orders = asking.shuffles(settings.seed, num_networks, num_shuffles, num_examples).reshape(-1, num_examples)
-    every = jax.tree.map(lambda leaf: np.repeat(leaf, num_shuffles, axis=0), (params, gradient))
-    distances = jax.jit(runs.over_seeds(partial(running_distance, one), (0, 0, 0, None)))(*every, orders, train)
-    counts = np.unique([*np.geomspace(1, num_examples, 200).astype(int), min(100, num_examples)])
-    found = np.asarray(distances)[:, counts - 1].reshape(num_networks, num_shuffles, -1)
-    return Result(counts, found, expected_distance(scale.astype(float)[:, None], counts, num_examples))
-
-
 def gradient_and_scale(problem: Problem, params: Params, train: Examples) -> tuple[Params, Array]:
     """G, and B_simple."""
     found = problem.statistics.moments(params, train)
     return jax.grad(problem.cost)(params, train), statistics.noise_scale(found)
 
 
-def share_of_expected(result: Result) -> float:
-    """Root mean square, over orders and networks and over n on a logarithmic axis up to N/2, of distance / expected."""
-    early = result.counts <= result.counts[-1] / 2
-    ratio = result.distance[..., early] / result.expected[:, None, early]
-    return float(np.sqrt(np.mean(ratio**2)))
+def measure(problem: Problem, settings: Settings) -> Result:
+    """Every network's distances, the counts evenly spaced on a logarithmic axis, beside theory's."""
+    train, num_examples, num_shuffles = problem.train, len(problem.train.inputs), settings.num_shuffles
+    params = asking.untrained_and_trained(problem, settings)
+    of_seeds = jax.jit(runs.over_seeds(partial(gradient_and_scale, problem), (0, None)))
+    gradient, scale = jax.tree.map(np.asarray, of_seeds(params, train))
+    orders = asking.shuffles(settings.seed, len(scale), num_shuffles, num_examples).reshape(-1, num_examples)
+    every = jax.tree.map(lambda leaf: np.repeat(leaf, num_shuffles, axis=0), (params, gradient))
+    follow = jax.jit(runs.over_seeds(partial(running_distance, problem.example_cost), (0, 0, 0, None)))
+    counts = np.unique([*np.geomspace(1, num_examples, 200).astype(int), min(100, num_examples)])
+    distances = np.asarray(follow(*every, orders, train))[:, counts - 1].reshape(len(scale), num_shuffles, -1)
+    return Result(counts, distances, expected_distance(scale.astype(float)[:, None], counts, num_examples))
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T28: how the average settles."""
+    """T28: how the average settles, for n up to N/2, evenly spaced on a logarithmic axis."""
+    early = result.counts <= result.counts[-1] / 2
+    ratio = result.distance[..., early] / result.expected[:, None, early]
     yield prediction("T28", "adding examples one by one, the running mean settles as sqrt(B_simple/n (N-n)/(N-1))",
-                     share_of_expected(result), within(0.8, 1.25, 1), "distance / theory, root mean square",
+                     np.sqrt(np.mean(ratio**2)), within(0.8, 1.25, 1), "distance / theory, root mean square",
                      "sampling without replacement")  # fmt: skip
 
 
-def within_a_tenth(result: Result, settings: Settings) -> tuple[int, int]:
-    """Examples after which the median order of the first seed is within 10 % of the gradient: untrained, trained."""
-    medians = np.median(result.distance[[0, settings.num_seeds]], axis=1)
-    untrained, trained = (int(result.counts[np.flatnonzero(median <= 0.1)[0]]) for median in medians)
-    return untrained, trained
-
-
 def finding(result: Result, settings: Settings) -> str:
-    """How many examples it takes to come within 10 %."""
-    untrained, trained = within_a_tenth(result, settings)
+    untrained, trained = result.within_a_tenth
     return (
         f"To come within 10 % of the gradient takes {untrained:,} examples before training and {trained:,} after "
         f"{settings.num_epochs} epoch{'s' * (settings.num_epochs > 1)} (first seed, median order); four times as many "
@@ -140,26 +132,24 @@ def finding(result: Result, settings: Settings) -> str:
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     """How far the average of the first n gradients is from the average of all, against n."""
-    counts, num_examples = result.counts, int(result.counts[-1])
-    before_last, after = counts < num_examples, f"after {epochs_of(settings.num_epochs)}"
+    *counts, num_examples = result.counts.tolist()
     figure, axes = plots.new_figure(8.5, 5.8)
-    axis = axes[0, 0]
+    axis, after = axes[0, 0], f"after {epochs_of(settings.num_epochs)}"
     for series, (network, when) in enumerate(((settings.num_seeds, after), (0, "before training"))):
-        distance, expected = 100 * result.distance[network], 100 * result.expected[network]
-        label = f"{when}, {len(distance)} order{'s' * (len(distance) > 1)}"
-        plots.seed_band(axis, counts[before_last], distance[:, before_last], series, label)
-        label = f"theory: $\\sqrt{{B/n \\cdot (N-n)/(N-1)}}$ with $B$ = {float(f'{expected[0] ** 2 / 1e4:.3g}'):,g}"
-        axis.plot(counts[before_last], expected[before_last], color="black", linestyle=":", linewidth=1.5, label=label)
-    axis.set_xscale("log")
-    axis.set_yscale("log")
+        distance, expected = 100 * result.distance[network, :, :-1], 100 * result.expected[network, :-1]
+        scale = float(f"{result.expected[network, 0] ** 2:.3g}")
+        orders = f"{len(distance)} order{'s' * (len(distance) > 1)}"
+        plots.seed_band(axis, counts, distance, series, f"{when}, {orders}")
+        axis.plot(counts, expected, color="black", linestyle=":", linewidth=1.5,
+                  label=f"theory: $\\sqrt{{B/n \\cdot (N-n)/(N-1)}}$ with $B$ = {scale:,g}")  # fmt: skip
+    axis.set(xscale="log", yscale="log", xlabel=f"examples averaged so far, n (of N = {num_examples:,})",
+             ylabel="distance from the gradient, % of its length")  # fmt: skip
     plots.plain_log_ticks(axis.xaxis, [10**power for power in range(len(str(num_examples)))])
     plots.plain_log_ticks(axis.yaxis, (0.01, 0.1, 1, 10, 100, 1000))
     plots.reference_line(axis, 100, "as far away as no step at all")
     axis.set_ylim(bottom=0.1)
-    axis.set_xlabel(f"examples averaged so far, n (of N = {num_examples:,})")
-    axis.set_ylabel("distance from the gradient, % of its length")
     axis.legend(loc="lower left", fontsize=9)
-    untrained, trained = within_a_tenth(result, settings)
+    untrained, trained = result.within_a_tenth
     plots.headline(figure, f"To come within 10 % of the gradient takes {untrained:,} examples before training, "
                    f"{trained:,} after; each time, four times as many examples halve the distance")  # fmt: skip
     plots.note(figure, "first seed; median and range of the orders")

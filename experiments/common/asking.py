@@ -11,18 +11,21 @@ import optax
 from annotated_types import Ge, Gt
 from jax import Array
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Float, Int
 
 from experiments.common import descents, experiment, runs
+from experiments.common.descents import Method
 from experiments.common.problem import Problem
-from research import gradients, training
+from experiments.common.wish_tables import parameter_name, sizes_of
+from research import gradients
 from research.data import Examples
 from research.models import Params
-from research.training import History, TrainState
+from research.training import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the training between the two times at which the examples are asked."""
+    """Settings of the training between the two times at which the examples are asked; every seed is a start."""
 
     num_seeds: Annotated[int, Ge(1)] = 2
     """How many starts, each with its own shuffles; tables show the first."""
@@ -65,16 +68,40 @@ def tally(one: Callable, params: Params, examples: Examples) -> Tally:
 
     def add(total: Tally, example: Examples) -> tuple[Tally, None]:
         gradient = jax.grad(one)(params, example)
-        addend = Tally(
-            mean_square=jax.tree.map(jnp.square, gradient),
-            more=jax.tree.map(lambda leaf: (leaf < 0).astype(leaf.dtype), gradient),
-            less=jax.tree.map(lambda leaf: (leaf > 0).astype(leaf.dtype), gradient),
-        )
-        return jax.tree.map(jnp.add, total, addend), None
+        more = jax.tree.map(lambda leaf: (leaf < 0).astype(leaf.dtype), gradient)
+        less = jax.tree.map(lambda leaf: (leaf > 0).astype(leaf.dtype), gradient)
+        return jax.tree.map(jnp.add, total, Tally(jax.tree.map(jnp.square, gradient), more, less)), None
 
     zeros = jax.tree.map(jnp.zeros_like, params)
     total, _ = jax.lax.scan(add, Tally(zeros, zeros, zeros), examples)
     return Tally(*(flat(tree) / len(examples.inputs) for tree in total))
+
+
+def tallies(problem: Problem, params: Params) -> Tally:
+    """Of every network: leaves (networks, params)."""
+    of_one = jax.jit(runs.over_seeds(lambda params, train: tally(problem.example_cost, params, train), (0, None)))
+    return jax.tree.map(np.asarray, of_one(params, problem.train))
+
+
+class Wishes(NamedTuple):
+    """What some examples, the columns, want of some parameters of one network, the rows, and what all want."""
+
+    names: tuple[str, ...]  # of the parameters
+    labels: Int[np.ndarray, "columns"]
+    wanted: Float[np.ndarray, "rows columns"]
+    minus_gradient: Float[np.ndarray, "rows"]  # of all examples' mean cost
+    more: Float[np.ndarray, "rows"]  # share of all examples that want the parameter larger
+    less: Float[np.ndarray, "rows"]
+
+
+def wishes(problem: Problem, params: Params, scatter: Tally, rows: np.ndarray, columns: np.ndarray) -> Wishes:
+    """Of these parameters by these examples, for one network."""
+    examples = jax.tree.map(lambda leaf: np.asarray(leaf)[columns], problem.train)
+    wanted = flat_rows(jax.jit(nudges(problem.example_cost))(params, examples))[:, rows].T
+    minus_gradient = -np.asarray(flat(jax.jit(jax.grad(problem.cost))(params, problem.train)))[rows]
+    names = tuple(parameter_name(row, sizes_of(params)) for row in rows.tolist())
+    labels = examples.targets.argmax(axis=1)
+    return Wishes(names, labels, wanted, minus_gradient, scatter.more[rows], scatter.less[rows])
 
 
 def shuffles(seed: int, num_networks: int, num_shuffles: int, num_examples: int) -> np.ndarray:
@@ -87,41 +114,11 @@ def shuffles(seed: int, num_networks: int, num_shuffles: int, num_examples: int)
 def untrained_and_trained(problem: Problem, settings: Any) -> Params:
     """Every seed's start, then where it has come to after some epochs; every leaf is (2 seeds, ...)."""
     init_keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
-    start = descents.starts(problem, init_keys)
-    optimizer = optax.sgd(settings.learning_rate)
-    step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
-
-    def loop(state: TrainState, train: Examples, schedule: Array) -> tuple[TrainState, History]:
-        return training.minibatch_descent(step, state, train, schedule, lambda state: ())
-
-    num_examples = len(problem.train.inputs)
+    start, num_examples = descents.starts(problem, init_keys), len(problem.train.inputs)
+    method = Method("training", min(100, num_examples), optax.sgd(settings.learning_rate))
     order = shuffles(settings.seed, settings.num_seeds, settings.num_epochs, num_examples)
-    schedule = descents.in_batches(order, min(100, num_examples))[:, None]
-    state = TrainState(start, jax.vmap(optimizer.init)(start))
-    end = runs.descend("training", loop, state, problem.train, [(schedule,)]).state.params
+    schedule = descents.in_batches(order, method.batch_size)[:, None]
+    loop = descents.minibatch_legs(problem, method, observe=lambda *_: ())
+    state = TrainState(start, jax.vmap(method.optimizer.init)(start))
+    end = runs.descend(method.label, loop, state, (problem.train, problem.test), [(schedule,)]).state.params
     return jax.tree.map(lambda *parts: np.concatenate(parts), start, end)
-
-
-def tallies(problem: Problem, params: Params) -> Tally:
-    """Of every network: leaves (networks, params)."""
-    of_one = jax.jit(runs.over_seeds(lambda params, train: tally(problem.example_cost, params, train), (0, None)))
-    return jax.tree.map(np.asarray, of_one(params, problem.train))
-
-
-def listening(problem: Problem, settings: Any) -> tuple[np.ndarray, list[int]]:
-    """Who is listened to first: every seed's own shuffle (seeds, examples) with one example of each class in front, and
-    in which order the classes come: a 2, a 5, then the others."""
-    labels, num_classes = np.asarray(problem.train.targets).argmax(axis=1), problem.train.targets.shape[1]
-    classes = [label for label in dict.fromkeys((2, 5, *range(num_classes))) if label in labels]
-    rngs = [np.random.default_rng([settings.seed, index]) for index in range(settings.num_seeds)]
-    return np.stack([listening_order(labels, rng.permutation(len(labels)), classes) for rng in rngs]), classes
-
-
-def listening_order(labels: np.ndarray, shuffle: np.ndarray, classes: list[int]) -> np.ndarray:
-    """The shuffle with the first example of each class moved to the front, in the order of `classes`.
-
-    >>> listening_order(np.array([5, 2, 5, 0]), np.array([2, 0, 3, 1]), [2, 5, 0]).tolist()
-    [1, 2, 3, 0]
-    """
-    firsts = np.array([shuffle[labels[shuffle] == label][0] for label in classes])
-    return np.concatenate([firsts, shuffle[~np.isin(shuffle, firsts)]])

@@ -14,24 +14,20 @@ Result:  784-30-10 comes within 0.7 points of Nielsen's numbers for N of 1,000 a
 """
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, MinLen, MultipleOf
-from jax import Array
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from experiments.common import experiment, plots, recipes, runs
+from experiments.common import descents, experiment, plots, runs, teaching
 from experiments.common.bounds import require, rising, typed
 from experiments.common.claims import Claim, about, at_least, prediction, within, worst
 from experiments.common.problem import Problem
-from experiments.common.recipes import BATCH, Recipe
-from research import fits, training
-from research.data import Examples
-from research.training import History, TrainState
+from experiments.common.teaching import BATCH, Recipe
+from research import fits
 
 SIZES = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 NIELSENS = (69.09, 76.37, 85.29, 88.85, 91.27, 93.24, 94.89, 95.85, 95.97)  # fig/more_data.json of his book
@@ -65,127 +61,95 @@ class Result(NamedTuple):
     num_test: int
 
 
-def rows_of(rng: np.random.Generator, chosen: np.ndarray, num_steps: int) -> np.ndarray:
-    """(steps, BATCH) rows of the chosen examples: shuffle after shuffle, in one line cut into batches.
-
-    >>> sorted(rows_of(np.random.default_rng(0), np.arange(20), 2).ravel().tolist()) == list(range(20))
-    True
-    """
-    num_shuffles = math.ceil(num_steps * BATCH / len(chosen))
-    shuffles = rng.permuted(np.tile(chosen.astype(np.int32), (num_shuffles, 1)), axis=1)
-    return shuffles.ravel()[: num_steps * BATCH].reshape(num_steps, BATCH)
-
-
 def accuracy_by_size(recipe: Recipe, settings: Settings, sizes: list[int], num_steps: int) -> np.ndarray:
     """(sizes, seeds): accuracy on the test set after so many steps on so many images."""
-    problem = recipe.problem
+    problem, method, starts = recipe
     rngs = [np.random.default_rng([settings.seed, index]) for index in range(settings.num_seeds)]
     orders = [rng.permutation(len(problem.train.inputs)) for rng in rngs]
     pairs = [(rng, order[:size]) for size in sizes for rng, order in zip(rngs, orders, strict=True)]
-    rows = np.stack([rows_of(rng, chosen, num_steps) for rng, chosen in pairs])
-
-    def loop(state: TrainState, shared: tuple[Examples, Examples], rows: Array) -> tuple[TrainState, History]:
-        return training.minibatch_descent(
-            recipe.step, state, shared[0], rows, lambda state: problem.accuracy(state.params, shared[1])
-        )
-
+    rows = np.stack([teaching.rows_of(rng, chosen, num_steps) for rng, chosen in pairs])
+    loop = descents.minibatch_legs(problem, method, lambda posed, data, state: posed.accuracy(state.params, data[1]))
     chunks = [(part,) for part in np.split(rows[:, None], 10, axis=2)]
-    state, shared = recipes.begin(recipe, len(sizes)), (problem.train, problem.test)
-    run = runs.descend(f"more data, {recipe.label}"[:28], loop, state, shared, chunks)
+    state, data = teaching.begin(method.optimizer, starts, len(sizes)), (problem.train, problem.test)
+    run = runs.descend(f"more data, {method.label}"[:28], loop, state, data, chunks)
     return run.history.observed[:, -1].reshape(len(sizes), settings.num_seeds)
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Both recipes on every size, all seeds."""
     count = len(problem.train.inputs)
     sizes = [size for size in settings.sizes if size <= count]
-    require(
-        len(sizes) >= 2,
-        f"{typed('--sizes', settings.sizes)}: there are {count} training images, so give two or more sizes of at most "
-        f"{count}",
-    )
+    too_few = f"there are {count} training images, so give two or more sizes of at most {count}"
+    require(len(sizes) >= 2, f"{typed('--sizes', settings.sizes)}: {too_few}")
     init_keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
-    both = [recipes.nielsens(problem, init_keys), recipes.films(problem, init_keys)]
+    recipes = (teaching.nielsens(problem, init_keys), teaching.films(problem, init_keys))
     steps = (settings.num_steps, settings.films_steps)
-    found = [accuracy_by_size(recipe, settings, sizes, count) for recipe, count in zip(both, steps, strict=True)]
-    labels = tuple(recipe.label for recipe in both)
+    found = [accuracy_by_size(recipe, settings, sizes, count) for recipe, count in zip(recipes, steps, strict=True)]
+    labels = tuple(recipe.method.label for recipe in recipes)
     return Result(np.array(sizes), 100 * np.stack(found), labels, len(problem.test.inputs))
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     """T42 and E13; Nielsen's numbers are asked for only on MNIST, where the steps are as many as his."""
-    nielsen, film = result.accuracy.mean(axis=2)
-    if settings.dataset == "mnist":
-        yield prediction("T42", "more data, better answers, at every size: 784-30-10", np.diff(nielsen).min(),
-                         at_least(0), "% points, smallest growth of the mean", "the film")  # fmt: skip
-    if settings.is_the_films:
-        yield prediction("T42", "more data, better answers, at every size: the film's network", np.diff(film).min(),
-                         at_least(0), "% points, smallest growth of the mean", "the film")  # fmt: skip
-    if settings.dataset == "mnist" and settings.num_steps == NIELSENS_STEPS and result.sizes.tolist() == list(SIZES):
-        yield from nielsens_claims(nielsen, result.sizes)
-
-
-def nielsens_claims(mean: np.ndarray, sizes: np.ndarray) -> Iterator[Claim]:
-    """His nine numbers, and the power law that they follow."""
-    off, large = mean - np.array(NIELSENS), sizes >= 1000
-    _, exponent, fit = fits.power_law(sizes, 100 - mean)
-    _, his, _ = fits.power_law(sizes, 100 - np.array(NIELSENS))
-    yield prediction("E13", "784-30-10, N of 1,000 or more: accuracy less Nielsen's", worst(off[large]),
-                     about(0, by=2), "% points, mean of the seeds, worst of 6 sizes",
-                     "Nielsen, more_data.json")  # fmt: skip
-    yield prediction("E13", "784-30-10, N below 1,000: accuracy less Nielsen's", worst(off[~large]), about(0, by=5),
-                     "% points, mean of the seeds, worst of 3 sizes", "Nielsen, more_data.json")  # fmt: skip
+    mnist = settings.dataset == "mnist"
+    for network, mean, asked in zip(("784-30-10", "the film's network"), result.accuracy.mean(axis=2),
+                                    (mnist, settings.is_the_films), strict=True):  # fmt: skip
+        if asked:
+            yield prediction("T42", f"more data, better answers, at every size: {network}", np.diff(mean).min(),
+                             at_least(0), "% points, smallest growth of the mean", "the film")  # fmt: skip
+    if not mnist or settings.num_steps != NIELSENS_STEPS or result.sizes.tolist() != list(SIZES):
+        return
+    mean, source = result.accuracy[0].mean(axis=1), "Nielsen, more_data.json"
+    off, large = mean - np.array(NIELSENS), result.sizes >= 1000
+    for where, chosen, by in (("of 1,000 or more", large, 2), ("below 1,000", ~large, 5)):
+        yield prediction("E13", f"784-30-10, N {where}: accuracy less Nielsen's", worst(off[chosen]), about(0, by=by),
+                         f"% points, mean of the seeds, worst of {chosen.sum()} sizes", source)  # fmt: skip
+    _, exponent, fit = fits.power_law(result.sizes, 100 - mean)
+    _, his, _ = fits.power_law(result.sizes, 100 - np.array(NIELSENS))
     yield prediction("E13", "the error falls as N^-b, b as in Nielsen's nine numbers", exponent,
                      within(his - 0.05, his + 0.05, round(his, 3)), "b, from the mean of the seeds",
-                     "Nielsen, more_data.json")  # fmt: skip
+                     source)  # fmt: skip
     yield prediction("E13", "and a power law describes it", fit, within(0.95, 1), "R^2 of the logarithms",
                      "Meir et al. arXiv:2211.08430")  # fmt: skip
 
 
+def laws(result: Result) -> list[tuple[float, float, float]]:
+    """Each recipe's power law of the mean errors, at least half an image, so that they have a logarithm."""
+    least = 50 / result.num_test
+    return [fits.power_law(result.sizes, np.maximum(100 - each.mean(axis=1), least)) for each in result.accuracy]
+
+
 def finding(result: Result, settings: Settings) -> str:
-    """Means over the seeds at both ends, and the exponents."""
     first, last = result.accuracy.mean(axis=2)[:, [0, -1]].T
-    laws = [fits.power_law(result.sizes, mean_errors(result, index))[1] for index in (0, 1)]
+    exponents = [exponent for _, exponent, _ in laws(result)]
     return (
         f"{result.sizes[0]:,} images give {result.labels[0]} {first[0]:.1f} % right answers, {result.sizes[-1]:,} give "
         f"{last[0]:.1f} %; {result.labels[1]} {first[1]:.1f} % and {last[1]:.1f} % (means). The errors fall about as "
-        f"N^-{laws[0]:.2f} and N^-{laws[1]:.2f}."
+        f"N^-{exponents[0]:.2f} and N^-{exponents[1]:.2f}."
     )
-
-
-def mean_errors(result: Result, recipe: int) -> np.ndarray:
-    """(sizes): wrong answers in per cent, mean of the seeds; at least half an image, so that it has a logarithm."""
-    return np.maximum(100 - result.accuracy[recipe].mean(axis=1), 50 / result.num_test)
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     """Error on the test set against the number of training images, with power laws and Nielsen's nine numbers."""
     figure, axes = plots.new_figure(11.5, 6.8)
-    axis, sizes = axes[0, 0], result.sizes
-    for series, (name, steps) in enumerate(zip(result.labels, (settings.num_steps, settings.films_steps), strict=True)):
-        error, mean = 100 - result.accuracy[series], 100 - result.accuracy[series].mean(axis=1)
-        height, exponent, fit = fits.power_law(sizes, mean_errors(result, series))
-        colour = plots.COLOURS[series]
+    axis, sizes, all_steps = axes[0, 0], result.sizes, (settings.num_steps, settings.films_steps)
+    for series, (height, exponent, fit) in enumerate(laws(result)):
+        error, colour = 100 - result.accuracy[series], plots.COLOURS[series]
+        mean, label = error.mean(axis=1), f"{result.labels[series]}: {all_steps[series]:,} steps of 10 for every N"
         axis.errorbar(sizes, mean, [mean - error.min(axis=1), error.max(axis=1) - mean], fmt="os"[series],
-                      color=colour, elinewidth=1.2, label=f"{name}: {steps:,} steps of 10 for every N")  # fmt: skip
+                      color=colour, elinewidth=1.2, label=label)  # fmt: skip
         axis.plot(sizes, height * sizes**-exponent, color=colour, linestyle=plots.LINES[series], linewidth=1.5,
                   label=f"power law $N^{{-{exponent:.2f}}}$ ($R^2$ {fit:.3f})")  # fmt: skip
     if settings.dataset == "mnist":
         axis.plot(SIZES, 100 - np.array(NIELSENS), "x", color="k", markersize=9, markeredgewidth=2, zorder=5,
                   label="Nielsen's nine numbers (784-30-10, 150,000 steps)")  # fmt: skip
-    axis.set_xscale("log")
-    axis.set_yscale("log")
+    axis.set(xscale="log", yscale="log", xlabel="training images N",
+             ylabel=f"wrong answers on {result.num_test:,} test images, %")  # fmt: skip
     plots.plain_log_ticks(axis.xaxis, sizes.tolist())
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     plots.plain_log_ticks(axis.yaxis, (2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 50, 70))
-    axis.set_xlabel("training images N")
-    axis.set_ylabel(f"wrong answers on {result.num_test:,} test images, %")
     axis.legend()
     first, last = (100 - result.accuracy[0, place].mean() for place in (0, -1))
-    plots.headline(
-        figure,
-        f"More data, fewer errors: {result.labels[0]} makes {first:.1f} % wrong answers with {sizes[0]:,} images, "
-        f"{last:.1f} % with {sizes[-1]:,}",
-    )
+    plots.headline(figure, f"More data, fewer errors: {result.labels[0]} makes {first:.1f} % wrong answers with "
+                   f"{sizes[0]:,} images, {last:.1f} % with {sizes[-1]:,}")  # fmt: skip
     plots.note(figure, "points, power laws and the numbers above: means, with the range")
     return {"data_need": figure}

@@ -22,15 +22,15 @@ import numpy as np
 from annotated_types import Ge, Gt, Lt
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from numpy.polynomial.polynomial import polypow
 
-from experiments.common import experiment
+from experiments.common import experiment, plots
 from experiments.common.claims import Claim, about, prediction, worst
 from experiments.common.problem import Problem
-from experiments.labels import how_many_annotators_figures as drawn
 
 RATES = (0.05, 0.1, 0.2, 0.3, 0.4)  # how often one annotator is wrong
-VOTERS = tuple(range(1, 32))
-SIMULATED = (1, 3, 5, 10, 20)  # numbers of voters that are simulated too
+VOTERS = np.arange(1, 32)
+SIMULATED = np.array([1, 3, 5, 10, 20])  # numbers of voters that are simulated too
 VOTED = 100_000  # images in a simulated vote
 
 
@@ -53,13 +53,10 @@ class Result(NamedTuple):
     votes: Float[np.ndarray, "rates voters"]  # exact, errors spread evenly
     same_way: Float[np.ndarray, "rates voters"]  # exact, all who err give the same wrong label
     simulated: Float[np.ndarray, "rates simulated"]
-    num_voted: int  # simulated images
 
 
 def wrong_by_vote(error_rate: float, num_voters: int, num_classes: int) -> float:
-    """The probability that the label with the most votes is wrong, ties decided by lot.
-
-    Every vote is wrong with probability p, and then equally likely each of the K - 1 others: the header's formula.
+    """The probability that the label with the most votes is wrong, ties decided by lot, by the header's formula.
 
     >>> round(wrong_by_vote(0.1, 3, 2), 6)  # 3 p^2 (1 - p) + p^3
     0.028
@@ -70,24 +67,12 @@ def wrong_by_vote(error_rate: float, num_voters: int, num_classes: int) -> float
         fewer = np.array([1 / math.factorial(i) for i in range(c)])
         ways = 0.0
         for j in range(min(others, wrong // c) + 1):
-            rest = wrong - j * c  # wrong votes for those that have fewer
-            spread = power_coefficient(fewer, others - j, rest)
-            ways += math.comb(others, j) / math.factorial(c) ** j * spread / (j + 1)
+            spread, rest = polypow(fewer, others - j), wrong - j * c  # the wrong votes for those that have fewer
+            if rest < len(spread):
+                ways += math.comb(others, j) / math.factorial(c) ** j * spread[rest] / (j + 1)
         votes = math.comb(num_voters, c) * (1 - error_rate) ** c * (error_rate / others) ** wrong
         right += votes * math.factorial(wrong) * ways
     return 1 - right
-
-
-def power_coefficient(series: np.ndarray, power: int, degree: int) -> float:
-    """The coefficient of x^degree in (sum_i series_i x^i)^power.
-
-    >>> power_coefficient(np.array([1.0, 1.0]), 4, 2)
-    6.0
-    """
-    product = np.ones(1)
-    for _ in range(power):
-        product = np.convolve(product, series)[: degree + 1]
-    return float(product[degree]) if degree < len(product) else 0.0
 
 
 def simulated_vote(rng: np.random.Generator, error_rate: float, num_voters: int, num_classes: int) -> float:
@@ -98,43 +83,35 @@ def simulated_vote(rng: np.random.Generator, error_rate: float, num_voters: int,
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Every error rate with every number of voters."""
     num_classes, rng = problem.train.targets.shape[1], np.random.default_rng(settings.seed)
     exact, same_way = (
-        np.array([[wrong_by_vote(rate, voters, classes) for voters in VOTERS] for rate in RATES])
+        np.array([[wrong_by_vote(rate, voters, classes) for voters in VOTERS.tolist()] for rate in RATES])
         for classes in (num_classes, 2)
     )
-    runs = [
+    simulated = [
         [[simulated_vote(rng, rate, voters, num_classes) for voters in SIMULATED] for rate in RATES]
         for _ in range(settings.num_seeds)
     ]
-    return Result(exact, same_way, np.mean(runs, axis=0), settings.num_seeds * VOTED)
+    return Result(exact, same_way, np.mean(simulated, axis=0))
 
 
-def voters_needed(wrong: np.ndarray, target: float) -> list[int | None]:
-    """For every error rate (rows), the fewest VOTERS whose vote is wrong at most that often; None if not among them."""
-    enough = wrong <= target
-    return [VOTERS[int(row.argmax())] if row.any() else None for row in enough]
-
-
-def expected(result: Result) -> np.ndarray:
-    """(rates, simulated): the exact probabilities where votes were simulated."""
-    return result.votes[:, [VOTERS.index(voters) for voters in SIMULATED]]
+def needed(wrong: np.ndarray, bearable: float) -> str:
+    """The fewest VOTERS whose vote is wrong at most that often, in words."""
+    enough = wrong <= bearable
+    return str(VOTERS[enough.argmax()]) if enough.any() else f"more than {VOTERS[-1]}"
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     """T44: the exact formula against the simulation."""
-    exact = expected(result)
-    errors = (result.simulated - exact) / np.sqrt(exact * (1 - exact) / result.num_voted)
+    exact, num_voted = result.votes[:, SIMULATED - 1], settings.num_seeds * VOTED
+    errors = (result.simulated - exact) / np.sqrt(exact * (1 - exact) / num_voted)
     yield prediction("T44", "a vote's exact probability to be wrong against a simulated one, where 10 or more are "
-                     "expected", worst(errors[exact * result.num_voted >= 10]), about(0, by=4),
+                     "expected", worst(errors[exact * num_voted >= 10]), about(0, by=4),
                      f"standard errors, worst of {errors.size}", "binomial")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """How many votes it takes where people err most often."""
-    evenly, alike = (voters_needed(wrong, settings.bearable)[-1] for wrong in (result.votes, result.same_way))
-    evenly, alike = (f"more than {VOTERS[-1]}" if needed is None else str(needed) for needed in (evenly, alike))
+    evenly, alike = (needed(wrong[-1], settings.bearable) for wrong in (result.votes, result.same_way))
     return (
         f"If every annotator is wrong {100 * RATES[-1]:.0f} % of the time, {evenly} votes an image leave at most "
         f"{100 * settings.bearable:.0f} % of the labels wrong where errors spread evenly, and {alike} where all "
@@ -144,4 +121,24 @@ def finding(result: Result, settings: Settings) -> str:
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     """The share of wrong labels left by a vote, against the number of votes."""
-    return {"annotators": drawn.votes(result, settings.bearable, finding(result, settings))}
+    figure, axes = plots.new_figure(12, 6.8)
+    axis, target, dotted = axes[0, 0], 100 * settings.bearable, (0, (1, 2))
+    expected = settings.num_seeds * VOTED * result.votes[:, SIMULATED - 1]
+    for series, rate in enumerate(RATES):
+        exact, alike, simulated = (100 * part[series] for part in result)
+        colour, marker, shown = plots.COLOURS[series], "os^Dv"[series], expected[series] >= 10
+        axis.plot(VOTERS, exact, color=colour)
+        axis.plot([], [], color=colour, marker=marker, label=f"one annotator wrong {100 * rate:.0f} % of the time")
+        axis.plot(VOTERS, alike, color=colour, linestyle=dotted, linewidth=1.3)
+        axis.plot(SIMULATED[shown], simulated[shown], marker, color=colour)
+    axis.plot([], [], "ko", label="simulated (if 10 or more are expected)")
+    axis.plot([], [], "k", label="exact, errors spread evenly over the wrong labels")
+    axis.plot([], [], "k", linestyle=dotted, label="exact, all who err give the same wrong label")
+    plots.reference_line(axis, target, f"{target:.0f} % wrong labels")
+    axis.set(yscale="log", ylim=(0.003, 60), xlabel="annotators who vote on every image (ties by lot)",
+             ylabel="labels that are wrong after the vote, %")  # fmt: skip
+    plots.plain_log_ticks(axis.yaxis, (0.01, 0.1, 1, 5, 10, 50))
+    axis.legend(fontsize=9, ncols=2, loc="lower left")
+    plots.headline(figure, finding(result, settings).removesuffix("."))
+    plots.own_foot(figure, "ten classes; the label with the most votes counts")
+    return {"annotators": figure}

@@ -15,10 +15,8 @@ Result:  no: 95.03 % with one guess, 97.69 % with two (Wilson's intervals end be
 
 import dataclasses
 from collections.abc import Iterator
-from functools import partial
 from typing import Annotated, NamedTuple
 
-import jax
 import numpy as np
 import optax
 from annotated_types import Ge, Gt, Lt
@@ -26,16 +24,17 @@ from jax import Array
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, runs
+from experiments.common import descents, experiment, runs, teaching
 from experiments.common.bounds import of_train
 from experiments.common.claims import Claim, at_least, at_most, prediction, within
+from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from experiments.labels import second_guess_figures as drawn
-from research import data, fits, gradients, training
+from research import fits, training
 from research.data import Examples
 from research.models import Params
+from research.training import History, TrainState
 
-CHUNK = 1000  # images that are read at a time
 CLAIMED = 0.9999  # what the reader hopes for
 
 
@@ -58,46 +57,45 @@ FULL = Settings(num_seeds=10, num_epochs=20)
 
 
 class Result(NamedTuple):
-    """Which guess is right, 0 the first, of every test image, for every kind of labels that taught."""
-
-    truth: UInt8[np.ndarray, "seeds images"]
-    own_top_two: UInt8[np.ndarray, "seeds images"]
-    with_second: UInt8[np.ndarray, "seeds images"]
-    with_random: UInt8[np.ndarray, "seeds images"]
+    guess: UInt8[np.ndarray, "teachers seeds images"]  # which is right, 0 the first, of every test image
     called: UInt8[np.ndarray, "seeds images"]  # the first guess, taught by the truth
     labels: UInt8[np.ndarray, "images"]
 
+    @property
+    def shares(self) -> np.ndarray:
+        """(seeds, guesses): how often one of the first 1, 2, ..., all guesses is right, taught by the truth."""
+        return np.stack([top(self.guess[0], count) for count in range(1, int(self.labels.max()) + 2)], axis=1)
 
-def top(found: np.ndarray, guesses: int) -> np.ndarray:
-    """How often one of the first `guesses` guesses is right, of every seed."""
-    return np.mean(found < guesses, axis=-1)
-
-
-class Taught(NamedTuple):
-    """What the networks that one kind of labels made answer: seeds, images, classes."""
-
-    train_outputs: np.ndarray
-    test_outputs: np.ndarray
+    @property
+    def gains(self) -> np.ndarray:
+        """(softer labels, guesses, seeds): percentage points more with one guess and with two than by the truth."""
+        return 100 * np.stack([top(self.guess[1:], count) - top(self.guess[0], count) for count in (1, 2)], axis=1)
 
 
-def teach(problem: Problem, learning_rate: float, starts: Params, rows: np.ndarray, targets: np.ndarray) -> Taught:
-    """Trains every seed on its own `targets` (seeds, images, classes), and reads all images with what came out."""
-    optimizer = optax.sgd(learning_rate)
-    step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
-    answers = partial(outputs_of, problem)
-
-    def of_seed(start: Params, rows: Array, targets: Array, inputs: Array, test_inputs: Array) -> tuple[Array, ...]:
-        state = training.TrainState(start, optimizer.init(start))
-        state, _ = training.minibatch_descent(step, state, Examples(inputs, targets), rows, lambda state: ())
-        return answers(state.params, inputs), answers(state.params, test_inputs)
-
-    run = jax.jit(runs.over_seeds(of_seed, (0, 0, 0, None, None)))
-    return Taught(*map(np.asarray, run(starts, rows, targets, problem.train.inputs, problem.test.inputs)))
+def top(guess: np.ndarray, count: int) -> np.ndarray:
+    """How often one of the first `count` guesses is right."""
+    return np.mean(guess < count, axis=-1)
 
 
-def outputs_of(problem: Problem, params: Params, inputs: Array) -> Array:
-    """What the network answers to every image: (images, classes)."""
-    return jax.lax.map(lambda one: problem.model.apply(params, data.unit_interval(one)), inputs, batch_size=CHUNK)
+def teach(
+    problem: Problem, method: Method, starts: Params, rows: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The outputs (seeds, images, classes) for all training and all test images, after every seed was trained on its
+    own `targets` (seeds, images, classes)."""
+    step = descents.make_step(problem, method)
+
+    def loop(state: TrainState, inputs: tuple, rows: Array, targets: Array) -> tuple[TrainState, History]:
+        def observe(state: TrainState) -> list[Array]:
+            return [teaching.outputs(problem.model.apply, state.params, images) for images in inputs]
+
+        return training.minibatch_descent(step, state, Examples(inputs[0], targets), rows, observe)
+
+    state, inputs = teaching.begin(method.optimizer, starts), (problem.train.inputs, problem.test.inputs)
+    run = runs.descend(method.label, loop, state, inputs, [(rows, targets)])
+    of_train, of_test = (outputs[:, 0] for outputs in run.history.observed)
+    if not np.isfinite(of_test).all():  # the last step of all is seen here only
+        raise runs.Diverged(method.label, rows.shape[2])
+    return of_train, of_test
 
 
 def ranks(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -107,7 +105,7 @@ def ranks(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
     [0, 2]
     """
     order = np.argsort(-outputs, axis=-1, kind="stable")
-    return (order == targets.argmax(axis=-1)[..., None]).argmax(axis=-1)
+    return (order == targets.argmax(axis=-1)[..., None]).argmax(axis=-1).astype(np.uint8)
 
 
 def own_top_two(outputs: np.ndarray) -> np.ndarray:
@@ -130,11 +128,6 @@ def with_second(targets: np.ndarray, outputs: np.ndarray, softness: float) -> np
     return (1 - softness) * targets + softness * np.eye(targets.shape[-1])[second]
 
 
-def with_random(targets: np.ndarray, softness: float, rng: np.random.Generator) -> np.ndarray:
-    """The truth, but for a share that goes to another class drawn at random: the control."""
-    return with_second(targets, rng.random(targets.shape), softness)
-
-
 def measure(problem: Problem, settings: Settings) -> Result:
     """Teaches by the truth, then by softer labels of the network's own, from the same starts in the same orders."""
     starts, order = descents.begin(problem, settings, settings.num_epochs)
@@ -142,76 +135,55 @@ def measure(problem: Problem, settings: Settings) -> Result:
     truth, test_truth = (np.asarray(examples.targets) for examples in (problem.train, problem.test))
     everyones = np.broadcast_to(truth, (settings.num_seeds, *truth.shape))
 
-    def taught_by(label: str, targets: np.ndarray) -> Taught:
-        runs.console.print(f"{label} ...")
-        taught = teach(problem, settings.learning_rate, starts, rows, targets.astype(truth.dtype))
-        if not np.isfinite(taught.test_outputs).all():
-            raise runs.Diverged(label, rows.shape[2])
-        return taught
+    def taught_by(label: str, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        method = Method(label, settings.batch_size, optax.sgd(settings.learning_rate))
+        return teach(problem, method, starts, rows, targets.astype(truth.dtype))
 
-    def guesses(taught: Taught) -> np.ndarray:
-        return ranks(taught.test_outputs, test_truth).astype(np.uint8)
-
-    first = taught_by("the truth", everyones)
-    rng = np.random.default_rng(settings.seed)
-    softer = {
-        "own top two": own_top_two(first.train_outputs),
-        "with second": with_second(everyones, first.train_outputs, settings.softness),
-        "with random": with_random(everyones, settings.softness, rng),
-    }
-    again = [guesses(taught_by(name, targets)) for name, targets in softer.items()]
-    called, labels = (each.argmax(axis=-1).astype(np.uint8) for each in (first.test_outputs, test_truth))
-    return Result(guesses(first), *again, called, labels)  # pyright: ignore[reportCallIssue]
+    outputs, answers = taught_by("the truth", everyones)
+    random = np.random.default_rng(settings.seed).random(everyones.shape)  # outputs of nobody, the control
+    found = [
+        answers,
+        taught_by("own top two", own_top_two(outputs))[1],
+        taught_by("with second", with_second(everyones, outputs, settings.softness))[1],
+        taught_by("with random", with_second(everyones, random, settings.softness))[1],
+    ]
+    called, labels = (each.argmax(axis=-1).astype(np.uint8) for each in (answers, test_truth))
+    return Result(ranks(np.stack(found), test_truth), called, labels)
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     """C38 and E20; only for the film's network and MNIST. Intervals count test images, not seeds."""
     if not settings.is_the_films:
         return
-    count = result.truth.shape[1]
-    first, second = top(result.truth, 1), top(result.truth, 2)
-    truth, *softer = (fits.wilson_interval(top(found, 2), count)[1].max() for found in result[:4])
+    first, second, hope = top(result.guess[0], 1), top(result.guess[0], 2), at_most(100 * CLAIMED)
+    truth, *softer = 100 * fits.wilson_interval(top(result.guess, 2), len(result.labels))[1].max(axis=1)
     if settings.num_epochs >= FULL.num_epochs:
         yield prediction("E20", "two guesses are right in about 98 to 99.5 % of the test images",
                          100 * np.median(second), within(98, 99.5, 98.75), "%, median", "computed on 8x8 digits",
                          why="flaw: the bound came from networks of 96.5 to 98 % on 8x8 digits; this one is right in "
                          "95 % with one guess")  # fmt: skip
     yield prediction("C38", "two guesses are right 99.99 % of the time? No: the upper end of Wilson's interval is "
-                     "below it", 100 * truth, at_most(100 * CLAIMED), "%, highest of all seeds",
-                     "a reader's hope")  # fmt: skip
-    yield prediction("C38", "not even after learning from softer labels of its own", 100 * max(softer),
-                     at_most(100 * CLAIMED), "%, highest of all", "a reader's hope")  # fmt: skip
+                     "below it", truth, hope, "%, highest of all seeds", "a reader's hope")  # fmt: skip
+    yield prediction("C38", "not even after learning from softer labels of its own", max(softer), hope,
+                     "%, highest of all", "a reader's hope")  # fmt: skip
     yield prediction("E20", "more than half of the first guesses' errors are mended by the second",
                      np.min((second - first) / (1 - first)), at_least(0.5), "share, least of all seeds",
                      "a wish: half")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """Right with one guess and with two, how many it takes, and what softer labels teach."""
-    num_classes = int(result.labels.max()) + 1
-    shares = [100 * float(np.median(top(result.truth, guesses))) for guesses in range(1, num_classes + 1)]
-    enough = next((k for k, share in enumerate(shares, 1) if share >= 100 * CLAIMED), num_classes)
+    right = np.median(result.shares, axis=0)
     named = ("its own two strongest outputs", "the truth with its own second", "with a random second")
-    gains = ", ".join(
-        f"{name} {100 * np.mean(top(found, 1) - top(result.truth, 1)):+.2f} and "
-        f"{100 * np.mean(top(found, 2) - top(result.truth, 2)):+.2f}"
-        for name, found in zip(named, result[1:4], strict=True)
-    )
+    gains = zip(named, result.gains.mean(axis=2), strict=True)
+    points = ", ".join(f"{name} {one:+.2f} and {two:+.2f}" for name, (one, two) in gains)
     return (
-        f"Right with one guess {shares[0]:.2f} %, with two {shares[1]:.2f} %; it takes {enough} guesses to be right "
-        f"99.99 % of the time. Taught again on softer labels, points for one and two guesses: {gains}."
+        f"Right with one guess {100 * right[0]:.2f} %, with two {100 * right[1]:.2f} %; it takes "
+        f"{drawn.enough(right, CLAIMED)} guesses to be right 99.99 % of the time. Taught again on softer labels, "
+        f"points for one and two guesses: {points}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Guesses, confusions, and lessons."""
-    num_classes, count = int(result.labels.max()) + 1, result.truth.shape[1]
-    shares = np.stack([top(result.truth, guesses) for guesses in range(1, num_classes + 1)], axis=1)
-    intervals = fits.wilson_interval(np.median(shares, axis=0), count)
-    gains = {
-        name: np.stack([top(getattr(result, name), guesses) - top(result.truth, guesses) for guesses in (1, 2)])
-        for name in drawn.NAMES
-    }
-    figure = drawn.page(result, shares, intervals, gains, CLAIMED)
-    drawn.plots.note(figure, f"{settings.num_epochs} epochs of batches of {settings.batch_size}")
-    return {"second_guess": figure}
+    intervals = fits.wilson_interval(np.median(result.shares, axis=0), len(result.labels))
+    note = f"{settings.num_epochs} epochs of batches of {settings.batch_size}"
+    return {"second_guess": drawn.page(result, intervals, CLAIMED, note)}

@@ -1,19 +1,17 @@
 """How clean must the labels be, and can the network tell which of them are wrong?
 
-People had to label the images. Two recipes, Nielsen's (784-30-10, cross-entropy) and the film's network with the film's
-cost, are taught by all images, a share of whose labels is wrong, each drawn from the other classes. A network that goes
-by the truth alone agrees with a share (1-p) a + p (1-a)/(K-1) of labels of which p are wrong, if it is right in a share
-a. Then, with the gradients of the single images: does |g_i|, or the cost C_i, tell which labels are wrong? For the
-film's cost, sorting by C_i is sorting by |dC_i/da|, the nudges that the outputs ask for; what |g_i| has besides are the
-slopes of the sigmoid, and the images.
+Two recipes, Nielsen's (784-30-10, cross-entropy) and the film's network with the film's cost, are taught by all images,
+a share of whose labels is wrong, each drawn from the other classes. A network that goes by the truth alone agrees with
+a share (1-p) a + p (1-a)/(K-1) of labels of which p are wrong, if it is right in a share a. Then: does |g_i|, the
+length of a single image's gradient, or its cost C_i tell which labels are wrong? For the film's cost, sorting by C_i is
+sorting by |dC_i/da|; what |g_i| has besides are the slopes of the sigmoid, and the images.
 
 Run:     python -m experiments wrong_labels [--quick | --full]
 Time:    default 50 s, --quick 12 s, --full 3 min on 2 cores, compilation included
 Result:  10 % wrong labels cost a point, 50 % five; hardly any are learned by heart in 5 epochs. Sorted by the cost,
          wrong labels stand out (area 0.99), by |g_i| less so: 0.96 with cross-entropy, 0.86 with the film's cost, where
          the claim of 0.9 fails: the slope of the sigmoid silences outputs that are sure of themselves, as those are
-         that disagree with a wrong label (after 1 epoch, one seed: |dC_i/da| 0.99, times the slope 0.82, |g_i| 0.78)
-         (5 seeds).
+         that disagree with a wrong label (5 seeds).
 """
 
 import dataclasses
@@ -29,19 +27,18 @@ from jax import Array
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, recipes, runs
+from experiments.common import descents, experiment, runs, teaching
 from experiments.common.bounds import require, rising, typed
 from experiments.common.claims import Claim, about, prediction, within, worst
 from experiments.common.problem import Problem
-from experiments.common.recipes import BATCH, Recipe
+from experiments.common.teaching import BATCH, CHUNK, Recipe
 from experiments.labels import wrong_labels_figures as drawn
 from research import fits, training
-from research.data import Examples, unit_interval
+from research.data import Examples
 from research.models import Params
 from research.training import History, TrainState
 
 FALSE_ALARMS = np.concatenate([[0], np.geomspace(1e-3, 1, 100)])
-CHUNK = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,129 +62,98 @@ FULL = Settings(num_epochs=5)
 
 
 class Learned(NamedTuple):
-    """What one recipe made of the labels, at the end."""
+    """What one recipe made of the labels. Wrong ones are sought after the first epoch and after the last."""
 
     label: str
-    test: Float[np.ndarray, "shares seeds"]  # accuracy on the test set, whose labels are right
+    test: Float[np.ndarray, "shares seeds"]  # accuracy at the end on the test set, whose labels are right
     given: Float[np.ndarray, "shares seeds"]  # on the training set, by the labels given
     true: Float[np.ndarray, "shares seeds"]  # and by the right ones
     areas: Float[np.ndarray, "sought epochs seeds 2"]  # under the ROC curve of |g_i| and of C_i
-    curves: Float[np.ndarray, "sought epochs seeds 2 alarms"]
+    curves: Float[np.ndarray, "epochs seeds 2 alarms"]  # at the largest share at which they are sought
 
 
 class Result(NamedTuple):
-    """Nielsen's recipe and the film's."""
-
-    recipes: tuple[Learned, Learned]
+    recipes: tuple[Learned, Learned]  # Nielsen's and the film's
     num_classes: int
 
 
 def with_wrong_labels(labels: np.ndarray, shares: tuple[float, ...], num_classes: int, key: list[int]) -> np.ndarray:
-    """(shares, examples): the labels, of which a share was replaced by one of the other classes, all alike likely.
-
-    What is wrong at one share is wrong at every larger one.
-
-    >>> with_wrong_labels(np.array([0, 1, 1]), (0, 0.67), 2, [0]).sum(axis=1).tolist() != [2, 2]
-    True
-    """
+    """(shares, examples): the labels, of which a share was replaced by one of the other classes, all alike likely. What
+    is wrong at one share is wrong at every larger one."""
     rng = np.random.default_rng(key)
     rank = rng.permutation(len(labels))
     others = (labels + rng.integers(1, num_classes, len(labels))) % num_classes
     return np.stack([np.where(rank < round(share * len(labels)), others, labels) for share in shares]).astype(np.int32)
 
 
-def answers(problem: Problem, params: Params, inputs: Array) -> Array:
-    """What the network calls each image."""
-
-    def answer(image: Array) -> Array:
-        return jnp.argmax(problem.model.apply(params, unit_interval(image)))
-
-    return jax.lax.map(answer, inputs, batch_size=min(CHUNK, len(inputs)))
+def relabelled(train: Examples, given: Array) -> Examples:
+    return Examples(train.inputs, jax.nn.one_hot(given, train.targets.shape[-1]))
 
 
-class Taught(NamedTuple):
-    """A recipe taught by wrong labels: arrays lead with shares, seeds, epochs."""
+def learn(recipe: Recipe, given: np.ndarray, order: np.ndarray) -> tuple:
+    """Trains on all images by the labels `given` (shares, seeds, examples); `order` (seeds, epochs, examples) are the
+    shuffles, the same for every share. After every epoch (shares, seeds, epochs): the accuracy on the test set, on the
+    training set by the labels given and by the right ones, and the parameters."""
+    problem, method, starts = recipe
+    step = descents.make_step(problem, method)
 
-    test: np.ndarray
-    given: np.ndarray
-    true: np.ndarray
-    params: Params
-
-
-def learn_with_wrong_labels(recipe: Recipe, given: np.ndarray, order: np.ndarray) -> Taught:
-    """Trains on all images by the labels `given` (shares, seeds, examples), looking after every epoch; `order` (seeds,
-    epochs, examples) are the shuffles, the same for every share."""
-    num_shares, num_seeds, num_examples = given.shape
-    labelled = given.reshape(-1, num_examples)
-
-    def loop(state: TrainState, shared: tuple, rows: Array, given: Array) -> tuple[TrainState, History]:
-        train, test = shared
-        taught = Examples(train.inputs, jax.nn.one_hot(given, train.targets.shape[-1]))
+    def loop(state: TrainState, data: tuple, rows: Array, given: Array) -> tuple[TrainState, History]:
+        train, test = data
 
         def observe(state: TrainState) -> tuple:
-            called = answers(recipe.problem, state.params, train.inputs)
+            called = teaching.answers(problem.model.apply, state.params, train.inputs)
             right = jnp.mean(called == jnp.argmax(train.targets, axis=1))
-            return recipe.problem.accuracy(state.params, test), jnp.mean(called == given), right, state.params
+            return problem.accuracy(state.params, test), jnp.mean(called == given), right, state.params
 
-        return training.minibatch_descent(recipe.step, state, taught, rows, observe)
+        return training.minibatch_descent(step, state, relabelled(train, given), rows, observe)
 
-    legs = [descents.in_batches(order[:, [epoch]], BATCH)[:, None] for epoch in range(order.shape[1])]
-    chunks = [(np.tile(rows, (num_shares, 1, 1, 1)), labelled) for rows in legs]
-    shared = (recipe.problem.train, recipe.problem.test)
-    run = runs.descend(f"wrong labels, {recipe.label}"[:28], loop, recipes.begin(recipe, num_shares), shared, chunks)
-    return Taught(
-        *jax.tree.map(lambda leaf: leaf.reshape(num_shares, num_seeds, *leaf.shape[1:]), run.history.observed)
-    )
-
-
-def caught(scores: np.ndarray, wrong: np.ndarray, false_alarms: np.ndarray) -> np.ndarray:
-    """The ROC curve: the share of the wrong labels found where so large a share of the right ones is suspected."""
-    limits = np.quantile(scores[~wrong], 1 - false_alarms)
-    return np.array([np.mean(scores[wrong] > limit) for limit in limits])
+    num_shares, num_seeds, num_examples = given.shape
+    labelled = given.reshape(-1, num_examples)
+    rows = np.tile(training.in_batches(order, BATCH), (num_shares, 1, 1, 1))
+    chunks = [(epoch, labelled) for epoch in np.split(rows, order.shape[1], axis=1)]
+    state = teaching.begin(method.optimizer, starts, num_shares)
+    run = runs.descend(f"wrong labels, {method.label}"[:28], loop, state, (problem.train, problem.test), chunks)
+    return jax.tree.map(lambda leaf: leaf.reshape(num_shares, num_seeds, *leaf.shape[1:]), run.history.observed)
 
 
-def scores(recipe: Recipe, params: Params, train: Examples, given: Array) -> tuple[Array, Array]:
+def scores(problem: Problem, params: Params, train: Examples, given: Array) -> tuple[Array, Array]:
     """(|g_i|, C_i) of every image under the labels given."""
-    examples = Examples(train.inputs, jax.nn.one_hot(given, train.targets.shape[-1]))
-    one = partial(recipe.problem.example_cost, params)
-    costs = jax.lax.map(one, examples, batch_size=min(CHUNK, len(given)))
-    return jnp.sqrt(recipe.problem.statistics.moments(params, examples).squared_norms), costs
+    examples = relabelled(train, given)
+    costs = jax.lax.map(partial(problem.example_cost, params), examples, batch_size=min(CHUNK, len(given)))
+    return jnp.sqrt(problem.statistics.moments(params, examples).squared_norms), costs
 
 
-def find_wrong_labels(
-    recipe: Recipe, taught: Taught, given: np.ndarray, labels: np.ndarray, at: list[int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Seeks the wrong labels at the smallest two shares above 0, after the epochs `at`, by both scores: areas
-    (shares, epochs, seeds, scores) and ROC curves, which end with the false alarms."""
-    ask = jax.jit(runs.over_seeds(partial(scores, recipe), (0, None, 0)))
-    areas, curves = [], []
-    for share in (1, 2)[: len(given) - 1]:
-        for epoch in at:
-            params = jax.tree.map(lambda leaf, share=share, epoch=epoch: leaf[share, :, epoch], taught.params)
-            both = np.stack(ask(params, recipe.problem.train, given[share]), axis=1)  # seeds, scores, examples
-            wrong = given[share] != labels[None]
-            pairs = [[(score, wrong[seed]) for score in each] for seed, each in enumerate(both)]
-            areas.append([[fits.auroc(score[bad], score[~bad]) for score, bad in each] for each in pairs])
-            curves.append([[caught(score, bad, FALSE_ALARMS) for score, bad in each] for each in pairs])
-    shape = (-1, len(at), *np.shape(areas)[1:])
-    return (np.reshape(areas, shape), np.reshape(curves, (*shape, len(FALSE_ALARMS))))
+def caught(bad: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """The ROC curve: the share of the wrong labels found where FALSE_ALARMS of the right ones are suspected."""
+    return np.array([np.mean(bad > limit) for limit in np.quantile(good, 1 - FALSE_ALARMS)])
+
+
+def areas_and_curves(found: tuple, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(seeds, scores) and (seeds, scores, alarms), of scores `found` for every image; `wrong` (seeds, images)."""
+    pairs = [[(score[bad], score[~bad]) for score in each] for *each, bad in zip(*found, wrong, strict=True)]
+    return tuple(np.array([[how(*pair) for pair in each] for each in pairs]) for how in (fits.auroc, caught))  # pyright: ignore
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Both recipes are taught by every share of wrong labels, and asked for them."""
     num_examples, num_classes = problem.train.targets.shape
     labels = np.asarray(problem.train.targets).argmax(axis=1)
     keys = [[settings.seed, index] for index in range(settings.num_seeds)]
     given = np.stack([with_wrong_labels(labels, settings.shares, num_classes, key) for key in keys], axis=1)
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
     order = descents.shuffles(shuffle_keys, num_examples, settings.num_epochs)
-    at = sorted({0, settings.num_epochs - 1})
-    found = []
-    for recipe in (recipes.nielsens(problem, init_keys), recipes.films(problem, init_keys)):
-        taught = learn_with_wrong_labels(recipe, given, order)
-        ends = (part[..., -1] for part in taught[:3])
-        found.append(Learned(recipe.label, *ends, *find_wrong_labels(recipe, taught, given, labels, at)))  # pyright: ignore
-    return Result((found[0], found[1]), num_classes)
+    looks, learned = sorted({0, settings.num_epochs - 1}), []
+    for recipe in (teaching.nielsens(problem, init_keys), teaching.films(problem, init_keys)):
+        *accuracies, params = learn(recipe, given, order)
+        ask = jax.jit(runs.over_seeds(partial(scores, recipe.problem), (0, None, 0)))
+        found = []
+        for share in range(1, len(given))[:2]:
+            for epoch in looks:
+                here = jax.tree.map(lambda leaf, at=(share, slice(None), epoch): leaf[at], params)
+                both = tuple(map(np.asarray, ask(here, problem.train, given[share])))
+                found.append(areas_and_curves(both, given[share] != labels))
+        areas, curves = (np.stack(each).reshape(-1, len(looks), *each[0].shape) for each in zip(*found, strict=True))
+        learned.append(Learned(recipe.method.label, *(each[..., -1] for each in accuracies), areas, curves[-1]))
+    return Result(tuple(learned), num_classes)
 
 
 def bearable(shares: np.ndarray, accuracy: np.ndarray, points: float = 1.0) -> float:
@@ -198,12 +164,11 @@ def bearable(shares: np.ndarray, accuracy: np.ndarray, points: float = 1.0) -> f
     0.15
     """
     lost = accuracy[0] - accuracy
-    over = np.flatnonzero(lost >= points)
-    if not len(over):
+    if lost.max() < points:
         return float(shares[-1])
-    last, first = over[0] - 1, over[0]
-    part = (points - lost[last]) / (lost[first] - lost[last])
-    return round(float(shares[last] + part * (shares[first] - shares[last])), 6)
+    first = int(np.argmax(lost >= points))
+    around = [first - 1, first]
+    return round(float(np.interp(points, lost[around], shares[around])), 6)
 
 
 def target_share(result: Result, settings: Settings) -> float:
@@ -213,41 +178,33 @@ def target_share(result: Result, settings: Settings) -> float:
 
 
 def by_the_truth(shares: np.ndarray, right: np.ndarray, num_classes: int) -> np.ndarray:
-    """How often a network that is right in a share `right` agrees with labels of which `shares` are wrong at random.
-
-    >>> float(by_the_truth(np.array(0.1), np.array(1.0), 10))
-    0.9
-    """
-    return (1 - shares) * right + shares * (1 - right) / (num_classes - 1)
+    """How often a network that is right in a share `right` (shares, seeds) agrees with labels of which `shares` are
+    wrong at random."""
+    wrong = shares[:, None]
+    return (1 - wrong) * right + wrong * (1 - right) / (num_classes - 1)
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T44 and E13, for the data and the networks that they are about."""
-    if settings.dataset == "mnist":
-        yield from label_claims(result, 0, "cross-entropy", settings)
-    if settings.is_the_films:
-        yield from label_claims(result, 1, "the film's cost", settings)
-
-
-def label_claims(result: Result, recipe: int, name: str, settings: Settings) -> Iterator[Claim]:
-    """Wrong labels are hardly learned by heart, and are found by |g_i|."""
-    learned = result.recipes[recipe]
-    truth = by_the_truth(np.array(settings.shares)[:, None], learned.true, result.num_classes)
-    yield prediction("T44", f"{name}: training accuracy by wrong labels less that of a network that goes by the truth "
-                     "alone", worst(100 * (learned.given - truth).mean(axis=1)), about(0, by=2),
-                     "% points, mean of the seeds, worst share", "(1-p) a + p (1-a)/(K-1)")  # fmt: skip
-    for at, epochs in enumerate(sorted({1, settings.num_epochs})):
-        yield prediction("E13", f"{name}, after {epochs} epoch{'s' * (epochs > 1)}: |g_i| finds the wrong labels",
-                         learned.areas[:, at, :, 0].min(), within(0.9, 1),
-                         "area under the ROC curve, worst share and seed", "a wish: 0.9",
-                         why="finding: sigma' mutes outputs that are sure and disagree with a wrong label; the cost "
-                         "itself, without sigma', tells them apart")  # fmt: skip
+    """T44 and E13, for the data and the networks that they are about: wrong labels are hardly learned by heart, and are
+    found by |g_i|."""
+    asked = (settings.dataset == "mnist", settings.is_the_films)
+    for learned, name, is_asked in zip(result.recipes, ("cross-entropy", "the film's cost"), asked, strict=True):
+        if not is_asked:
+            continue
+        truth = by_the_truth(np.array(settings.shares), learned.true, result.num_classes)
+        yield prediction("T44", f"{name}: training accuracy by wrong labels less that of a network that goes by the "
+                         "truth alone", worst(100 * (learned.given - truth).mean(axis=1)), about(0, by=2),
+                         "% points, mean of the seeds, worst share", "(1-p) a + p (1-a)/(K-1)")  # fmt: skip
+        for at, epochs in enumerate(sorted({1, settings.num_epochs})):
+            yield prediction("E13", f"{name}, after {epochs} epoch{'s' * (epochs > 1)}: |g_i| finds the wrong labels",
+                             learned.areas[:, at, :, 0].min(), within(0.9, 1),
+                             "area under the ROC curve, worst share and seed", "a wish: 0.9",
+                             why="finding: sigma' mutes outputs that are sure and disagree with a wrong label; the "
+                             "cost itself, without sigma', tells them apart")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """What wrong labels cost, and who finds them."""
-    areas = result.recipes[1].areas[-1, -1]
-    by_norm, by_cost = np.median(areas, axis=0)
+    by_norm, by_cost = np.median(result.recipes[1].areas[-1, -1], axis=0)
     target, largest = 100 * target_share(result, settings), 100 * settings.shares[-1]
     lost = max(100 * (np.median(each.test[0]) - np.median(each.test[-1])) for each in result.recipes)
     return (
@@ -258,10 +215,9 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """What wrong labels cost, and who finds them."""
-    truth = [by_the_truth(np.array(settings.shares)[:, None], each.true, result.num_classes) for each in result.recipes]
-    target = target_share(result, settings)
+    shares = np.array(settings.shares)
+    truth = [by_the_truth(shares, each.true, result.num_classes) for each in result.recipes]
     return {
-        "label_noise": drawn.noise(result, np.array(settings.shares), truth, target),
+        "label_noise": drawn.noise(result, shares, truth, target_share(result, settings)),
         "wrong_labels": drawn.roc(result, FALSE_ALARMS, sorted({1, settings.num_epochs}), settings.shares[:3][-1]),
     }
