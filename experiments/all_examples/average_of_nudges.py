@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 
 from experiments.all_examples import average_of_nudges_figures as drawn
 from experiments.common import asking, runs
-from experiments.common.asking import flat, flat_rows, nudges
+from experiments.common.asking import flat, nudges
 from experiments.common.claims import Claim, about, at_most, identity
 from experiments.common.problem import Problem, plain_layers
 from research import backprop, data, gradients, models, training
@@ -49,22 +49,18 @@ FULL = Settings(num_seeds=10)
 
 
 class Exact(NamedTuple):
-    """The same gradient in several ways, flat, and two laws about it; in float64, of the first seed's networks."""
+    """In float64, of the first seed's networks: relative errors, and factors over minus the gradient."""
 
-    minus_gradient: Float[np.ndarray, "checked params"]  # of the mean cost, by jax.grad
-    averaged: Float[np.ndarray, "checked params"]  # T28: the average of the nudges
-    by_hand: Float[np.ndarray, "checked params"]  # T28: and of the nudges by hand
-    halved: Float[np.ndarray, "checked params"]  # T29: where every example's cost carries Nielsen's 1/2
-    separate_steps: Float[np.ndarray, "checked params"]  # C6: mean of the steps each example makes, over the rate
-    leave_one_out: Float[np.ndarray, "checked"]  # T13: largest relative error of (g_i - G)/(N - 1)
+    averaged: Float[np.ndarray, "checked"]  # T28: the average of the nudges
+    by_hand: Float[np.ndarray, "checked"]  # T28: and of the nudges by hand
+    separate_steps: Float[np.ndarray, "checked"]  # C6: mean of the steps each example makes, over the rate
+    leave_one_out: Float[np.ndarray, "checked"]  # T13: largest of (g_i - G)/(N - 1)
+    factor: Float[np.ndarray, "checked 2"]  # T29: mean over all components, relative standard deviation
+    halved: Float[np.ndarray, "checked 2"]  # T29: where every example's cost carries Nielsen's 1/2
 
 
 class Result(NamedTuple):
-    """The networks come untrained first, one for each seed, then trained in the same order."""
-
-    average: Float[np.ndarray, "networks params"]  # the last column of the film's table
-    minus_gradient: Float[np.ndarray, "networks params"]  # by jax.grad of the mean cost
-    by_hand: Float[np.ndarray, "networks params"]  # average of the nudges by hand
+    errors: Float[np.ndarray, "networks 2"]  # relative, of the average of the nudges by autodiff and by hand, float32
     exact: Exact
     table: drawn.Table  # the first seed's trained network
     num_examples: int
@@ -97,18 +93,33 @@ def average_in_chunks(
     return gradients.average(jax.lax.map(lambda chunk: gradients.average(wanted(params, chunk)), chunks))
 
 
-def identities(one: Callable, by_hand: Callable, params: Params, examples: Examples) -> Exact:
-    """For one network, in the precision of what is handed over."""
-    minus_gradient = -flat(jax.grad(gradients.mean_over_examples(one))(params, examples))
+def relative_error(found: Array, wanted: Array) -> Array:
+    return jnp.linalg.norm(found - wanted) / jnp.linalg.norm(wanted)
+
+
+def factor(found: Array, wanted: Array) -> Array:
+    """(mean, relative standard deviation) of found / wanted over the components of which either is not zero.
+
+    >>> factor(jnp.array([1.0, 0.0, 2.0]), jnp.array([2.0, 0.0, 4.0])).tolist()
+    [0.5, 0.0]
+    """
+    asked, ratio = (found != 0) | (wanted != 0), found / wanted
+    mean = jnp.mean(ratio, where=asked)
+    return jnp.stack([mean, jnp.std(ratio, where=asked) / jnp.abs(mean)])
+
+
+def identities(one: Callable, by_hand: Callable, params: Params, examples: Examples) -> tuple[Array, ...]:
+    """The fields of Exact for one network, in the precision of what is handed over."""
+    nudge = -flat(jax.grad(gradients.mean_over_examples(one))(params, examples))  # minus the gradient
     wanted = jax.vmap(flat)(nudges(one)(params, examples))
     halved = nudges(lambda params, example: one(params, example) / 2)
-    return Exact(
-        minus_gradient,
-        jnp.mean(wanted, axis=0),
-        flat(gradients.average(by_hand(params, examples))),
-        flat(gradients.average(halved(params, examples))),
-        mean_of_separate_steps(one, params, examples) / LEARNING_RATE,
-        leave_one_out_error(one, params, examples, minus_gradient, wanted),
+    return (
+        relative_error(jnp.mean(wanted, axis=0), nudge),
+        relative_error(flat(gradients.average(by_hand(params, examples))), nudge),
+        relative_error(mean_of_separate_steps(one, params, examples) / LEARNING_RATE, nudge),
+        leave_one_out_error(one, params, examples, nudge, wanted),
+        factor(jnp.mean(wanted, axis=0), nudge),
+        factor(flat(gradients.average(halved(params, examples))), nudge),
     )
 
 
@@ -128,85 +139,62 @@ def leave_one_out_error(one: Callable, params: Params, examples: Examples, nudge
     num_examples = len(examples.inputs)
 
     def error(left_out: Array) -> Array:
-        others = (left_out + 1 + jnp.arange(num_examples - 1)) % num_examples
-        some = data.take(examples, others)
+        some = data.take(examples, (left_out + 1 + jnp.arange(num_examples - 1)) % num_examples)
         change = flat(jax.grad(gradients.mean_over_examples(one))(params, some)) + nudge  # G_without_i - G
-        law = (nudges[left_out] - nudge) / (num_examples - 1)
-        return jnp.linalg.norm(change - law) / jnp.linalg.norm(change)
+        return relative_error((nudges[left_out] - nudge) / (num_examples - 1), change)
 
     return jnp.max(jax.lax.map(error, jnp.arange(min(LEFT_OUT, num_examples))))
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """The gradient three ways and the identities, for every network."""
+    """The gradient three ways, for every network, and the identities."""
     activations = plain_layers(problem, "average_of_nudges averages by hand, too")
     one, by_hand = problem.example_cost, nudges_by_hand(problem.cost_fn, *activations)
     params = asking.untrained_and_trained(problem, settings)
 
-    def three_ways(params: Params, train: Examples) -> tuple[Params, ...]:
-        minus_gradient = jax.tree.map(jnp.negative, jax.grad(problem.cost)(params, train))
-        return average_in_chunks(nudges(one), params, train), minus_gradient, average_in_chunks(by_hand, params, train)
+    def three_ways(params: Params, train: Examples) -> tuple[Array, Array]:
+        nudge = -flat(jax.grad(problem.cost)(params, train))
+        averages = [flat(average_in_chunks(wanted, params, train)) for wanted in (nudges(one), by_hand)]
+        return averages[0], jnp.stack([relative_error(average, nudge) for average in averages])
 
-    look = jax.jit(runs.over_seeds(three_ways, (0, None)))
-    average, minus_gradient, handmade = map(flat_rows, look(params, problem.train))
+    average, errors = map(np.asarray, jax.jit(runs.over_seeds(three_ways, (0, None)))(params, problem.train))
     of_first_seed = jax.tree.map(lambda leaf: leaf[:: settings.num_seeds], params)
     in_turn = jax.jit(lambda params, few: jax.lax.map(lambda each: identities(one, by_hand, each, few), params))
-    exact = runs.in_float64(in_turn)(of_first_seed, data.take(problem.train, slice(SUBSET)))
+    exact = Exact(*runs.in_float64(in_turn)(of_first_seed, data.take(problem.train, slice(SUBSET))))
     trained = jax.tree.map(lambda leaf: leaf[1:], of_first_seed)
     table = drawn.tabulate(problem, trained, average[settings.num_seeds])
-    return Result(average, minus_gradient, handmade, exact, table, len(problem.train.inputs))
-
-
-def row_errors(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """|found - wanted| / |wanted| of every network."""
-    return np.linalg.norm(found - wanted, axis=1) / np.linalg.norm(wanted, axis=1)
-
-
-def factors(found: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(mean, relative standard deviation) of found / wanted over the components of which either is not zero, for every
-    network.
-
-    >>> [numbers.tolist() for numbers in factors(np.array([[1.0, 0.0, 2.0]]), np.array([[2.0, 0.0, 4.0]]))]
-    [[0.5], [0.0]]
-    """
-    asked = (found != 0) | (wanted != 0)
-    ratios = [row[chosen] / other[chosen] for row, other, chosen in zip(found, wanted, asked, strict=True)]
-    means = np.array([np.mean(ratio) for ratio in ratios])
-    return means, np.array([np.std(ratio) for ratio in ratios]) / np.abs(means)
+    return Result(errors, exact, table, len(problem.train.inputs))
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     """T28, T29, C6 and T13: all of it is linearity of the derivative, and checks the code."""
     exact, checked = result.exact, partial(identity, source="linearity")
-    factor, half = (factors(found, exact.minus_gradient) for found in (exact.averaged, exact.halved))
-    error = {"bound": at_most(1e-12), "unit": "largest relative error"}
-    in_mean, spread = "mean over all components", {"bound": at_most(1e-6), "unit": "relative standard deviation"}
-    in_float32 = {**error, "bound": at_most(1e-6)}
+    error = partial(checked, unit="largest relative error")
+    in_mean, spread = (partial(checked, unit=of) for of in ("mean over all components", "relative standard deviation"))
     everyone = f"{result.num_examples:,} examples, float32"
     few = f"{min(SUBSET, result.num_examples)} examples, first seed, float64"
-    yield checked("T28", f"the average of the nudges is minus the gradient of the average cost ({everyone})",
-                  row_errors(result.average, result.minus_gradient).max(), **in_float32)  # fmt: skip
-    yield checked("T28", f"and so is the average of the nudges by hand ({everyone})",
-                  row_errors(result.by_hand, result.minus_gradient).max(), **in_float32)  # fmt: skip
-    both = [row_errors(found, exact.minus_gradient).max() for found in (exact.averaged, exact.by_hand)]
-    yield checked("T28", f"both again ({few})", max(both), **error)
-    yield checked("T29", f"averaged nudges over minus the gradient: the factor ({few})", factor[0].mean(),
-                  about(1, by=1e-6), in_mean)  # fmt: skip
-    yield checked("T29", "the factor is the same for every component", factor[1].max(), **spread)
-    yield checked("T29", "with a 1/2 in every example's cost the factor is 1/2", half[0].mean(), about(0.5, by=1e-6),
-                  in_mean)  # fmt: skip
-    yield checked("T29", "and again the same for every component", half[1].max(), **spread)
-    yield checked("C6", f"the average of separate steps is the step with the average gradient ({few})",
-                  row_errors(exact.separate_steps, exact.minus_gradient).max(), **error)  # fmt: skip
-    yield checked("T13", f"leaving out example i changes the gradient by (g_i - G)/(N-1) ({few})",
-                  exact.leave_one_out.max(), **error)  # fmt: skip
+    (factor, factor_spread), (half, half_spread) = exact.factor.T, exact.halved.T
+    average, by_hand = result.errors.max(axis=0)
+    small, tiny = at_most(1e-6), at_most(1e-12)
+    says = "the average of the nudges is minus the gradient of the average cost"
+    yield error("T28", f"{says} ({everyone})", average, small)
+    yield error("T28", f"and so is the average of the nudges by hand ({everyone})", by_hand, small)
+    yield error("T28", f"both again ({few})", np.max([exact.averaged, exact.by_hand]), tiny)
+    says = "averaged nudges over minus the gradient: the factor"
+    yield in_mean("T29", f"{says} ({few})", factor.mean(), about(1, by=1e-6))
+    yield spread("T29", "the factor is the same for every component", factor_spread.max(), small)
+    yield in_mean("T29", "with a 1/2 in every example's cost the factor is 1/2", half.mean(), about(0.5, by=1e-6))
+    yield spread("T29", "and again the same for every component", half_spread.max(), small)
+    says = "the average of separate steps is the step with the average gradient"
+    yield error("C6", f"{says} ({few})", exact.separate_steps.max(), tiny)
+    says = "leaving out example i changes the gradient by (g_i - G)/(N-1)"
+    yield error("T13", f"{says} ({few})", exact.leave_one_out.max(), tiny)
 
 
 def finding(result: Result, settings: Settings) -> str:
-    error = max(row_errors(found, result.minus_gradient).max() for found in (result.average, result.by_hand))
     return (
         f"Averaged over all {result.num_examples:,} examples, the nudges are minus the gradient: three ways, relative "
-        f"difference at most {error:.0e}."
+        f"difference at most {result.errors.max():.0e}."
     )
 
 

@@ -84,6 +84,4 @@ def table(found: Table, num_examples: int, num_epochs: int) -> Figure:
         f"what each wants for each weight, in thousandths ({signs}), after {when}\nrows: {rows}", fontsize=9
     )
     title = "Every example has its own wish for each weight; averaged over all, the wishes are minus the gradient"
-    plots.headline(figure, title)
-    plots.note(figure, "first seed")
-    return figure
+    return plots.headline(figure, title, "first seed")

@@ -76,8 +76,6 @@ class Pairs(NamedTuple):
 
 
 class Result(NamedTuple):
-    """All that the claims are about."""
-
     epochs: Float[np.ndarray, "checkpoints"]
     looks: Looks
     pairs: tuple[Pairs, Pairs]  # at the start and at the end
@@ -116,27 +114,25 @@ def measure(problem: Problem, settings: Settings) -> Result:
     points, epochs, at = checkpoints.walk(settings, problem, BATCH)
     compare = jax.jit(runs.over_seeds(partial(look, problem), (0, None)))
     runs.console.print(f"comparing all gradients at {len(points)} checkpoints ...")
-    found = [compare(params, problem.train) for params in at]
-    looks = Looks(*(np.stack(parts, axis=1) for parts in zip(*found, strict=True)))
+    found = zip(*(compare(params, problem.train) for params in at), strict=True)
+    looks = Looks(*(np.stack(parts, axis=1) for parts in found))
     checkpoints.stop_if_stuck(epochs, looks.coherence)
     few, first = (data.take(problem.train, slice(count)) for count in (settings.num_images, CHECKED))
+    ends, errors = (at[0], at[-1]), None
     seek = jax.jit(runs.over_seeds(agreement.opponents(problem.statistics.dot_products, BLOCK), (0, None)))
-    opponents = [jax.tree.map(lambda leaf: np.asarray(leaf[0]), seek(params, few)) for params in (at[0], at[-1])]
-    errors = None
+    start, end = (pairs_of(problem, jax.tree.map(lambda leaf: np.asarray(leaf[0]), seek(at, few))) for at in ends)
     if problem.activations is not None:
         check = jax.jit(runs.over_seeds(partial(gram_error, problem), (0, None)))
-        errors = np.stack([check(params, first) for params in (at[0], at[-1])], axis=1)
-    start, end = (pairs_of(problem, opposed) for opposed in opponents)
+        errors = np.stack([check(params, first) for params in ends], axis=1)
     return Result(epochs, looks, (start, end), errors, have)
 
 
 def pairs_of(posed: Problem, found: Opponents) -> Pairs:
     """The strongest pairs with their images."""
-    pairs = strongest_pairs(found, PAIRS)
-    rows = np.array([pair[:2] for pair in pairs])
+    one, other, cosines = zip(*strongest_pairs(found, PAIRS), strict=True)
+    rows = np.stack([one, other], axis=1)
     images = np.asarray(posed.train.inputs)[rows].reshape(*rows.shape, *posed.image_shape)
-    labels = np.asarray(posed.train.targets).argmax(axis=1)[rows]
-    return Pairs(images, labels, np.array([pair[2] for pair in pairs]))
+    return Pairs(images, np.asarray(posed.train.targets).argmax(axis=1)[rows], np.array(cosines))
 
 
 def strongest_pairs(found: Opponents, count: int) -> list[tuple[int, int, float]]:
@@ -157,7 +153,6 @@ def strongest_pairs(found: Opponents, count: int) -> list[tuple[int, int, float]
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """E12 and T20."""
     looks = result.looks
     yield identity("E12", "between + within the classes = tr Sigma from the variance of every component",
                    np.max(np.abs((looks.between + looks.within) / looks.total_variance - 1)), at_most(1e-5),
@@ -166,23 +161,23 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         yield identity("E12", f"dot products of {CHECKED} images' gradients by the outer-product identity are the "
                        "explicit", result.gram_error.max(), at_most(1e-5), "largest error over the largest product",
                        "Goodfellow arXiv:1510.01799")  # fmt: skip
-    if settings.is_the_films:
-        yield prediction("T20", f"images of different digits agree less after {result.epochs[-1]:g} epochs than at the "
-                         "start", (looks.different[:, -1] - looks.different[:, 0]).max(), at_most(0),
-                         "change of the mean cosine, largest of all seeds", "the film")  # fmt: skip
-        yield prediction("E12", "in the end they hardly agree at all (on 8 x 8 digits the mean cosine fell to about 0)",
-                         np.median(looks.different[:, -1]), about(0, by=0.1), "mean cosine, median of the seeds",
-                         "computed on 8x8 digits")  # fmt: skip
-        yield prediction("E12", "images of one digit agree more than images of different digits, at every checkpoint",
-                         (looks.same - looks.different).min(), at_least(0), "mean cosine, smallest difference",
-                         "the film")  # fmt: skip
-        yield prediction("E12", "an image's step helps fewer others in the end: m-coherence over that at the start",
-                         (looks.coherence[:, -1] / looks.coherence[:, 0]).max(), at_most(1),
-                         "ratio, largest of all seeds", "Chatterjee and Zielinski, arXiv:2008.01217")  # fmt: skip
+    if not settings.is_the_films:
+        return
+    yield prediction("T20", f"images of different digits agree less after {result.epochs[-1]:g} epochs than at the "
+                     "start", (looks.different[:, -1] - looks.different[:, 0]).max(), at_most(0),
+                     "change of the mean cosine, largest of all seeds", "the film")  # fmt: skip
+    yield prediction("E12", "in the end they hardly agree at all (on 8 x 8 digits the mean cosine fell to about 0)",
+                     np.median(looks.different[:, -1]), about(0, by=0.1), "mean cosine, median of the seeds",
+                     "computed on 8x8 digits")  # fmt: skip
+    yield prediction("E12", "images of one digit agree more than images of different digits, at every checkpoint",
+                     (looks.same - looks.different).min(), at_least(0), "mean cosine, smallest difference",
+                     "the film")  # fmt: skip
+    yield prediction("E12", "an image's step helps fewer others in the end: m-coherence over that at the start",
+                     (looks.coherence[:, -1] / looks.coherence[:, 0]).max(), at_most(1),
+                     "ratio, largest of all seeds", "Chatterjee and Zielinski, arXiv:2008.01217")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """Mean cosines and m-coherence at both ends, medians."""
     looks, last = result.looks, result.epochs[-1]
     different, same, coherence = (np.median(part, axis=0) for part in (looks.different, looks.same, looks.coherence))
     return (
@@ -193,7 +188,6 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Who agrees with whom, how that changes in training, and the pairs that disagree most."""
     return {
         "conflicts": drawn.heat(result),
         "agreement": drawn.agreement(result),

@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common import plots
@@ -21,88 +20,61 @@ def heat(result: Any) -> Figure:
     columns = len(epochs) if len(epochs) <= 5 else math.ceil(len(epochs) / 2)
     rows = math.ceil(len(epochs) / columns)
     figure, axes = plots.new_figure(3.4 * columns + 1.5 * (rows == 1), 1.3 + 4.1 * rows, rows=rows, columns=columns)
-    image = None
     different, same = (np.median(each, axis=0) for each in (result.looks.different, result.looks.same))
-    for index, axis in enumerate(axes.flat):
-        if index >= len(epochs):
-            axis.set_axis_off()
-            continue
-        image = axis.imshow(cosines[index], cmap="RdBu", vmin=-1, vmax=1)
-        ticks = range(0, cosines.shape[-1], math.ceil(cosines.shape[-1] / 10))
-        axis.set_xticks(ticks)
-        axis.set_yticks(ticks)
+    ticks = range(0, cosines.shape[-1], math.ceil(cosines.shape[-1] / 10))
+    for index, axis in enumerate(axes.flat[: len(epochs)]):
+        axis.imshow(cosines[index], cmap="RdBu", vmin=-1, vmax=1)
+        title = f"{when(epochs[index])}\ndifferent {different[index]:z.2f}, same {same[index]:z.2f}"
+        axis.set(xticks=ticks, yticks=ticks, title=title, xlabel="class of the other image")
         axis.grid(False)
         axis.tick_params(length=0)
-        axis.set_title(f"{when(epochs[index])}\ndifferent {different[index]:z.2f}, same {same[index]:z.2f}")
-        axis.set_xlabel("class of the other image")
     for axis in axes[:, 0]:
         axis.set_ylabel("class of one image")
-    assert image is not None
-    label = "mean cosine between their gradients"
-    if len(epochs) < axes.size:
-        place = axes.flat[-1].inset_axes((0.05, 0.5, 0.9, 0.08))
+    image, label = axes[0, 0].get_images()[0], "mean cosine between their gradients"
+    if len(epochs) < axes.size:  # an odd number in two rows: the last panel is free
+        axes[-1, -1].set_axis_off()
+        place = axes[-1, -1].inset_axes((0.05, 0.5, 0.9, 0.08))
         figure.colorbar(image, cax=place, orientation="horizontal", ticks=(-1, -0.5, 0, 0.5, 1), label=label)
     else:
         figure.colorbar(image, ax=axes, shrink=0.7, label=label)
     verb = "stop pulling together" if different[-1] < different[0] else "pull together"
-    plots.headline(
-        figure,
-        f"In training images of different classes {verb}: mean cosine {different[0]:z.2f} at the start, "
-        f"{different[-1]:z.2f} {when(epochs[-1])}",
-    )
-    plots.note(figure, "colours show the mean of the seeds, numbers their median")
-    return figure
+    says = f"mean cosine {different[0]:z.2f} at the start, {different[-1]:z.2f} {when(epochs[-1])}"
+    foot = "colours show the mean of the seeds, numbers their median"
+    return plots.headline(figure, f"In training images of different classes {verb}: {says}", foot)
 
 
 def agreement(result: Any) -> Figure:
     """Mean cosines, the share of the scatter between the classes, and the m-coherence, along the training."""
     figure, axes = plots.new_figure(16, 5.4, columns=3)
     left, middle, right = axes[0]
-    epochs, looks, num_examples = result.epochs, result.looks, result.num_examples
-    for series, (name, label) in enumerate((("same", "images of one class"), ("different", "of different classes"))):
-        plots.seed_band(left, epochs, getattr(looks, name), series, label)
-        left.plot(epochs, np.median(getattr(looks, name), axis=0), "os"[series], color=plots.COLOURS[series])
+    epochs, looks, count = result.epochs, result.looks, result.num_examples
+    share = 100 * looks.between / (looks.between + looks.within)
+    for series, (axis, curve, label) in enumerate((
+        (left, looks.same, "images of one class"),
+        (left, looks.different, "of different classes"),
+        (middle, share, "between the classes"),
+        (right, looks.coherence, "m-coherence, N |G|^2 / mean |g_i|^2"),
+    )):  # fmt: skip
+        plots.seed_band(axis, epochs, curve, series, label, marker=plots.MARKERS[series])
     plots.reference_line(left, 0, "at right angles")
-    left.set_ylabel("mean cosine between two gradients")
-    left.set_title("Agreement, pair by pair")
+    left.set(ylabel="mean cosine between two gradients", title="Agreement, pair by pair")
     left.legend()
-    total = looks.between + looks.within
-    share = 100 * looks.between / total
-    plots.seed_band(middle, epochs, share, 2, "between the classes")
-    middle.plot(epochs, np.median(share, axis=0), "^", color=plots.COLOURS[2])
-    middle.set_ylim(0, 100)
-    middle.set_ylabel("share of tr Sigma between the classes, %")
     first, last = np.median(share[:, [0, -1]], axis=0)
-    middle.set_title(f"{first:.0f} % of the scatter lies between the classes, then {last:.0f} %")
-    draw_coherence(right, result)
+    middle.set(ylim=(0, 100), ylabel="share of tr Sigma between the classes, %",
+               title=f"{first:.0f} % of the scatter lies between the classes, then {last:.0f} %")  # fmt: skip
+    plots.reference_line(right, count, f"all want the same: N = {count:,}")
+    plots.reference_line(right, 1, "all at right angles: 1")
+    plots.plain_log_ticks(right.yaxis, [tick for tick in (1, 10, 100, 1000, 10_000, 100_000) if tick <= count])
+    right.set(ylim=(0.6, 2.2 * count), ylabel="images that one image's step helps", title="How many want the same")
+    right.legend(loc="lower left", bbox_to_anchor=(0, 0.1))
     for axis in axes[0]:
         axis.set_xscale("symlog", linthresh=0.1, linscale=0.4)
         plots.plain_log_ticks(axis.xaxis, [tick for tick in (0, 0.1, 0.3, 1, 2, 5, 10, 30) if tick <= epochs[-1]])
-        axis.set_xlim(-0.01, epochs[-1] * 1.15)
-        axis.set_xlabel("epochs of training")
+        axis.set(xlim=(-0.01, epochs[-1] * 1.15), xlabel="epochs of training")
     first, last = np.median(looks.coherence[:, [0, -1]], axis=0)
-    plots.headline(
-        figure,
-        f"In training the images {'stop agreeing' if last < first else 'agree more'}: one image's step helps "
-        f"{first:,.0f} of {num_examples:,} at the start, {last:,.0f} {when(epochs[-1])}",
-    )
-    plots.note(figure, "median and range")
-    return figure
-
-
-def draw_coherence(axis: Axes, result: Any) -> None:
-    """The m-coherence along the training, between its two extremes."""
-    epochs, looks, num_examples = result.epochs, result.looks, result.num_examples
-    plots.seed_band(axis, epochs, looks.coherence, 3, "m-coherence, N |G|^2 / mean |g_i|^2")
-    axis.plot(epochs, np.median(looks.coherence, axis=0), "D", color=plots.COLOURS[3])
-    plots.reference_line(axis, num_examples, f"all want the same: N = {num_examples:,}")
-    plots.reference_line(axis, 1, "all at right angles: 1")
-    axis.set_yscale("log")
-    axis.set_ylim(0.6, 2.2 * num_examples)
-    plots.plain_log_ticks(axis.yaxis, [tick for tick in (1, 10, 100, 1000, 10_000, 100_000) if tick <= num_examples])
-    axis.set_ylabel("images that one image's step helps")
-    axis.set_title("How many want the same")
-    axis.legend(loc="lower left", bbox_to_anchor=(0, 0.1))
+    title = f"In training the images {'stop agreeing' if last < first else 'agree more'}: one image's step helps "
+    says = f"{first:,.0f} of {count:,} at the start, {last:,.0f} {when(epochs[-1])}"
+    return plots.headline(figure, title + says, "median and range")
 
 
 def pairs(result: Any, num_images: int) -> Figure:
@@ -112,30 +84,20 @@ def pairs(result: Any, num_images: int) -> Figure:
     for axis in axes.flat:
         axis.set_axis_off()
     for row, found in enumerate(result.pairs):
-        for axis, pair, (one, other), cosine in zip(axes[row], *found, strict=False):
-            gap = np.zeros((pair.shape[1], pair.shape[2] // 7, *pair.shape[3:]), pair.dtype)
+        for axis, (left, right), (one, other), cosine in zip(axes[row], *found, strict=False):
+            gap = np.zeros((left.shape[0], left.shape[1] // 7, left.shape[2]), left.dtype)
+            axis.imshow(np.concatenate([left, gap, right], axis=1).squeeze(), cmap="gray_r")
             axis.set_axis_on()
+            axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(True)
-            axis.set_xticks([])
-            axis.set_yticks([])
-            axis.imshow(np.concatenate([pair[0], gap, pair[1]], axis=1).squeeze(), cmap="gray_r")
             axis.set_title(f"{one} against {other}: {cosine:.2f}", fontsize=11)
         axes[row, 0].annotate(
             when(result.epochs[-row]), (-0.08, 0.5), xycoords="axes fraction", rotation=90, ha="center",
             va="center", fontsize=12, fontweight="bold",
         )  # fmt: skip
-    plots.headline(figure, pairs_title(result))
-    says = f"each with its worst opponent among the first {num_images:,} images"
-    plots.note(figure, f"first seed; cosine of the gradients, {says}")
-    return figure
-
-
-def pairs_title(result: Any) -> str:
-    """The finding in words."""
     first, last = (found.cosines[0] for found in result.pairs)
     one, other = result.pairs[1].labels[0]
     start = "no two images pull against each other" if first > 0 else "some images pull against each other already"
-    return (
-        f"At the start {start} (lowest cosine {first:.2f}); {when(result.epochs[-1])} a {one} and a {other} do the "
-        f"most ({last:.2f})"
-    )
+    title = f"At the start {start} (lowest cosine {first:.2f}); {when(result.epochs[-1])} a {one} and a {other} do the "
+    foot = f"first seed; cosine of the gradients, each with its worst opponent among the first {num_images:,} images"
+    return plots.headline(figure, f"{title}most ({last:.2f})", foot)

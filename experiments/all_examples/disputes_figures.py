@@ -26,7 +26,7 @@ def stages(problem: Problem, params: Params, scatter: Tally, settings: Any) -> t
     columns = wish_tables.first_of_each(labels, sorted(set(labels.tolist())), HEAT_COLUMNS)
     both = [jax.tree.map(lambda leaf, at=at: leaf[at], (params, scatter)) for at in (0, settings.num_seeds)]
     rows = heat_map_rows(both[1][1].mean_square, wish_tables.sizes_of(both[1][0]), settings.seed)
-    before, after = (asking.wishes(problem, *stage, rows, columns) for stage in both)
+    before, after = (asking.wishes(problem, here, asked, rows, columns) for here, asked in both)
     return before, after
 
 
@@ -59,10 +59,9 @@ def heat_map(result: Any, num_epochs: int) -> Figure:
     bar.ax.set_yticklabels([f"{MINUS} less: {MINUS}1", f"{MINUS}1/4", "0", "+1/4", "+ more: +1"])
     bar.set_label("what the example wants for the weight,\nas a share of the largest wish in its row")
     first, last = (100 * agreement(stage.more, stage.less) for stage in both)
-    plots.headline(figure, f"Which way should a weight go? Before training {first:.0f} % of the examples that care "
-                   f"agree, {after} {last:.0f} % (median of {len(names)} weights)")  # fmt: skip
-    plots.note(figure, "first seed; colours scaled row by row")
-    return figure
+    title = f"Which way should a weight go? Before training {first:.0f} % of the examples that care agree, "
+    says = f"{after} {last:.0f} % (median of {len(names)} weights)"
+    return plots.headline(figure, title + says, "first seed; colours scaled row by row")
 
 
 def agreement(more: np.ndarray, less: np.ndarray) -> float:

@@ -123,10 +123,10 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     for name, matrices in zip(lower, result.confusion, strict=True):
         draw_confusion(axes[name], matrices.mean(axis=0))
     axes[lower[0]].set_ylabel("a test image of this digit ...", fontsize=9)
-    plots.headline(figure, f"All must be asked: taught by one {first} alone the network calls everything a {first} and "
-                   f"is right {middle[0]:.0f} % of the time, taught by everyone {middle[-1]:.0f} %")  # fmt: skip
-    plots.note(figure, "squares: black where all images of a digit are called the same, mean of the seeds")
-    return {"more_and_more": figure}
+    title = f"All must be asked: taught by one {first} alone the network calls everything a {first} and "
+    says = f"is right {middle[0]:.0f} % of the time, taught by everyone {middle[-1]:.0f} %"
+    foot = "squares: black where all images of a digit are called the same, mean of the seeds"
+    return {"more_and_more": plots.headline(figure, title + says, foot)}
 
 
 def draw_confusion(axis: Axes, matrix: np.ndarray) -> None:

@@ -176,7 +176,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
         axis.tick_params(axis="x", labelsize=9)
     for axis in axes[:, 0]:
         axis.set_ylabel("called by its name,\n% of the test images")
-    plots.headline(figure, f"Taught by one image alone, the network calls everything by its name: "
-                   f"{result.after_a_hundred}, where outputs that are wrong but saturated move slowly")  # fmt: skip
-    plots.note(figure, "bold: median, thin: each")
-    return {"only_a_two": figure}
+    title = f"Taught by one image alone, the network calls everything by its name: {result.after_a_hundred}, "
+    says = "where outputs that are wrong but saturated move slowly"
+    return {"only_a_two": plots.headline(figure, title + says, "bold: median, thin: each")}

@@ -99,7 +99,6 @@ def gradient_and_scale(problem: Problem, params: Params, train: Examples) -> tup
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Every network's distances, the counts evenly spaced on a logarithmic axis, beside theory's."""
     train, num_examples, num_shuffles = problem.train, len(problem.train.inputs), settings.num_shuffles
     params = asking.untrained_and_trained(problem, settings)
     of_seeds = jax.jit(runs.over_seeds(partial(gradient_and_scale, problem), (0, None)))
@@ -131,8 +130,7 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """How far the average of the first n gradients is from the average of all, against n."""
-    *counts, num_examples = result.counts.tolist()
+    counts, num_examples = result.counts[:-1], int(result.counts[-1])
     figure, axes = plots.new_figure(8.5, 5.8)
     axis, after = axes[0, 0], f"after {epochs_of(settings.num_epochs)}"
     for series, (network, when) in enumerate(((settings.num_seeds, after), (0, "before training"))):
@@ -142,7 +140,7 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
         plots.seed_band(axis, counts, distance, series, f"{when}, {orders}")
         axis.plot(counts, expected, color="black", linestyle=":", linewidth=1.5,
                   label=f"theory: $\\sqrt{{B/n \\cdot (N-n)/(N-1)}}$ with $B$ = {scale:,g}")  # fmt: skip
-    axis.set(xscale="log", yscale="log", xlabel=f"examples averaged so far, n (of N = {num_examples:,})",
+    axis.set(xlabel=f"examples averaged so far, n (of N = {num_examples:,})",
              ylabel="distance from the gradient, % of its length")  # fmt: skip
     plots.plain_log_ticks(axis.xaxis, [10**power for power in range(len(str(num_examples)))])
     plots.plain_log_ticks(axis.yaxis, (0.01, 0.1, 1, 10, 100, 1000))
@@ -150,7 +148,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     axis.set_ylim(bottom=0.1)
     axis.legend(loc="lower left", fontsize=9)
     untrained, trained = result.within_a_tenth
-    plots.headline(figure, f"To come within 10 % of the gradient takes {untrained:,} examples before training, "
-                   f"{trained:,} after; each time, four times as many examples halve the distance")  # fmt: skip
-    plots.note(figure, "first seed; median and range of the orders")
-    return {"running_mean": figure}
+    title = f"To come within 10 % of the gradient takes {untrained:,} examples before training, {trained:,} after; "
+    says = "each time, four times as many examples halve the distance"
+    return {"running_mean": plots.headline(figure, title + says, "first seed; median and range of the orders")}

@@ -86,7 +86,7 @@ def tallies(problem: Problem, params: Params) -> Tally:
 class Wishes(NamedTuple):
     """What some examples, the columns, want of some parameters of one network, the rows, and what all want."""
 
-    names: tuple[str, ...]  # of the parameters
+    names: np.ndarray  # of the parameters
     labels: Int[np.ndarray, "columns"]
     wanted: Float[np.ndarray, "rows columns"]
     minus_gradient: Float[np.ndarray, "rows"]  # of all examples' mean cost
@@ -99,7 +99,7 @@ def wishes(problem: Problem, params: Params, scatter: Tally, rows: np.ndarray, c
     examples = jax.tree.map(lambda leaf: np.asarray(leaf)[columns], problem.train)
     wanted = flat_rows(jax.jit(nudges(problem.example_cost))(params, examples))[:, rows].T
     minus_gradient = -np.asarray(flat(jax.jit(jax.grad(problem.cost))(params, problem.train)))[rows]
-    names = tuple(parameter_name(row, sizes_of(params)) for row in rows.tolist())
+    names = np.array([parameter_name(row, sizes_of(params)) for row in rows.tolist()])
     labels = examples.targets.argmax(axis=1)
     return Wishes(names, labels, wanted, minus_gradient, scatter.more[rows], scatter.less[rows])
 

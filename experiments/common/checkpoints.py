@@ -8,16 +8,13 @@ import jax
 import numpy as np
 import optax
 from annotated_types import Ge, Gt, MinLen
-from jax import Array
 from jaxtyping import PyTree
 
 from experiments.common import descents, experiment, runs
-from experiments.common.bounds import rising, typed
+from experiments.common.bounds import rising
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
-from research import training
-from research.data import Examples
-from research.training import History, TrainState
+from research.training import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,11 +41,6 @@ def walk(settings: Settings, problem: Problem, batch_size: int) -> tuple[list[in
     method = Method(f"batches of {batch_size}", batch_size, optax.sgd(settings.learning_rate))
     epochs, params = places(problem, method, start, order)
     points = nearest(epochs, (0, *settings.checkpoints))
-    if len(points) <= len(settings.checkpoints):
-        taken = ", ".join(f"{epochs[point]:.3g}" for point in points)
-        runs.console.print(
-            f"{typed('--checkpoints', settings.checkpoints)}: some fall together; looked at: {taken} epochs"
-        )
     return points, epochs[points], [jax.tree.map(lambda leaf, at=point: leaf[:, at], params) for point in points]
 
 
@@ -57,13 +49,9 @@ def places(problem: Problem, method: Method, start: PyTree, order: np.ndarray) -
     epoch, every step where it has fewer, then one an epoch. `order` (seeds, epochs, examples): shuffles."""
     first, *rest = (descents.in_batches(order[:, [epoch]], method.batch_size) for epoch in range(order.shape[1]))
     legs = [*first_epoch(first), *(rows[:, None] for rows in rest)]
-    step = descents.make_step(problem, method)
-
-    def loop(state: TrainState, train: Examples, schedule: Array) -> tuple[TrainState, History]:
-        return training.minibatch_descent(step, state, train, schedule, lambda state: state.params)
-
-    state = TrainState(start, jax.vmap(method.optimizer.init)(start))
-    run = runs.descend(method.label, loop, state, problem.train, [(schedule,) for schedule in legs])
+    loop = descents.minibatch_legs(problem, method, lambda problem, data, state: state.params)
+    state, data = TrainState(start, jax.vmap(method.optimizer.init)(start)), (problem.train, problem.test)
+    run = runs.descend(method.label, loop, state, data, [(schedule,) for schedule in legs])
     joined = jax.tree.map(lambda begun, seen: np.concatenate([begun[:, None], seen], 1), start, run.history.observed)
     return np.concatenate([[0], run.steps / first.shape[1]]), joined
 
@@ -76,7 +64,7 @@ def first_epoch(rows: np.ndarray) -> list[np.ndarray]:
     [(2, 67, 3, 5), (2, 1, 2, 5)]
     """
     num_seeds, steps, batch_size = rows.shape
-    length = -(-steps // 100)
+    length = math.ceil(steps / 100)
     whole = steps // length * length
     left = [rows[:, None, whole:]] if whole < steps else []
     return [rows[:, :whole].reshape(num_seeds, -1, length, batch_size), *left]

@@ -142,14 +142,12 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     if settings.dataset == "mnist":
         axis.plot(SIZES, 100 - np.array(NIELSENS), "x", color="k", markersize=9, markeredgewidth=2, zorder=5,
                   label="Nielsen's nine numbers (784-30-10, 150,000 steps)")  # fmt: skip
-    axis.set(xscale="log", yscale="log", xlabel="training images N",
-             ylabel=f"wrong answers on {result.num_test:,} test images, %")  # fmt: skip
+    axis.set(xlabel="training images N", ylabel=f"wrong answers on {result.num_test:,} test images, %")
     plots.plain_log_ticks(axis.xaxis, sizes.tolist())
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     plots.plain_log_ticks(axis.yaxis, (2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 50, 70))
     axis.legend()
     first, last = (100 - result.accuracy[0, place].mean() for place in (0, -1))
-    plots.headline(figure, f"More data, fewer errors: {result.labels[0]} makes {first:.1f} % wrong answers with "
-                   f"{sizes[0]:,} images, {last:.1f} % with {sizes[-1]:,}")  # fmt: skip
-    plots.note(figure, "points, power laws and the numbers above: means, with the range")
-    return {"data_need": figure}
+    title = f"More data, fewer errors: {result.labels[0]} makes {first:.1f} % wrong answers with {sizes[0]:,} images, "
+    foot = "points, power laws and the numbers above: means, with the range"
+    return {"data_need": plots.headline(figure, f"{title}{last:.1f} % with {sizes[-1]:,}", foot)}

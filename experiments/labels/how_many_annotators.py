@@ -134,10 +134,10 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     axis.plot([], [], "ko", label="simulated (if 10 or more are expected)")
     axis.plot([], [], "k", label="exact, errors spread evenly over the wrong labels")
     axis.plot([], [], "k", linestyle=dotted, label="exact, all who err give the same wrong label")
-    plots.reference_line(axis, target, f"{target:.0f} % wrong labels")
-    axis.set(yscale="log", ylim=(0.003, 60), xlabel="annotators who vote on every image (ties by lot)",
-             ylabel="labels that are wrong after the vote, %")  # fmt: skip
+    axis.axhline(target, color="0.4", linewidth=1, linestyle=(0, (2, 2)), label=f"{target:.0f} % wrong labels")
     plots.plain_log_ticks(axis.yaxis, (0.01, 0.1, 1, 5, 10, 50))
+    axis.set(ylim=(0.003, 60), xlabel="annotators who vote on every image (ties by lot)",
+             ylabel="labels that are wrong after the vote, %")  # fmt: skip
     axis.legend(fontsize=9, ncols=2, loc="lower left")
     plots.headline(figure, finding(result, settings).removesuffix("."))
     plots.own_foot(figure, "ten classes; the label with the most votes counts")

@@ -21,9 +21,7 @@ def page(result: Any, intervals: tuple, hoped: float, note: str) -> Figure:
     several_guesses(axes[0, 0], result.shares, intervals, hoped)
     confusions(axes[0, 1], result)
     lessons(axes[0, 2], result.gains)
-    plots.headline(figure, title(np.median(result.shares, axis=0), hoped))
-    plots.note(figure, note)
-    return figure
+    return plots.headline(figure, title(np.median(result.shares, axis=0), hoped), note)
 
 
 def enough(right: np.ndarray, hoped: float) -> int:

@@ -15,6 +15,7 @@ Result:  10 % wrong labels cost a point, 50 % five; hardly any are learned by he
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
@@ -131,7 +132,22 @@ def caught(bad: np.ndarray, good: np.ndarray) -> np.ndarray:
 def areas_and_curves(found: tuple, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(seeds, scores) and (seeds, scores, alarms), of scores `found` for every image; `wrong` (seeds, images)."""
     pairs = [[(score[bad], score[~bad]) for score in each] for *each, bad in zip(*found, wrong, strict=True)]
-    return tuple(np.array([[how(*pair) for pair in each] for each in pairs]) for how in (fits.auroc, caught))  # pyright: ignore
+    areas, curves = ([[how(*pair) for pair in each] for each in pairs] for how in (fits.auroc, caught))
+    return np.array(areas), np.array(curves)
+
+
+def outcome(recipe: Recipe, given: np.ndarray, labels: np.ndarray, order: np.ndarray) -> Learned:
+    """Trains, and seeks the wrong labels at the smallest two shares above 0, after the first and the last epoch."""
+    test, by_given, true, params = learn(recipe, given, order)
+    ask = jax.jit(runs.over_seeds(partial(scores, recipe.problem), (0, None, 0)))
+    shares, epochs = range(1, len(given))[:2], sorted({0, order.shape[1] - 1})
+    found = []
+    for share, epoch in itertools.product(shares, epochs):
+        here = jax.tree.map(lambda leaf, share=share, epoch=epoch: leaf[share, :, epoch], params)
+        both = map(np.asarray, ask(here, recipe.problem.train, given[share]))
+        found.append(areas_and_curves(tuple(both), given[share] != labels))
+    areas, curves = (np.reshape(each, (len(shares), len(epochs), *each[0].shape)) for each in zip(*found, strict=True))
+    return Learned(recipe.method.label, test[..., -1], by_given[..., -1], true[..., -1], areas, curves[-1])
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
@@ -141,19 +157,9 @@ def measure(problem: Problem, settings: Settings) -> Result:
     given = np.stack([with_wrong_labels(labels, settings.shares, num_classes, key) for key in keys], axis=1)
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
     order = descents.shuffles(shuffle_keys, num_examples, settings.num_epochs)
-    looks, learned = sorted({0, settings.num_epochs - 1}), []
-    for recipe in (teaching.nielsens(problem, init_keys), teaching.films(problem, init_keys)):
-        *accuracies, params = learn(recipe, given, order)
-        ask = jax.jit(runs.over_seeds(partial(scores, recipe.problem), (0, None, 0)))
-        found = []
-        for share in range(1, len(given))[:2]:
-            for epoch in looks:
-                here = jax.tree.map(lambda leaf, at=(share, slice(None), epoch): leaf[at], params)
-                both = tuple(map(np.asarray, ask(here, problem.train, given[share])))
-                found.append(areas_and_curves(both, given[share] != labels))
-        areas, curves = (np.stack(each).reshape(-1, len(looks), *each[0].shape) for each in zip(*found, strict=True))
-        learned.append(Learned(recipe.method.label, *(each[..., -1] for each in accuracies), areas, curves[-1]))
-    return Result(tuple(learned), num_classes)
+    recipes = teaching.nielsens(problem, init_keys), teaching.films(problem, init_keys)
+    nielsens, films = (outcome(recipe, given, labels, order) for recipe in recipes)
+    return Result((nielsens, films), num_classes)
 
 
 def bearable(shares: np.ndarray, accuracy: np.ndarray, points: float = 1.0) -> float:

@@ -36,10 +36,9 @@ def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], wrong: float
     right.legend(loc="lower left", fontsize=9)
     ends = [100 * np.median(each.test[[0, -1]], axis=1) for each in result.recipes]
     dearest = max(first - last for first, last in ends)
-    plots.headline(figure, f"Labels wrong at random hardly mislead: {wrong:.0f} % of them cost about one point on the "
-                   f"test images, {shares[-1]:.0f} % cost {dearest:.1f} (the more sensitive network)")  # fmt: skip
-    plots.note(figure, "median and range")
-    return figure
+    title = f"Labels wrong at random hardly mislead: {wrong:.0f} % of them cost about one point on the test images, "
+    says = f"{shares[-1]:.0f} % cost {dearest:.1f} (the more sensitive network)"
+    return plots.headline(figure, title + says, "median and range")
 
 
 def roc(result: Any, alarms: np.ndarray, epochs: list[int], share: float) -> Figure:
@@ -61,6 +60,5 @@ def roc(result: Any, alarms: np.ndarray, epochs: list[int], share: float) -> Fig
     better = "The cost of an image tells better than its gradient's length"
     which = better if cost > norm else "An image's gradient tells as well as its cost"
     areas = f"area {cost:.2f} against {norm:.2f} (the worse of both networks)"
-    plots.headline(figure, f"{which} whether its label is wrong: {areas}")
-    plots.note(figure, f"{100 * share:.0f} % of the labels are wrong; median and range")
-    return figure
+    foot = f"{100 * share:.0f} % of the labels are wrong; median and range"
+    return plots.headline(figure, f"{which} whether its label is wrong: {areas}", foot)
