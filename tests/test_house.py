@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from plotly import graph_objects
 
-from experiments.common import claims, experiment, folders, ledger, plots, runs, stale, trees
+from experiments.common import claims, experiment, folders, ledger, plots, records, runs, stale, terminal, trees
 from experiments.common.claims import about, at_least, at_most, exactly, identity, prediction, within
 from experiments.one_example import steepest
 from research.data import DataError
@@ -219,6 +220,32 @@ def test_arrays_and_record_of_two_runs_are_not_taken_for_one(name, tmp_path, sma
     (folder / name).write_bytes(kept)
     with pytest.raises(DataError, match=r"npz is not what run\.json beside it speaks of"):
         experiment.read(steepest, folder)
+
+
+@pytest.mark.parametrize(("measured", "verdict"), [(1.5, "holds"), (7, "does not hold")])
+def test_the_terminal_shows_bound_and_verdict_with_names_as_they_are(measured, verdict, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    terminal.show([prediction("T1", "[/red] is a name", measured, within(1, 2), "[unit]", "source", "a flaw")], "So.")
+    row = next(line for line in capsys.readouterr().out.splitlines() if "T1" in line)
+    cells = [cell.strip() for cell in row.strip("\u2502").split("\u2502")]
+    why = "" if verdict == "holds" else " Why: a flaw"
+    assert cells == ["T1", f"[/red] is a name{why}", f"{measured} [unit]", "1 to 2", verdict]
+
+
+@pytest.mark.parametrize(("status", "said"), [("", "abc"), (" M research/costs.py", "abc+changes")])
+def test_a_commit_with_changed_files_says_so(status, said, monkeypatch):
+    def git(words, **options):
+        return subprocess.CompletedProcess(words, 0, status if "status" in words else "abc\n")
+
+    monkeypatch.setattr(records.subprocess, "run", git)
+    assert records.commit() == said
+
+
+def test_a_page_shows_names_as_they_are():
+    page = plots.as_page(graph_objects.Figure(), title="<b>", says="a & <i>", self_contained=False).decode()
+    assert page.count("&lt;b&gt;") == 2
+    assert "a &amp; &lt;i&gt;" in page
+    assert not {"<b>", "<i>"} & set(page.split())
 
 
 class Diverging(Restless):
