@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from research import gradients
+from research import gradients, statistics
 from research.data import Examples, take
 from research.models import Layer, Params
 
@@ -33,6 +33,20 @@ class Opponents(NamedTuple):
 
     cosines: Float[Array, "examples"]
     partners: Int[Array, "examples"]
+
+
+def gradient_diversity(found: statistics.Moments) -> Float[Array, ""]:
+    """sum_i |g_i|^2 / |sum_i g_i|^2: 1/N where all gradients are the same, 1 where they are at right angles.
+
+    One over it is the m-coherence of the N examples: how many of them an example's own step helps, itself included.
+
+    Source: Yin et al., arXiv:1706.05699; Chatterjee and Zielinski, arXiv:2008.01217.
+
+    >>> found = statistics.Moments(jnp.array([0.5, 0.5]), jnp.array([0.25, 0.25]), jnp.array([1.0, 1.0]))
+    >>> float(gradient_diversity(found))
+    1.0
+    """
+    return jnp.mean(found.squared_norms) / statistics.squared_norm(found.mean) / len(found.squared_norms)
 
 
 def dot_products(one: Callable) -> Callable[[Params, Examples, Examples], Float[Array, "first second"]]:
@@ -55,8 +69,7 @@ def layer_dot_products(factors: Callable) -> Callable[[list[Layer], Examples, Ex
     """What `dot_products` finds, for plain layers, with no gradient held: first x second numbers, and the factors.
 
     >>> from research import costs
-    >>> from research.statistics import layer_factors
-    >>> factors = layer_factors(costs.sum_of_squares, jnp.tanh, lambda z: z)
+    >>> factors = statistics.layer_factors(costs.sum_of_squares, jnp.tanh, lambda z: z)
     >>> params = [Layer(jnp.array([[2.0]]), jnp.array([0.0]))]
     >>> examples = Examples(jnp.array([[1.0], [-0.5]]), jnp.zeros((2, 1)))  # gradients (4, 4) and (1, -2)
     >>> layer_dot_products(factors)(params, examples, examples).tolist()
@@ -78,10 +91,9 @@ def class_agreement(sums: Callable) -> Callable[[Params, Examples, Float[Array, 
     moments. The mean cosine of all pairs of two classes is the dot product of the mean unit gradients; pairs of an
     example with itself are taken out of the diagonal (a class of one example has 0 there).
 
-    >>> from research.statistics import weighted_sums
     >>> one = lambda params, example: jnp.vdot(params, example.inputs)
     >>> examples = Examples(jnp.array([[3.0, 0.0], [1.0, 0.0], [0.0, 2.0]]), jnp.eye(2)[jnp.array([0, 0, 1])])
-    >>> found = class_agreement(weighted_sums(one))(jnp.zeros(2), examples, jnp.array([9.0, 1.0, 4.0]))
+    >>> found = class_agreement(statistics.weighted_sums(one))(jnp.zeros(2), examples, jnp.array([9.0, 1.0, 4.0]))
     >>> found.products.tolist(), found.cosines.tolist(), round(float(found.within), 4)
     ([[4.0, 0.0], [0.0, 4.0]], [[1.0, 0.0], [0.0, 0.0]], 0.6667)
     """

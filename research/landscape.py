@@ -178,23 +178,15 @@ class PlainLayers(NamedTuple):
 
 
 def surface_of_layers(
-    network: PlainLayers,
-    plane: Plane,
-    examples: Examples,
-    alphas: Float[Array, "a"],
-    betas: Float[Array, "b"],
-    *,
-    chunk_size: int = 2000,
-) -> Float[Array, "a b"]:
+    network: PlainLayers, plane: Plane, examples: Examples, alphas: Float[Array, "a"], betas: Float[Array, "b"],
+    *, chunk_size: int = 2000,
+) -> Float[Array, "a b"]:  # fmt: skip
     """`surface` of the mean cost of plain layers, some ten times faster: the first layer's product is made only thrice.
 
     On a plane W x + b = (W_o x + b_o) + alpha (W_u x + b_u) + beta (W_v x + b_v): the 784 pixels of an example shrink
-    to three times 16 weighted sums, once for all points. Neurons are
-    rows and examples columns, `chunk_size` examples at a time meet all points: both for the cache's sake. With several
-    devices, share the rows of the grid out: `sharding.rows_over_devices(surface, (None, None, 0, None))`, where
-    `surface` has its network already.
-
-    Raises ValueError if chunk_size is below 1.
+    to three times 16 weighted sums, once for all points. Neurons are rows and examples columns, `chunk_size` examples
+    (1 or more) at a time meet all points: both for the cache's sake. With several devices, share the rows of the grid
+    out: `sharding.rows_over_devices(surface, (None, None, 0, None))`, where `surface` has its network already.
 
     >>> from research import costs, models
     >>> point, unravel = ravel_pytree(models.mlp((2, 3, 2)).init(jax.random.key(0)))

@@ -45,36 +45,24 @@ def mlp(
 ) -> Model:
     """The film's network: a_l = activation(W_l a_{l-1} + b_l), the last layer with its own activation.
 
-    Its parameters are a list of `Layer`, first hidden layer first. `init_weights` and `init_biases`
-    are functions (key, shape, dtype) as in `jax.nn.initializers`; the random numbers of layer l do
-    not depend on how many layers follow it.
-
-    Raises ValueError if there are fewer than two layer sizes or one of them is below 1.
-
-    Source: the film's network; number of parameters sum_l n_l (n_{l-1} + 1).
+    Its parameters, sum_l n_l (n_{l-1} + 1) of them, are a list of `Layer`. `init_weights` and `init_biases` are
+    functions (key, shape, dtype) as in `jax.nn.initializers`; the random numbers of layer l do not depend on how many
+    layers follow it. Raises ValueError if there are fewer than two layer sizes or one of them is below 1.
 
     >>> model = mlp()
     >>> params = model.init(jax.random.key(0))
-    >>> sum(leaf.size for leaf in jax.tree.leaves(params))
-    13002
-    >>> model.apply(params, jnp.zeros(784)).shape
-    (10,)
+    >>> sum(leaf.size for leaf in jax.tree.leaves(params)), model.apply(params, jnp.zeros(784)).shape
+    (13002, (10,))
     """
     if len(layer_sizes) < 2 or min(layer_sizes) < 1:
-        raise ValueError(
-            f"layer_sizes is {tuple(layer_sizes)}; it needs at least two entries, each at least 1, e.g. 784 16 16 10"
-        )
+        raise ValueError(f"layer_sizes is {tuple(layer_sizes)}; it needs two or more, each 1 or more: 784 16 16 10")
 
     def init(key: Key[Array, ""]) -> list[Layer]:
         layers = []
         for index, (num_in, num_out) in enumerate(pairwise(layer_sizes)):
             weights_key, biases_key = jax.random.split(jax.random.fold_in(key, index))
-            layers.append(
-                Layer(
-                    weights=init_weights(weights_key, (num_out, num_in), jnp.float32),
-                    biases=init_biases(biases_key, (num_out,), jnp.float32),
-                )
-            )
+            weights = init_weights(weights_key, (num_out, num_in), jnp.float32)
+            layers.append(Layer(weights, init_biases(biases_key, (num_out,), jnp.float32)))
         return layers
 
     def apply(params: list[Layer], inputs: Float[Array, "in"]) -> Float[Array, "out"]:

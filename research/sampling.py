@@ -6,6 +6,7 @@ A_i, `slopes` (N, d) are each example's gradient g_i there, so that they sum to 
 
 import itertools
 import math
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
@@ -14,6 +15,13 @@ Numbers = Shaped[Array, "..."] | np.ndarray | np.number | float | int
 Curvatures = Float[np.ndarray, "examples d d"]
 Slopes = Float[np.ndarray, "examples d"]
 DRAWN_ORDERS = 10_000  # for the variance over all shuffles
+
+
+class NoiseEstimate(NamedTuple):
+    """What two batches of different size tell about all examples."""
+
+    squared_norm: Numbers  # |G|^2
+    total_variance: Numbers  # tr Sigma
 
 
 def finite_population(batch_size: Numbers, num_examples: int) -> Numbers:
@@ -35,6 +43,26 @@ def covariances(batch_size: np.ndarray, num_examples: int) -> tuple[np.ndarray, 
     """
     without = np.asarray(finite_population(batch_size, num_examples)) / batch_size
     return 1 / batch_size, without, np.full(len(batch_size), -1 / (num_examples - 1))
+
+
+def two_batch_estimate(small: Numbers, big: Numbers, small_size: int, big_size: int) -> NoiseEstimate:
+    """|G|^2 and tr Sigma from the squared norms of the mean gradients of a small and a big batch, both unbiased.
+
+    E |g_B|^2 = |G|^2 + tr Sigma / B, for two B: two equations, two unknowns. The ratio of the two is not unbiased, so
+    average each over many pairs first. Of batches drawn without replacement from N examples the estimates are
+    N/(N-1) tr Sigma and |G|^2 - tr Sigma/(N-1): those of the population from which the N were drawn.
+
+    Raises ValueError unless 1 <= small_size < big_size.
+
+    Source: McCandlish et al., arXiv:1812.06162, appendix A.1.
+
+    >>> [float(number) for number in two_batch_estimate(4.0 + 8.0 / 2, 4.0 + 8.0 / 8, small_size=2, big_size=8)]
+    [4.0, 8.0]
+    """
+    if not 1 <= small_size < big_size:
+        raise ValueError(f"the sizes are {small_size} and {big_size}; the small one must be 1 or more and the smaller")
+    squared_norm = (big_size * big - small_size * small) / (big_size - small_size)
+    return NoiseEstimate(squared_norm, (small - big) / (1 / small_size - 1 / big_size))
 
 
 def every_shuffle(points: Float[np.ndarray, "examples d"], batch_size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -28,9 +28,9 @@ from research import backprop, gradients, sampling, sharding
 from research.data import Examples, take
 from research.models import Activation, Layer, Params
 
-Number = Float[Array, ""] | float
 Numbers = Shaped[Array, "..."] | np.ndarray | np.number | float | int
 Groups = Float[Array, "examples groups"]
+Spread = tuple[Params, Params]  # mean and variance, as in Moments
 
 
 class Moments(NamedTuple):
@@ -41,28 +41,11 @@ class Moments(NamedTuple):
     squared_norms: Float[Array, "examples"]  # |g_i|^2
 
 
-class Spread(NamedTuple):
-    """Moments without the single examples: what sets of examples are pooled by."""
-
-    mean: Params
-    variance: Params
-
-
 class Factor(NamedTuple):
     """One layer's gradient in two factors: delta a^T for the weights, delta for the biases."""
 
     deltas: Float[Array, "*batch out"]  # dC_i/dz_l
     activations: Float[Array, "*batch in"]  # a_{l-1}
-
-
-class NoiseEstimate(NamedTuple):
-    """What two batches of different size tell about all examples."""
-
-    squared_norm: Numbers  # |G|^2
-    total_variance: Numbers  # tr Sigma
-
-
-# Any model, any cost: the gradients of a chunk are formed.
 
 
 def moments(one: Callable, chunk_size: int = 25) -> Callable[[Params, Examples], Moments]:
@@ -106,9 +89,6 @@ def weighted_sums(one: Callable, chunk_size: int = 100) -> Callable[[Params, Exa
         return jax.tree.map(lambda leaf: jnp.tensordot(weights, leaf, axes=(0, 0)), grads_of(params, chunk))
 
     return _summed(of_chunk, chunk_size)
-
-
-# Plain layers: the gradient stays in its two factors.
 
 
 def layer_factors(
@@ -178,15 +158,11 @@ def layer_weighted_sums(factors: Callable, chunk_size: int = 500) -> Callable[[l
     return _summed(of_chunk, chunk_size)
 
 
-# One network on several devices: to each its share of the examples.
-
-
 def shared_out(of_all: Callable, *, devices: Sequence | None = None) -> Callable[[Params, Examples], Moments]:
     """`moments(one)` or `layer_moments(factors)`, with the examples shared out evenly over the devices, then pooled.
 
-    For one network. Several are better shared out themselves, each with all its examples (`sharding.over_devices`).
-    `devices` are by default all that JAX sees; examples that lie on all of them already (`sharding.on_every_device`)
-    are not copied there again.
+    For one network; several are better shared out themselves (`sharding.over_devices`). `devices` are by default all
+    that JAX sees; examples that lie on all of them already (`sharding.on_every_device`) are not copied there again.
 
     Raises ValueError if there are fewer examples than devices.
 
@@ -213,17 +189,13 @@ def shared_out(of_all: Callable, *, devices: Sequence | None = None) -> Callable
     return of_shares
 
 
-# Numbers that follow from the moments.
-
-
 def squared_norm(tree: PyTree) -> Float[Array, ""]:
     """The sum of the squares of all components: |G|^2 of a mean gradient.
 
     >>> float(squared_norm([jnp.array([1.0, 2.0]), jnp.array([2.0])]))
     9.0
     """
-    squares = [jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)]
-    return jax.tree.reduce(jnp.add, squares)
+    return jax.tree.reduce(jnp.add, [jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)])
 
 
 def total_variance(found: Moments) -> Float[Array, ""]:
@@ -246,19 +218,6 @@ def noise_scale(found: Moments) -> Float[Array, ""]:
     return total_variance(found) / squared_norm(found.mean)
 
 
-def gradient_diversity(found: Moments) -> Float[Array, ""]:
-    """sum_i |g_i|^2 / |sum_i g_i|^2: 1/N where all gradients are the same, 1 where they are at right angles.
-
-    One over it is the m-coherence of the N examples: how many of them an example's own step helps, itself included.
-
-    Source: Yin et al., arXiv:1706.05699; Chatterjee and Zielinski, arXiv:2008.01217.
-
-    >>> float(gradient_diversity(Moments(jnp.array([0.5, 0.5]), jnp.array([0.25, 0.25]), jnp.array([1.0, 1.0]))))
-    1.0
-    """
-    return jnp.mean(found.squared_norms) / squared_norm(found.mean) / len(found.squared_norms)
-
-
 def expected_cosine(scale: Numbers, batch_size: Numbers, num_examples: int) -> Array:
     """About what cosine a mini-batch gradient has with G: 1/sqrt(1 + (B_simple/B)(N-B)/(N-1)).
 
@@ -274,31 +233,6 @@ def expected_cosine(scale: Numbers, batch_size: Numbers, num_examples: int) -> A
     [[0.5, 1.0], [0.3333333432674408, 1.0]]
     """
     return 1 / jnp.sqrt(1 + scale / batch_size * sampling.finite_population(batch_size, num_examples))
-
-
-def two_batch_estimate(small: Numbers, big: Numbers, small_size: int, big_size: int) -> NoiseEstimate:
-    """|G|^2 and tr Sigma from the squared norms of the mean gradients of a small and a big batch, both unbiased.
-
-    E |g_B|^2 = |G|^2 + tr Sigma / B, for two B: two equations, two unknowns. The ratio of the two is not unbiased, so
-    average each over many pairs first. Of batches drawn without replacement from N examples the estimates are
-    N/(N-1) tr Sigma and |G|^2 - tr Sigma/(N-1): those of the population from which the N were drawn.
-
-    Raises ValueError unless 1 <= small_size < big_size.
-
-    Source: McCandlish et al., arXiv:1812.06162, appendix A.1.
-
-    >>> [float(number) for number in two_batch_estimate(4.0 + 8.0 / 2, 4.0 + 8.0 / 8, small_size=2, big_size=8)]
-    [4.0, 8.0]
-    """
-    if not 1 <= small_size < big_size:
-        raise ValueError(f"the sizes are {small_size} and {big_size}; the small one must be 1 or more and the smaller")
-    return NoiseEstimate(
-        squared_norm=(big_size * big - small_size * small) / (big_size - small_size),
-        total_variance=(small - big) / (1 / small_size - 1 / big_size),
-    )
-
-
-# Streaming.
 
 
 def _mean_of(rows: Array, of_row: Callable[[Array], Array] = lambda row: row) -> Array:
@@ -323,24 +257,23 @@ def _pooled(of_chunk: Callable, chunk_size: int) -> Callable[[Params, Examples],
     def of_all(params: Params, examples: Examples) -> Moments:
         def pool(so_far: tuple[Array, Spread], chunk: Examples) -> tuple[tuple[Array, Spread], Array]:
             count, spread = so_far
-            new, size = of_chunk(params, chunk), len(chunk.inputs)
-            spread = _pool(spread, Spread(new.mean, new.variance), size / (count + size))
-            return (count + size, spread), new.squared_norms
+            *new, norms = of_chunk(params, chunk)
+            return (count + len(norms), _pool(spread, new, len(norms) / (count + len(norms)))), norms
 
         zeros = jax.tree.map(jnp.zeros_like, params)
-        (_, spread), norms = gradients.scan_in_chunks(pool, (jnp.zeros(()), Spread(zeros, zeros)), examples, chunk_size)
-        return Moments(spread.mean, spread.variance, norms)
+        start = jnp.zeros(()), (zeros, zeros)
+        (_, (mean, variance)), norms = gradients.scan_in_chunks(pool, start, examples, chunk_size)
+        return Moments(mean, variance, norms)
 
     return of_all
 
 
 def _union(found: Moments, other: Moments) -> Moments:
     norms = jnp.concatenate([found.squared_norms, other.squared_norms])
-    share = len(other.squared_norms) / len(norms)
-    return Moments(*_pool(Spread(found.mean, found.variance), Spread(other.mean, other.variance), share), norms)
+    return Moments(*_pool(found[:2], other[:2], len(other.squared_norms) / len(norms)), norms)
 
 
-def _pool(spread: Spread, other: Spread, share: Numbers) -> Spread:
+def _pool(spread: Sequence[Params], other: Sequence[Params], share: Numbers) -> Spread:
     """Mean and variance of the union of two sets, with shares s of the other and 1 - s of the first:
     m + s d and v + s (v' - v) + s (1 - s) d^2, where d = m' - m."""
 
@@ -351,8 +284,9 @@ def _pool(spread: Spread, other: Spread, share: Numbers) -> Spread:
     def of_mean(m: Array, m_other: Array) -> Array:
         return m + jnp.asarray(share, m.dtype) * (m_other - m)
 
-    variance = jax.tree.map(of_variance, spread.variance, other.variance, spread.mean, other.mean)
-    return Spread(jax.tree.map(of_mean, spread.mean, other.mean), variance)
+    (mean, variance), (mean_other, variance_other) = spread, other
+    variance = jax.tree.map(of_variance, variance, variance_other, mean, mean_other)
+    return jax.tree.map(of_mean, mean, mean_other), variance
 
 
 def _summed(of_chunk: Callable, chunk_size: int) -> Callable[[Params, Examples, Groups], Params]:

@@ -43,7 +43,6 @@ def make_step(objective: Callable, optimizer: optax.GradientTransformation) -> S
     result is the objective before the step. Optimizers that search along a line (`optax.lbfgs`)
     are handed the value, the gradient and the objective on the same examples.
 
-    >>> import jax.numpy as jnp
     >>> slope = lambda params, examples: params * 2.0
     >>> step = make_step(slope, optax.sgd(0.1))
     >>> state = TrainState(jnp.float32(1.0), optax.sgd(0.1).init(jnp.float32(1.0)))
@@ -55,14 +54,8 @@ def make_step(objective: Callable, optimizer: optax.GradientTransformation) -> S
 
     def step(state: TrainState, examples: Examples) -> tuple[TrainState, Scalar]:
         cost, grads = jax.value_and_grad(objective)(state.params, examples)
-        updates, opt_state = optimizer.update(
-            grads,
-            state.opt_state,
-            state.params,
-            value=cost,
-            grad=grads,
-            value_fn=lambda params: objective(params, examples),
-        )
+        for_search = {"value": cost, "grad": grads, "value_fn": lambda params: objective(params, examples)}
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params, **for_search)
         return TrainState(optax.apply_updates(state.params, updates), opt_state), cost
 
     return step
@@ -185,7 +178,6 @@ def minibatch_descent(
 
     Source: the film, "compute a step according to the mini-batch".
 
-    >>> import jax.numpy as jnp
     >>> step = lambda state, batch: (TrainState(state.params - jnp.mean(batch.inputs), ()), state.params)
     >>> examples = Examples(jnp.arange(4.0)[:, None], jnp.zeros((4, 1)))
     >>> state, history = minibatch_descent(
@@ -211,7 +203,6 @@ def full_batch_descent(
 
     The same path as `minibatch_descent` with one batch of everything, but nothing is gathered.
 
-    >>> import jax.numpy as jnp
     >>> step = lambda state, batch: (TrainState(state.params - jnp.mean(batch.inputs), ()), state.params)
     >>> examples = Examples(jnp.arange(4.0)[:, None], jnp.zeros((4, 1)))
     >>> state, history = full_batch_descent(

@@ -8,7 +8,7 @@ import pytest
 from conftest import make_examples, make_params
 from jax.flatten_util import ravel_pytree
 
-from research import costs, gradients, sampling, statistics
+from research import agreement, costs, gradients, sampling, statistics
 from research.data import Examples
 from research.models import mlp
 from research.statistics import Moments
@@ -161,7 +161,7 @@ def test_one_scatter_seen_in_four_numbers(x64):
     assert float(statistics.noise_scale(found)) == pytest.approx(np.trace(sigma) / squared, rel=1e-13)
     assert float(jnp.mean(found.squared_norms)) == pytest.approx(np.trace(sigma) + squared, rel=1e-13)
     diversity = (gs**2).sum() / (gs.sum(axis=0) ** 2).sum()
-    assert float(statistics.gradient_diversity(found)) == pytest.approx(diversity, rel=1e-12)
+    assert float(agreement.gradient_diversity(found)) == pytest.approx(diversity, rel=1e-12)
     assert diversity == pytest.approx((1 + float(statistics.noise_scale(found))) / 40, rel=1e-12)
 
 
@@ -184,7 +184,7 @@ def test_two_batches_give_the_moments_of_what_they_were_drawn_from(x64):
     small = np.mean([(gs[list(pair)].mean(axis=0) ** 2).sum() for pair in pairs])  # all draws of 2 with replacement
     triples = np.stack(np.meshgrid(*[range(6)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     big = np.mean([(gs[list(triple)].mean(axis=0) ** 2).sum() for triple in triples])
-    found = statistics.two_batch_estimate(small, big, 2, 3)
+    found = sampling.two_batch_estimate(small, big, 2, 3)
     assert found.total_variance == pytest.approx(trace, rel=1e-12)
     assert found.squared_norm == pytest.approx(squared, rel=1e-12)
 
@@ -192,4 +192,4 @@ def test_two_batches_give_the_moments_of_what_they_were_drawn_from(x64):
 @pytest.mark.parametrize("sizes", [(2, 2), (3, 2), (0, 2)])
 def test_two_batches_of_impossible_sizes_are_refused(sizes):
     with pytest.raises(ValueError, match="the sizes are"):
-        statistics.two_batch_estimate(1.0, 1.0, *sizes)
+        sampling.two_batch_estimate(1.0, 1.0, *sizes)

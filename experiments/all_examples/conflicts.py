@@ -94,7 +94,7 @@ def look(posed: Problem, params: Params, train: Examples) -> tuple[Array, ...]:
         classes.between,
         classes.within,
         statistics.total_variance(found),
-        1 / statistics.gradient_diversity(found),
+        1 / agreement.gradient_diversity(found),
         jnp.average(classes.cosines, weights=pairs * (1 - own)),
         jnp.average(classes.cosines, weights=pairs * own),
     )

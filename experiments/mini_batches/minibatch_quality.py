@@ -144,7 +144,7 @@ def two_batch_noise_scale(result: Result) -> tuple[np.ndarray, tuple[int, int]]:
     most = max(2 * FILMS_BATCH, result.num_examples // 6)
     pair = FILMS_BATCH, int(result.sizes[result.sizes <= most][-1])
     small, big = (result.quality.batches.squared_norm[..., result.sizes == size][..., 0] for size in pair)
-    estimate = statistics.two_batch_estimate(small, big, *pair)
+    estimate = sampling.two_batch_estimate(small, big, *pair)
     return np.asarray(estimate.total_variance / estimate.squared_norm), pair
 
 
