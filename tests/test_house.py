@@ -18,7 +18,20 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from plotly import graph_objects
 
-from experiments.common import claims, experiment, folders, ledger, plots, records, runs, stale, terminal, trees
+from experiments.common import (
+    chapters,
+    claims,
+    experiment,
+    folders,
+    gather,
+    ledger,
+    plots,
+    records,
+    runs,
+    stale,
+    terminal,
+    trees,
+)
 from experiments.common.claims import about, at_least, at_most, exactly, identity, prediction, within
 from experiments.one_example import steepest
 from research.data import DataError
@@ -348,3 +361,29 @@ def test_the_ledger_shows_what_fails_and_why_and_escapes_names():
     assert "[page.html](mine/page.html)" in text
     assert "npz" not in text
     assert text.index("## nudges") < text.index("## mine")
+
+
+def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, monkeypatch, capsys):
+    asked = {name: chapters.Question(name, f"my.{name}", "?") for name in ("none", "older", "good", "small", "bad")}
+    monkeypatch.setattr(chapters, "all_questions", lambda: asked)
+    monkeypatch.setattr(stale, "is_stale", lambda module, commit: commit == "old")
+    record = {"status": "finished", "settings": {}, "commit": "new", "command": "x --full", "seconds": 60.0,
+              "finding": "f", "claims": [], "device": "cpu"}  # fmt: skip
+    changes = {"older": {"commit": "old"}, "good": {}, "small": {"command": "x"}, "bad": {"status": "diverged: b"}}
+    for name, changed in changes.items():
+        folders.write(tmp_path / name, record | changed, {}, {})
+    started = []
+
+    def run(command, **options):
+        started.append(command[3:])
+        return subprocess.CompletedProcess(command, command[3] == "none")
+
+    monkeypatch.setattr(gather.subprocess, "run", run)
+    with pytest.raises(SystemExit, match=r"^failed: none$"):
+        gather.run_all(tmp_path, ["--full"])
+    due = ("none", "missing"), ("older", "stale"), ("small", "of another size"), ("bad", "diverged")
+    assert started == [[name, "--out", str(tmp_path), "--full"] for name, _ in due]
+    said = capsys.readouterr().out
+    assert "4 of 5 experiments to run: about 3 min, by the last runs of 3 of them" in said
+    assert all(f"{name} ({why})" in said for name, why in due)
+    assert (tmp_path / "README.md").exists()
