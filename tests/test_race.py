@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.common import race
+from experiments.common import descents, race, runs
 from experiments.common.bounds import SettingsError
 from experiments.common.problem import Problem
 from experiments.mini_batches import batch_frontier, past_the_plateau
@@ -56,10 +56,10 @@ def test_the_race_counts_the_steps_that_a_loop_by_hand_makes(x64, batch_size):
 
 
 def test_looks_are_the_batches_in_their_order():
-    order = np.random.default_rng(0).permuted(np.tile(np.arange(120), (2, 70, 1)), axis=-1)
-    looks = race.in_looks(order, 8, race.most_steps(1000, 120, 8))
+    _, keys = runs.seed_keys(0, 2)
+    looks = race.rows_of(keys, 120, 8, race.most_steps(1000, 120, 8))
     assert looks.shape == (2, 31, 32, 8)  # 31 looks of 32 steps, 256 examples: 992 of at most 1000 steps
-    np.testing.assert_array_equal(looks[1].reshape(-1, 8)[:15], order[1, 0].reshape(15, 8))
+    np.testing.assert_array_equal(looks[1].reshape(-1, 8)[:15], descents.shuffles(keys, 120, 67)[1, 0].reshape(15, 8))
 
 
 def made_up(sizes, steps):
@@ -112,20 +112,20 @@ def test_batch_frontiers_claims_hold_on_the_hyperbola_and_fail_off_it():
     good = a_race(100 * (1 + 20 / SIZES), 30.0)
     assert good.hyperbola.critical == pytest.approx(20, rel=1e-3)
     assert good.over_critical == pytest.approx(1.5, rel=1e-3)
-    assert all(claim.holds for claim in batch_frontier.claims(batch_frontier.Result(good), settings))
-    bad = list(batch_frontier.claims(batch_frontier.Result(a_race(1.0 * SIZES, 3e9, 16.0)), settings))
+    assert all(claim.holds for claim in batch_frontier.claims(good, settings))
+    bad = list(batch_frontier.claims(a_race(1.0 * SIZES, 3e9, 16.0), settings))
     assert [claim.holds for claim in bad] == [False] * 5
     assert bad[3].why
 
 
 def test_past_the_plateaus_claims_hold_on_the_hyperbola_and_fail_off_it():
     settings = past_the_plateau.Settings()
-    good = list(past_the_plateau.claims(past_the_plateau.Result(a_race(100 * (1 + 20 / SIZES), 30.0)), settings))
-    bad = list(past_the_plateau.claims(past_the_plateau.Result(a_race(1.0 * SIZES, 3e9)), settings))
+    good = list(past_the_plateau.claims(a_race(100 * (1 + 20 / SIZES), 30.0), settings))
+    bad = list(past_the_plateau.claims(a_race(1.0 * SIZES, 3e9), settings))
     assert [claim.holds for claim in good + bad] == [True, True, False, False]
 
 
 def test_nothing_is_claimed_of_fewer_images():
     few = a_race(100 * (1 + 20 / SIZES), 30.0)._replace(sizes=SIZES // 2)
-    assert not list(batch_frontier.claims(batch_frontier.Result(few), batch_frontier.Settings()))
-    assert not list(past_the_plateau.claims(past_the_plateau.Result(few), past_the_plateau.Settings()))
+    assert not list(batch_frontier.claims(few, batch_frontier.Settings()))
+    assert not list(past_the_plateau.claims(few, past_the_plateau.Settings()))

@@ -38,8 +38,6 @@ FILMS_EXAMPLES = 60_000
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of a race."""
-
     num_seeds: Annotated[int, Ge(1)] = 3
     """How many starts are counted; two more, by which rates are chosen, are not."""
     batch_sizes: Annotated[tuple[int, ...], Ge(1), MinLen(3), rising, below_train] = (
@@ -51,8 +49,7 @@ class Settings(experiment.Settings):
     target: Annotated[float, Gt(0)] = 0.5
     """The cost to come down to. At the start it is about 2.7; where all outputs are 0.1, it is 0.9."""
     max_steps: Annotated[int, Ge(LOOK_EVERY)] = 400
-    """Steps after which a run is given up; small batches may take as many as one pass over the images, and batches of 1
-    need 256 to their first look."""
+    """Steps after which a run is given up; small batches may take as many as one pass over the images."""
 
 
 class Race(NamedTuple):
@@ -82,7 +79,7 @@ class Race(NamedTuple):
     @property
     def over_critical(self) -> float:
         """B_simple over B_crit."""
-        return float(np.median(self.noise.mean(axis=1)) / self.hyperbola.critical)
+        return self.noise_scale / self.hyperbola.critical
 
 
 # One batch size, one start.
@@ -100,8 +97,7 @@ def steps_to(problem: Problem, target: float, batch_size: int, num_examples: int
         optimizer, checked = optax.sgd(rate), data.take(train, CHECKED)
         step, steps_per_look = training.make_step(objective, optimizer), 1 if whole else rows.shape[1]
 
-        def look(state: TrainState) -> Array:
-            return problem.cost(state.params, checked)
+        look = lambda state: problem.cost(state.params, checked)
 
         def to_the_next_look(carry: tuple[TrainState, Array, Array]) -> tuple[TrainState, Array, Array]:
             state, looks, _ = carry
@@ -142,10 +138,15 @@ def most_steps(max_steps: int, num_examples: int, batch_size: int) -> int:
     return max(max_steps, num_examples // batch_size) // per_look * per_look
 
 
-def in_looks(order: np.ndarray, batch_size: int, most: int) -> np.ndarray:
-    """Each seed's first `most` steps, divided into looks: (seeds, looks, steps, batch)."""
-    rows, steps = descents.in_batches(order, batch_size), max(1, LOOK_EVERY // batch_size)
-    return rows[:, : most // steps * steps].reshape(len(rows), -1, steps, batch_size)
+def rows_of(shuffle_keys: Array, num_examples: int, size: int, most: int) -> np.ndarray:
+    """Every start's first `most` mini-batches, divided into looks: (starts, looks, steps, batch); nothing is drawn for
+    the full batch."""
+    if size == num_examples:
+        return np.zeros((len(shuffle_keys), 1, 1, 1), np.int32)
+    num_epochs = math.ceil(most * size / (num_examples // size * size))
+    rows = descents.in_batches(descents.shuffles(shuffle_keys, num_examples, num_epochs), size)
+    per_look = max(1, LOOK_EVERY // size)
+    return rows[:, : most // per_look * per_look].reshape(len(rows), -1, per_look, size)
 
 
 # All batch sizes, each with the rate that suits it.
@@ -159,11 +160,8 @@ def begin(problem: Problem, settings: Settings) -> tuple[Params, Array]:
 
 def hold(problem: Problem, settings: Settings, starts: Params, shuffle_keys: Array) -> Race:
     """From the largest batch to the smallest: choose a rate on the first two starts, count on the others. Then measure
-    the noise scale on the way down.
-
-    The rate of the batch size before is tried first, so that slower ones are soon stopped. Raises SettingsError where
-    nothing can be said: all down at the first look, or too few batch sizes down at all.
-    """
+    the noise scale on the way down. The rate of the batch size before is tried first, so that slower ones are soon
+    stopped."""
     num_examples = len(problem.train.inputs)
     tuning, counted = (data.take(starts, part) for part in (slice(TUNING_SEEDS), slice(TUNING_SEEDS, None)))
     grid, guess, found = np.array(settings.learning_rates, np.float32), 4.0, []
@@ -184,14 +182,6 @@ def hold(problem: Problem, settings: Settings, starts: Params, shuffle_keys: Arr
     run = Race(np.array(sizes), *map(np.stack, zip(*reversed(found), strict=True)), noise=np.zeros((0, 0)))
     require_a_curve(settings, run)
     return run._replace(noise=noise_scales(problem, settings, run, counted, shuffle_keys))
-
-
-def rows_of(shuffle_keys: Array, num_examples: int, size: int, most: int) -> np.ndarray:
-    """Every start's mini-batches (starts, looks, steps, batch); nothing is drawn for the full batch."""
-    if size == num_examples:
-        return np.zeros((len(shuffle_keys), 1, 1, 1), np.int32)
-    num_epochs = math.ceil(most * size / (num_examples // size * size))
-    return in_looks(descents.shuffles(shuffle_keys, num_examples, num_epochs), size, most)
 
 
 def require_a_curve(settings: Settings, run: Race) -> None:
@@ -227,11 +217,7 @@ def noise_on_the_way(problem: Problem, rate: float, start: Params, rows: Array, 
     """B_simple at the start and at POINTS places, equally many steps apart, of one way down; `rows` (steps, batch)."""
     optimizer, some = optax.sgd(rate), data.take(train, CHECKED)
     step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
-    moments = problem.statistics.moments
-
-    def scale(state: TrainState) -> Array:
-        return jnp.asarray(statistics.noise_scale(moments(state.params, some)))
-
+    scale = lambda state: jnp.asarray(statistics.noise_scale(problem.statistics.moments(state.params, some)))
     state = TrainState(start, optimizer.init(start))
     legs = rows[: len(rows) // POINTS * POINTS].reshape(POINTS, -1, rows.shape[-1])
     _, history = training.minibatch_descent(step, state, train, legs, scale)

@@ -17,9 +17,7 @@ Result:  (8 starts) to come down to 0.5 batches of 1 take 1,664 examples, batche
          where all outputs are 0.1; past_the_plateau races from behind it.
 """
 
-import dataclasses
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,51 +25,38 @@ from matplotlib.figure import Figure
 from experiments.common import race
 from experiments.common.claims import Claim, about, at_least, prediction, within
 from experiments.common.problem import Problem
-from experiments.common.race import FEWEST, LOOK_EVERY, Race
+from experiments.common.race import FEWEST, LOOK_EVERY, Settings
 from experiments.mini_batches import batch_frontier_figures as drawn
 from research import fits
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings(race.Settings):
-    """Settings of the race; the default takes about 3 minutes on 2 cores."""
-
 
 QUICK = Settings(
     num_seeds=1, num_examples=6000, batch_sizes=(4, 32, 256), learning_rates=(0.25, 1.0, 4.0, 16.0), target=0.7
 )
 FULL = Settings(num_seeds=8)
-
-
-class Result(NamedTuple):
-    """The race from random starts."""
-
-    race: Race
+Result = race.Race
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """The race from random starts."""
-    return Result(race.hold(problem, settings, *race.begin(problem, settings)))
+    return race.hold(problem, settings, *race.begin(problem, settings))
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """E9: the hyperbola, its two branches, and whether it bends at the noise scale."""
-    if not settings.is_the_films or result.race.sizes[-1] != race.FILMS_EXAMPLES:
+    if not settings.is_the_films or result.sizes[-1] != race.FILMS_EXAMPLES:
         return
-    sizes, steps = result.race.medians()
+    sizes, steps = result.medians()
     grid = np.array(settings.learning_rates, np.float32)  # as it was tried
-    inside = (result.race.rates > grid.min()) & (result.race.rates < grid.max())
+    inside = (result.rates > grid.min()) & (result.rates < grid.max())
     yield prediction("E9", "steps against batch size lie on a hyperbola, (S/S_min - 1)(E/E_min - 1) = 1",
-                     result.race.hyperbola.explained, within(0.95, 1, 1), "share of the variance of log S, medians",
+                     result.hyperbola.explained, within(0.95, 1, 1), "share of the variance of log S, medians",
                      "McCandlish et al. arXiv:1812.06162")  # fmt: skip
-    yield prediction("E9", f"small batches: twice the size, half the steps (slope of the {FEWEST} smallest)",
-                     fits.log_log_slope(sizes[:FEWEST], steps[:FEWEST]), about(-1, by=0.2),
-                     "slope of log S against log B", "Shallue et al. arXiv:1811.03600")  # fmt: skip
-    yield prediction("E9", f"large batches: twice the size, as many steps (slope of the {FEWEST} largest)",
-                     fits.log_log_slope(sizes[-FEWEST:], steps[-FEWEST:]), about(0, by=0.2),
-                     "slope of log S against log B", "Shallue et al. arXiv:1811.03600")  # fmt: skip
+    for says, expected, part in (
+        (f"small batches: twice the size, half the steps (slope of the {FEWEST} smallest)", -1, slice(FEWEST)),
+        (f"large batches: twice the size, as many steps (slope of the {FEWEST} largest)", 0, slice(-FEWEST, None)),
+    ):
+        yield prediction("E9", says, fits.log_log_slope(sizes[part], steps[part]), about(expected, by=0.2),
+                         "slope of log S against log B", "Shallue et al. arXiv:1811.03600")  # fmt: skip
     yield prediction("E9", "the batch size at which this changes is the noise scale, within a factor of 5: B_simple on "
-                     "the way down over B_crit", result.race.over_critical, within(0.2, 5, 1),
+                     "the way down over B_crit", result.over_critical, within(0.2, 5, 1),
                      "ratio; B_simple: mean of the way, median", "McCandlish et al. arXiv:1812.06162; the factor: a "
                      "wish", "finding: on the plateau G is small, hence B_simple large, but the learning rate, not the "
                      "noise, limits a step; past_the_plateau leaves it out; tr(H Sigma) / (G'HG) in place of B_simple "
@@ -81,22 +66,20 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """Examples and steps of the smallest and the largest batch, and where the hyperbola bends."""
-    (sizes, steps), critical = result.race.medians(), result.race.hyperbola.critical
+    (sizes, steps), critical = result.medians(), result.hyperbola.critical
     return (
         f"Down to cost {settings.target:g}, looked at every {LOOK_EVERY} examples, batches of {sizes[0]:,} take "
         f"{steps[0] * sizes[0]:,.0f} examples in {steps[0]:,.0f} steps, batches of {sizes[-1]:,} "
         f"{steps[-1] * sizes[-1]:,.0f} in {steps[-1]:,.0f}. From batches of {critical:,.0f} on no larger one saves more"
-        f" than half of the steps. The noise scale is {result.race.over_critical:.1f} times that."
+        f" than half of the steps. The noise scale is {result.over_critical:.1f} times that."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Steps and examples to the target, and the rates that were best."""
-    sizes, steps = result.race.medians()
+    sizes, steps = result.medians()
     dearer = steps[-1] * sizes[-1] / (steps[0] * sizes[0])
     headline = (
-        f"From batches of about {result.race.hyperbola.critical:.0f} on no larger one saves more than half of the "
+        f"From batches of about {result.hyperbola.critical:.0f} on no larger one saves more than half of the "
         f"steps; batches of {sizes[-1]:,} read {dearer:,.0f} times as many examples as batches of {sizes[0]}"
     )
-    return {"batch_frontier": drawn.frontier(result.race, settings, headline)}
+    return {"batch_frontier": drawn.frontier(result, settings, headline)}

@@ -14,10 +14,9 @@ With A_i = x_i x_i^T + ridge and g_i the gradients there:
 
 Run:     python -m experiments convex_shuffling [--quick | --full]
 Time:    default 15 s, --quick 10 s, --full 20 s on 2 cores, compilation included
-Result:  slopes 1.01 by lot, 2.05 shuffled anew, each on theory's line (shuffled anew at small rates only, which that
-         theory is for: at the largest it is 3.6 times too high); a fixed order comes to rest as far off as it
-         must, sorted by label farthest (where the class asked for comes first: for 5s, in the middle, sorting does no
-         harm) (8 seeds).
+Result:  slopes 1.01 by lot, 2.05 shuffled anew, each on theory's line (shuffled anew at small rates only: at the
+         largest theory is 3.6 times too high); a fixed order comes to rest as far off as it must, sorted by label
+         farthest (8 seeds; not where the class asked for comes in the middle, as for 5s).
 """
 
 import dataclasses

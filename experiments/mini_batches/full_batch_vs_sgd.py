@@ -12,7 +12,6 @@ Result:  step for step the full batch wins or ties; but batches of 100 come as f
 
 import dataclasses
 from collections.abc import Iterator
-from functools import partial
 from typing import Annotated, NamedTuple
 
 import jax
@@ -25,7 +24,7 @@ from matplotlib.figure import Figure
 from experiments.common import descents, experiment, runs, tune
 from experiments.common.bounds import below_train, different, require
 from experiments.common.claims import Claim, at_least, at_most, prediction, speed, within
-from experiments.common.descents import STEPS_PER_LEG, Beginning, Curve, Method
+from experiments.common.descents import STEPS_PER_LEG, Curve, Method
 from experiments.common.problem import Problem
 from experiments.common.tune import Tuned
 from experiments.mini_batches import full_batch_vs_sgd_figures as drawn
@@ -35,8 +34,6 @@ FILMS_BATCH = 100
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the comparison."""
-
     batch_sizes: Annotated[tuple[int, ...], Ge(1), MinLen(1), different, below_train] = (10, 100, 1000)
     """Mini-batch sizes to compare with the full batch."""
     learning_rates: Annotated[tuple[float, ...], Gt(0)] = (0.5, 4.0, 4.0)
@@ -51,7 +48,6 @@ class Settings(experiment.Settings):
     """Search the learning rates on the grid 2^-3, 2^-2, ... 2^4 first and use the best found for every method."""
 
     def check(self) -> None:
-        """One rate for each size."""
         require(
             len(self.learning_rates) == len(self.batch_sizes),
             f"--learning-rates has {len(self.learning_rates)} values for {len(self.batch_sizes)} --batch-sizes; "
@@ -80,39 +76,30 @@ class Result(NamedTuple):
 
 
 def method_of(batch_size: int, rate: float, num_examples: int) -> Method:
-    """Plain descent with batches of this size."""
     label = "full batch" if batch_size == num_examples else f"batches of {batch_size:,}"
-    return Method(label, batch_size, optax.sgd(rate))
+    return Method(f"{label}, rate {rate:g}", batch_size, optax.sgd(rate))
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Searches the rates if asked to, follows every method, and times its steps."""
     num_examples = len(problem.train.inputs)
     require_steps(settings, num_examples)
     beginning = descents.begin(problem, settings, settings.num_epochs)
     sizes = (num_examples, *settings.batch_sizes)
     rates, tuned = (settings.full_batch_learning_rate, *settings.learning_rates), ()
+
+    def curve(size: int, rate: float) -> Curve:
+        return descents.follow(problem, method_of(size, rate, num_examples), *beginning, settings.num_steps).curve
+
     if settings.tune:
-        tuned = tuple(search(problem, beginning, size, settings.num_steps) for size in sizes)
+        tuned = tuple(tune.tune(lambda rate, size=size: curve(size, rate).cost[:, -1]) for size in sizes)
         rates = tuple(found.best for found in tuned)
-    methods = [method_of(size, rate, num_examples) for size, rate in zip(sizes, rates, strict=True)]
-    curves = [descents.follow(problem, method, *beginning, settings.num_steps).curve for method in methods]
+    curves = tuple(map(curve, sizes, rates))
     runs.console.print("timing single steps ...")
+    methods = [method_of(size, rate, num_examples) for size, rate in zip(sizes, rates, strict=True)]
     first = jax.tree.map(lambda leaf: leaf[0], beginning.params)
     seconds = descents.seconds_per_step(problem, methods, first, beginning.order[0, 0])
     flops = descents.flops_per_example(problem)
-    return Result(np.array(sizes), np.array(rates), tuple(curves), np.array(seconds), flops, tuned)
-
-
-def search(problem: Problem, beginning: Beginning, size: int, num_steps: int) -> Tuned:
-    """The rates of the grid for one batch size, each judged at the end of its run."""
-
-    def end_costs(rate: float) -> np.ndarray:
-        method = method_of(size, rate, len(problem.train.inputs))
-        tried = method._replace(label=f"{method.label}, rate {rate:g}")
-        return descents.follow(problem, tried, *beginning, num_steps).curve.cost[:, -1]
-
-    return tune.tune(end_costs)
+    return Result(np.array(sizes), np.array(rates), curves, np.array(seconds), flops, tuned)
 
 
 def require_steps(settings: Settings, num_examples: int) -> None:
@@ -128,8 +115,7 @@ def require_steps(settings: Settings, num_examples: int) -> None:
 
 def costs_at_equal_steps(curves: tuple[Curve, ...], num_steps: int) -> list[np.ndarray]:
     """The cost of every method, for every seed, after equally many steps: the most that all made, to num_steps."""
-    together = min(num_steps, *(int(curve.steps[-1]) for curve in curves))
-    together = together // STEPS_PER_LEG * STEPS_PER_LEG
+    together = min(num_steps, *(int(curve.steps[-1]) for curve in curves)) // STEPS_PER_LEG * STEPS_PER_LEG
     return [curve.cost[:, curve.steps.tolist().index(together)] for curve in curves]
 
 
@@ -151,7 +137,6 @@ def steps_to(curve: Curve, target: np.ndarray) -> np.ndarray:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T30, T32 and T34: what a step costs, and what it buys."""
     size = int(result.batch_sizes[result.reference])
     ratio = result.batch_sizes[0] / size
     full, *others = costs_at_equal_steps(result.curves, settings.num_steps)
@@ -169,7 +154,6 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """How far the film's batches come on two clocks, and who is ahead step for step."""
     factors = [factor[result.reference - 1] for factor in factors_to_target(result)]
     label = f"Batches of {result.batch_sizes[result.reference]:,}"
     if not all(np.isfinite(factor).all() for factor in factors):
@@ -185,6 +169,6 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Cost and accuracy of every method on three clocks."""
-    compare = partial(drawn.compare, result, settings.num_steps, films_cost=settings.has_films_cost)
-    return {"full_batch_vs_sgd": compare(finding(result, settings))}
+    headline = finding(result, settings).removesuffix(".")
+    figure = drawn.compare(result, settings.num_steps, headline, films_cost=settings.has_films_cost)
+    return {"full_batch_vs_sgd": figure}

@@ -2,14 +2,12 @@
 
 From one point the network takes k steps on batches of B with the learning rate eta, and, from the same point, one step
 on all k B examples with k eta (the linear scaling rule; Goyal et al., arXiv:1706.02677). To second order in eta the two
-ends differ by
+ends differ, since step j sees its gradient eta sum_{i<j} g_i further down, by
 
-    eta^2 sum_j H_j sum_{i<j} g_i,     g_j, H_j: gradient and Hessian of batch j's cost at the common start,
+    eta^2 sum_j H_j sum_{i<j} g_i,     g_j, H_j: gradient and Hessian of batch j's cost at the common start
 
-since step j sees its gradient not at the start but eta sum_{i<j} g_i further down. The distance is measured in float64
-for rates eta = x / (k lambda), lambda the sharpness of the k B examples' cost: for x << 1 the second order rules; at
-x = 2, where k eta = 2/lambda, the one large step leaps over the valley, on a parabola to the height that it came from.
-Whole trainings are compared in larger_batches.
+Measured in float64 for rates eta = x / (k lambda), lambda the sharpness of the k B examples' cost: for x << 1 the
+second order rules; at x = 2 the one large step leaps over the valley, on a parabola to the height that it came from.
 
 Run:     python -m experiments linear_scaling [--quick | --full]
 Time:    default 15 s, --quick 10 s, --full 60 s, on 2 cores, compilation included
@@ -48,8 +46,6 @@ LANCZOS = 40  # products with H for each sharpness
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the steps, and of the training after which they are compared once more."""
-
     num_seeds: Annotated[int, Ge(1)] = 2
     """How many runs, each with its own start and its own shuffles."""
     batch_size: Annotated[int, Ge(1)] = 100
@@ -88,7 +84,6 @@ class Result(NamedTuple):
 
     @property
     def places(self) -> dict[str, tuple[Local, ...]]:
-        """Both places by their names."""
         return {"at the start": self.at_the_start, "after training": self.after_training}
 
 
@@ -106,8 +101,8 @@ def compare(one: Callable, num_batches: int, params: PyTree, examples: Examples,
         error = jnp.linalg.norm(difference - rate**2 * term) / jnp.linalg.norm(rate**2 * term)
         return jnp.linalg.norm(difference), error, objective(many, examples), objective(one_step, examples)
 
-    distance, error, *heights = jax.lax.map(both, jnp.asarray(XS) / (num_batches * steepest))
-    return distance, error, jnp.linalg.norm(term), steepest, objective(params, examples), *heights
+    distance, error, *costs = jax.lax.map(both, jnp.asarray(XS) / (num_batches * steepest))
+    return distance, error, jnp.linalg.norm(term), steepest, objective(params, examples), *costs
 
 
 def second_order(objective: Callable, params: PyTree, batches: Examples) -> Array:
@@ -116,8 +111,8 @@ def second_order(objective: Callable, params: PyTree, batches: Examples) -> Arra
 
     def add(sums: tuple[PyTree, PyTree], batch: Examples) -> tuple[tuple[PyTree, PyTree], None]:
         so_far, term = sums
-        term = jax.tree.map(jnp.add, term, product(params, batch, so_far))
-        return (jax.tree.map(jnp.add, so_far, jax.grad(objective)(params, batch)), term), None
+        more = jax.grad(objective)(params, batch), product(params, batch, so_far)
+        return jax.tree.map(jnp.add, (so_far, term), more), None
 
     zeros = jax.tree.map(jnp.zeros_like, params)
     return ravel_pytree(jax.lax.scan(add, (zeros, zeros), batches)[0][1])[0]
@@ -132,12 +127,10 @@ def after(objective: Callable, rate: Array, params: PyTree, examples: Examples, 
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Trains, and compares the steps before and after: each seed on its own examples, the first of its first epoch."""
     needed, num_examples = settings.batch_size * max(settings.num_batches), len(problem.train.inputs)
     require(
         needed <= num_examples,
-        f"--batch-size times --num-batches comes to {needed} examples; there are {num_examples} for training, so take "
-        "fewer",
+        f"--batch-size times --num-batches comes to {needed} examples; there are {num_examples} for training",
     )
     start, order = descents.begin(problem, settings, settings.num_epochs)
     method = Method("the training", settings.training_batch_size, optax.sgd(settings.training_rate))
@@ -171,7 +164,6 @@ def first_rise(local: Local) -> np.ndarray:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """E10 from one point: slope, constant, and how far one large step still goes down."""
     if not settings.is_the_films:
         return
     for place, locals_ in result.places.items():
@@ -188,7 +180,6 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """The slope, and how far off the second order is."""
     slope = np.median([slopes(local) for locals_ in result.places.values() for local in locals_])
     near, limit = (drawn.off_theory(result, XS, settings.num_batches, at) for at in (0.1, 2))
     return (
@@ -198,5 +189,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """How far apart k steps and one end, and what they come to."""
-    return {"k_steps_and_one": drawn.steps(result, XS, settings, finding(result, settings))}
+    return {"k_steps_and_one": drawn.steps(result, XS, settings, finding(result, settings).removesuffix("."))}

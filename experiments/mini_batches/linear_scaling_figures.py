@@ -12,18 +12,17 @@ from experiments.common import plots
 def steps(result: Any, x: np.ndarray, settings: Any, headline: str) -> Figure:
     """Left the distance between k steps and one, all on one line; right the cost that they come to."""
     figure, axes = plots.new_figure(15, 6, columns=3)
-    distance_panel(axes[0, 0], result, x, settings.num_batches)
+    draw_distance(axes[0, 0], result, x, settings.num_batches)
     largest = int(np.argmax(settings.num_batches))
     for axis, (place, locals_) in zip(axes[0, 1:], result.places.items(), strict=True):
-        cost_panel(axis, locals_[largest], x, settings.num_batches[largest])
+        draw_cost(axis, locals_[largest], x, settings.num_batches[largest])
         axis.set_title(f"What they come to, {place}")
-    axes[0, 1].legend(loc="lower left")
-    axes[0, 2].legend(loc="upper left")
-    for axis in axes[0]:
-        axis.set_xlabel("k η λ")
-    plots.headline(figure, headline.removesuffix("."))
-    plots.note(figure, f"medians; λ is the sharpness of the k B examples' cost, B = {settings.batch_size}")
-    return figure
+    for axis, where in zip(axes[0], ("upper left", "lower left", "upper left"), strict=True):
+        plots.limit_line(axis, 2, "k η = 2/λ")
+        axis.set(xscale="log", xlabel="k η λ")
+        axis.legend(loc=where, fontsize=9)
+    foot = f"medians; λ is the sharpness of the k B examples' cost, B = {settings.batch_size}"
+    return plots.headline(figure, headline, foot)
 
 
 def in_units_of_theory(local: Any, num_batches: int) -> np.ndarray:
@@ -38,7 +37,7 @@ def off_theory(result: Any, x: np.ndarray, numbers: tuple[int, ...], near: float
     return max(float(abs(in_units_of_theory(*pair)[at] / x[at] ** 2 - 1)) for pair in pairs)
 
 
-def distance_panel(axis: Axes, result: Any, x: np.ndarray, numbers: tuple[int, ...]) -> None:
+def draw_distance(axis: Axes, result: Any, x: np.ndarray, numbers: tuple[int, ...]) -> None:
     """The distance for every k and place."""
     axis.plot(x, x**2, color="0.2", linewidth=1.2, label="theory: η² |Σⱼ Hⱼ Σ$_{i<j}$ gᵢ|, slope 2")
     for row, (place, locals_) in enumerate(result.places.items()):
@@ -49,23 +48,16 @@ def distance_panel(axis: Axes, result: Any, x: np.ndarray, numbers: tuple[int, .
                 color=plots.COLOURS[series % len(plots.COLOURS)], fillstyle="none" if row else "full", markersize=6,
                 label=f"k = {number}, {place}",
             )  # fmt: skip
-    axis.set_xscale("log")
-    axis.set_yscale("log")
+    axis.set(yscale="log", title="How far apart they end")
     axis.set_ylabel("distance between the ends, in units of |Σⱼ Hⱼ Σ$_{i<j}$ gᵢ| / (k λ)²")
-    axis.set_title("How far apart they end")
-    plots.limit_line(axis, 2, "k η = 2/λ")
-    axis.legend(fontsize=9, loc="upper left")
 
 
-def cost_panel(axis: Axes, local: Any, x: np.ndarray, num_batches: int) -> None:
+def draw_cost(axis: Axes, local: Any, x: np.ndarray, num_batches: int) -> None:
     """The cost after k small steps and after the large one, at one place."""
     shown = x >= 0.03
-    labels = {f"after {num_batches} steps, η": local.after_many, f"after one, {num_batches} η": local.after_one}
-    for series, (label, height) in enumerate(labels.items()):
-        plots.seed_band(axis, x[shown], (height / local.start[:, None])[:, shown], series, label)
-    axis.set_xscale("log")
-    axis.set_yscale("log")
+    costs = {f"after {num_batches} steps, η": local.after_many, f"after one, {num_batches} η": local.after_one}
+    for series, (label, cost) in enumerate(costs.items()):
+        plots.seed_band(axis, x[shown], (cost / local.start[:, None])[:, shown], series, label)
     plots.plain_log_ticks(axis.yaxis, (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10))
     axis.axhline(1, color="0.4", linewidth=1, linestyle=(0, (2, 2)), label="before")
-    plots.limit_line(axis, 2, "k η = 2/λ")
     axis.set_ylabel("cost of the k B examples, over that before")

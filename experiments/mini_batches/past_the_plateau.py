@@ -13,7 +13,7 @@ Result:  (8 starts) B_crit is 19 and the noise scale 56, 2.9 times that; a hyper
 import dataclasses
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ from experiments.common import race, runs
 from experiments.common.bounds import require
 from experiments.common.claims import Claim, follow_up, within
 from experiments.common.problem import Problem
-from experiments.common.race import CHECKED, Race
+from experiments.common.race import CHECKED
 from experiments.mini_batches import batch_frontier_figures as drawn
 from research import data, training
 from research.data import Examples
@@ -39,13 +39,10 @@ MOST_STEPS = 1000  # of it
 
 @dataclasses.dataclass(frozen=True)
 class Settings(race.Settings):
-    """Settings of the race that begins past the plateau."""
-
     past: Annotated[float, Gt(0)] = 0.8
     """The race begins where full-batch descent has brought every start down to this cost; above --target."""
 
     def check(self) -> None:
-        """There must be a way down."""
         require(self.past > self.target, f"--past is {self.past:g}; it must be above --target, {self.target:g}")
 
 
@@ -53,12 +50,7 @@ QUICK = Settings(
     num_seeds=1, num_examples=6000, batch_sizes=(4, 32, 256), learning_rates=(0.25, 1.0, 4.0, 16.0), target=0.7
 )
 FULL = Settings(num_seeds=8)
-
-
-class Result(NamedTuple):
-    """The race from starts past the plateau."""
-
-    race: Race
+Result = race.Race
 
 
 def descend(problem: Problem, past: float, start: Params, train: Examples) -> Params:
@@ -78,39 +70,35 @@ def descend(problem: Problem, past: float, start: Params, train: Examples) -> Pa
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """The race from starts past the plateau."""
     starts, shuffle_keys = race.begin(problem, settings)
     every_start = jax.jit(runs.over_seeds(partial(descend, problem, settings.past), (0, None)))
     past = jax.device_get(every_start(starts, problem.train))
-    return Result(race.hold(problem, settings, past, shuffle_keys))
+    return race.hold(problem, settings, past, shuffle_keys)
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """E9 once more, by batch_frontier's bounds."""
-    if not settings.is_the_films or result.race.sizes[-1] != race.FILMS_EXAMPLES:
+    if not settings.is_the_films or result.sizes[-1] != race.FILMS_EXAMPLES:
         return
     begun = f"begun at cost {settings.past:g}, past the plateau"
-    yield follow_up("E9", f"{begun}: a hyperbola", result.race.hyperbola.explained, within(0.95, 1, 1),
+    yield follow_up("E9", f"{begun}: a hyperbola", result.hyperbola.explained, within(0.95, 1, 1),
                     "share of the variance of log S, medians", "McCandlish et al. arXiv:1812.06162")  # fmt: skip
-    yield follow_up("E9", f"{begun}: B_simple over B_crit within a factor of 5", result.race.over_critical,
+    yield follow_up("E9", f"{begun}: B_simple over B_crit within a factor of 5", result.over_critical,
                     within(0.2, 5, 1), "ratio; B_simple: mean of the way, median",
                     "McCandlish et al. arXiv:1812.06162; the factor: a wish")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """Where the hyperbola bends, and the noise scale."""
     return (
-        f"Begun at cost {settings.past:g}, past the plateau, the noise scale is {result.race.noise_scale:.3g}, "
-        f"{result.race.over_critical:.1f} times the batch size of {result.race.hyperbola.critical:.3g} at which the "
+        f"Begun at cost {settings.past:g}, past the plateau, the noise scale is {result.noise_scale:.3g}, "
+        f"{result.over_critical:.1f} times the batch size of {result.hyperbola.critical:.3g} at which the "
         "hyperbola bends."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Steps and examples to the target, and the rates that were best."""
     headline = (
-        f"Begun at cost {settings.past:g}, past the plateau, the noise scale is {result.race.over_critical:.1f} times "
+        f"Begun at cost {settings.past:g}, past the plateau, the noise scale is {result.over_critical:.1f} times "
         "B_crit (1/5 to 5 expected)"
     )
     begun = f"begun where full-batch descent is at cost {settings.past:g}; "
-    return {"past_the_plateau": drawn.frontier(result.race, settings, headline, begun)}
+    return {"past_the_plateau": drawn.frontier(result, settings, headline, begun)}
