@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from experiments.common import bounds, walks
 from experiments.common.bounds import SettingsError
-from experiments.common.walks import Looks, Settings, Sight, Walk, Way
+from experiments.common.walks import Looks, Settings, Walk, Way
 
 WAY = Way("batches of 2", 2, 0.5, False)
 
@@ -27,7 +27,7 @@ def test_all_are_seen_after_equally_many_steps_and_not_too_often(total, num_step
 def test_equal_legs_are_the_same_steps_in_the_same_order():
     rows = np.arange(2 * 23 * 3).reshape(2, 23, 3)
     chunks = [chunk for (chunk,) in walks.legs_of(rows, 2)]
-    assert len({chunk.shape for chunk in chunks}) == 1
+    assert {chunk.shape for chunk in chunks} == {(2, 1, 2, 3)}
     np.testing.assert_array_equal(np.concatenate(chunks, axis=1).reshape(2, -1, 3), rows[:, :22])
 
 
@@ -47,7 +47,7 @@ def test_clocks_stop_when_the_first_walker_ends_and_the_look_before_counts():
 
 def test_readings_are_taken_at_that_look_and_are_nothing_where_it_is_the_start():
     line = np.stack([np.arange(5.0), np.zeros(5)], axis=1)[None]
-    walk = Walk(WAY, np.arange(5), Sight(line, 2 * np.arange(5.0)[None], None), np.zeros((1, 4)))
+    walk = Walk(WAY, np.arange(5), line, 2 * np.arange(5.0)[None], np.zeros((1, 5)), np.zeros((1, 4)))
     looks = Looks(np.array([0, 2, 4]), np.array([0, 2, 4]), np.array([[3.0, 2.0, 1.0]]))
     found = walks.reading([walk, walk], [looks, looks], [1.0, 2.0])
     assert found.cost.tolist() == [[1.0], [2.0]]

@@ -1,5 +1,4 @@
-"""Full-batch and mini-batch descents from one start, their paths remembered: the settings and the walk of experiments
-that look at paths.
+"""Full-batch and mini-batch descents from one start, their paths remembered.
 
 Every method carries an odometer (research.paths), so that length and turns of a path are those of all its steps. The
 cost along a path is computed afterwards, at some of its points. Methods are compared when their clocks show the same:
@@ -23,7 +22,7 @@ from experiments.common import descents, experiment, hills, runs
 from experiments.common.bounds import below_train, different, require, typed
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
-from research import models, paths
+from research import paths
 from research.data import Examples
 from research.training import TrainState
 
@@ -33,8 +32,6 @@ LEAST_STEPS = 10  # of a path
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of walks from one start."""
-
     num_seeds: Annotated[int, Ge(1)] = 2
     """How many starts, each with its own shuffles; pictures of paths show the first."""
     batch_sizes: Annotated[tuple[int, ...], Ge(1), below_train, MinLen(1), different] = (10, 100, 1000)
@@ -42,8 +39,7 @@ class Settings(experiment.Settings):
     learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(1)] = (0.5, 4.0, 4.0)
     """Learning rate for each of the batch sizes; those that full_batch_vs_sgd --tune found."""
     full_batch_learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(1), different] = (4.0, 1.0)
-    """Learning rates of full-batch descent: the first, found likewise, is the careful man's; the others show what
-    becomes of him with more patience."""
+    """Learning rates of full-batch descent: the first, found likewise, is the careful man's; others are slower."""
     num_steps: Annotated[int, Ge(LEAST_STEPS)] = 100
     """Full-batch steps."""
     num_epochs: Annotated[int, Ge(1)] = 3
@@ -52,18 +48,14 @@ class Settings(experiment.Settings):
     """Points of each path that are looked at, about."""
 
     def check(self) -> None:
-        """Raises SettingsError unless every size has its rate, and all paths can be told apart."""
         require(
             len(self.batch_sizes) == len(self.learning_rates),
-            f"{typed('--batch-sizes', self.batch_sizes)} {typed('--learning-rates', self.learning_rates)}: give as "
-            "many rates as sizes",
+            f"{typed('--batch-sizes', self.batch_sizes)} {typed('--learning-rates', self.learning_rates)}: "
+            "give as many rates as sizes",
         )
         count = len(self.full_batch_learning_rates) + len(self.batch_sizes)
-        require(
-            count <= MOST_METHODS,
-            f"--full-batch-learning-rates and --batch-sizes make {count} paths; at most {MOST_METHODS} can be told "
-            "apart in a picture, so give fewer",
-        )
+        said = f"--full-batch-learning-rates and --batch-sizes make {count} paths; at most {MOST_METHODS} can be drawn"
+        require(count <= MOST_METHODS, said)
 
 
 class Way(NamedTuple):
@@ -76,26 +68,15 @@ class Way(NamedTuple):
 
     @property
     def name(self) -> str:
-        """For legends."""
         return f"{'careful' if self.is_full_batch else 'drunk'}: {self.label}, rate {self.learning_rate:g}"
 
     @property
     def short(self) -> str:
-        """For the narrow places."""
         return f"{self.label.replace('batches of ', 'B = ')}\nrate {self.learning_rate:g}"
 
     @property
     def method(self) -> Method:
-        """How it steps, with an odometer."""
         return Method(self.label, self.batch_size, optax.chain(optax.sgd(self.learning_rate), paths.odometer()))
-
-
-class Sight(NamedTuple):
-    """What is seen at the end of a leg; arrays of jax in the loop, of numpy after it."""
-
-    point: Any  # all parameters in one row
-    length: Any  # of the path so far
-    turns: Any  # sum of the cosines of successive steps so far
 
 
 class Walk(NamedTuple):
@@ -103,7 +84,9 @@ class Walk(NamedTuple):
 
     way: Way
     steps: np.ndarray  # points
-    sight: Sight  # leaves seeds, points, ...
+    point: np.ndarray  # seeds, points, parameters
+    length: np.ndarray  # seeds, points: of the path so far
+    turns: np.ndarray  # seeds, points: sum of the cosines of successive steps so far
     logged: np.ndarray  # seeds, steps: the cost that training itself saw before every step
 
 
@@ -122,37 +105,23 @@ class Reading(NamedTuple):
     tortuosity: Float[np.ndarray, "ways seeds"]  # length of the path over displacement, 1 for a straight line
 
 
-def ways(settings: Settings, num_examples: int) -> list[Way]:
-    """The full batch with all its rates, then the mini-batches."""
-    full = [Way("full batch", num_examples, rate, True) for rate in settings.full_batch_learning_rates]
-    sizes = zip(settings.batch_sizes, settings.learning_rates, strict=True)
-    return full + [Way(f"batches of {size:,}", size, rate, False) for size, rate in sizes]
-
-
-def observe(problem: Problem, shared: tuple[Examples, Examples], state: TrainState) -> Sight:
-    """Where a path has come to, and what its odometer reads."""
-    opt_state: Any = state.opt_state
-    return Sight(ravel_pytree(state.params)[0], opt_state[-1].length, opt_state[-1].turns)
+def observe(problem: Problem, shared: tuple[Examples, Examples], state: TrainState) -> tuple[Array, Array, Array]:
+    """The fields point, length and turns of Walk."""
+    odometer: Any = state.opt_state[-1]  # pyright: ignore[reportIndexIssue]
+    return ravel_pytree(state.params)[0], odometer.length, odometer.turns
 
 
 def walk_all(problem: Problem, settings: Settings) -> list[Walk]:
-    """Every way from the starts of all seeds, through the same shuffles. Raises runs.Diverged, runs.Stuck."""
+    """Every way from the starts of all seeds, through the same shuffles: the full batch first. Raises Diverged."""
     num_examples = len(problem.train.inputs)
-    for size in settings.batch_sizes:
+    ways = [Way("full batch", num_examples, rate, True) for rate in settings.full_batch_learning_rates]
+    for size, rate in zip(settings.batch_sizes, settings.learning_rates, strict=True):
         num_steps = settings.num_epochs * (num_examples // size)
-        require(
-            num_steps >= LEAST_STEPS,
-            f"--num-epochs is {settings.num_epochs}, in which batches of {size} make {num_steps} steps; a path needs "
-            f"{LEAST_STEPS} or more, so raise --num-epochs",
-        )
+        said = f"--num-epochs is {settings.num_epochs}, in which batches of {size} make {num_steps} steps; raise it so "
+        require(num_steps >= LEAST_STEPS, f"{said}that they are {LEAST_STEPS} or more")
+        ways.append(Way(f"batches of {size:,}", size, rate, False))
     beginning = descents.begin(problem, settings, settings.num_epochs)
-    walks = [walk(problem, way, beginning, settings) for way in ways(settings, num_examples)]
-    for path in walks:
-        with np.errstate(over="ignore"):
-            squares = np.square(path.sight.point - path.sight.point[:, :1]).sum(axis=(1, 2))
-        if not np.isfinite(squares).all():  # a step led so far that its square is no float32: sigmoids are flat there
-            raise runs.Stuck(settings.num_epochs)
-    return walks
+    return [walk(problem, way, beginning, settings) for way in ways]
 
 
 def walk(problem: Problem, way: Way, beginning: descents.Beginning, settings: Settings) -> Walk:
@@ -169,10 +138,9 @@ def walk(problem: Problem, way: Way, beginning: descents.Beginning, settings: Se
     state, shared = TrainState(start, jax.vmap(method.optimizer.init)(start)), (problem.train, problem.test)
     before = jax.jit(jax.vmap(partial(observe, problem, shared)))(state)
     run = runs.descend(method.label, loop, state, shared, chunks)
-    sight = jax.tree.map(
-        lambda first, rest: np.concatenate([np.asarray(first)[:, None], rest], axis=1), before, run.history.observed
-    )
-    return Walk(way, np.concatenate([[0], run.steps]), sight, np.asarray(run.history.costs))
+    then = zip(before, run.history.observed, strict=True)
+    seen = (np.concatenate([np.asarray(first)[:, None], rest], axis=1) for first, rest in then)
+    return Walk(way, np.concatenate([[0], run.steps]), *seen, logged=np.asarray(run.history.costs))
 
 
 def leg_length(total: int, num_steps: int, num_points: int) -> int:
@@ -185,26 +153,37 @@ def leg_length(total: int, num_steps: int, num_points: int) -> int:
 
 
 def legs_of(rows: np.ndarray, length: int) -> list[tuple[np.ndarray]]:
-    """At most ten schedules (seeds, legs, length, batch) of one shape; steps that fill no leg are left out."""
-    num_seeds, num_steps, batch_size = rows.shape
-    legs = rows[:, : num_steps // length * length].reshape(num_seeds, -1, length, batch_size)
-    num_chunks = max(count for count in range(1, 11) if legs.shape[1] % count == 0)
-    return [(chunk,) for chunk in np.split(legs, num_chunks, axis=1)]
+    """Schedules (seeds, 1, length, batch) of one leg each; steps that fill no leg are left out."""
+    return [(rows[:, None, at : at + length],) for at in range(0, rows.shape[1] - length + 1, length)]
+
+
+def walk_and_look(
+    problem: Problem, settings: Settings
+) -> tuple[list[Walk], list[Looks], list[float], dict[str, Reading]]:
+    """(walks, looks, seconds of one step, timed with the first seed alone; all after equal steps, examples, seconds)"""
+    walks = walk_all(problem, settings)
+    looks = look_at(problem, walks, settings)
+    runs.console.print("timing single steps ...")
+    params, order = descents.begin(problem, dataclasses.replace(settings, num_seeds=1), 1)
+    start, methods = jax.tree.map(lambda leaf: leaf[0], params), [path.way.method for path in walks]
+    seconds = descents.seconds_per_step(problem, methods, start, order[0, 0])
+    sizes = [float(path.way.batch_size) for path in walks]
+    clocks = {"steps": [1.0] * len(walks), "examples": sizes, "seconds": seconds}
+    return walks, looks, seconds, {clock: reading(walks, looks, per_step) for clock, per_step in clocks.items()}
 
 
 def look_at(problem: Problem, walks: Sequence[Walk], settings: Settings) -> list[Looks]:
-    """The cost along every path, of all seeds. Raises runs.Diverged where it is no finite number."""
+    """The cost along every path, of all seeds: where others have come as far too. Raises Diverged."""
     read = [path.steps * path.way.batch_size for path in walks]
-    count, all_read = min(41, settings.num_points), min(examples[-1] for examples in read)
-    meeting = [[settings.num_steps, path.steps[each <= all_read][-1]] for path, each in zip(walks, read, strict=True)]
-    chosen = [places_to_look(path.steps, steps, count) for path, steps in zip(walks, meeting, strict=True)]
-    points = [path.sight.point[:, numbers] for path, numbers in zip(walks, chosen, strict=True)]
-    costs = np.split(heights(problem, np.concatenate(points, axis=1)), np.cumsum(list(map(len, chosen)))[:-1], axis=1)
-    looks = [Looks(each, path.steps[each], cost) for each, path, cost in zip(chosen, walks, costs, strict=True)]
-    for path, seen in zip(walks, looks, strict=True):
-        if not np.isfinite(seen.cost).all():  # training itself does not see the cost after its last step
-            raise runs.Diverged(path.way.label, int(seen.steps[-1]))
-    return looks
+    count, all_read, chosen = min(41, settings.num_points), min(examples[-1] for examples in read), []
+    for path, examples in zip(walks, read, strict=True):
+        meeting = [settings.num_steps, path.steps[examples <= all_read][-1]]
+        chosen.append(places_to_look(path.steps, meeting, count))
+    costs = heights(problem, [path.point[:, numbers] for path, numbers in zip(walks, chosen, strict=True)])
+    for path, numbers, cost in zip(walks, chosen, costs, strict=True):
+        if not np.isfinite(cost).all():  # training itself does not see the cost after its last step
+            raise runs.Diverged(path.way.label, int(path.steps[numbers[-1]]))
+    return [Looks(numbers, path.steps[numbers], cost) for path, numbers, cost in zip(walks, chosen, costs, strict=True)]
 
 
 def places_to_look(steps: np.ndarray, also: Sequence[int], count: int) -> np.ndarray:
@@ -214,43 +193,29 @@ def places_to_look(steps: np.ndarray, also: Sequence[int], count: int) -> np.nda
     return np.unique(np.append(spread, np.flatnonzero(np.isin(steps, also))))
 
 
-def heights(problem: Problem, points: np.ndarray) -> np.ndarray:
-    """The cost on the training set at any points (..., params), computed plainly, one by one."""
+def heights(problem: Problem, points: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The cost on the training set at several arrays of points (..., params), computed plainly, one by one."""
     unravel = hills.unravel_of(problem)
 
     def height(point: Array, train: Examples) -> Array:
         return problem.cost(unravel(point), train)
 
-    flat = points.reshape(-1, points.shape[-1])
-    return np.asarray(jax.jit(runs.over_seeds(height, (0, None)))(flat, problem.train)).reshape(points.shape[:-1])
-
-
-def seconds_of(problem: Problem, walks: Sequence[Walk], settings: Settings) -> list[float]:
-    """Seconds of one step of every way, from the first seed's start through its first shuffle."""
-    init_keys, shuffle_keys = runs.seed_keys(settings.seed, 1)
-    start: models.Params = jax.tree.map(lambda leaf: leaf[0], descents.starts(problem, init_keys))
-    shuffle = descents.shuffles(shuffle_keys, len(problem.train.inputs), 1)[0, 0]
-    return descents.seconds_per_step(problem, [path.way.method for path in walks], start, shuffle)
-
-
-def read_together(walks: Sequence[Walk], looks: Sequence[Looks], seconds: Sequence[float]) -> dict[str, Reading]:
-    """Cost and tortuosity of every way after equally many steps, examples and seconds."""
-    sizes = [float(path.way.batch_size) for path in walks]
-    clocks = {"steps": [1.0] * len(walks), "examples": sizes, "seconds": seconds}
-    return {clock: reading(walks, looks, per_step) for clock, per_step in clocks.items()}
+    flat = np.concatenate([each.reshape(-1, each.shape[-1]) for each in points])
+    costs = np.asarray(jax.jit(runs.over_seeds(height, (0, None)))(flat, problem.train))
+    ends = np.cumsum([each[..., 0].size for each in points])[:-1]
+    return [part.reshape(each.shape[:-1]) for part, each in zip(np.split(costs, ends), points, strict=True)]
 
 
 def reading(walks: Sequence[Walk], looks: Sequence[Looks], per_step: Sequence[float]) -> Reading:
     """Cost and tortuosity of every way when all clocks show the same: as late as the first to end allows.
 
     `per_step` says how far each way's clock goes on in one step. Where nobody looked just then, the look before
-    counts; the time is one at which the first way, which is looked at most rarely, was looked at. NaN where that is
-    the start already.
+    counts; the time is one at which the first way, looked at most rarely, was looked at. NaN where that is the start.
     """
     chosen = numbers_together([seen.steps for seen in looks], per_step)
     cost, tortuosity = [], []
     for number, path, seen in zip(chosen, walks, looks, strict=True):
-        point, length = path.sight.point, path.sight.length[:, seen.numbers[number]]
+        point, length = path.point, path.length[:, seen.numbers[number]]
         away = np.linalg.norm(point[:, seen.numbers[number]].astype(float) - point[:, 0], axis=1)
         cost.append(seen.cost[:, number] if chosen[0] else np.full(len(point), np.nan))
         tortuosity.append(np.divide(length, away, out=np.full(len(point), np.nan), where=away > 0))

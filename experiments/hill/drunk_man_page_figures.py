@@ -10,19 +10,22 @@ from experiments.hill.drunk_man_figures import TICKS, readings, seen_at, times
 DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot")  # plotly's, in the order of plots.LINES
 CLOCKS = {"examples": "examples read", "seconds": "seconds of one run, compilation apart"}
 NUM_FRAMES = 60
+BAR: dict[str, Any] = {"type": "buttons", "direction": "left", "y": 1.05, "yanchor": "bottom"}
 
 
 def page(result: Any) -> Any:
-    """The surface to turn, all paths to play on a common clock, and the cost below it."""
+    """Trace 0 is the surface; each walker adds six, of which the third, fourth and sixth move with the clock."""
     from plotly import graph_objects as go
 
     figure: Any = go.Figure()
     add_hill(figure, result.view)
     for index in range(len(result.walkers)):
         add_walker(figure, result, index)
-    metas = [trace.meta for trace in figure.data]
-    moving = [number for number, meta in enumerate(metas) if meta == "moves"]
-    timed = [number for number, meta in enumerate(metas) if meta in ("moves", "timed")]
+    firsts = range(1, len(figure.data), 6)
+    moving = [first + trace for first in firsts for trace in (2, 3, 5)]
+    timed = [*moving, *(first + 4 for first in firsts)]
+    for number, state in zip(timed, timed_state(result, "examples"), strict=True):
+        figure.data[number].update({key: value for key, value in state.items() if key != "type"})
     figure.frames = [
         go.Frame(name=f"{clock} {number}", data=walkers_at(result, clock, reading), traces=moving)
         for clock in CLOCKS
@@ -30,6 +33,11 @@ def page(result: Any) -> Any:
     ]
     lay_out(figure, result, timed)
     return figure
+
+
+def rounded(values: np.ndarray) -> list:
+    """Four digits are enough for the eye, and make a small page."""
+    return np.vectorize(lambda value: float(f"{value:.4g}"), otypes=[float])(values).tolist()
 
 
 def add_hill(figure: Any, view: Any) -> None:
@@ -43,32 +51,29 @@ def add_hill(figure: Any, view: Any) -> None:
 
 
 def add_walker(figure: Any, result: Any, index: int) -> None:
-    """A path at its true cost, its shadow, the walker with the line down to his shadow, and his cost over time."""
-    walker = result.walkers[index]
-    label, cost, shadow = walker.way.name, walker.cost[0], result.view.shadows[index][walker.looked_at]
-    steps = walker.steps[walker.looked_at]
-    colour, line = plots.COLOURS[index], {"color": plots.COLOURS[index], "width": 7}
+    """A path at its true cost, its shadow, the walker, the line down to his shadow, his cost over time, his place."""
+    walker, colour = result.walkers[index], plots.COLOURS[index]
+    label, steps = walker.way.name, walker.steps[walker.looked_at]
+    x, y = map(rounded, result.view.shadows[index][walker.looked_at].T)
+    thin, hover = {"color": colour, "width": 2}, "<br>step %{customdata:,}<br>"
     figure.add_scatter3d(
-        x=rounded(shadow[:, 0]), y=rounded(shadow[:, 1]), z=rounded(cost), mode="lines", line=line, name=label,
-        customdata=steps, hovertemplate=f"{label}<br>step %{{customdata:,}}<br>cost %{{z:.3g}}<extra></extra>",
+        x=x, y=y, z=rounded(walker.cost[0]), mode="lines", line={"color": colour, "width": 7}, name=label,
+        customdata=steps, hovertemplate=f"{label}{hover}cost %{{z:.3g}}<extra></extra>",
     )  # fmt: skip
     figure.add_scatter3d(
-        x=rounded(shadow[:, 0]), y=rounded(shadow[:, 1]), z=rounded(walker.shadow_cost),
-        mode="lines", line={"color": colour, "width": 2}, showlegend=False, customdata=steps,
-        hovertemplate=f"shadow of {label}<br>step %{{customdata:,}}<br>its cost %{{z:.3g}}<extra></extra>",
+        x=x, y=y, z=rounded(walker.shadow_cost), mode="lines", line=thin, showlegend=False, customdata=steps,
+        hovertemplate=f"shadow of {label}{hover}its cost %{{z:.3g}}<extra></extra>",
     )  # fmt: skip
-    head = {"color": colour, "size": 7, "line": {"color": "white", "width": 1}}
-    figure.add_scatter3d(mode="markers", marker=head, showlegend=False, meta="moves", hoverinfo="skip")
-    figure.add_scatter3d(mode="lines", line={"color": colour, "width": 2}, showlegend=False, meta="moves",
-                         hoverinfo="skip")  # fmt: skip
+    quiet = {"showlegend": False, "hoverinfo": "skip"}
+    head, place = ({"color": colour, "size": size, "line": {"color": "white", "width": width}}
+                   for size, width in ((7, 1), (12, 1.5)))  # fmt: skip
+    figure.add_scatter3d(mode="markers", marker=head, **quiet)
+    figure.add_scatter3d(mode="lines", line=thin, **quiet)
     figure.add_scatter(
-        x=rounded(times(walker, "examples")[1:]), y=rounded(cost[1:]), mode="lines",
-        line={"color": colour, "width": 2, "dash": DASHES[index]}, showlegend=False, meta="timed",
-        customdata=steps[1:],
-        hovertemplate=f"{label}<br>step %{{customdata:,}}<br>cost %{{y:.3g}}<extra></extra>",
+        mode="lines", line={**thin, "dash": DASHES[index]}, showlegend=False, customdata=steps[1:],
+        hovertemplate=f"{label}{hover}cost %{{y:.3g}}<extra></extra>",
     )  # fmt: skip
-    figure.add_scatter(mode="markers", marker={"color": colour, "size": 12, "line": {"color": "white", "width": 1.5}},
-                       showlegend=False, meta="moves", hoverinfo="skip")  # fmt: skip
+    figure.add_scatter(mode="markers", marker=place, **quiet)
 
 
 def walkers_at(result: Any, clock: str, reading: float) -> list[dict[str, Any]]:
@@ -86,14 +91,16 @@ def walkers_at(result: Any, clock: str, reading: float) -> list[dict[str, Any]]:
     return placed
 
 
-def rounded(values: np.ndarray) -> list:
-    """Four digits are enough for the eye, and make a small page."""
-    return np.vectorize(lambda value: float(f"{value:.4g}"), otypes=[float])(values).tolist()
+def timed_state(result: Any, clock: str) -> list[dict[str, Any]]:
+    """All traces that depend on the clock, at its last reading: those that move, then the curves of the costs."""
+    curves = [{"x": rounded(times(walker, clock)[1:]), "y": rounded(walker.cost[0][1:])} for walker in result.walkers]
+    return walkers_at(result, clock, readings(result, clock, NUM_FRAMES)[-1]) + curves
 
 
 def lay_out(figure: Any, result: Any, timed: list[int]) -> None:
     """The scene above, the costs below, a slider and a play button for each clock, and a choice between the clocks."""
     ticks = {"tickvals": TICKS, "ticktext": [f"{tick:g}" for tick in TICKS]}
+    choice = {**BAR, "x": 1, "xanchor": "right", "buttons": [clock_button(result, clock, timed) for clock in CLOCKS]}
     figure.update_layout(
         height=960, margin={"l": 45, "r": 15, "t": 80, "b": 0}, hovermode="closest", template="plotly_white",
         legend={"orientation": "h", "y": 1.0, "yanchor": "top", "x": 0},
@@ -106,70 +113,42 @@ def lay_out(figure: Any, result: Any, timed: list[int]) -> None:
         xaxis={"type": "log", "title": CLOCKS["examples"], "exponentformat": "SI", "dtick": 1},
         yaxis={"type": "log", "title": "cost", "domain": [0.155, 0.37], **ticks},
         sliders=[slider(result, clock) for clock in CLOCKS],
-        updatemenus=[clock_menu(result, timed), *(play_button(clock) for clock in CLOCKS)],
+        updatemenus=[choice, *map(play_button, CLOCKS)],
     )  # fmt: skip
-    for number, state in zip(timed, timed_state(result, "examples"), strict=True):
-        figure.data[number].update({key: value for key, value in state.items() if key != "type"})
 
 
-def timed_state(result: Any, clock: str) -> list[dict[str, Any]]:
-    """All traces that depend on the clock, at its last reading, in the order in which `add_walker` adds them."""
-    placed = walkers_at(result, clock, readings(result, clock, NUM_FRAMES)[-1])
-    found = []
-    for index, walker in enumerate(result.walkers):
-        head, down, place = placed[3 * index : 3 * index + 3]
-        curve = {"x": rounded(times(walker, clock)[1:]), "y": rounded(walker.cost[0][1:])}
-        found += [head, down, curve, place]
-    return found
+def at_once(duration: int, *, redraw: bool) -> dict[str, Any]:
+    """How plotly goes to a picture; `duration` in milliseconds."""
+    return {"mode": "immediate", "frame": {"duration": duration, "redraw": redraw}, "transition": {"duration": 0}}
 
 
 def slider(result: Any, clock: str) -> dict[str, Any]:
     """One step a picture, labelled with what the clock shows."""
-    go_there = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
-    times_shown = readings(result, clock, NUM_FRAMES)
+    shown = [f"{each:,.0f}" if clock == "examples" else f"{each:.2g}" for each in readings(result, clock, NUM_FRAMES)]
+    steps = [{"label": label, "method": "animate", "args": [[f"{clock} {number}"], at_once(0, redraw=True)]}
+             for number, label in enumerate(shown)]  # fmt: skip
     return {
         "visible": clock == "examples", "active": NUM_FRAMES - 1, "x": 0, "len": 1, "y": 0.07, "pad": {"t": 0, "b": 0},
         "currentvalue": {"prefix": f"{CLOCKS[clock]}: ", "font": {"size": 14, "color": "#1a1a1a"}},
-        "ticklen": 0, "minorticklen": 0, "font": {"color": "rgba(0,0,0,0)"},
-        "steps": [
-            {"label": f"{shown:,.0f}" if clock == "examples" else f"{shown:.2g}", "method": "animate",
-             "args": [[f"{clock} {number}"], go_there]}
-            for number, shown in enumerate(times_shown)
-        ],
+        "ticklen": 0, "minorticklen": 0, "font": {"color": "rgba(0,0,0,0)"}, "steps": steps,
     }  # fmt: skip
 
 
 def play_button(clock: str) -> dict[str, Any]:
     """Starts from the first picture, and stops."""
     names = [f"{clock} {number}" for number in range(NUM_FRAMES)]
-    play = {"mode": "immediate", "frame": {"duration": 120, "redraw": True}, "transition": {"duration": 0}}
-    stop = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
-    return {
-        "type": "buttons", "direction": "left", "visible": clock == "examples", "x": 0, "xanchor": "left", "y": 1.05,
-        "yanchor": "bottom", "showactive": False,
-        "buttons": [
-            {"label": "▶ Play", "method": "animate", "args": [names, play]},
-            {"label": "❚❚ Stop", "method": "animate", "args": [[None], stop]},
-        ],
-    }  # fmt: skip
+    play = {"label": "▶ Play", "method": "animate", "args": [names, at_once(120, redraw=True)]}
+    stop = {"label": "❚❚ Stop", "method": "animate", "args": [[None], at_once(0, redraw=False)]}
+    return {**BAR, "visible": clock == "examples", "x": 0, "xanchor": "left", "showactive": False,
+            "buttons": [play, stop]}  # fmt: skip
 
 
-def clock_menu(result: Any, timed: list[int]) -> dict[str, Any]:
-    """Equal examples or equal seconds: which clock both walkers share."""
-    buttons = []
-    for number, clock in enumerate(CLOCKS):
-        states = timed_state(result, clock)
-        moved = {"x": [state["x"] for state in states], "y": [state["y"] for state in states]}
-        layout: dict[str, Any] = {"xaxis.title.text": CLOCKS[clock], "xaxis.autorange": True}
-        for other in range(len(CLOCKS)):
-            layout |= {
-                f"sliders[{other}].visible": other == number,
-                f"updatemenus[{other + 1}].visible": other == number,
-            }
-        layout |= {f"sliders[{number}].active": NUM_FRAMES - 1}
-        moved["z"] = [state.get("z") for state in states]
-        buttons.append({"label": f"clock: {clock}", "method": "update", "args": [moved, layout, timed]})
-    return {
-        "type": "buttons", "direction": "left", "x": 1, "xanchor": "right", "y": 1.05, "yanchor": "bottom",
-        "showactive": True, "buttons": buttons,
-    }  # fmt: skip
+def clock_button(result: Any, clock: str, timed: list[int]) -> dict[str, Any]:
+    """Equal examples or equal seconds: which clock both walkers share, and whose slider and play button are seen."""
+    states = timed_state(result, clock)
+    moved = {axis: [state.get(axis) for state in states] for axis in ("x", "y", "z")}
+    layout: dict[str, Any] = {"xaxis.title.text": CLOCKS[clock], "xaxis.autorange": True}
+    for number, other in enumerate(CLOCKS):
+        layout[f"sliders[{number}].visible"] = layout[f"updatemenus[{number + 1}].visible"] = other == clock
+    layout[f"sliders[{list(CLOCKS).index(clock)}].active"] = NUM_FRAMES - 1
+    return {"label": f"clock: {clock}", "method": "update", "args": [moved, layout, timed]}
