@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.common.walks import Looks, Reading, Sight, Walk, Way
+from experiments.common.walks import Looks, Reading, Walk, Way
 from experiments.hill import how_drunk as experiment
 from experiments.hill import how_drunk_figures as drawn
 from experiments.hill.how_drunk import Gait, Result, Settings
@@ -18,9 +18,9 @@ BATCHES = Way("batches of 10", 10, 0.5, False)
 
 def test_a_straight_path_walks_straight_on_along_one_component():
     points = np.arange(12.0, dtype=np.float32)[:, None] * np.array([3.0, 4.0, 0.0, 0.0], np.float32)
-    straight = Sight(points[None], 5 * np.arange(12.0)[None], np.maximum(np.arange(12.0) - 1, 0)[None])
+    straight = points[None], 5 * np.arange(12.0)[None], np.maximum(np.arange(12.0) - 1, 0)[None]
     looks = Looks(np.array([0, 11]), np.array([0, 11]), np.array([[2.0, 0.9]]))
-    found = experiment.gait(Walk(BATCHES, np.arange(12), straight, np.zeros((1, 11))), looks)
+    found = experiment.gait(Walk(BATCHES, np.arange(12), *straight, np.zeros((1, 11))), looks)
     np.testing.assert_allclose(found.cosine, [1])
     np.testing.assert_allclose(found.exponent, [2])
     np.testing.assert_allclose(found.gained, [1.1 / 55])

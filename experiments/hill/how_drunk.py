@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.common import runs, walks
+from experiments.common import walks
 from experiments.common.claims import Claim, about, at_least, follow_up, prediction, within
 from experiments.common.problem import Problem
 from experiments.common.walks import Looks, Reading, Walk, Way
@@ -60,55 +60,44 @@ class Gait(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Every way by itself, and all of them when their clocks show the same."""
-
     gaits: tuple[Gait, ...]
     together: dict[str, Reading]  # after equally many steps, examples, seconds
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Walks every way from the same starts, then measures the paths."""
-    walked = walks.walk_all(problem, settings)
-    looks = walks.look_at(problem, walked, settings)
-    runs.console.print("timing single steps ...")
-    seconds = walks.seconds_of(problem, walked, settings)
-    return Result(tuple(map(gait, walked, looks)), walks.read_together(walked, looks, seconds))
+    walked, looks, _, together = walks.walk_and_look(problem, settings)
+    return Result(tuple(map(gait, walked, looks)), together)
 
 
 def gait(path: Walk, looks: Looks) -> Gait:
-    """Measures one way."""
-    point, length, turns = path.sight
-    displacements = np.stack([paths.squared_displacements(points) for points in point])
+    displacements = np.stack([paths.squared_displacements(points) for points in path.point])
     shares = jax.jit(lambda points: landscape.explained_shares(points)[:3])
     return Gait(
         way=path.way,
-        cosine=turns[:, -1] / (path.steps[-1] - 1),
+        cosine=path.turns[:, -1] / (path.steps[-1] - 1),
         exponent=np.array([paths.exponent(each) for each in displacements]),
-        gained=(looks.cost[:, 0] - looks.cost[:, -1]) / length[:, -1],
-        shares=np.stack([np.asarray(shares(points)) for points in point]),
+        gained=(looks.cost[:, 0] - looks.cost[:, -1]) / path.length[:, -1],
+        shares=np.stack([np.asarray(shares(points)) for points in path.point]),
         displacements=displacements,
     )
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T35, E8: how straight each of them walks; about the film's network on MNIST."""
     if not settings.is_the_films:
         return
-    for index, each in enumerate(result.gaits):
-        if each.way.is_full_batch:  # the first rate is the claim; the others were tried after it had failed
+    unit, tortuosity = "cosine, mean of a path, median", result.together["examples"].tortuosity
+    for index, (way, cosines, *_) in enumerate(result.gaits):
+        if way.is_full_batch:  # the first rate is the claim; the others were tried after it had failed
             kind = follow_up if index else prediction
-            yield kind("T35", f"the full batch walks on as it went: cosine of its successive steps, rate "
-                       f"{each.way.learning_rate:g}", np.median(each.cosine), within(STRAIGHT_ON, 1),
-                       "cosine, mean of a path, median", f"{PROBE} 0.94",
+            yield kind("T35", "the full batch walks on as it went: cosine of its successive steps, rate "
+                       f"{way.learning_rate:g}", np.median(cosines), within(STRAIGHT_ON, 1), unit, f"{PROBE} 0.94",
                        "finding: a step is 1 - eta h times the one before it where the curvature is h, so a rate above "
                        "1/h turns round; a smaller rate walks on; the curvature along the path beside 1/eta would "
                        "decide")  # fmt: skip
-    tortuosity = result.together["examples"].tortuosity
-    for index, each in enumerate(result.gaits):
-        if each.way.batch_size == DRUNKEST:
+        elif way.batch_size == DRUNKEST:
             yield prediction("T35", "the drunk man's next step has nothing to do with his last: their cosine, batches "
-                             f"of {DRUNKEST}", np.median(each.cosine), about(0, by=0.1),
-                             "cosine, mean of a path, median", f"{PROBE} -0.07")  # fmt: skip
+                             f"of {DRUNKEST}", np.median(cosines), about(0, by=0.1), unit,
+                             f"{PROBE} -0.07")  # fmt: skip
             winds = np.median(tortuosity[index] / tortuosity[0])
             if np.isfinite(winds):  # unless the clocks stopped at the start
                 yield prediction("E8", f"after equally many examples the path of batches of {DRUNKEST} winds more than "
@@ -117,7 +106,6 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """Winding after equally many examples, and the cosines; medians over the seeds."""
     number = walks.drunkest([each.way for each in result.gaits])
     winding = np.median(result.together["examples"].tortuosity, axis=1)
     cosines = [f"{np.median(each.cosine):.2f} with {each.way.label} (rate {each.way.learning_rate:g})"
@@ -130,5 +118,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Winding, cosines, displacements, gain, shares, and the cost by three clocks."""
     return {"how_drunk": drawn.how_drunk(result, STRAIGHT_ON)}

@@ -35,8 +35,6 @@ from research import landscape
 
 @dataclasses.dataclass(frozen=True)
 class Settings(walks.Settings):
-    """Settings of the walks, and of the map."""
-
     num_seeds: Annotated[int, Ge(1)] = 1
     """How many starts, each with its own shuffles and its own random plane; the picture shows the first."""
     resolution: Annotated[int, Ge(2)] = 41
@@ -51,8 +49,6 @@ FULL = Settings(num_steps=400, num_epochs=12, num_points=200, resolution=51)
 
 
 class Result(NamedTuple):
-    """Every way's path, and its projection on each seed's plane."""
-
     ways: tuple[Way, ...]
     view: hills.View  # of the first seed
     moved: Float[np.ndarray, "seeds ways"]  # from start to end, by the path
@@ -61,18 +57,16 @@ class Result(NamedTuple):
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Walks every way from the same starts, then looks at the paths from a random side."""
     walked, surface = walks.walk_all(problem, settings), hills.surface_of(problem)
-    views, moved = [], []
+    views = []
     for seed in range(settings.num_seeds):
-        paths = [path.sight.point[seed] for path in walked]
+        paths = [path.point[seed] for path in walked]
         plane, reach = random_plane(problem, jnp.asarray(paths[-1][-1]), settings.seed + seed)
         views.append(hills.look_down(surface, plane, paths, resolution=settings.resolution, reach=reach))
-        moved.append([np.linalg.norm(path[-1] - path[0]) for path in paths])
     return Result(
         ways=tuple(path.way for path in walked),
         view=views[0],
-        moved=np.array(moved),
+        moved=np.stack([np.linalg.norm(path.point[:, -1] - path.point[:, 0], axis=1) for path in walked], axis=1),
         shown=np.array([[np.linalg.norm(shadow[-1] - shadow[0]) for shadow in view.shadows] for view in views]),
         hidden=np.array([[distance.max() for distance in view.off_plane] for view in views]),
     )
@@ -90,12 +84,10 @@ def random_plane(problem: Problem, end: Array, seed: int) -> tuple[landscape.Pla
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """None: the picture is looked at, no number was predicted."""
-    yield from ()
+    yield from ()  # the picture is looked at, no number was predicted
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """What is seen of the full batch's way, and how much is not; medians over the seeds."""
     shown, moved = (float(np.median(each[:, 0])) for each in (result.shown, result.moved))
     return (
         f"On a random plane the projection of the full batch's path goes {shown:.2g} from start to end, where the path "
@@ -104,15 +96,14 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """The same paths on a random plane, where nearly nothing of them is seen."""
     figure, axes = plots.new_mosaic(8.5, 8.8, [["map"], ["legend"]], height_ratios=[1, 0.12])
     drawn.draw_map(axes["map"], result.view, result.ways)
-    axes["map"].set_title(
-        f"On a random plane nothing is seen of the way: the careful man's shadow\ngoes {result.shown[0, 0]:.2g} from "
-        f"start to end, and the paths run up to {result.hidden[0].max():.3g} away from theirs"
+    axes["map"].set(
+        title=f"On a random plane nothing is seen of the way: the careful man's shadow\ngoes {result.shown[0, 0]:.2g} "
+        f"from start to end, and the paths run up to {result.hidden[0].max():.3g} away from theirs",
+        xlabel="random direction, scaled neuron by neuron to the weights (units of the weights)",
+        ylabel="a second one",
     )
-    axes["map"].set_xlabel("random direction, scaled neuron by neuron to the weights (units of the weights)")
-    axes["map"].set_ylabel("a second one")
     plots.legend_in(axes["legend"], *axes["map"].get_legend_handles_labels(), columns=2)
     plots.note(figure, "\nmean curvatures only: a saddle looks convex here too")
     return {"random_plane": figure}
