@@ -24,7 +24,6 @@ from research.training import History, TrainState
 
 BEFORE = 0.9  # of 2/eta: up to there a path counts as before the edge
 ITERATIONS = 40  # of Lanczos; at the edge several eigenvalues lie close together, and 30 do not part them
-CHUNKS = 5  # of every descent, for the progress bar
 
 
 class Curve(NamedTuple):
@@ -37,8 +36,7 @@ class Curve(NamedTuple):
     residual: Float[np.ndarray, "seeds points"]  # |H v - lambda v| / lambda of the pair that the sharpness belongs to
 
     @property
-    def of_edge(self) -> np.ndarray:
-        """The sharpness in units of 2/eta: (seeds, points)."""
+    def of_edge(self) -> np.ndarray:  # seeds, points: the sharpness in units of 2/eta
         return self.sharpness * self.learning_rate / 2
 
 
@@ -55,33 +53,32 @@ def network_of(problem: Problem, init_keys: Array) -> Network:
     """A start for every key, and the way to look along its paths; the cost in one piece if there are few examples."""
     few = len(problem.train.inputs) <= CHUNK
     objective = gradients.mean_over_examples(problem.example_cost) if few else problem.cost
-    look = jax.jit(runs.over_seeds(partial(look_along, objective), (0, None)))
-    return Network(problem, objective, descents.starts(problem, init_keys), look)
 
-
-def look_along(objective: Callable, path: PyTree, train: Examples) -> tuple[Array, Array, Array]:
-    """Cost, sharpness and residual at the points of one seed's path, one after the other."""
-
-    def look(params: PyTree) -> tuple[Array, Array, Array]:
+    def look(params: PyTree, train: Examples) -> tuple[Array, Array, Array]:
         top = curvature.top_eigenvalues(objective, params, train, jax.random.key(0), num_iterations=ITERATIONS)
         residual = curvature.residuals(objective, params, train, top)[0]
         return objective(params, train), top.values[0], residual / top.values[0]
 
-    return jax.lax.map(look, path)
+    def along(path: PyTree, train: Examples) -> tuple[Array, Array, Array]:
+        return jax.lax.map(lambda params: look(params, train), path)
+
+    look_along = jax.jit(runs.over_seeds(along, (0, None)))
+    return Network(problem, objective, descents.starts(problem, init_keys), look_along)
 
 
 def descent(rate: float | Array) -> optax.GradientTransformation:
-    """Gradient descent with its learning rate in its state."""
+    """Gradient descent with its learning rate in its state, so that one compiled loop serves all rates."""
     return optax.inject_hyperparams(optax.sgd)(learning_rate=rate)
+
+
+def where(state: TrainState) -> Params:
+    return state.params
 
 
 def follow(
     network: Network, label: str, rates: Sequence[float], loop: Callable, chunks: list
 ) -> list[tuple[Curve, Params]]:
-    """Every seed's path at every rate, all of them together, remembered after every leg; then looked at, rate by rate.
-
-    The learning rate is a number in the state of the optimizer, so that one compiled loop serves all rates.
-    """
+    """Every seed's path at every rate, all together, remembered after every leg; then looked at, rate by rate."""
     train, num_seeds = network.problem.train, len(jax.tree.leaves(network.start)[0])
     start = jax.tree.map(lambda leaf: np.concatenate([leaf] * len(rates)), network.start)
     every_rate = jnp.repeat(jnp.asarray(rates, jnp.float32), num_seeds)
@@ -96,14 +93,13 @@ def follow(
 
 
 def by_full_batch(network: Network, rates: Sequence[float], num_steps: int, num_looks: int) -> tuple[Curve, ...]:
-    """Full-batch descent at every rate; as many steps between two looks, whose number is a multiple of CHUNKS."""
-    step = training.make_step(network.objective, descent(rates[0]))
-    legs = num_looks // CHUNKS, num_steps // num_looks
+    """Full-batch descent at every rate; as many steps between two looks."""
+    step, length = training.make_step(network.objective, descent(rates[0])), num_steps // num_looks
 
     def loop(state: TrainState, train: Examples) -> tuple[TrainState, History]:
-        return training.full_batch_descent(step, state, train, *legs, lambda state: state.params)
+        return training.full_batch_descent(step, state, train, 1, length, where)
 
-    return tuple(curve for curve, _ in follow(network, "full batch", rates, loop, [()] * CHUNKS))
+    return tuple(curve for curve, _ in follow(network, "full batch", rates, loop, [()] * num_looks))
 
 
 def by_minibatch(
@@ -112,21 +108,16 @@ def by_minibatch(
     """Mini-batch descent through `order` (seeds, epochs, examples), and its batch sharpness (seeds, points): the mean
     over the batches of the last epoch, on which no step is made."""
     objective = gradients.mean_over_examples(network.problem.example_cost)
-    step = training.make_step(objective, descent(rate))
+    loop = partial(training.minibatch_descent, training.make_step(objective, descent(rate)), observe=where)
     rows = descents.in_batches(order[:, :-1], batch_size)[:, :num_steps]
-    rows = rows.reshape(len(order), num_looks, -1, batch_size)
-
-    def loop(state: TrainState, train: Examples, schedule: Array) -> tuple[TrainState, History]:
-        return training.minibatch_descent(step, state, train, schedule, lambda state: state.params)
+    legs = [(rows[:, None],) for rows in np.split(rows, num_looks, axis=1)]
 
     def sharpness_along(path: PyTree, train: Examples, batches: Array) -> Array:
         return jax.lax.map(lambda params: curvature.batch_sharpness(objective, params, train, batches), path)
 
-    chunks = [(schedule,) for schedule in np.split(rows, CHUNKS, axis=1)]
-    ((curve, path),) = follow(network, f"batches of {batch_size}", [rate], loop, chunks)
-    unseen = descents.in_batches(order[:, -1:], batch_size)
+    ((curve, path),) = follow(network, f"batches of {batch_size}", [rate], loop, legs)
     along = jax.jit(runs.over_seeds(sharpness_along, (0, None, 0)))
-    return curve, np.asarray(along(path, network.problem.train, unseen))
+    return curve, np.asarray(along(path, network.problem.train, descents.in_batches(order[:, -1:], batch_size)))
 
 
 def last_third(series: np.ndarray) -> np.ndarray:
@@ -142,12 +133,10 @@ def apart_before_the_edge(slow: Curve, fast: Curve) -> np.ndarray:
     """The largest relative difference of two sharpnesses at equal times, learning rate times steps, for every seed.
 
     Over the looks at which both had gone equally far, up to the first point where the faster one's sharpness is above
-    0.9 of its 2/eta. NaN where the start is the only such look: nothing was compared, and a claim with NaN fails.
+    BEFORE of its 2/eta. NaN where the start is the only such look: a claim with NaN fails.
     """
     times = [curve.learning_rate * curve.steps for curve in (slow, fast)]
     of_slow, of_fast = np.nonzero(np.isclose(times[0][1:, None], times[1][None, 1:], rtol=1e-6))
-    if not of_slow.size:
-        return np.full(len(fast.sharpness), np.nan)
     ratios = slow.sharpness[:, 1 + of_slow] / fast.sharpness[:, 1 + of_fast]
     before = np.cumprod(fast.of_edge <= BEFORE, axis=1).astype(bool)[:, 1 + of_fast]
     apart = np.max(np.abs(ratios - 1), axis=1, where=before, initial=0)
