@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.common import floors, runs
+from experiments.common import floors
 from experiments.common.problem import Problem
 from research.data import Examples
 from research.models import Model
@@ -51,11 +51,3 @@ def test_each_half_is_the_next_batches_in_their_order():
 def test_a_cost_that_falls_steadily_settles_at_its_value_in_the_middle_of_the_second_half(num_looks):
     looks = 10 - np.arange(1, 2 * num_looks + 1) / num_looks  # time is 1 at halftime, 2 at the end
     assert float(floors.settled(looks)) == pytest.approx(10 - 1.5)
-
-
-@pytest.mark.parametrize(("where", "look", "step"), [("constant", 3, 40), ("falling", 1, 40), ("constant", 0, 10)])
-def test_a_cost_that_is_no_number_is_reported_with_rate_and_step(where, look, step):
-    cost, falling = np.ones((1, 2, 4)), np.ones((1, 2, 2))
-    (cost if where == "constant" else falling)[0, 1, look] = np.nan
-    with pytest.raises(runs.Diverged, match=f"batches of 7, rate 8, from a trained start: .* at step {step};"):
-        floors.stop_if_diverged((cost, cost, falling), 7, (4.0, 8.0), 10)

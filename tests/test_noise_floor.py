@@ -46,16 +46,6 @@ def test_claims_hold_where_the_floor_is_theorys_and_fail_where_it_is_not():
     assert not list(experiment.claims(worse, GRID))[-1].holds
 
 
-def test_of_a_single_rate_nothing_is_said_to_grow():
-    one = dataclasses.replace(GRID, batch_sizes=(10,), learning_rates=(0.1,))
-    result = made_up(2.0)
-    cut = Floor(*(leaf[:, :1, :1] for leaf in result.shuffled))
-    result = result._replace(shuffled=cut, drawn=cut)
-    assert experiment.growth(one, cut.heights) is None
-    assert experiment.finding(result, one).endswith("on a floor (height at η/B): 0.02 at 0.01.")
-    assert {claim.id for claim in experiment.claims(result, one)} == {"T38"}  # and it is too short a run for theory
-
-
 def test_a_run_too_short_to_settle_claims_no_height():
     short = made_up(2.0)._replace(num_examples=1000)
     assert [claim.id for claim in experiment.claims(short, GRID)] == ["E21", "E21", "T38", "T38"]

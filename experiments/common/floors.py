@@ -4,16 +4,14 @@ What the cost lies higher with the constant rate, its mean over the second half,
 floor. Both had travelled equally far, the rate summed over the steps, so that progress along the valley cancels.
 """
 
-from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
-from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from experiments.common import descents, runs
@@ -34,8 +32,7 @@ class Floor(NamedTuple):
     scatter: Float[np.ndarray, "seeds sizes rates"]  # tr(Sigma) at the end, with the constant rate
 
     @property
-    def heights(self) -> np.ndarray:
-        """(seeds, sizes, rates): mean cost over the second half, less the cost that the falling rate ends with."""
+    def heights(self) -> np.ndarray:  # seeds, sizes, rates
         return settled(self.cost) - self.falling_cost[..., -1]
 
 
@@ -57,19 +54,15 @@ def look(problem: Problem, train: Examples, state: TrainState) -> tuple[Array, A
     return cost, jnp.asarray(optax.tree.norm(gradient))
 
 
-def falling(rate: Array, share: Array, num_steps: int, count: ArrayLike) -> Array:
-    """The rate at step number `count`, when on its straight way it has lost `share` of itself after `num_steps`."""
-    return rate * (1 - share * jnp.asarray(count, rate.dtype) / num_steps)
-
-
 def stumble(problem: Problem, params: Params, train: Examples, rows: Array, rates: Array) -> tuple[Array, ...]:
     """The fields of Floor for one seed and batch size, from `params` through both halves of `rows` (2, looks, steps,
     batch)."""
-    objective = gradients.mean_over_examples(problem.example_cost)
-    observe = partial(look, problem, train)
+    objective, observe = gradients.mean_over_examples(problem.example_cost), partial(look, problem, train)
+    num_steps = rows[0, ..., 0].size
 
     def half(rate: Array, share: Array, params: Params, rows: Array) -> tuple[Params, tuple[Array, Array]]:
-        optimizer = optax.sgd(partial(falling, rate, share, rows[..., 0].size))
+        """With a rate that has lost `share` of itself after `num_steps`."""
+        optimizer = optax.sgd(lambda count: rate * (1 - share * jnp.asarray(count, rate.dtype) / num_steps))
         state, step = TrainState(params, optimizer.init(params)), training.make_step(objective, optimizer)
         state, history = training.minibatch_descent(step, state, train, rows, observe)
         return state.params, history.observed
@@ -86,48 +79,27 @@ def stumble(problem: Problem, params: Params, train: Examples, rows: Array, rate
 
 
 def in_halves(order: np.ndarray, batch_size: int, num_looks: int) -> np.ndarray:
-    """(seeds, epochs, examples) -> (seeds, 2, looks, steps, batch); steps that do not divide are left out at the end of
-    each half."""
-    rows = descents.in_batches(order, batch_size)
-    legs = descents.in_equal_legs(rows, 2 * num_looks)
-    return legs.reshape(len(rows), 2, num_looks, -1, batch_size)
+    """(seeds, epochs, examples) -> (seeds, 2, looks, steps, batch); steps that do not divide are left out."""
+    legs = descents.in_equal_legs(descents.in_batches(order, batch_size), 2 * num_looks)
+    return legs.reshape(len(order), 2, num_looks, -1, batch_size)
 
 
-def find(
-    problem: Problem,
-    params: Params,
-    orders: dict[str, np.ndarray],
-    batch_sizes: Sequence[int],
-    learning_rates: Sequence[float],
-    num_looks: int,
-) -> list[Floor]:
+def find(problem: Problem, params: Params, orders: dict[str, np.ndarray], settings: Any) -> list[Floor]:
     """For each order (seeds, epochs, examples) every batch size with every rate; leaves of `params` lead with seeds.
 
     Raises Diverged.
     """
     every_seed = jax.jit(runs.over_seeds(partial(stumble, problem), (0, None, 0, None)))
-    rates, floors = jnp.asarray(learning_rates, jnp.float32), []
+    rates, floors = jnp.asarray(settings.learning_rates, jnp.float32), []
     for name, order in orders.items():
-        runs.console.print(f"from there with the constant rates {learning_rates}, batches {name}")
         found = []
-        for size in batch_sizes:
-            halves = in_halves(order, size, num_looks)
+        for size in settings.batch_sizes:
+            halves = in_halves(order, size, settings.num_looks)
             found.append(jax.device_get(every_seed(params, problem.train, halves, rates)))
-            stop_if_diverged(found[-1], size, learning_rates, halves.shape[3])
+            for rate, cost in zip(settings.learning_rates, found[-1][0].swapaxes(0, 1), strict=True):
+                label = f"batches of {size}, rate {rate:g}, from a trained start"
+                runs.stop_if_diverged(label, np.repeat(cost, halves.shape[3], axis=1), 0)
             medians = ", ".join(f"{median:.4f}" for median in np.median(settled(found[-1][0]), axis=0))
-            runs.console.print(f"batches of {size:,}: cost {medians}")
+            runs.console.print(f"constant rates {settings.learning_rates}, batches of {size} {name}: cost {medians}")
         floors.append(Floor(*(np.stack(each, axis=1) for each in zip(*found, strict=True))))
     return floors
-
-
-def stop_if_diverged(
-    found: tuple[np.ndarray, ...], size: int, learning_rates: Sequence[float], steps_per_look: int
-) -> None:
-    """Raises Diverged for the first rate and look with a cost that is no finite number."""
-    cost, _, falling_cost, *_ = found
-    lost = ~np.isfinite(np.concatenate([cost, falling_cost], axis=-1)).all(axis=0)  # rates, looks
-    if lost.any():
-        rate, look = np.argwhere(lost)[0]  # the falling rate's looks are those of the second half
-        look = look if look < cost.shape[-1] else look - falling_cost.shape[-1]
-        label = f"batches of {size}, rate {learning_rates[rate]:g}, from a trained start"
-        raise runs.Diverged(label, (look + 1) * steps_per_look)

@@ -51,23 +51,17 @@ def surface_of(problem: Problem) -> Surface:
 
 
 def look_down(
-    surface: Surface,
-    plane: Plane,
-    paths: Sequence[np.ndarray],
-    *,
-    resolution: int = 51,
-    margin: float = 0.25,
-    reach: float = 0.0,
+    surface: Surface, plane: Plane, paths: Sequence[np.ndarray], *, resolution: int, reach: float = 0.0
 ) -> View:
     """Any paths, each (points, params), on any plane: their projections, and the exact surface in a frame round these.
 
-    The frame is `margin` of the projections' extent wider than they are on every side, but reaches at least `reach`
+    The frame is a quarter of the projections' extent wider than they are on every side, but reaches at least `reach`
     from its middle, with `resolution` points along each direction.
     """
     seen = jax.jit(jax.vmap(lambda point: (landscape.coordinates(plane, point), landscape.off_plane(plane, point))))
     shadows, off_plane = zip(*(map(np.asarray, seen(path)) for path in paths), strict=True)
     places = np.concatenate(shadows)
     low, high = places.min(axis=0), places.max(axis=0)
-    middle, half = (low + high) / 2, np.maximum((high - low) * (0.5 + margin), max(reach, 1e-6))
+    middle, half = (low + high) / 2, np.maximum((high - low) * 0.75, max(reach, 1e-6))
     alphas, betas = np.linspace(middle - half, middle + half, resolution, dtype=np.float32).T
     return View(alphas, betas, np.asarray(surface(plane, alphas, betas)), shadows, off_plane)

@@ -15,8 +15,6 @@ from research.models import Params
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the long training."""
-
     num_seeds: Annotated[int, Ge(1)] = 2
     """How many runs, each with its own start and its own shuffles."""
     start_batch_size: Annotated[int, Ge(1), below_train] = 100
@@ -28,7 +26,7 @@ class Settings(experiment.Settings):
 
 
 def train(problem: Problem, settings: Settings) -> Params:
-    """Where every seed's training ends; its rate is constant for the first half and falls to 0 in the second."""
+    """Where every seed's training ends."""
     start, order = descents.begin(problem, settings, settings.start_epochs)
     num_steps = descents.in_batches(order, settings.start_batch_size).shape[1]
     falling = descents.falling(settings.start_learning_rate, num_steps)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from annotated_types import Ge, Gt
@@ -33,8 +34,6 @@ from research.models import Params
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the two trainings."""
-
     batch_size: Annotated[int, Ge(1), below_train] = 100
     """Examples in a mini-batch."""
     learning_rate: Annotated[float, Gt(0)] = 4.0
@@ -48,33 +47,30 @@ FULL = Settings(num_seeds=10, num_epochs=20)
 
 
 class Result(NamedTuple):
-    """Both curves, and the length of the full gradient at their ends."""
-
     constant: Curve
     falling: Curve
-    constant_norm: Float[np.ndarray, "seeds"]
+    constant_norm: Float[np.ndarray, "seeds"]  # length of the full gradient at the end
     falling_norm: Float[np.ndarray, "seeds"]
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """The same starts and the same batches, with either rate."""
     params, order = descents.begin(problem, settings, settings.num_epochs)
-    label, rate = f"batches of {settings.batch_size}", settings.learning_rate
     num_steps = descents.in_batches(order, settings.batch_size).shape[1]
-    constant = Method(f"{label}, constant rate", settings.batch_size, optax.sgd(rate))
-    falling = Method(f"{label}, falling rate", settings.batch_size, optax.sgd(descents.falling(rate, num_steps)))
+    rates = {"constant": settings.learning_rate, "falling": descents.falling(settings.learning_rate, num_steps)}
 
     def gradient_norm(params: Params, train: Examples) -> Array:
-        return optax.tree.norm(jax.grad(problem.cost)(params, train))  # pyright: ignore[reportReturnType]
+        return jnp.asarray(optax.tree.norm(jax.grad(problem.cost)(params, train)))
 
-    found = [descents.follow(problem, method, params, order) for method in (constant, falling)]
-    norm = jax.jit(runs.over_seeds(gradient_norm, (0, None)))
-    norms = [np.asarray(norm(descent.end, problem.train)) for descent in found]
-    return Result(found[0].curve, found[1].curve, *norms)
+    norm, curves, norms = jax.jit(runs.over_seeds(gradient_norm, (0, None))), [], []
+    for name, rate in rates.items():
+        method = Method(f"batches of {settings.batch_size}, {name} rate", settings.batch_size, optax.sgd(rate))
+        descent = descents.follow(problem, method, params, order)
+        curves.append(descent.curve)
+        norms.append(np.asarray(norm(descent.end, problem.train)))
+    return Result(*curves, *norms)
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T38: a constant learning rate stumbles on a floor, a falling one gets below it."""
     yield prediction("T38", "with a learning rate that falls to zero the gradient ends smaller than with a constant "
                      "one", np.max(result.falling_norm / result.constant_norm), at_most(1),
                      "ratio of |G|, largest of all seeds", "the floor is proportional to rate/B")  # fmt: skip
@@ -83,7 +79,6 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """Medians of both, with the range of the seeds' ratios."""
     constant, falling = (np.median(curve.cost[:, -1]) for curve in (result.constant, result.falling))
     ratios = result.falling_norm / result.constant_norm
     return (
@@ -93,19 +88,15 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """The cost of both against epochs."""
-    figure, axes = plots.new_figure(8, 5)
-    axis = axes[0, 0]
+    figure, ((axis,),) = plots.new_figure(8, 5)
     named = ((result.constant, "constant"), (result.falling, "falling to 0 in the second half"))
     for series, (curve, label) in enumerate(named):
         epochs = curve.steps / curve.steps[-1] * settings.num_epochs
         plots.seed_band(axis, epochs, curve.cost, series, f"learning rate {settings.learning_rate:g}, {label}")
-    axis.set_yscale("log")
+    axis.set(xlabel="epochs", ylabel="cost on the training images", yscale="log")
     plots.plain_log_ticks(axis.yaxis, (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2))
-    axis.set_xlabel("epochs")
-    axis.set_ylabel("cost on the training images")
-    lower = bool(np.all(result.falling.cost[:, -1] < result.constant.cost[:, -1]))
-    plots.headline(figure, f"A falling learning rate ends {'lower' if lower else 'no lower'} than a constant one")
     axis.legend()
+    lower = np.all(result.falling.cost[:, -1] < result.constant.cost[:, -1])
+    plots.headline(figure, f"A falling learning rate ends {'lower' if lower else 'no lower'} than a constant one")
     plots.note(figure, f"batches of {settings.batch_size}; median and range")
     return {"falling_learning_rate": figure}

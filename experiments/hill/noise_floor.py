@@ -27,8 +27,8 @@ from jax import Array
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.common import descents, floors, long_training, runs
-from experiments.common.bounds import of_train, require
+from experiments.common import descents, floors, long_training, plots, runs
+from experiments.common.bounds import of_train, require, rising
 from experiments.common.claims import Claim, about, at_least, at_most, prediction
 from experiments.common.floors import Floor, settled
 from experiments.common.problem import Problem
@@ -41,11 +41,9 @@ from research.training import TrainState
 
 @dataclasses.dataclass(frozen=True)
 class Settings(long_training.Settings):
-    """Settings of the noise floor, besides those of the long training that all begins with."""
-
     batch_sizes: Annotated[tuple[int, ...], Ge(1), MinLen(1), of_train] = (10, 160)
     """Batch sizes of the grid."""
-    learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(1)] = (0.0625, 0.25, 1.0, 4.0)
+    learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(2), rising] = (0.0625, 0.25, 1.0, 4.0)
     """Constant learning rates of the grid."""
     num_epochs: Annotated[int, Ge(1)] = 2
     """Passes over the training set in each half of a run."""
@@ -63,13 +61,11 @@ FULL = Settings(num_seeds=6, start_epochs=60)
 
 
 class Result(NamedTuple):
-    """The end of the long training, and the floors of batches that were shuffled, and of drawn with replacement."""
-
-    cost: Float[np.ndarray, "seeds"]
+    cost: Float[np.ndarray, "seeds"]  # at the end of the long training, as the next two
     gradient_norm: Float[np.ndarray, "seeds"]
     sharpness: Float[np.ndarray, "seeds"]
     shuffled: Floor
-    drawn: Floor
+    drawn: Floor  # of batches drawn with replacement
     num_examples: int
 
 
@@ -79,15 +75,10 @@ def drawn_anew(seed: int, size: tuple[int, int, int]) -> np.ndarray:
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """The long training, its end, and the constant and falling rates from there."""
-    num_examples, num_epochs = len(problem.train.inputs), 2 * settings.num_epochs
-    size = max(settings.batch_sizes)
+    num_examples, num_epochs, size = len(problem.train.inputs), 2 * settings.num_epochs, max(settings.batch_sizes)
     steps = settings.num_epochs * (num_examples // size)
-    require(
-        steps >= settings.num_looks,
-        f"--num-epochs is {settings.num_epochs}, in which batches of {size} make {steps} steps; at least "
-        f"{settings.num_looks}, --num-looks, are needed, so raise --num-epochs or take smaller batches",
-    )
+    said = f"--num-epochs is {settings.num_epochs}, in which batches of {size} make {steps} steps; at least "
+    require(steps >= settings.num_looks, f"{said}{settings.num_looks}, --num-looks, are needed; take smaller batches")
     end = long_training.train(problem, settings)
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
 
@@ -97,15 +88,12 @@ def measure(problem: Problem, settings: Settings) -> Result:
         return *floors.look(problem, train, TrainState(params, ())), steepest
 
     ground = jax.device_get(jax.jit(runs.over_seeds(of_end, (0, None, 0)))(end, problem.train, init_keys))
-    if not (ground[2] > 0).all():
-        raise runs.Stuck(settings.start_epochs)
     keys = jax.vmap(partial(jax.random.fold_in, data=1))(shuffle_keys)  # not the shuffles of the long training
     orders = {
         "shuffled": descents.shuffles(keys, num_examples, num_epochs),
         "drawn with replacement": drawn_anew(settings.seed, (settings.num_seeds, num_epochs, num_examples)),
     }
-    found = floors.find(problem, end, orders, settings.batch_sizes, settings.learning_rates, settings.num_looks)
-    return Result(*ground, shuffled=found[0], drawn=found[1], num_examples=num_examples)
+    return Result(*ground, *floors.find(problem, end, orders, settings), num_examples=num_examples)
 
 
 def ratios(settings: Settings) -> np.ndarray:
@@ -127,23 +115,21 @@ def by_ratio(settings: Settings, values: np.ndarray) -> tuple[np.ndarray, np.nda
     return found, np.exp(np.stack(means, axis=1))
 
 
-def growth(settings: Settings, values: np.ndarray) -> float | None:
-    """The least factor, of all seeds, by which the values grow from one eta/B to the next; None if there is but one."""
+def growth(settings: Settings, values: np.ndarray) -> float:
+    """The least factor, of all seeds, by which the values grow from one eta/B to the next."""
     _, grouped = by_ratio(settings, values)
-    return float(np.min(grouped[:, 1:] / grouped[:, :-1])) if grouped.shape[1] > 1 else None
+    return float(np.min(grouped[:, 1:] / grouped[:, :-1]))
 
 
 def over_theory(result: Result, settings: Settings) -> tuple[float, float]:
     """(eta/B, the floor of batches drawn with replacement over eta tr(Sigma) / (4 B), median of the seeds).
 
-    At the largest eta/B, which has gone farthest to its floor, of those rates that are small beside 2/sharpness.
+    At the largest eta/B of those rates that are small beside 2/sharpness; 0 if none is.
     """
     small = np.array(settings.learning_rates) * np.median(result.sharpness) <= 0.2
-    if not small.any():
-        return float("nan"), float("nan")
-    found = result.drawn.heights / (ratios(settings) * result.drawn.scatter / 4)
-    row, column = np.unravel_index(np.argmax(np.where(small, ratios(settings), 0)), found.shape[1:])
-    return float(ratios(settings)[row, column]), float(np.median(found[:, row, column]))
+    found, tried = result.drawn.heights / (ratios(settings) * result.drawn.scatter / 4), ratios(settings) * small
+    row, column = np.unravel_index(np.argmax(tried), tried.shape)
+    return float(tried[row, column]), float(np.median(found[:, row, column]))
 
 
 def least_settled(result: Result, settings: Settings) -> float:
@@ -153,19 +139,16 @@ def least_settled(result: Result, settings: Settings) -> float:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """E21: what the floor depends on. T38: a falling rate gets below it."""
     if not settings.is_the_films:
         return
     shuffled, norm = result.shuffled, settled(result.shuffled.gradient_norm)
     rate, factor = over_theory(result, settings)
-    if (grows := growth(settings, shuffled.heights)) is not None:
-        yield prediction("E21", "the floor of the network's cost with a constant rate grows with eta/B, from each to "
-                         "the next", grows, at_least(1), "least factor of all seeds",
-                         "eta tr(Sigma) / (4 B)")  # fmt: skip
-    if (grows := growth(settings, norm)) is not None:
-        yield prediction("E21", "and so does |G|", grows, at_least(1), "least factor of all seeds",
-                         "a parabola with Sigma as it is", "finding: where the floor is high, single gradients scatter "
-                         "less; |G| over sqrt(eta tr(Sigma) / B) in place of |G| would decide")  # fmt: skip
+    yield prediction("E21", "the floor of the network's cost with a constant rate grows with eta/B, from each to the "
+                     "next", growth(settings, shuffled.heights), at_least(1), "least factor of all seeds",
+                     "eta tr(Sigma) / (4 B)")  # fmt: skip
+    yield prediction("E21", "and so does |G|", growth(settings, norm), at_least(1), "least factor of all seeds",
+                     "a parabola with Sigma as it is", "finding: where the floor is high, single gradients scatter "
+                     "less; |G| over sqrt(eta tr(Sigma) / B) in place of |G| would decide")  # fmt: skip
     if rate >= least_settled(result, settings):
         yield prediction("E21", "with batches drawn with replacement the floor is eta tr(Sigma) / (4 B), where eta is "
                          f"small beside 2/sharpness (at eta/B = {rate:g})", factor, about(1, by=0.3), "ratio, median",
@@ -178,29 +161,26 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """The heights from the eta/B on at which they have settled."""
     heights = result.shuffled.heights
     if not (heights > 0).all():
         return "The cost still falls with the constant rates too, so that no floor shows."
     found, grouped = by_ratio(settings, heights)
-    factor = growth(settings, heights)
-    grows = "" if factor is None else f"that {'grows' if factor > 1 else 'does not always grow'} with η/B "
-    least = least_settled(result, settings)
-    settled_at = [at for at in range(len(found)) if found[at] >= least] or [len(found) - 1]
-    heights_there = ", ".join(f"{np.median(grouped[:, at]):.2g} at {found[at]:.1g}" for at in settled_at)
+    grows = "grows" if growth(settings, heights) > 1 else "does not always grow"
+    least = min(least_settled(result, settings), found[-1])
+    there = [f"{np.median(grouped[:, at]):.2g} at {rate:.1g}" for at, rate in enumerate(found) if rate >= least]
     return (
-        f"With a constant rate SGD stays above what a falling rate reaches, on a floor {grows}(height at η/B): "
-        f"{heights_there}."
+        f"With a constant rate SGD stays above what a falling rate reaches, on a floor that {grows} with η/B (height "
+        f"at η/B): {', '.join(there)}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """The cost with constant and falling rates; the floor and the gradient against eta/B."""
-    headline, norm = finding(result, settings), settled(result.shuffled.gradient_norm)
-    norm_grows, least = growth(settings, norm), least_settled(result, settings)
-    grid = drawn.Grid(settings.batch_sizes, np.array(settings.learning_rates), ratios(settings))
-    figure = drawn.new(headline)
-    drawn.curves(figure.axes[0], result, grid, settings.num_epochs)
-    drawn.heights(figure.axes[1], result, grid, least)
-    drawn.norms(figure.axes[2], result, grid, norm, failed=norm_grows is not None and norm_grows <= 1)
+    figure, axes = plots.new_figure(16, 6.8, columns=3)
+    plots.headline(figure, finding(result, settings).removesuffix("."))
+    plots.note(figure, "all after a long training")
+    drawn.curves(axes[0, 0], result, settings)
+    drawn.heights(axes[0, 1], result, settings, ratios(settings), least_settled(result, settings))
+    drawn.norms(axes[0, 2], result, settings, ratios(settings))
+    if growth(settings, settled(result.shuffled.gradient_norm)) <= 1:
+        axes[0, 2].set_title("The full gradient does not grow\nwith η/B all the way, against the claim")
     return {"noise_floor": figure}

@@ -39,8 +39,6 @@ NUM_STEPS = 200
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the parabola."""
-
     num_seeds: Annotated[int, Ge(1)] = 4
     """How many random starts, each descended from at every rate."""
 
@@ -75,7 +73,6 @@ def descents_from(start: Array) -> Array:
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Descents from every seed's start, drawn from a normal distribution."""
     keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
     starts = jax.vmap(partial(jax.random.normal, shape=CURVATURES.shape))(keys)
     distances = np.asarray(jax.jit(runs.over_seeds(descents_from, (0,)))(starts))
@@ -88,25 +85,18 @@ def wrong(result: Result) -> int:
     return int(np.sum(diverges != (FACTORS > 1)))
 
 
-def growth(result: Result) -> np.ndarray:
-    """(seeds, rates): by what a step multiplies the distance along the steepest axis, geometric mean of all steps."""
-    steepest = result.steepest.astype(float)
-    return (steepest[..., -1] / steepest[..., 0]) ** (1 / (steepest.shape[-1] - 1))
-
-
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """E11 where it is exact."""
-    num_descents = result.distance[..., 0].size
+    num_descents, steepest = result.distance[..., 0].size, result.steepest.astype(float)
+    growth = (steepest[..., -1] / steepest[..., 0]) ** (1 / (steepest.shape[-1] - 1))  # geometric mean of all steps
     yield identity("E11", "on a parabola gradient descent diverges exactly where the rate eta is above 2/lambda",
                    wrong(result), exactly(0), f"wrong of {num_descents} descents", "algebra")  # fmt: skip
-    off = np.max(np.abs(growth(result) - np.abs(1 - 2 * FACTORS.astype(float))))
     yield identity("E11", "along the steepest axis every step multiplies the distance by |1 - eta lambda|",
-                   off, within(0, 1e-6, 0), "largest difference", "algebra")  # fmt: skip
+                   np.max(np.abs(growth - np.abs(1 - 2 * FACTORS.astype(float)))), within(0, 1e-6, 0),
+                   "largest difference", "algebra")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """The verdict, counted."""
-    exact, of = "exactly" if wrong(result) == 0 else "not exactly", result.distance[..., 0].size
+    exact, of = "not exactly" if wrong(result) else "exactly", result.distance[..., 0].size
     return (
         f"On a parabola gradient descent diverges {exact} where the rate is above 2/lambda: {of - wrong(result)} of "
         f"{of} descents do as they should."
@@ -114,19 +104,14 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Distance from the bottom against steps, for rates below, at and above 2/lambda."""
     figure, ((axis,),) = plots.new_figure(8, 5.2)
     relative = result.distance / result.distance[..., :1]
     for index, factor in enumerate(FACTORS):
         label = f"η = {factor:g} · 2/λ: |1 - ηλ| = {abs(1 - 2 * factor):.2f}"
         plots.seed_band(axis, np.arange(relative.shape[2]), relative[:, index], index, label)
-    axis.set_yscale("log")
-    axis.set_ylim(1e-4, 1e4)
-    axis.set_xlabel("steps")
-    axis.set_ylabel("distance from the bottom, 1 at the start")
+    axis.set(xlabel="steps", ylabel="distance from the bottom, 1 at the start", yscale="log", ylim=(1e-4, 1e4))
     axis.legend(fontsize=9)
-    exact = "exactly" if wrong(result) == 0 else "not exactly"
-    plots.headline(figure, f"On a parabola gradient descent diverges {exact} where η > 2/λ")
+    plots.headline(figure, finding(result, settings).partition(":")[0])
     starts = f"median and range of {settings.num_seeds} start{'s' * (settings.num_seeds > 1)}"
     plots.own_foot(figure, f"C = Σ λᵢ θᵢ² / 2, twenty curvatures from 0.04 to 4, λ the largest; {starts}")
     return {"parabola": figure}
