@@ -53,10 +53,3 @@ def test_a_run_too_short_to_settle_claims_no_height():
 
 def test_a_cost_that_still_falls_has_no_floor():
     assert experiment.finding(made_up(-2.0), GRID).startswith("The cost still falls")
-
-
-def test_batches_drawn_with_replacement_repeat_examples_and_leave_others_out():
-    drawn = experiment.drawn_anew(0, (2, 12, 40))
-    assert drawn.shape == (2, 12, 40)
-    assert all(len(set(epoch)) < 40 for epoch in drawn.reshape(-1, 40).tolist())
-    assert set(drawn.ravel().tolist()) == set(range(40))  # all but for a chance of 40 (39/40)^960 = 1e-9

@@ -20,7 +20,7 @@ from experiments.common.problem import CHUNK, Problem
 from research import curvature, gradients, training
 from research.data import Examples
 from research.models import Params
-from research.training import History, TrainState
+from research.training import TrainState
 
 BEFORE = 0.9  # of 2/eta: up to there a path counts as before the edge
 ITERATIONS = 40  # of Lanczos; at the edge several eigenvalues lie close together, and 30 do not part them
@@ -54,25 +54,21 @@ def network_of(problem: Problem, init_keys: Array) -> Network:
     few = len(problem.train.inputs) <= CHUNK
     objective = gradients.mean_over_examples(problem.example_cost) if few else problem.cost
 
-    def look(params: PyTree, train: Examples) -> tuple[Array, Array, Array]:
-        top = curvature.top_eigenvalues(objective, params, train, jax.random.key(0), num_iterations=ITERATIONS)
-        residual = curvature.residuals(objective, params, train, top)[0]
-        return objective(params, train), top.values[0], residual / top.values[0]
+    def look_along(path: PyTree, train: Examples) -> tuple[Array, Array, Array]:
+        def look(params: PyTree) -> tuple[Array, Array, Array]:
+            top = curvature.top_eigenvalues(objective, params, train, jax.random.key(0), num_iterations=ITERATIONS)
+            residual = curvature.residuals(objective, params, train, top)[0]
+            return objective(params, train), top.values[0], residual / top.values[0]
 
-    def along(path: PyTree, train: Examples) -> tuple[Array, Array, Array]:
-        return jax.lax.map(lambda params: look(params, train), path)
+        return jax.lax.map(look, path)
 
-    look_along = jax.jit(runs.over_seeds(along, (0, None)))
-    return Network(problem, objective, descents.starts(problem, init_keys), look_along)
+    look = jax.jit(runs.over_seeds(look_along, (0, None)))
+    return Network(problem, objective, descents.starts(problem, init_keys), look)
 
 
 def descent(rate: float | Array) -> optax.GradientTransformation:
     """Gradient descent with its learning rate in its state, so that one compiled loop serves all rates."""
     return optax.inject_hyperparams(optax.sgd)(learning_rate=rate)
-
-
-def where(state: TrainState) -> Params:
-    return state.params
 
 
 def follow(
@@ -94,11 +90,10 @@ def follow(
 
 def by_full_batch(network: Network, rates: Sequence[float], num_steps: int, num_looks: int) -> tuple[Curve, ...]:
     """Full-batch descent at every rate; as many steps between two looks."""
-    step, length = training.make_step(network.objective, descent(rates[0])), num_steps // num_looks
-
-    def loop(state: TrainState, train: Examples) -> tuple[TrainState, History]:
-        return training.full_batch_descent(step, state, train, 1, length, where)
-
+    loop = partial(
+        training.full_batch_descent, training.make_step(network.objective, descent(rates[0])),
+        num_legs=1, steps_per_leg=num_steps // num_looks, observe=lambda state: state.params,
+    )  # fmt: skip
     return tuple(curve for curve, _ in follow(network, "full batch", rates, loop, [()] * num_looks))
 
 
@@ -108,7 +103,8 @@ def by_minibatch(
     """Mini-batch descent through `order` (seeds, epochs, examples), and its batch sharpness (seeds, points): the mean
     over the batches of the last epoch, on which no step is made."""
     objective = gradients.mean_over_examples(network.problem.example_cost)
-    loop = partial(training.minibatch_descent, training.make_step(objective, descent(rate)), observe=where)
+    step = training.make_step(objective, descent(rate))
+    loop = partial(training.minibatch_descent, step, observe=lambda state: state.params)
     rows = descents.in_batches(order[:, :-1], batch_size)[:, :num_steps]
     legs = [(rows[:, None],) for rows in np.split(rows, num_looks, axis=1)]
 

@@ -135,7 +135,13 @@ def frames(result: Any, num_frames: int) -> Iterator[np.ndarray]:
     plots.map_of_hill(axes["map"], view.alphas, view.betas, view.surface)
     axes["map"].set(xticks=[], yticks=[])
     read = [passes(result, walker) for walker in result.walkers]
-    moving = [new_mover(axes, index, walker, read[index]) for index, walker in enumerate(result.walkers)]
+    moving = []
+    for index, walker in enumerate(result.walkers):
+        colour, line = plots.COLOURS[index], plots.LINES[index]
+        disc = {"marker": "o", "color": colour, "markersize": 9, "markeredgecolor": "white", "zorder": 5}
+        axes["cost"].plot(read[index][1:], walker.cost[0][1:], color=colour, linestyle=line, alpha=0.45)
+        trail = axes["map"].plot([], [], color=colour, linestyle=line, label=walker.way.name, linewidth=2)
+        moving.append((*trail, *axes["map"].plot([], [], **disc), *axes["cost"].plot([], [], **disc)))
     axes["map"].plot(*view.shadows[0][0], "k*", markersize=14, markeredgecolor="white", label="start")
     log_costs(axes["cost"])
     axes["cost"].set_title("cost on all training images")
@@ -153,14 +159,3 @@ def frames(result: Any, num_frames: int) -> Iterator[np.ndarray]:
         figure.canvas.draw()
         yield np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # pyright: ignore[reportAttributeAccessIssue]
     plt.close(figure)
-
-
-def new_mover(axes: dict[str, Axes], index: int, walker: Any, read: np.ndarray) -> tuple:
-    """The parts of the picture that move with one walker: trail and head on the map, his place on the curve."""
-    colour, line = plots.COLOURS[index], plots.LINES[index]
-    disc = {"color": colour, "markeredgecolor": "white", "zorder": 5}
-    (trail,) = axes["map"].plot([], [], color=colour, linestyle=line, label=walker.way.name, linewidth=2)
-    (head,) = axes["map"].plot([], [], "o", markersize=10, **disc)
-    axes["cost"].plot(read[1:], walker.cost[0][1:], color=colour, linestyle=line, alpha=0.45)
-    (height,) = axes["cost"].plot([], [], "o", markersize=9, **disc)
-    return trail, head, height

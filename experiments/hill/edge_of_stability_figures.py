@@ -14,14 +14,15 @@ Curves = Sequence[Curve]
 TICKS = [digit * 10.0**power for power in range(-6, 4) for digit in (1, 2, 5)]  # of costs
 
 
-def figure(result: Any, settings: Any, peaks: Sequence[np.ndarray]) -> Figure:
-    """Sharpness above, cost below; `peaks` (seeds) of the network at each of its rates, in units of 2/eta."""
+def figure(result: Any, settings: Any, courses: Sequence[str]) -> Figure:
+    """Sharpness above, cost below; `courses` says how the network's goes at each of its rates."""
     whole, axes = plots.new_figure(17, 9.5, rows=2, columns=3, sharex="col")
     careful, drunk, network = axes.T
     name = name_of_network(settings)
     draw_full_batch(careful, result.full_batch)
     draw_minibatch(drunk, result, settings.batch_sizes)
-    draw_network(network, result.network, name, peaks)
+    draw_network(network, result.network, courses)
+    network[0].set_title(f"{name[0].upper()}{name[1:]}, in units of 2/η: it\n{network[0].get_title()}", fontsize=11)
     for above, below in axes.T:
         above.set_ylabel("sharpness: largest eigenvalue of the Hessian")
         below.set(yscale="log", ylabel="cost, on the images descended on")
@@ -111,17 +112,14 @@ def draw_minibatch(axes: np.ndarray, result: Any, batch_sizes: Sequence[int]) ->
     below.set(title=f"Their costs at the end: {', '.join(costs_at_end(curves))}", xlabel="steps")
 
 
-def draw_network(axes: np.ndarray, curves: Curves, name: str, peaks: Sequence[np.ndarray]) -> None:
+def draw_network(axes: np.ndarray, curves: Curves, courses: Sequence[str]) -> None:
     """The network and cost of the settings, full batch, step for step."""
     above, below = axes
     for series, curve in enumerate(curves, 5):
         draw_curve(axes, curve.steps, curve, series, f"η = {curve.learning_rate:g}")
         draw_edge(above, curve.learning_rate, colour_of(series), "right")
-    starts, ends = ([curve.of_edge[:, at] for curve in curves] for at in (0, -1))
-    start, top, end = (" and ".join(f"{np.median(each):.2f}" for each in values) for values in (starts, peaks, ends))
-    rises = "" if "nan" in top else f", falls,\nrises again to {top}"
-    above.set_title(f"{name[0].upper()}{name[1:]} starts at {start} of 2/η{rises} and ends at {end}", fontsize=11)
-    lowest_rate = min(curve.learning_rate for curve in curves)
-    above.set_ylim(0, 1.3 * max(2 / lowest_rate, *(curve.sharpness.max() for curve in curves)))
+    highest = max(max(2 / curve.learning_rate, curve.sharpness.max()) for curve in curves)
+    said = [f"{course} (η = {curve.learning_rate:g})" for curve, course in zip(curves, courses, strict=True)]
+    above.set(title=";\n".join(said), ylim=(0, 1.3 * highest))
     above.legend(loc="upper right", ncols=len(curves))
     below.set(title=f"Its cost at the end: {' and '.join(costs_at_end(curves))}", xlabel="steps")

@@ -1,12 +1,10 @@
 """How drunk is the drunk man, in numbers: how much does his path wind, and do his steps remember each other?
 
 Full-batch descent and mini-batches of 10, 100 and 1000 from the same starts, as in drunk_man. Path length over
-displacement; the mean cosine of successive steps, of all of them; the exponent of the mean squared displacement, 2
-straight ahead, 1 for a random walk; cost gained per unit of length; the shares of a path's variance along its principal
-components, beside a random walk's; and cost and winding after equally many steps, examples and seconds.
-
-On a parabola of curvature h every step of descent is 1 - eta h times the one before it: a rate above 1/h, along the
-direction in which most of the way goes, turns round at every step, full batch or not.
+displacement; the mean cosine of successive steps; the exponent of the mean squared displacement, 2 straight ahead, 1
+for a random walk; cost gained per unit of length; the shares of a path's variance along its principal components; and
+cost and winding after equally many steps, examples and seconds. On a parabola of curvature h every step of descent is
+1 - eta h times the one before it: a rate above 1/h turns round at every step, full batch or not.
 
 Run:     python -m experiments how_drunk [--quick | --full]
 Time:    default 40 s, --quick 15 s, --full 2 min, on 2 cores, compilation included

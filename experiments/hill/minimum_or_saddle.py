@@ -7,9 +7,8 @@ smallest is clearly negative, the surface curves down, as at a saddle.
 
 Run:     python -m experiments minimum_or_saddle [--quick | --full]
 Time:    default 20 s, --quick 10 s, --full 2 min, on 2 cores, compilation included
-Result:  the long training ends at no minimum, in none of 6 seeds: the smallest curvature is -0.2 to -0.6 % of the
-         largest, though the cost falls that way by 1.4e-5 at most, from 0.035, and the gradient is less than half of
-         what the choice of the training images alone would make of 0.
+Result:  it ends at no minimum, in none of 6 seeds: the smallest curvature is -0.2 to -0.6 % of the largest, though the
+         cost falls that way by 1.4e-5 at most, from 0.035, and the gradient is less than half of what chance makes it.
 """
 
 import dataclasses

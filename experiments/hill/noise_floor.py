@@ -1,18 +1,15 @@
 """How high is the floor on which SGD stumbles with a constant learning rate?
 
 The film's network, from the end of a long training whose rate fell to 0 (minimum_or_saddle looks at that end): constant
-rates eta with batches of B, and from halfway on the same batches once more with a rate that falls to 0. What the cost
-lies higher with the constant rate (its mean over the second half, less the end of the falling one) is the floor; both
-had travelled equally far, eta summed over the steps, so that progress along the valley cancels. Small steps in a
-parabola of any dimension: floor = eta tr(Sigma) / (4 B), Sigma the covariance of one example's gradient; solved_floor
-is the case of one dimension, with steps of any size.
+rates eta with batches of B, and from halfway on the same batches with a rate that falls to 0. What the cost lies higher
+with the constant rate (its mean over the second half, less the end of the falling one) is the floor. Small steps in a
+parabola of any dimension: floor = eta tr(Sigma) / (4 B), Sigma the covariance of one example's gradient.
 
 Run:     python -m experiments noise_floor [--quick | --full]
 Time:    default 35 s, --quick 14 s, --full 3 min, on 2 cores, compilation included
 Result:  the floor grows with eta/B in every seed, from 5e-6 to 0.04; for batches of 10 and of 160 with the same eta/B
-         it is the same within 11 % (6 seeds). A falling rate always ends lower than a constant one is on average. One
-         claim does not hold: |G| on the floor grows with eta/B too, but not up to 0.4, where single gradients scatter
-         less than half as much as at 0.1.
+         it is the same within 11 % (6 seeds). A falling rate always ends lower. One claim does not hold: |G| on the
+         floor grows with eta/B too, but not up to 0.4, where single gradients scatter less than half as much.
 """
 
 import dataclasses
@@ -69,11 +66,6 @@ class Result(NamedTuple):
     num_examples: int
 
 
-def drawn_anew(seed: int, size: tuple[int, int, int]) -> np.ndarray:
-    """Examples drawn with replacement: (seeds, epochs, examples), `size`."""
-    return np.random.default_rng(seed).integers(size[-1], size=size, dtype=np.int32)
-
-
 def measure(problem: Problem, settings: Settings) -> Result:
     num_examples, num_epochs, size = len(problem.train.inputs), 2 * settings.num_epochs, max(settings.batch_sizes)
     steps = settings.num_epochs * (num_examples // size)
@@ -83,15 +75,17 @@ def measure(problem: Problem, settings: Settings) -> Result:
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
 
     def of_end(params: Params, train: Examples, key: Array) -> tuple[Array, Array, Array]:
-        products = settings.lanczos_iterations
-        steepest = curvature.sharpness(problem.cost, params, train, key, num_iterations=products)
+        iterations = settings.lanczos_iterations
+        steepest = curvature.sharpness(problem.cost, params, train, key, num_iterations=iterations)
         return *floors.look(problem, train, TrainState(params, ())), steepest
 
     ground = jax.device_get(jax.jit(runs.over_seeds(of_end, (0, None, 0)))(end, problem.train, init_keys))
     keys = jax.vmap(partial(jax.random.fold_in, data=1))(shuffle_keys)  # not the shuffles of the long training
     orders = {
         "shuffled": descents.shuffles(keys, num_examples, num_epochs),
-        "drawn with replacement": drawn_anew(settings.seed, (settings.num_seeds, num_epochs, num_examples)),
+        "drawn with replacement": np.random.default_rng(settings.seed).integers(
+            num_examples, size=(settings.num_seeds, num_epochs, num_examples), dtype=np.int32
+        ),
     }
     return Result(*ground, *floors.find(problem, end, orders, settings), num_examples=num_examples)
 
@@ -117,7 +111,7 @@ def by_ratio(settings: Settings, values: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def growth(settings: Settings, values: np.ndarray) -> float:
     """The least factor, of all seeds, by which the values grow from one eta/B to the next."""
-    _, grouped = by_ratio(settings, values)
+    grouped = by_ratio(settings, values)[1]
     return float(np.min(grouped[:, 1:] / grouped[:, :-1]))
 
 
