@@ -59,8 +59,6 @@ class Settings(experiment.Settings):
 
 
 class Way(NamedTuple):
-    """One method of walking."""
-
     label: str
     batch_size: int
     learning_rate: float
@@ -125,7 +123,6 @@ def walk_all(problem: Problem, settings: Settings) -> list[Walk]:
 
 
 def walk(problem: Problem, way: Way, beginning: descents.Beginning, settings: Settings) -> Walk:
-    """Follows one way from the starts of all seeds."""
     method, start, num_steps = way.method, beginning.params, settings.num_steps
     if way.is_full_batch:
         length = leg_length(num_steps, num_steps, settings.num_points)

@@ -23,7 +23,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from experiments.common import hills, plots, walks
-from experiments.common.claims import Claim, at_most, identity, prediction
+from experiments.common.claims import Claim, at_most, identity, prediction, worst
 from experiments.common.plots import Page
 from experiments.common.problem import Problem
 from experiments.common.walks import Reading, Way
@@ -100,15 +100,10 @@ def measure(problem: Problem, settings: Settings) -> Result:
         view=view,
         shares=np.asarray(jax.jit(landscape.explained_shares)(union)[:3]),
         null_shares=np.asarray(jax.jit(landscape.shares_of_random_walks, static_argnums=1)(distances, 3)),
-        off_grid=off(view.surface[rows, columns], plain),
-        off_log=off(looks[0].cost[:, :-1], walked[0].logged[:, looks[0].steps[:-1]]),
+        off_grid=abs(worst(view.surface[rows, columns] / plain - 1)),
+        off_log=abs(worst(looks[0].cost[:, :-1] / walked[0].logged[:, looks[0].steps[:-1]] - 1)),
         points=tuple(points) if settings.save_points else None,
     )
-
-
-def off(found: np.ndarray, wanted: np.ndarray) -> float:
-    """The largest relative error."""
-    return float(np.max(np.abs(found - wanted) / np.abs(wanted)))
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
@@ -131,13 +126,13 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def hidden(result: Result) -> str:
-    """What the map does not show of the longest path, in one sentence."""
+    """What the map does not show of the longest path."""
     number = int(np.argmax([walker.length for walker in result.walkers]))
-    walker, shadow = result.walkers[number], result.view.shadows[number]
-    projected = paths.winding(shadow)
+    walker, projected = result.walkers[number], paths.winding(result.view.shadows[number])
     return (
-        f"The map {'hides' if walker.winding > 1.5 * projected else 'shows'} the stumbling: joined at {len(shadow)} "
-        f"points, the path of {walker.way.label} winds {walker.winding:.3g}-fold, its projection {projected:.3g}-fold."
+        f"The map {'hides' if walker.winding > 1.5 * projected else 'shows'} the stumbling: joined at "
+        f"{len(walker.steps)} points, the path of {walker.way.label} winds {walker.winding:.3g}-fold, its projection "
+        f"{projected:.3g}-fold."
     )
 
 

@@ -49,7 +49,6 @@ def passes(result: Any, walker: Any) -> np.ndarray:
 
 
 def hill(result: Any, hidden: str) -> Figure:
-    """The map with all paths, the surface in three dimensions, and what the plane hides."""
     figure, axes = plots.new_mosaic(
         16, 10.5, PANELS, width_ratios=[1.25, 1], height_ratios=[1.9, 1, 0.22],
         per_subplot_kw={"surface": {"projection": "3d"}},
@@ -74,7 +73,6 @@ def hill(result: Any, hidden: str) -> Figure:
 
 
 def draw_map(axes: Axes, view: Any, ways: Sequence[Way]) -> None:
-    """The exact cost on the plane, and the projections of all paths."""
     plots.map_of_hill(axes, view.alphas, view.betas, view.surface)
     for index, (shadow, way) in enumerate(zip(view.shadows, ways, strict=True)):
         plots.path_on_map(axes, shadow, index, way.name, linewidth=1.8)
@@ -83,7 +81,6 @@ def draw_map(axes: Axes, view: Any, ways: Sequence[Way]) -> None:
 
 
 def draw_surface(axes: Any, result: Any) -> None:
-    """The surface, every path at its true cost above (or below) it, and its shadow on it; heights are logarithms."""
     view = result.view
     across, along = np.meshgrid(view.alphas, view.betas, indexing="ij")
     axes.plot_surface(
@@ -103,7 +100,6 @@ def draw_surface(axes: Any, result: Any) -> None:
 
 
 def draw_what_is_hidden(off: Axes, cost: Axes, result: Any) -> None:
-    """How far off the plane each path runs; and its true cost and that of its shadow, on a clock of examples."""
     for index, (walker, distance) in enumerate(zip(result.walkers, result.view.off_plane, strict=True)):
         colour, line, read = plots.COLOURS[index], plots.LINES[index], passes(result, walker)[1:]
         off.plot(100 * walker.steps / walker.steps[-1], distance, color=colour, linestyle=line)
@@ -121,14 +117,12 @@ def draw_what_is_hidden(off: Axes, cost: Axes, result: Any) -> None:
 
 
 def log_costs(axes: Axes) -> None:
-    """Both axes logarithmic, examples read to the right, costs upwards."""
     axes.set(xscale="log", yscale="log", xlabel="examples read, in passes over the training set")
     plots.plain_log_ticks(axes.xaxis, [10.0**power for power in range(-5, 5)])
     plots.plain_log_ticks(axes.yaxis, TICKS)
 
 
 def frames(result: Any, num_frames: int) -> Iterator[np.ndarray]:
-    """Pictures of all walkers on the map and of their costs, on a common clock of examples read."""
     figure, axes = plots.new_mosaic(10, 5, [["map", "cost"]], width_ratios=[1.35, 1])
     figure.set_dpi(72)
     view = result.view

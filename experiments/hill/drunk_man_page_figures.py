@@ -98,7 +98,6 @@ def timed_state(result: Any, clock: str) -> list[dict[str, Any]]:
 
 
 def lay_out(figure: Any, result: Any, timed: list[int]) -> None:
-    """The scene above, the costs below, a slider and a play button for each clock, and a choice between the clocks."""
     ticks = {"tickvals": TICKS, "ticktext": [f"{tick:g}" for tick in TICKS]}
     choice = {**BAR, "x": 1, "xanchor": "right", "buttons": [clock_button(result, clock, timed) for clock in CLOCKS]}
     figure.update_layout(
@@ -123,7 +122,6 @@ def at_once(duration: int, *, redraw: bool) -> dict[str, Any]:
 
 
 def slider(result: Any, clock: str) -> dict[str, Any]:
-    """One step a picture, labelled with what the clock shows."""
     shown = [f"{each:,.0f}" if clock == "examples" else f"{each:.2g}" for each in readings(result, clock, NUM_FRAMES)]
     steps = [{"label": label, "method": "animate", "args": [[f"{clock} {number}"], at_once(0, redraw=True)]}
              for number, label in enumerate(shown)]  # fmt: skip
@@ -135,7 +133,6 @@ def slider(result: Any, clock: str) -> dict[str, Any]:
 
 
 def play_button(clock: str) -> dict[str, Any]:
-    """Starts from the first picture, and stops."""
     names = [f"{clock} {number}" for number in range(NUM_FRAMES)]
     play = {"label": "▶ Play", "method": "animate", "args": [names, at_once(120, redraw=True)]}
     stop = {"label": "❚❚ Stop", "method": "animate", "args": [[None], at_once(0, redraw=False)]}

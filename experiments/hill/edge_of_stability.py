@@ -22,7 +22,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from annotated_types import Ge, Gt, MinLen
-from jax import Array
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
@@ -73,10 +72,6 @@ class Result(NamedTuple):
     network: tuple[Curve, ...]  # that of the settings by full batch, one for every one of its learning rates
 
 
-def half_sum_of_squares(output: Array, target: Array) -> Array:
-    return jnp.sum((output - target) ** 2) / 2
-
-
 def tanh_problem(problem: Problem) -> Problem:
     """tanh, tanh, linear, from weights half as large as usual; the mean image is taken off every image.
 
@@ -88,7 +83,8 @@ def tanh_problem(problem: Problem) -> Problem:
     images = np.asarray(unit_interval(jnp.asarray(train.inputs)))
     centred: Any = images - images.mean(axis=0, keepdims=True)
     train = sharding.on_every_device(train._replace(inputs=centred))
-    return problem._replace(model=model, cost_fn=half_sum_of_squares, train=train, activations=None, mlp=None)
+    half_squares = lambda output, target: jnp.sum((output - target) ** 2) / 2  # half the film's cost
+    return problem._replace(model=model, cost_fn=half_squares, train=train, activations=None, mlp=None)
 
 
 def measure(problem: Problem, settings: Settings) -> Result:

@@ -61,7 +61,6 @@ def draw_edge(axes: Axes, rate: float, colour: str, end: str) -> None:
 
 
 def draw_curve(axes: np.ndarray, x: np.ndarray, curve: Curve, series: int, label: str) -> None:
-    """Sharpness above, cost below."""
     for axis, values in zip(axes, (curve.sharpness, curve.cost), strict=True):
         plots.seed_band(axis, x, values, series, label)
 
@@ -71,7 +70,6 @@ def costs_at_end(curves: Curves) -> list[str]:
 
 
 def draw_full_batch(axes: np.ndarray, curves: Curves) -> None:
-    """tanh, full batch, every learning rate, against the time that has passed."""
     above, below = axes
     highest, ends = max(curve.sharpness.max() for curve in curves), []
     for index, curve in enumerate(curves):
@@ -94,7 +92,6 @@ def draw_full_batch(axes: np.ndarray, curves: Curves) -> None:
 
 
 def draw_minibatch(axes: np.ndarray, result: Any, batch_sizes: Sequence[int]) -> None:
-    """tanh, mini-batches beside the full batch at the same learning rate, step for step."""
     above, below = axes
     curves = [result.full_batch[1], *result.minibatch]
     draw_curve(axes, curves[0].steps, curves[0], 1, "full batch")  # as its rate looks on the left
@@ -113,7 +110,6 @@ def draw_minibatch(axes: np.ndarray, result: Any, batch_sizes: Sequence[int]) ->
 
 
 def draw_network(axes: np.ndarray, curves: Curves, courses: Sequence[str]) -> None:
-    """The network and cost of the settings, full batch, step for step."""
     above, below = axes
     for series, curve in enumerate(curves, 5):
         draw_curve(axes, curve.steps, curve, series, f"η = {curve.learning_rate:g}")

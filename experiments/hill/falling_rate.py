@@ -1,8 +1,8 @@
 """Does a learning rate that falls to zero end lower than a constant one?
 
 A constant rate stumbles on a floor: at the end every mini-batch still pulls its own way. The same starts and the same
-batches once more, with a rate that is constant in the first half and falls linearly to zero in the second. Both are
-looked at on the whole training set: the cost, and the length of the full gradient.
+batches once more, with a rate that is constant in the first half and falls linearly to zero in the second. Cost and
+length of the gradient are those of the whole training set.
 
 Run:     python -m experiments falling_rate [--quick | --full]
 Time:    default 25 s, --quick 8 s, --full 2 min on 2 cores, compilation included

@@ -57,7 +57,6 @@ def who_stumbles(result: Any, straight_on: float) -> str:
 
 
 def draw_bars(axes: Axes, result: Any, field: str) -> None:
-    """One bar a way, its number written on it, a dot for every seed."""
     for index, gait in enumerate(result.gaits):
         values = getattr(gait, field)
         middle = float(np.median(values))
@@ -69,7 +68,6 @@ def draw_bars(axes: Axes, result: Any, field: str) -> None:
 
 
 def draw_displacements(axes: Axes, result: Any) -> None:
-    """Mean squared displacement against the lag, with its exponent."""
     for index, gait in enumerate(result.gaits):
         num_lags = gait.displacements.shape[1]
         lags = 100 * np.arange(1, num_lags + 1) / num_lags / 2
@@ -81,7 +79,6 @@ def draw_displacements(axes: Axes, result: Any) -> None:
 
 
 def draw_shares(axes: Axes, result: Any) -> None:
-    """What each path's own first three principal components explain, against a random walk's."""
     for index, gait in enumerate(result.gaits):
         grouped_bars(axes, result, index, 100 * np.median(gait.shares, axis=0), gait.way.name)
     for component, share in enumerate(100 * np.asarray(landscape.random_walk_shares(3))):
@@ -101,7 +98,6 @@ def grouped_bars(axes: Axes, result: Any, index: int, values: np.ndarray, label:
 
 
 def draw_together(axes: Axes, result: Any, field: str) -> None:
-    """A number of every way after equally many steps, examples and seconds."""
     for index, gait in enumerate(result.gaits):
         values = np.median([getattr(result.together[clock], field)[index] for clock in CLOCKS], axis=1)
         places = grouped_bars(axes, result, index, values, gait.way.name)

@@ -2,8 +2,8 @@
 
 The film's network is trained for long, with a rate that falls to 0 in the second half. At the end: |G|, against what
 the choice of N training images alone would make of a gradient that is 0, sqrt(tr(Sigma) / N), Sigma the covariance of
-one example's gradient; and the smallest and the largest eigenvalue of the Hessian, by Lanczos' iteration. Where the
-smallest is clearly negative, the surface curves down, as at a saddle.
+one example's gradient; and the extreme eigenvalues of the Hessian, by Lanczos' iteration. Where the smallest is clearly
+negative, the surface curves down, as at a saddle.
 
 Run:     python -m experiments minimum_or_saddle [--quick | --full]
 Time:    default 20 s, --quick 10 s, --full 2 min, on 2 cores, compilation included

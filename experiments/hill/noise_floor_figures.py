@@ -14,7 +14,6 @@ DASHED = (0, (3, 1.5))
 
 
 def curves(axis: Axes, result: Any, settings: Any) -> None:
-    """Cost of the smallest batches, every rate: constant, and from halfway falling to 0."""
     floor, row = result.shuffled, int(np.argmin(settings.batch_sizes))
     half = settings.num_looks
     epochs = settings.num_epochs * np.arange(2 * half + 1) / half
@@ -61,7 +60,6 @@ def heights(axis: Axes, result: Any, settings: Any, ratios: np.ndarray, least_se
 
 
 def norms(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
-    """|G| on the floor, and at the end of the falling rate; shuffled batches."""
     constant, falling = settled(result.shuffled.gradient_norm), result.shuffled.falling_norm[..., -1]
     for row, size in enumerate(settings.batch_sizes):
         points(axis, row, ratios, constant[:, row], label=f"B = {size}, constant")

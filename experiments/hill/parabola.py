@@ -2,8 +2,7 @@
 
 C(theta) = sum_i lambda_i theta_i^2 / 2 with twenty curvatures lambda_i from 0.04 to 4. A step of rate eta multiplies
 the distance from the bottom along axis i by 1 - eta lambda_i, so that descent diverges exactly where eta is above
-2/lambda, lambda the largest curvature. It is run through research.training.full_batch_descent, as the networks of
-edge_of_stability are; network and images are not used.
+2/lambda, lambda the largest curvature. Run through research.training.full_batch_descent; images are not used.
 
 Run:     python -m experiments parabola [--quick | --full]
 Time:    default 4 s, --quick 4 s, --full 4 s, on 2 cores, compilation included
@@ -54,14 +53,10 @@ class Result(NamedTuple):
     steepest: Float[np.ndarray, "seeds rates steps"]  # along the axis of the largest curvature alone
 
 
-def height(params: Array, examples: Examples) -> Array:
-    """The parabola; it asks no examples."""
-    return jnp.sum(CURVATURES * params**2) / 2
-
-
 def descents_from(start: Array) -> Array:
     """Distances from the bottom along every axis (rates, steps + 1, axes), from one start at every rate."""
     nothing = Examples(jnp.zeros((0, 1)), jnp.zeros((0, 1)))
+    height = lambda params, examples: jnp.sum(CURVATURES * params**2) / 2
 
     def distances(rate: Array) -> Array:
         step = training.make_step(height, optax.sgd(rate))

@@ -1,10 +1,9 @@
 """What does a plane that is drawn at random show of the paths down the cost surface?
 
 The paths of drunk_man, laid not on the plane nearest to them but on a random one through the end of the last path, its
-two directions scaled neuron by neuron to the weights (Li et al., arXiv:1712.09913, section 4). Two random directions of
-13,002 hold hardly anything of a given one: how far a path's projection gets there, and how far the path runs from it,
-say how little such a picture shows. Its curvatures are means over all directions, so that a saddle looks convex
-(Boettcher and Wheeler, arXiv:2208.13219).
+two directions scaled neuron by neuron to the weights (Li et al., arXiv:1712.09913, section 4): how far a path's
+projection gets there, and how far the path runs from it, say how little such a picture shows. Its curvatures are means
+over all directions, so that a saddle looks convex (Boettcher and Wheeler, arXiv:2208.13219).
 
 Run:     python -m experiments random_plane [--quick | --full]
 Time:    default 25 s, --quick 12 s, --full 1 min, on 2 cores, compilation included

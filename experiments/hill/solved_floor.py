@@ -2,12 +2,11 @@
 
 C_i = h/2 (theta - x_i)^2. A step on a batch of B drawn with replacement makes theta the number
 (1 - eta h) theta + eta h mean(x_batch), whose last term has the variance (eta h)^2 Var(x) / B. A variance V that stays
-as it is satisfies V = (1 - eta h)^2 V + (eta h)^2 Var(x)/B, hence
+satisfies V = (1 - eta h)^2 V + (eta h)^2 Var(x)/B, hence, with sigma^2 = h^2 Var(x), that of an example's gradient,
 
-    V = eta h Var(x) / (B (2 - eta h)) = eta sigma^2 / (B h (2 - eta h)),     sigma^2 = h^2 Var(x),
+    V = eta sigma^2 / (B h (2 - eta h))         (Liu, Ziyin, Ueda, arXiv:2012.03636).
 
-since h Var(x) h is the variance of one example's gradient h (theta - x_i) (Liu, Ziyin, Ueda, arXiv:2012.03636). It is
-run through research.training.minibatch_descent, as the network is in noise_floor; network and images are not used.
+It is run through research.training.minibatch_descent, as the network is in noise_floor; images are not used.
 
 Run:     python -m experiments solved_floor [--quick | --full]
 Time:    default 5 s, --quick 4 s, --full 10 s, on 2 cores, compilation included
@@ -65,8 +64,7 @@ def parabola(theta: Array, example: Examples) -> Array:
 
 
 def variances(examples: Examples, rows: Array) -> Array:
-    """The variance of theta about mean(x) for every ETA_H, over all chains and the steps after BURN_IN; `rows`
-    (chains, steps, batch) are the examples that every step sees."""
+    """Of theta about mean(x) for every ETA_H, over chains and the steps after BURN_IN; rows: chains, steps, batch."""
     middle = jnp.mean(examples.inputs)
 
     def of_rate(eta_h: Array) -> Array:
