@@ -98,11 +98,14 @@ def measure(problem: Problem, settings: Settings) -> Result:
     num_epochs = math.ceil(settings.num_steps / (num_examples // settings.batch_sizes[0]))
     order = descents.shuffles(shuffle_keys, num_examples, num_epochs + 1)  # the last is only looked at
     minibatch = [valleys.by_minibatch(tanh, rates[1], batch, order, *size) for batch in settings.batch_sizes]
+    network = valleys.by_full_batch(own, settings.network_learning_rates, *size)
+    if any((curve.sharpness[:, -1] == 0).any() for curve in network):  # where no example has a gradient
+        raise runs.Stuck(settings.num_steps)
     return Result(
         full_batch=valleys.by_full_batch(tanh, rates, *size),
         minibatch=tuple(curve for curve, _ in minibatch),
         batch_sharpness=np.stack([along for _, along in minibatch]),
-        network=valleys.by_full_batch(own, settings.network_learning_rates, *size),
+        network=network,
     )
 
 

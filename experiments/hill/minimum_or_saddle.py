@@ -105,7 +105,10 @@ def measure(problem: Problem, settings: Settings) -> Result:
     every_seed = jax.jit(runs.over_seeds(partial(survey, problem, settings.lanczos_iterations), (0, None, 0)))
     missed = chance_of_missing(problem.num_parameters, settings.lanczos_iterations)
     found = jax.device_get(every_seed(end, problem.train, init_keys))
-    return Result(*found, missed=missed, num_examples=len(problem.train.inputs))
+    result = Result(*found, missed=missed, num_examples=len(problem.train.inputs))
+    if not ((result.largest > 0) & (result.scatter > 0)).all():
+        raise runs.Stuck(settings.start_epochs)
+    return result
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:

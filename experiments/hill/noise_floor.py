@@ -80,6 +80,8 @@ def measure(problem: Problem, settings: Settings) -> Result:
         return *floors.look(problem, train, TrainState(params, ())), steepest
 
     ground = jax.device_get(jax.jit(runs.over_seeds(of_end, (0, None, 0)))(end, problem.train, init_keys))
+    if not (ground[2] > 0).all():
+        raise runs.Stuck(settings.start_epochs)
     keys = jax.vmap(partial(jax.random.fold_in, data=1))(shuffle_keys)  # not the shuffles of the long training
     orders = {
         "shuffled": descents.shuffles(keys, num_examples, num_epochs),
