@@ -90,11 +90,8 @@ def tanh_problem(problem: Problem) -> Problem:
 def measure(problem: Problem, settings: Settings) -> Result:
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
     tanh, own = (valleys.network_of(each, init_keys) for each in (tanh_problem(problem), problem))
-    num_examples, size, rates = (
-        len(problem.train.inputs),
-        (settings.num_steps, settings.num_looks),
-        settings.learning_rates,
-    )
+    num_examples, rates = len(problem.train.inputs), settings.learning_rates
+    size = settings.num_steps, settings.num_looks
     num_epochs = math.ceil(settings.num_steps / (num_examples // settings.batch_sizes[0]))
     order = descents.shuffles(shuffle_keys, num_examples, num_epochs + 1)  # the last is only looked at
     minibatch = [valleys.by_minibatch(tanh, rates[1], batch, order, *size) for batch in settings.batch_sizes]
