@@ -115,8 +115,8 @@ def walk_all(problem: Problem, settings: Settings) -> list[Walk]:
     ways = [Way("full batch", num_examples, rate, True) for rate in settings.full_batch_learning_rates]
     for size, rate in zip(settings.batch_sizes, settings.learning_rates, strict=True):
         num_steps = settings.num_epochs * (num_examples // size)
-        said = f"--num-epochs is {settings.num_epochs}, in which batches of {size} make {num_steps} steps; raise it so "
-        require(num_steps >= LEAST_STEPS, f"{said}that they are {LEAST_STEPS} or more")
+        said = f"--num-epochs is {settings.num_epochs}, in which batches of {size} make {num_steps} steps; raise it"
+        require(num_steps >= LEAST_STEPS, f"{said}, to {LEAST_STEPS} steps or more")
         ways.append(Way(f"batches of {size:,}", size, rate, False))
     beginning = descents.begin(problem, settings, settings.num_epochs)
     return [walk(problem, way, beginning, settings) for way in ways]
