@@ -1,5 +1,6 @@
 """Strictness for every test, and the small data they share."""
 
+import os
 import shutil
 from functools import partial
 
@@ -12,6 +13,9 @@ from browser import Browser, driver_on_free_port
 from research.data import Examples, load
 from research.models import Layer, mlp
 
+# XLA reads it at the first array, in the programs that tests start too. With jax 0.10 its newer code for fused loops
+# takes more than twice as long to compile; later ones have no other, and pass the word over.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters")
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_disable_most_optimizations", True)  # small data, many programs: compiling is what takes time
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import pytest
 
+from experiments import __main__
 from experiments.common import bounds, cli, experiment, terminal
 from experiments.common.bounds import SettingsError
 from experiments.common.runs import Diverged
@@ -161,11 +162,12 @@ def test_a_wrong_setting_exits_with_2_and_one_sentence_and_writes_nothing(tmp_pa
         ),
     ],
 )
-def test_what_is_no_experiment_is_refused(name, sentence):
-    done = run(name)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {sentence}")
-    assert "Traceback" not in done.stderr
+def test_what_is_no_experiment_is_refused(name, sentence, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(SystemExit) as left:
+        __main__.main([name])
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: {sentence}")
 
 
 @pytest.mark.parametrize("word", ["--quick", "nonsense"])

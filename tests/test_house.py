@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -173,11 +174,20 @@ def test_damaged_arrays_are_named(damage, tmp_path):
         folders.read_arrays(tmp_path)
 
 
-def finished(tmp_path, small_mnist):
+@pytest.fixture(scope="module")
+def run_once(small_mnist, tmp_path_factory):
     settings = steepest.Settings(
-        num_seeds=1, num_examples=50, num_directions=500, dataset=str(small_mnist), out=tmp_path
+        num_seeds=1, num_examples=50, num_directions=500, dataset=str(small_mnist), out=tmp_path_factory.mktemp("once")
     )
-    return experiment.run(steepest, settings), tmp_path / "steepest"
+    return experiment.run(steepest, settings)
+
+
+@pytest.fixture
+def finished(run_once, tmp_path):
+    """A run of steepest and a folder of its own with what it left behind."""
+    folder = tmp_path / "steepest"
+    shutil.copytree(run_once.settings.out / "steepest", folder)
+    return run_once._replace(settings=dataclasses.replace(run_once.settings, out=tmp_path)), folder
 
 
 class Restless:
@@ -202,8 +212,8 @@ class Restless:
         }
 
 
-def test_a_result_is_judged_and_drawn_by_todays_code_without_running(tmp_path, small_mnist):
-    _, folder = finished(tmp_path, small_mnist)
+def test_a_result_is_judged_and_drawn_by_todays_code_without_running(finished, tmp_path):
+    _, folder = finished
     before = folders.read_record(folder)
     experiment.rejudge(Restless(), folder)
     after = folders.read_record(folder)
@@ -215,8 +225,8 @@ def test_a_result_is_judged_and_drawn_by_todays_code_without_running(tmp_path, s
     assert (tmp_path / "plotly.min.js").exists()
 
 
-def test_a_result_of_another_version_is_named(tmp_path, small_mnist):
-    _, folder = finished(tmp_path, small_mnist)
+def test_a_result_of_another_version_is_named(finished):
+    _, folder = finished
     record, arrays = folders.read_record(folder), folders.read_arrays(folder)
     arrays.pop("first_order")
     folders.write(folder, record, arrays, {})
@@ -267,8 +277,8 @@ class Diverging(Restless):
         raise runs.Diverged("full batch", 7)
 
 
-def test_a_run_that_diverges_says_so_in_place_of_an_earlier_one(tmp_path, small_mnist):
-    run, folder = finished(tmp_path, small_mnist)
+def test_a_run_that_diverges_says_so_in_place_of_an_earlier_one(finished):
+    run, folder = finished
     with pytest.raises(runs.Diverged):
         experiment.run(Diverging(), run.settings)
     assert folders.read_record(folder)["status"].startswith("diverged: full batch")
