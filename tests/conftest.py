@@ -1,5 +1,7 @@
 """Strictness for every test, and the small data they share."""
 
+import dataclasses
+import importlib
 import os
 import shutil
 from functools import partial
@@ -10,12 +12,14 @@ import numpy as np
 import pytest
 from browser import Browser, driver_on_free_port
 
+from experiments.common import chapters, experiment
 from research.data import Examples, load
 from research.models import Layer, mlp
 
 # XLA reads it at the first array, in the programs that tests start too. With jax 0.10 its newer code for fused loops
 # takes more than twice as long to compile; later ones have no other, and pass the word over.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters")
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_disable_most_optimizations", True)  # small data, many programs: compiling is what takes time
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -86,6 +90,28 @@ def small_mnist(tmp_path_factory):
         write_idx(folder / f"{prefix}-images-idx3-ubyte", np.asarray(examples.inputs[:count]).reshape(count, 28, 28))
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", np.asarray(examples.targets[:count]).argmax(axis=1))
     return folder
+
+
+def smallest(name):
+    """How small the experiment can be, as its tests say."""
+    return importlib.import_module(f"test_{name}").SMALLEST
+
+
+@pytest.fixture(scope="session")
+def ran(small_mnist, tmp_path_factory):
+    """name -> what the experiment leaves behind at its smallest; each runs once, for all tests of it."""
+    out, runs, questions = tmp_path_factory.mktemp("results"), {}, chapters.all_questions()
+
+    def run(name):
+        if name not in runs:
+            module = importlib.import_module(questions[name].module)
+            settings = dataclasses.replace(smallest(name), dataset=str(small_mnist), out=out)
+            promotion = getattr(importlib.import_module(f"test_{name}"), "PROMOTION", "strict")
+            with jax.numpy_dtype_promotion(promotion):
+                runs[name] = experiment.run(module, settings), out / name
+        return runs[name]
+
+    return run
 
 
 def write_idx(path, values):

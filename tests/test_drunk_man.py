@@ -24,12 +24,11 @@ SMALLEST = Settings(
 DRAWN = "Boolean(window.Plotly) && document.querySelector('#figure .gl-container canvas') !== null"
 
 
-@pytest.fixture(scope="module")
-def finished(small_mnist, tmp_path_factory):
+@pytest.fixture
+def finished(ran):
     """(folder, result) of a walk on a small data set."""
-    out = tmp_path_factory.mktemp("walk")
-    run = house.run(experiment, dataclasses.replace(SMALLEST, dataset=str(small_mnist), out=out))
-    return out / "drunk_man", run.result
+    run, folder = ran("drunk_man")
+    return folder, run.result
 
 
 def test_shadows_and_distances_are_those_of_the_points_by_numpy(finished):

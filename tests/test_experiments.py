@@ -10,9 +10,9 @@ import math
 import shlex
 from pathlib import Path
 
-import jax
 import pytest
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, MultipleOf
+from conftest import smallest
 
 from experiments.common import bounds, chapters, cli, experiment, folders, trees
 from experiments.common.bounds import SettingsError, UpTo
@@ -27,26 +27,6 @@ every_experiment = pytest.mark.parametrize("name", EACH)
 
 def module_of(name):
     return importlib.import_module(QUESTIONS[name].module)
-
-
-def smallest(name):
-    return importlib.import_module(f"test_{name}").SMALLEST
-
-
-@pytest.fixture(scope="session")
-def ran(small_mnist, tmp_path_factory):
-    """name -> what the experiment leaves behind at its smallest; each runs once."""
-    out, runs = tmp_path_factory.mktemp("results"), {}
-
-    def run(name):
-        if name not in runs:
-            settings = dataclasses.replace(smallest(name), dataset=str(small_mnist), out=out)
-            promotion = getattr(importlib.import_module(f"test_{name}"), "PROMOTION", "strict")
-            with jax.numpy_dtype_promotion(promotion):
-                runs[name] = experiment.run(module_of(name), settings), out / name
-        return runs[name]
-
-    return run
 
 
 @every_experiment
