@@ -33,8 +33,6 @@ RATE = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the quadratic."""
-
     num_seeds: Annotated[int, Ge(1)] = 1
     """How many quadratics."""
     dimensions: Annotated[int, Ge(2)] = 20
@@ -45,10 +43,14 @@ QUICK = FULL = Settings()
 
 
 class Result(NamedTuple):
-    """How far conjugate gradients are from the solution after every step, and SGD from the plain step."""
+    errors: Float[np.ndarray, "seeds steps"]  # of conjugate gradients after 1, 2, ... d steps: |x - x*| / |x*|
+    sgd_error: float  # of a step of optax.sgd against the plain one: largest component over the largest parameter
 
-    errors: Float[np.ndarray, "seeds steps"]  # |x - x*| / |x*| after 1, 2, ... d steps
-    sgd_error: float  # largest component over the largest parameter
+
+def measure(problem: Problem, settings: Settings) -> Result:
+    seeds = range(settings.seed, settings.seed + settings.num_seeds)
+    errors = [errors_on_a_quadratic(settings.dimensions, seed) for seed in seeds]
+    return Result(np.array(errors), sgd_against_the_plain_step(problem))
 
 
 def errors_on_a_quadratic(dimensions: int, seed: int) -> list[float]:
@@ -59,11 +61,7 @@ def errors_on_a_quadratic(dimensions: int, seed: int) -> list[float]:
         hessian = turned @ np.diag(np.linspace(1, 100, dimensions)) @ turned.T
         right = rng.standard_normal(dimensions)
         solution = np.linalg.solve(hessian, right)
-
-        @jax.jit
-        def after(steps: int, hessian: np.ndarray, right: np.ndarray) -> Array:
-            return jax.scipy.sparse.linalg.cg(hessian, right, tol=0.0, maxiter=steps)[0]
-
+        after = jax.jit(lambda steps, *system: jax.scipy.sparse.linalg.cg(*system, tol=0.0, maxiter=steps)[0])
         found = [np.asarray(after(steps, hessian, right)) for steps in range(1, dimensions + 1)]
         return [float(np.linalg.norm(point - solution) / np.linalg.norm(solution)) for point in found]
 
@@ -77,20 +75,12 @@ def sgd_against_the_plain_step(problem: Problem) -> float:
         by_hand = jax.tree.map(lambda leaf, slope: leaf - RATE * slope, start, jax.grad(problem.cost)(start, train))
         return ravel_pytree(state.params)[0], ravel_pytree(by_hand)[0]
 
-    start = jax.device_put(random_parameters(problem.model), jax.devices()[0])
-    found, by_hand = map(np.asarray, jax.jit(both)(start, jax.device_put(problem.train, jax.devices()[0])))
+    given = jax.device_put((random_parameters(problem.model), problem.train), jax.devices()[0])
+    found, by_hand = map(np.asarray, jax.jit(both)(*given))
     return float(abs(found - by_hand).max() / abs(by_hand).max())
 
 
-def measure(problem: Problem, settings: Settings) -> Result:
-    """Both laws."""
-    seeds = range(settings.seed, settings.seed + settings.num_seeds)
-    errors = [errors_on_a_quadratic(settings.dimensions, seed) for seed in seeds]
-    return Result(np.array(errors), sgd_against_the_plain_step(problem))
-
-
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """E15: what must hold on any data."""
     yield identity("E15", f"conjugate gradients end on a quadratic of {settings.dimensions} dimensions after as many "
                    f"steps (one step earlier they are off by {result.errors[:, -2].max():.1g})",
                    result.errors[:, -1].max(), at_most(1e-10), "relative error", "Hestenes and Stiefel")  # fmt: skip
@@ -99,23 +89,19 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """The errors before and at the end."""
+    before, end = result.errors[:, -2:].max(axis=0)
     return (
-        f"On a quadratic of {settings.dimensions} dimensions conjugate gradients are off by "
-        f"{result.errors[:, -2].max():.1g} after {settings.dimensions - 1} steps and by "
-        f"{result.errors[:, -1].max():.1g} after {settings.dimensions}; optax.sgd is the plain step to "
+        f"On a quadratic of {settings.dimensions} dimensions conjugate gradients are off by {before:.1g} after "
+        f"{settings.dimensions - 1} steps and by {end:.1g} after {settings.dimensions}; optax.sgd is the plain step to "
         f"{result.sgd_error:.0e}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """The error of conjugate gradients after every step."""
     figure, axes = plots.new_figure(7, 4.5)
     axis, steps = axes[0, 0], np.arange(1, result.errors.shape[1] + 1)
     plots.seed_band(axis, steps, result.errors, 0, "conjugate gradients")
-    axis.set_yscale("log")
-    axis.set_xlabel("steps")
-    axis.set_ylabel("distance to the solution, over its length")
+    axis.set(yscale="log", xlabel="steps", ylabel="distance to the solution, over its length")
     plots.headline(figure, f"Conjugate gradients end after {len(steps)} steps in {len(steps)} dimensions")
     plots.own_foot(figure, "a quadratic with curvatures from 1 to 100, float64")
     return {"exact_optimizers": figure}

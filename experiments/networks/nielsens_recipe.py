@@ -57,24 +57,21 @@ RECIPES = (
     Recipe("784-30-10, cross-entropy", (30,), UNIT, ENTROPY, 95.49),
     Recipe("784-100-10, cross-entropy", (100,), UNIT, ENTROPY, 96.82),
 )
+SAID = {recipe.name: recipe.said for recipe in RECIPES}
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the six trainings."""
-
     num_seeds: Annotated[int, Ge(1)] = 3
     """How many runs, each with its own start and its own shuffles."""
     num_epochs: Annotated[int, Ge(1)] = 10
     """Passes over the training images; the book's numbers are of 30."""
-    recipes: Annotated[tuple[str, ...], MinLen(1)] = tuple(recipe.name for recipe in RECIPES)
+    recipes: Annotated[tuple[str, ...], MinLen(1)] = tuple(SAID)
     """Which of his networks, by their names."""
 
     def check(self) -> None:
-        """The names are his networks'."""
-        known = [recipe.name for recipe in RECIPES]
         for name in self.recipes:
-            require(name in known, f"--recipes has {name}; give some of: {'; '.join(known)}")
+            require(name in SAID, f"--recipes has {name}; give some of: {'; '.join(SAID)}")
 
 
 QUICK = Settings(num_seeds=2, num_epochs=1, recipes=("784-30-10", "784-10"))
@@ -82,20 +79,20 @@ FULL = Settings(num_seeds=6, num_epochs=HIS_EPOCHS)
 
 
 class Outcome(NamedTuple):
-    """What became of one of his networks."""
-
     train_accuracy: Float[np.ndarray, "seeds"]  # at the end
     test_accuracy: Float[np.ndarray, "seeds epochs"]
 
+    @property
+    def end(self) -> float:
+        """Per cent of the test images, median."""
+        return 100 * float(np.median(self.test_accuracy[:, -1]))
+
 
 class Result(NamedTuple):
-    """The networks by their names."""
-
-    outcomes: dict[str, Outcome]
+    outcomes: dict[str, Outcome]  # by the names of the networks
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Each network from its start and with its cost, on the first 50,000 training images."""
     train = data.take(problem.train, slice(HIS_IMAGES))
     num_in, num_out = train.inputs.shape[-1], train.targets.shape[-1]
     own = jax.vmap(partial(jax.random.fold_in, data=1))  # other networks: other random numbers
@@ -111,50 +108,48 @@ def measure(problem: Problem, settings: Settings) -> Result:
         posed = problem._replace(model=model, cost_fn=cost_fn, train=train)
         trained = descents.train(name, posed, (rate,), init_keys, rows)
         outcomes[name] = Outcome(trained.train_accuracy, trained.test_accuracy)
-        runs.console.print(f"{name}: {100 * np.median(trained.test_accuracy[:, -1]):.2f} % of the test images")
+        runs.console.print(f"{name}: {outcomes[name].end:.2f} % of the test images")
     return Result(outcomes)
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T39 and C8. His numbers of chapter 1 are the best of three runs, and their best epoch; so are these.
-
-    For cross-entropy his numbers are of one run: the median is to be within half a point. For 100 neurons from small
-    weights his 96.59 is to be reached, below what he reaches with regularised cross-entropy, 98.04.
-    """
+    """His numbers of chapter 1 are the best of three runs, and their best epoch; so are these. For cross-entropy his
+    numbers are of one run: the median is to be within half a point. From small weights his 96.59 is to be reached,
+    below what he reaches with regularised cross-entropy, 98.04."""
     if settings.dataset != "mnist" or settings.num_epochs != HIS_EPOCHS or settings.num_examples is not None:
         return
-    found = {name: 100 * outcome.test_accuracy for name, outcome in result.outcomes.items()}
+    found = result.outcomes
     if "784-30-10" in found:
-        thirty, train = found["784-30-10"], 100 * result.outcomes["784-30-10"].train_accuracy
-        yield prediction("T39", "Nielsen's setting does a really good job on the training examples", np.median(train),
-                         within(95, 100), "% correct, median", "the film")  # fmt: skip
+        thirty = found["784-30-10"]
+        yield prediction("T39", "Nielsen's setting does a really good job on the training examples",
+                         100 * np.median(thirty.train_accuracy), within(95, 100), "% correct, median",
+                         "the film")  # fmt: skip
         yield prediction("T39", "784-30-10 reaches his accuracy on new images after 30 epochs (the best of his three "
-                         "runs: 95.34)", np.median(thirty[:, -1]), within(94.5, 95.5, 95), "%, median",
+                         "runs: 95.34)", thirty.end, within(94.5, 95.5, 95), "%, median",
                          "Nielsen, chapter 1")  # fmt: skip
         yield prediction("C8", "784-30-10, the best epoch of the best of the first three runs (his: 95.42)",
-                         thirty[:3].max(), about(95.42, by=0.5), "%", "Nielsen, chapter 1")  # fmt: skip
+                         100 * thirty.test_accuracy[:3].max(), about(95.42, by=0.5), "%",
+                         "Nielsen, chapter 1")  # fmt: skip
     if "784-100-10" in found:
         yield prediction("C8", "784-100-10 from N(0, 1), the best epoch of the best of the first three runs (his: "
-                         "96.59)", found["784-100-10"][:3].max(), about(96.59, by=0.5), "%", "Nielsen, chapter 1",
-                         why="finding: digits that are never answered; 100 starts would say how often a run escapes "
-                         "(his own book reports readers' results that are quite a bit worse)")  # fmt: skip
+                         "96.59)", 100 * found["784-100-10"].test_accuracy[:3].max(), about(96.59, by=0.5), "%",
+                         "Nielsen, chapter 1", why="finding: digits that are never answered; 100 starts would say how "
+                         "often a run escapes (his own book reports readers' results that are quite a bit "
+                         "worse)")  # fmt: skip
     if "784-100-10, small weights" in found:
-        small = np.median(found["784-100-10, small weights"][:, -1])
-        yield follow_up("C8", "784-100-10 from small weights, after 30 epochs: at least his 96.59", small,
-                        within(96.59, 98.04), "%, median", "Nielsen, chapters 1 and 3")  # fmt: skip
+        yield follow_up("C8", "784-100-10 from small weights, after 30 epochs: at least his 96.59",
+                        found["784-100-10, small weights"].end, within(96.59, 98.04), "%, median",
+                        "Nielsen, chapters 1 and 3")  # fmt: skip
     for name, said in (("784-30-10", 95.49), ("784-100-10", 96.82)):
         if f"{name}, cross-entropy" in found:
             yield prediction("C8", f"{name} with cross-entropy, after 30 epochs (his: {said})",
-                             np.median(found[f"{name}, cross-entropy"][:, -1]), about(said, by=0.5), "%, median",
+                             found[f"{name}, cross-entropy"].end, about(said, by=0.5), "%, median",
                              "Nielsen, chapter 3")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """Every network's median at the end beside his number."""
-    said = {recipe.name: recipe.said for recipe in RECIPES}
     parts = [
-        f"{name}: {100 * np.median(outcome.test_accuracy[:, -1]):.2f} %"
-        + (f" (his {said[name]})" if said[name] else "")
+        f"{name}: {outcome.end:.2f} %" + (f" (his {SAID[name]})" if SAID[name] else "")
         for name, outcome in result.outcomes.items()
     ]
     epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
@@ -164,25 +159,23 @@ def finding(result: Result, settings: Settings) -> str:
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     """Test accuracy after every epoch, beside his numbers."""
     figure, axes = plots.new_figure(11, 7)
-    axis, said = axes[0, 0], {recipe.name: recipe.said for recipe in RECIPES}
+    axis, epochs = axes[0, 0], np.arange(1, settings.num_epochs + 1)
     for series, (name, outcome) in enumerate(result.outcomes.items()):
-        accuracy, epochs = 100 * outcome.test_accuracy, np.arange(1, outcome.test_accuracy.shape[1] + 1)
+        accuracy, said = 100 * outcome.test_accuracy, SAID[name]
         style = {"color": plots.COLOURS[series], "linestyle": plots.LINES[series]}
-        label = f"{name}: {np.median(accuracy[:, -1]):.2f} %" + (f" (his: {said[name]} %)" if said[name] else "")
+        label = f"{name}: {outcome.end:.2f} %" + (f" (his: {said} %)" if said else "")
         axis.plot(epochs, accuracy.T, linewidth=0.7, alpha=0.5, **style)
         axis.plot(epochs, np.median(accuracy, axis=0), linewidth=2.5, **style, label=label)
-        if said[name]:
-            axis.plot(epochs[-1] + 0.4 + 0.35 * series, said[name], "*", color=plots.COLOURS[series],
+        if said:
+            axis.plot(epochs[-1] + 0.4 + 0.35 * series, said, "*", color=plots.COLOURS[series],
                       markeredgecolor="black", markersize=13, linestyle="", clip_on=False, zorder=5)  # fmt: skip
-    axis.set_ylim(40, 100)
-    axis.set_xlabel("epochs of 50,000 images (batches of 10; all parameters from N(0, 1) if nothing is said)")
-    axis.set_ylabel("correct on the 10,000 test images, %")
-    axis.legend(
-        loc="lower right", title="median at the end (thin: each seed; stars: his)", framealpha=0.9, frameon=True
-    )
+    axis.set(ylim=(40, 100), ylabel="correct on the 10,000 test images, %",
+             xlabel="epochs of 50,000 images (batches of 10; all parameters from N(0, 1) if nothing is "
+             "said)")  # fmt: skip
+    title = "median at the end (thin: each seed; stars: his)"
+    axis.legend(loc="lower right", title=title, framealpha=0.9, frameon=True)
     first, outcome = next(iter(result.outcomes.items()))
-    right = np.median(100 * outcome.test_accuracy[:, -1])
-    plots.headline(figure, f"Nielsen's recipe on {first}: {right:.1f} % after {settings.num_epochs} epochs; his book: "
-                   f"{said[first]}")  # fmt: skip
+    plots.headline(figure, f"Nielsen's recipe on {first}: {outcome.end:.1f} % after {settings.num_epochs} epochs; his "
+                   f"book: {SAID[first]}")  # fmt: skip
     plots.own_foot(figure, f"his networks on the first 50,000 training images; {settings.num_seeds} seeds")
     return {"nielsens_setting": figure}
