@@ -15,10 +15,12 @@ import pytest
 from experiments.common import wishes
 from experiments.common.plots import Page
 from experiments.common.problem import Problem
+from experiments.common.wishes import Checks, Numbers
 from experiments.one_example import nudges
 from experiments.one_example import nudges_figures as figures
-from experiments.one_example.nudges import Checks, Functions, LayerStory, Network, Result, Settings
+from experiments.one_example.nudges import LayerStory, Network, Result, Settings
 from research import backprop, costs, data, models
+from research.backprop import Functions
 from research.data import Examples
 from research.models import Layer
 
@@ -237,8 +239,8 @@ def made_up(sizes, shape):
     rng = np.random.default_rng(0)
     layers = []
     for num_in, num_out in pairwise(sizes):
-        parameters = [rng.normal(size=size) for size in ((num_out, num_in), num_out) * 2]
-        layers.append(LayerStory(*parameters, *(rng.normal(size=(10, num_out)) for _ in range(5))))
+        parameters = [rng.normal(size=size) for size in ((num_out, num_in), num_out, (num_out, num_in))]
+        layers.append(LayerStory(*parameters, Numbers(*rng.normal(size=(5, 10, num_out)))))
     network = Network("start", "before any training", rng.normal(size=(10, sizes[0])), tuple(layers))
     inputs = rng.integers(0, 256, (10, sizes[0]), np.uint8)
     return Result(NOTHING, np.zeros(1), np.arange(10), inputs, np.eye(10), 5, (network,), shape, 600, True)

@@ -1,11 +1,11 @@
-"""Every number of one example's way forward and back, and the laws that they obey, each as a number.
+"""Every number of one example's way forward and back, and what the film says of it in words, each as a number.
 
-`examine` measures on one example in one network what the film says of it in words: which requests are large, which sign
-a column has, which weights are strengthened. The gradient by hand is held against `jax.grad`, and so are the nudges of
-every layer, the pixels included. Errors are relative, shares are shares of 1.
+`examine` holds the gradient by hand against `jax.grad`, and so the nudges of every layer, the pixels included; it asks
+which weights' nudges are large and which sign a column has. Errors are relative, shares are shares of 1.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,31 +13,47 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
-from jaxtyping import PyTree
+from jaxtyping import Float, PyTree
 
-from research import backprop, data
+from research import backprop
 from research.backprop import Functions
 from research.data import Examples
 from research.models import Layer
 
 
 class Numbers(NamedTuple):
-    """One layer of one example's way forward and back."""
+    """One layer on one example's way forward and back; of many examples with a leading axis."""
 
-    sums: Array
-    activations: Array
-    slopes: Array
-    nudges: Array
-    pulls: Array
+    sums: Float[np.ndarray, "digits out"]
+    activations: Float[np.ndarray, "digits out"]
+    slopes: Float[np.ndarray, "digits out"]
+    nudges: Float[np.ndarray, "digits out"]
+    pulls: Float[np.ndarray, "digits out"]
+
+
+class Checks(NamedTuple):
+    """What is claimed of one example in one network; of many with leading axes."""
+
+    by_hand: Float[np.ndarray, "networks seeds digits"]  # error of the gradient by hand against jax.grad
+    nudges: Float[np.ndarray, "networks seeds digits"]  # of all activations, pixels included: error against jax.grad
+    column_sum: Float[np.ndarray, "networks seeds digits"]  # error of the sum of columns against W^T pull
+    brightness: Float[np.ndarray, "networks seeds digits"]  # neighbours by brightness whose nudges are in this order
+    strongest: Float[np.ndarray, "networks seeds digits"]  # layers whose greatest strengthening joins the brightest and
+    # the neuron that most wants to rise
+    wanted: Float[np.ndarray, "networks seeds digits"]  # in columns of outputs that should rise: the weight's sign
+    unwanted: Float[np.ndarray, "networks seeds digits"]  # in columns of the others: the opposite sign
+    nudge_signs: Float[np.ndarray, "networks seeds digits"]  # share of outputs that are nudged towards their target
+    proportional: Float[np.ndarray, "networks seeds digits"]  # largest distance of nudge / (y - a) from the film's 2
 
 
 def tell(functions: Functions, params: list[Layer], example: Examples) -> tuple[Array, list[Numbers]]:
     """(nudges of the pixels, every number of every layer) of one example in one network."""
     sums, activations = backprop.feed_forward(params, example.inputs, *functions[1:])
     grads, nudges = backprop.backpropagate(params, example, *functions)
-    slopes = [backprop.slope(*pair) for pair in zip(layer_functions(functions, params), sums, strict=True)]
+    slopes = map(backprop.slope, layer_functions(functions, params), sums)
     pulls = [-layer.biases for layer in grads]
-    return nudges[0], [Numbers(*each) for each in zip(sums, activations[1:], slopes, nudges[1:], pulls, strict=True)]
+    numbers: tuple[Any, ...] = (sums, activations[1:], slopes, nudges[1:], pulls)
+    return nudges[0], [Numbers(*each) for each in zip(*numbers, strict=True)]
 
 
 def layer_functions(functions: Functions, params: list[Layer]) -> list[Callable]:
@@ -45,51 +61,43 @@ def layer_functions(functions: Functions, params: list[Layer]) -> list[Callable]
     return [*[functions.activation] * (len(params) - 1), functions.output_activation]
 
 
-def examine(functions: Functions, one: Callable, params: list[Layer], example: Examples) -> tuple[dict, list[Array]]:
-    """(every check of one example but the rank, its requests for the weights of every layer); `one` is the cost of one
-    example as a function of the parameters."""
+def examine(functions: Functions, one: Callable, params: list[Layer], example: Examples) -> Checks:
+    """Every check of one example; `one` is its cost as a function of the parameters."""
     grads, nudges = backprop.backpropagate(params, example, *functions)
-    *befores, output = backprop.feed_forward(params, example.inputs, *functions[1:]).activations
+    activations = backprop.feed_forward(params, example.inputs, *functions[1:]).activations
     pulls = [-layer.biases for layer in grads]
-    asked = list(map(backprop.avenues, params, pulls, befores))
-    requests, last, target = [each.weights for each in asked], asked[-1], example.targets
-    signs = jnp.sign(params[-1].weights)
-    rises = (last.biases > 0)[:, None] & (signs != 0)
-    falls = (last.biases < 0)[:, None] & (signs != 0)
-    behind_dark = (jnp.max(jnp.abs(w), where=(a == 0)[None], initial=0) for w, a in zip(requests, befores, strict=True))
-    checks = {
+    asked = list(map(backprop.avenues, params, pulls, activations[:-1]))
+    weight_nudges, columns = [each.weights for each in asked], asked[-1].columns
+    distance, signs = example.targets - activations[-1], jnp.sign(params[-1].weights)
+    column_errors = [
+        relative_error(each.columns.sum(axis=0), layer.weights.T @ pull)
+        for each, layer, pull in zip(asked, params, pulls, strict=True)
+    ]
+    checks: dict[str, Any] = {
         "by_hand": relative_error(grads, jax.grad(one)(params, example)),
-        "nudges": relative_error(nudges, nudges_by_autodiff(functions, params, example)),
-        "column_sum": worst(map(column_error, params, pulls, asked)),
-        "brightness": -worst(-share_in_order(*pair) for pair in zip(requests, befores, strict=True)),
-        "dark": worst(behind_dark),
-        "strongest": mean_of(jnp.array(list(map(strongest_joins_brightest, requests, pulls, befores)))),
-        "wanted": share(rises, jnp.sign(last.columns) == signs),
-        "unwanted": share(falls, jnp.sign(last.columns) == -signs),
-        "drawn_wrong": share(rises | falls, jnp.sign(last.columns) != signs),
-        "weakened": share(last.weights != 0, last.weights < 0),
-        "nudge_signs": mean_of(jnp.sign(nudges[-1]) == jnp.sign(target - output)),
-        "proportional": jnp.max(jnp.abs(nudges[-1] / (target - output) - 2)),
+        "nudges": relative_error(nudges, nudges_by_autodiff(functions, params, activations, example.targets)),
+        "column_sum": jnp.max(jnp.stack(column_errors)),
+        "brightness": jnp.min(jnp.stack(list(map(share_in_order, weight_nudges, activations[:-1])))),
+        "strongest": share(jnp.stack(list(map(strongest_joins_brightest, weight_nudges, pulls, activations[:-1])))),
+        "wanted": share(jnp.sign(columns) == signs, (pulls[-1] > 0)[:, None] & (signs != 0)),
+        "unwanted": share(jnp.sign(columns) == -signs, (pulls[-1] < 0)[:, None] & (signs != 0)),
+        "nudge_signs": share(jnp.sign(nudges[-1]) == jnp.sign(distance)),
+        "proportional": jnp.max(jnp.abs(nudges[-1] / distance - 2)),
     }
-    return checks, requests
+    return Checks(**checks)
 
 
-def nudges_by_autodiff(functions: Functions, params: list[Layer], example: Examples) -> list[Array]:
-    """-dC/da of every layer, by jax.grad with respect to a shift that is added to its activations."""
+def nudges_by_autodiff(
+    functions: Functions, params: list[Layer], activations: list[Array], target: Array
+) -> list[Array]:
+    """-dC/da of every layer: jax.grad of the cost that the layers after it make of its activations."""
 
-    def cost(shifts: list[Array]) -> Array:
-        activations = data.unit_interval(example.inputs) + shifts[0]
-        for layer, activate, shift in zip(params, layer_functions(functions, params), shifts[1:], strict=True):
-            activations = activate(layer.weights @ activations + layer.biases) + shift
-        return functions.cost_fn(activations, example.targets)
+    def cost_from(layer: int, activations: Array) -> Array:
+        for after, activate in zip(params[layer:], layer_functions(functions, params)[layer:], strict=True):
+            activations = activate(after.weights @ activations + after.biases)
+        return functions.cost_fn(activations, target)
 
-    sizes = [params[0].weights.shape[1], *(len(layer.biases) for layer in params)]
-    return jax.tree.map(jnp.negative, jax.grad(cost)([jnp.zeros(size) for size in sizes]))
-
-
-def column_error(layer: Layer, pull: Array, asked: backprop.Avenues) -> Array:
-    """Relative error of the sum of a layer's columns against W^T pull."""
-    return relative_error(asked.columns.sum(axis=0), layer.weights.T @ pull)
+    return [-jax.grad(partial(cost_from, layer))(seen) for layer, seen in enumerate(activations)]
 
 
 def relative_error(found: PyTree, wanted: PyTree) -> Array:
@@ -98,47 +106,25 @@ def relative_error(found: PyTree, wanted: PyTree) -> Array:
     return jnp.asarray(distance / jnp.maximum(length, jnp.finfo(length.dtype).tiny))
 
 
-def share_in_order(requests: Array, activations: Array) -> Array:
-    """Share of neighbours, sorted by brightness, of which the brighter has the bigger (or the same) request."""
-    sizes = jnp.abs(requests)[:, jnp.argsort(jnp.abs(activations))]
-    return mean_of(sizes[:, 1:] >= sizes[:, :-1]) if sizes.shape[1] > 1 else jnp.float32(1)
+def share_in_order(weight_nudges: Array, activations: Array) -> Array:
+    """Share of neighbours, sorted by brightness, of which the brighter has the larger (or the same) nudge."""
+    sizes = jnp.abs(weight_nudges)[:, jnp.argsort(jnp.abs(activations))]
+    return share(sizes[:, 1:] >= sizes[:, :-1])
 
 
-def distance_from_rank_one(requests: Array | np.ndarray) -> np.ndarray:
-    """The second singular value over the first, of every matrix; 0 where there is no second.
-
-    By numpy: jax's SVD, called from several CPU devices inside one program, can wait for itself for ever.
-
-    >>> bool(distance_from_rank_one(np.outer([1.0, 2.0], [3.0, -4.0])) < 1e-15)
-    True
-    """
-    values = np.linalg.svd(np.asarray(requests, float), compute_uv=False)
-    shares = values[..., 1:2] / np.maximum(values[..., :1], np.finfo(np.float32).tiny)
-    return np.asarray(np.max(shares, axis=-1, initial=0.0))
-
-
-def strongest_joins_brightest(requests: Array, pull: Array, activations: Array) -> Array:
-    """Whether no weight gets more strengthening than that from the brightest neuron to the one pulled up most.
+def strongest_joins_brightest(weight_nudges: Array, pull: Array, activations: Array) -> Array:
+    """Whether no weight is strengthened more than that from the brightest neuron to the one pulled up most.
 
     True too where no neuron of the layer is pulled up, for there is nothing to strengthen there. It need not be where
     activations are below 0.
     """
-    return (pull.max() <= 0) | (requests[jnp.argmax(pull), jnp.argmax(activations)] == requests.max())
+    return (pull.max() <= 0) | (weight_nudges[jnp.argmax(pull), jnp.argmax(activations)] == weight_nudges.max())
 
 
-def mean_of(holds: Array) -> Array:
-    """Share of the entries that hold, exactly 1 where all do: a mean of n ones may be rounded."""
-    return 1 - jnp.mean(~holds)
-
-
-def share(among: Array, holds: Array) -> Array:
-    """Share of the entries of `among` for which it holds; 1 where there are none."""
+def share(holds: Array, among: Array | bool = True) -> Array:
+    """Share of the entries for which it holds, of all or of those `among`; 1 where there are none."""
+    among = jnp.broadcast_to(among, holds.shape)
     return jnp.where(among.any(), jnp.sum(among & holds) / jnp.maximum(jnp.sum(among), 1), 1.0)
-
-
-def worst(values: Any) -> Array:
-    """The largest of some numbers."""
-    return jnp.max(jnp.stack(list(values)))
 
 
 def few_of_each(labels: np.ndarray, most: int) -> np.ndarray:
