@@ -14,6 +14,7 @@ import pytest
 from experiments.common import runs
 from experiments.common.bounds import SettingsError
 from experiments.one_example import pen_and_paper
+from experiments.one_example import pen_and_paper_figures as paper
 from experiments.one_example.pen_and_paper import Result, Settings
 from research import costs
 
@@ -32,8 +33,8 @@ SMALLEST = Settings(num_seeds=2, num_steps=10)
 @pytest.fixture(scope="module")
 def text():
     key = runs.seed_keys(SMALLEST.seed, 1)[0][0]
-    layers = pen_and_paper.paper_rows(pen_and_paper.MODEL.init(key))
-    return pen_and_paper.trace(layers, ["red"], Decimal("2.0"), costs.sum_of_squares).text + "\n"
+    layers = paper.paper_rows(pen_and_paper.MODEL.init(key))
+    return paper.trace(layers, ["red"], Decimal("2.0"), costs.sum_of_squares).text + "\n"
 
 
 def rounded(number):
@@ -99,7 +100,7 @@ def test_cost_before_and_after_the_step(text, x64):
 
 
 def made_up(**changes):
-    return Result("", 0.3, 0.1, 6e-5, np.zeros((2, 3)), np.ones(2))._replace(**changes)
+    return Result("", 0.3, 0.1, 6e-5, np.ones(2))._replace(**changes)
 
 
 @pytest.mark.parametrize(
@@ -112,10 +113,10 @@ def test_the_claims_tell_good_from_bad(changes, verdicts):
 
 
 def test_another_cost_is_written_down_too():
-    layers = pen_and_paper.paper_rows(pen_and_paper.MODEL.init(jax.random.key(0)))
-    written = pen_and_paper.trace(layers, ["red", "green"], Decimal("2.0"), costs.absolute)
+    layers = paper.paper_rows(pen_and_paper.MODEL.init(jax.random.key(0)))
+    written = paper.trace(layers, ["red", "green"], Decimal("2.0"), costs.absolute)
     assert "minus the slope of the cost" in written.text
-    assert pen_and_paper.largest_difference(written, layers, ["red", "green"], costs.absolute) < 5e-4
+    assert pen_and_paper.largest_difference(written.nudges, layers, ["red", "green"], costs.absolute) < 5e-4
 
 
 def test_a_lamp_that_no_traffic_light_has_is_refused():
