@@ -36,13 +36,10 @@ from research.data import Examples
 TIMES = 32  # the film's 3.2 against 0.1
 EPSILONS = np.logspace(-5, -0.5, 10)
 SMALL = EPSILONS <= 1e-3  # where only the first order of the error is left
-SENSITIVITY_EPSILON = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the wiggles."""
-
     num_examples: Annotated[int | None, Ge(1), of_train] = 5000
     """Training images over which the cost is averaged, from the first on."""
     num_weights: Annotated[int, Ge(2)] = 200
@@ -63,13 +60,12 @@ class Result(NamedTuple):
     drawn_changes: Float[np.ndarray, "seeds weights"]  # of the cost, per epsilon
 
 
-Rise = Callable[[Array], Array]  # how much higher the cost is than here, for all parameters in one row
-
-
-def two_weights(rise: Rise, here: Array, gradient: Array, is_weight: Array) -> tuple[Array, Array, Array]:
+def two_weights(
+    rise: Callable[[Array], Array], here: Array, gradient: Array, is_weight: Array
+) -> tuple[Array, Array, Array]:
     """The components of the two weights, the changes of the cost for every epsilon, and theory's error per epsilon.
 
-    `is_weight` is 1 for weights, 0 for biases.
+    `rise(point)` is how much higher the cost is than `here`; `is_weight` is 1 for weights, 0 for biases.
     """
     sizes = jnp.abs(gradient) * is_weight
     pair = jnp.array([jnp.argmax(sizes), jnp.argmin(jnp.abs(sizes - sizes.max() / TIMES))])
@@ -87,16 +83,8 @@ def two_weights(rise: Rise, here: Array, gradient: Array, is_weight: Array) -> t
     return components, jax.lax.map(change, jnp.array(EPSILONS)), error_slope
 
 
-def one_by_one(rise: Rise, here: Array, gradient: Array, drawn: Array) -> tuple[Array, Array]:
-    """The components of the weights drawn, and the change of the cost per wiggle of each."""
-    risen = jax.lax.map(lambda weight: rise(here.at[weight].add(SENSITIVITY_EPSILON)), drawn)
-    return gradient[drawn], risen / SENSITIVITY_EPSILON
-
-
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Every seed's wiggles at its own start, in float64."""
-
-    def of_seed(init_key: Array, key: Array, examples: Examples) -> tuple:
+    def of_seed(init_key: Array, key: Array, examples: Examples) -> tuple[Array, ...]:
         params = data.widened(problem.model.init(init_key))
         here, unflatten = ravel_pytree(params)
         is_weight, _ = ravel_pytree(jax.tree.map(lambda leaf: jnp.full(leaf.shape, float(leaf.ndim > 1)), params))
@@ -106,7 +94,8 @@ def measure(problem: Problem, settings: Settings) -> Result:
         def rise(point: Array) -> Array:
             return problem.cost(unflatten(point), examples) - height
 
-        return *two_weights(rise, here, gradient, is_weight), *one_by_one(rise, here, gradient, drawn)
+        risen = jax.lax.map(lambda weight: rise(here.at[weight].add(EPSILONS[0])), drawn)
+        return *two_weights(rise, here, gradient, is_weight), gradient[drawn], risen / EPSILONS[0]
 
     keys = runs.seed_keys(settings.seed, settings.num_seeds)
     found = runs.in_float64(jax.jit(runs.over_seeds(of_seed, (0, 0, None))))(*keys, problem.train)
@@ -120,7 +109,6 @@ def ratios(result: Result) -> tuple[np.ndarray, np.ndarray]:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T9 and T10: what Taylor's series says of the film's sentence, and what it leaves over."""
     exact, measured = ratios(result)
     errors = np.abs(measured - exact[:, None])[:, SMALL]
     off = worst(np.array([fits.log_log_slope(EPSILONS[SMALL], error) - 1 for error in errors]))
@@ -139,7 +127,6 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """The first seed's ratios."""
     exact, measured = ratios(result)
     at_tenth, at_thousandth = (measured[0, np.argmin(np.abs(EPSILONS - epsilon))] for epsilon in (0.1, 1e-3))
     return (
@@ -149,10 +136,7 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """The two wiggled weights, and the sensitivity of weights drawn at random."""
-    exact, measured = ratios(result)
-    drawn = result.drawn_components[0], result.drawn_changes[0]
     return {
-        "wiggle": wiggle_figures.wiggle(result, EPSILONS, exact, measured),
-        "sensitivity": wiggle_figures.sensitivity(*drawn, SENSITIVITY_EPSILON),
+        "wiggle": wiggle_figures.wiggle(result, EPSILONS, *ratios(result)),
+        "sensitivity": wiggle_figures.sensitivity(result, EPSILONS[0]),
     }
