@@ -14,13 +14,11 @@ Result:  nudges are exactly 2 (y - a), but a saturated output, wrong by 0.9999, 
 import dataclasses
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax import Array
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, plots, runs, wishes
@@ -36,7 +34,7 @@ DIGITS = 20  # two of each class
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the distances: none of their own."""
+    """None of their own."""
 
 
 QUICK = Settings(num_seeds=2)
@@ -52,30 +50,24 @@ class Result(NamedTuple):
     cross_entropy_pull: Float[np.ndarray, "seeds digits classes"]
 
 
-def distances(activation: Callable, params: list[Layer], example: Examples) -> tuple[Array, Array, Array, Array]:
+def distances(activation: Callable, params: list[Layer], example: Examples) -> tuple[Any, ...]:
     """The outputs of one example in a network with sigmoid outputs, asked by both costs; in the order of `Result`."""
     *_, quadratic = wishes.tell(Functions(costs.sum_of_squares, activation, jax.nn.sigmoid), params, example)[1]
     *_, logistic = wishes.tell(Functions(costs.sigmoid_cross_entropy, activation, jax.nn.identity), params, example)[1]
     return example.targets - quadratic.activations, quadratic.nudges, quadratic.pulls, logistic.pulls
 
 
-def saturated(params: list[Layer]) -> list[Layer]:
-    """The same starts with every weight from N(0, 1), whatever the number of inputs: many outputs are near 0 or 1."""
-    return [Layer(layer.weights * layer.weights.shape[-1] ** 0.5, layer.biases) for layer in params]
-
-
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Every digit in every seed's saturated start."""
     activation, _ = plain_layers(problem, "the outputs are followed by hand")
     rows = wishes.few_of_each(np.argmax(np.asarray(problem.train.targets), axis=1), DIGITS)
     digits = jax.device_get(data.take(problem.train, rows))
     starts = descents.starts(problem, runs.seed_keys(settings.seed, settings.num_seeds)[0])
+    saturated = [Layer(layer.weights * layer.weights.shape[-1] ** 0.5, layer.biases) for layer in starts]
     look = jax.jit(runs.over_seeds(jax.vmap(partial(distances, activation), (None, 0)), (0, None)))
-    return Result(*look(saturated(starts), digits))
+    return Result(*look(saturated, digits))
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T17, for bias and weights."""
     yield identity("T17", "with the slope of the sigmoid on top, no weighted sum is pulled harder than 8/27, "
                    "however far from its target", np.max(np.abs(result.pull)), at_most(8 / 27 + 1e-6),
                    "largest |pull|", "the maximum of 2 d^2 (1 - d), at d = 2/3")  # fmt: skip
@@ -91,7 +83,6 @@ def most_wrong(result: Result) -> tuple[float, float]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """The output that is most wrong."""
     distance, pull = most_wrong(result)
     return (
         f"The most wrong output is {abs(distance):.4f} away from its target, yet bias and weights are pulled with "
@@ -100,46 +91,34 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """How much an output wants to move against its distance from the target: activation, weights, cross-entropy."""
     figure, (panels,) = plots.new_figure(15, 5.8, columns=3, sharex=True)
-    away = np.linspace(-1, 1, 201)
-    drawn = {
-        "The wish for the activation:\nproportional, exactly 2 (y - a)": (2 * away, result.nudge),
-        "What reaches bias and weights: x slope of the sigmoid\nnot proportional, and nothing when saturated":
-            (2 * away * np.abs(away) * (1 - np.abs(away)), result.pull),
-        "With cross-entropy instead:\nproportional again, exactly y - a": (away, result.cross_entropy_pull),
-    }  # fmt: skip
-    for panel, (title, (line, wanted)) in zip(panels, drawn.items(), strict=True):
-        panel.plot(away, line, color="0.5", linewidth=1.5, label="theory")
-        draw_outputs(panel, result.distance.ravel(), wanted.ravel())
-        panel.axhline(0, color="0.4", linewidth=0.8)
-        panel.set_title(title)
-        panel.set_xlabel("distance from the target, y - a")
-        panel.set_ylabel("-dC/dz: the request for the bias")
-        panel.set_xticks((-1, -0.5, 0, 0.5, 1))
-    panels[0].set_ylabel("-dC/da")
+    away, distance, pull = np.linspace(-1, 1, 201), result.distance, "-dC/dz: the nudge of the bias"
+    reaches = "What reaches bias and weights: x slope of the sigmoid\nnot proportional, and nothing when saturated"
+    for axes, title, ylabel, line, wanted in zip(
+        panels,
+        ("The nudge of the activation:\nproportional, exactly 2 (y - a)", reaches,
+         "With cross-entropy instead:\nproportional again, exactly y - a"),
+        ("-dC/da", pull, pull),
+        (2 * away, 2 * away * np.abs(away) * (1 - np.abs(away)), away),
+        result[1:], strict=True,
+    ):  # fmt: skip
+        axes.plot(away, line, color="0.5", linewidth=1.5, label="theory")
+        for marker, colour, chosen, text in (
+            ("^", plots.COLOURS[0], distance > 0, "should rise"), ("v", plots.COLOURS[1], distance <= 0, "should fall")
+        ):  # fmt: skip
+            axes.scatter(distance[chosen], wanted[chosen], marker=marker, color=colour, s=18, alpha=0.5, label=text)
+        axes.axhline(0, color="0.4", linewidth=0.8)
+        axes.set(title=title, xlabel="distance from the target, y - a", ylabel=ylabel, xticks=(-1, -0.5, 0, 0.5, 1))
     panels[0].legend(loc="upper left", fontsize=9.5)
-    mark_saturated(panels[1], *most_wrong(result))
+    away, pull = most_wrong(result)
+    panels[1].annotate(
+        f"the most wrong output: {abs(away):.4f} away,\nyet its pull is only {abs(pull):.4f}", (away, pull),
+        xytext=(0.03, 0.93), textcoords="axes fraction", va="top", fontsize=9.5,
+        arrowprops={"arrowstyle": "->", "color": "0.3"},
+    )  # fmt: skip
     plots.headline(
         figure,
         "'In proportion to the distance' is exact for the activation; a saturated neuron, however wrong, hardly moves",
     )
-    plots.note(figure, f"every output for {result.distance.shape[1]} digits, untrained, weights from N(0, 1)")
+    plots.note(figure, f"every output for {distance.shape[1]} digits, untrained, weights from N(0, 1)")
     return {"distance_and_slope": figure}
-
-
-def draw_outputs(axes: Axes, distance: np.ndarray, wish: np.ndarray) -> None:
-    """Every real output as a triangle in the direction in which it should go."""
-    for marker, colour, chosen, text in (
-        ("^", plots.COLOURS[0], distance > 0, "should rise"), ("v", plots.COLOURS[1], distance <= 0, "should fall")
-    ):  # fmt: skip
-        axes.scatter(distance[chosen], wish[chosen], marker=marker, color=colour, s=18, alpha=0.5, label=text)
-
-
-def mark_saturated(axes: Axes, distance: float, pull: float) -> None:
-    """An arrow to the output that is most wrong."""
-    axes.annotate(
-        f"the most wrong output: {abs(distance):.4f} away,\nyet its pull is only {abs(pull):.4f}",
-        (distance, pull), xytext=(0.03, 0.93), textcoords="axes fraction", va="top", fontsize=9.5,
-        arrowprops={"arrowstyle": "->", "color": "0.3"},
-    )  # fmt: skip
