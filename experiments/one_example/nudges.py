@@ -85,21 +85,6 @@ class Result(NamedTuple):
     films: bool  # cost and outputs: squared distances of numbers between 0 and 1
 
 
-def check_with_problem(problem: Problem, settings: Settings) -> None:
-    """Raises SettingsError unless the layer exists and there is enough to train on."""
-    num_train = len(problem.train.inputs)
-    num_layers = len(jax.eval_shape(problem.model.init, jax.random.key(0)))
-    require(
-        settings.layer is None or settings.layer <= num_layers,
-        f"--layer is {settings.layer}; it must be between 1, the first hidden layer, and {num_layers}, the outputs",
-    )
-    require(
-        settings.epochs == 0 or num_train > BATCH_SIZE,
-        f"--epochs is {settings.epochs}, but there are only {num_train} training examples; training in batches of "
-        f"{BATCH_SIZE} needs more, so give --epochs 0",
-    )
-
-
 def trained(problem: Problem, epochs: int, starts: list[Layer], shuffle_keys: Array) -> list[Layer]:
     """The parameters of all seeds after some epochs of mini-batches of 100."""
     method = Method(f"batches of {BATCH_SIZE}", BATCH_SIZE, optax.sgd(LEARNING_RATE))
@@ -128,8 +113,17 @@ def tell_all(
 
 def measure(problem: Problem, settings: Settings) -> Result:
     functions = Functions(problem.cost_fn, *plain_layers(problem, "one digit is followed by hand"))
-    check_with_problem(problem, settings)
     labels = np.argmax(np.asarray(problem.train.targets), axis=1)
+    num_layers = len(jax.eval_shape(problem.model.init, jax.random.key(0)))
+    require(
+        settings.layer is None or settings.layer <= num_layers,
+        f"--layer is {settings.layer}; it must be between 1, the first hidden layer, and {num_layers}, the outputs",
+    )
+    require(
+        settings.epochs == 0 or len(labels) > BATCH_SIZE,
+        f"--epochs is {settings.epochs}, but there are only {len(labels)} training examples; training in batches of "
+        f"{BATCH_SIZE} needs more, so give --epochs 0",
+    )
     index = int(np.argmax(labels == 2)) if settings.index is None else settings.index
     rows = np.union1d(wishes.few_of_each(labels, GALLERY), [index])
     rows = rows[np.argsort(labels[rows], kind="stable")]

@@ -160,11 +160,17 @@ def pixels_and_weights(picture: Picture) -> Figure:
     height, width, _ = picture.image.shape
     rows, columns = np.indices((height, width))
     plots.wishes(left, columns, rows, picture.nudges[0].reshape(picture.image.shape).sum(axis=-1), size=75)
-    left.set(title="pixels: ▲ lighter, ▼ darker would lower the cost", xticks=[], yticks=[])
-    left.set_xlabel("-dC/da of every pixel; area in proportion")
-    draw_weight_nudges(middle, picture.pulls[-1], picture.activations[-2])
-    nudges = np.outer(picture.pulls[-1], picture.activations[-2])
-    draw_hebb(right, nudges, np.outer(picture.activations[-1], picture.activations[-2]))
+    left.set(title="pixels: ▲ lighter, ▼ darker would lower the cost", xticks=[], yticks=[],
+             xlabel="-dC/da of every pixel; area in proportion")  # fmt: skip
+    pull, before = picture.pulls[-1], picture.activations[-2]
+    order, nudges = np.argsort(-before)[:MOST_ROWS], np.outer(pull, before)
+    draw_grid(middle, nudges[:, order], np.arange(len(pull)), order, 130)
+    draw_beside(middle, "pull", pull, 130)
+    middle.scatter(np.arange(len(order)), np.full(len(order), -1.5), c=before[order], cmap="gray", vmin=0, vmax=1,
+                   s=130, edgecolors="0.2")  # fmt: skip
+    middle.set(title="weights into the outputs: nudge = pull x activation", ylabel="output",
+               xlabel="neuron of the layer before, brightest first; disc: its activation")  # fmt: skip
+    draw_hebb(right, nudges, np.outer(picture.activations[-1], before))
     plots.headline(
         figure,
         f"What one {picture.label} wants, {picture.says}: a wish for every pixel, and for every weight pull x "
@@ -173,17 +179,6 @@ def pixels_and_weights(picture: Picture) -> Figure:
     )
     plots.note(figure, "first seed")
     return figure
-
-
-def draw_weight_nudges(axes: Axes, pull: np.ndarray, before: np.ndarray) -> None:
-    """The nudges of the last layer's weights: pull of the output (right) times activation before (top)."""
-    order = np.argsort(-before)[:MOST_ROWS]
-    draw_grid(axes, np.outer(pull, before[order]), np.arange(len(pull)), order, 130)
-    draw_beside(axes, "pull", pull, 130)
-    axes.scatter(np.arange(len(order)), np.full(len(order), -1.5), c=before[order], cmap="gray", vmin=0, vmax=1, s=130,
-                 edgecolors="0.2")  # fmt: skip
-    axes.set(title="weights into the outputs: nudge = pull x activation", ylabel="output",
-             xlabel="neuron of the layer before, brightest first; disc: its activation")  # fmt: skip
 
 
 def draw_hebb(axes: Axes, nudges: np.ndarray, together: np.ndarray) -> None:
