@@ -22,7 +22,7 @@ FLOORS = [
     {f"experiments.common.{name}" for name in ("problem", "tune", "records", "batch_gradients", "cost_looks")},
     {f"experiments.common.{name}" for name in ("descents", "cli")},
     {f"experiments.common.{name}" for name in ("hills", "peers", "experiment", "floors", "teaching", "optimizers")},
-    {f"experiments.common.{name}" for name in ("long_training", "two_networks", "works")},
+    {f"experiments.common.{name}" for name in ("long_training", "two_networks", "works", "layer_descents")},
     {f"experiments.common.{name}" for name in ("checkpoints", "gather", "valleys", "asking", "race", "walks")},
 ]
 FIGURES, EXPERIMENTS, ENTRY = len(FLOORS), len(FLOORS) + 1, len(FLOORS) + 2

@@ -31,10 +31,12 @@ def test_damage_shuffles_the_weights_of_one_layer_and_touches_nothing_else():
             np.testing.assert_array_equal(layer.biases[at_fault], whole.biases)
 
 
-def test_a_hit_is_the_largest_of_its_own_row():
-    matrix = np.array([[[2.0, 1.0], [3.0, 1.0]]])
-    np.testing.assert_array_equal(repair.hits(matrix), [[True, False]])
-    np.testing.assert_array_equal(repair.rises(matrix - 1.5), [[True, False]])
+def test_a_case_is_the_largest_of_its_own_row_or_above_zero():
+    matrix = np.array([[[2.0, 1.0], [3.0, 2.0]]])
+    rises, most, best = repair.cases(made_up(blame=matrix, repaired=matrix - 2.5))
+    np.testing.assert_array_equal(rises, [[True, True]])
+    np.testing.assert_array_equal(most, [[True, False]])
+    np.testing.assert_array_equal(best, [[True, False]])
 
 
 def made_up(**changed):

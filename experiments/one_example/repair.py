@@ -20,17 +20,17 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge
 from jax import Array
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, runs
-from experiments.common.bounds import of_train
+from experiments.common import layer_descents, runs
 from experiments.common.claims import Claim, at_least, prediction, within
 from experiments.common.problem import Problem, plain_layers
-from experiments.one_example import repair_figures
+from experiments.one_example import layer_figures
 from research import data, gradients, layerwise, training
+from research.data import Examples
 from research.models import Layer
 from research.training import TrainState
 
@@ -46,21 +46,9 @@ WHO_REPAIRS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(experiment.Settings):
-    """Settings of damage and repair."""
-
-    learning_rate: Annotated[float, Gt(0)] = 2.0
-    """Learning rate of all descents."""
-    batch_size: Annotated[int, Ge(1), of_train] = 100
-    """Examples in a mini-batch."""
-    num_legs: Annotated[int, Ge(1)] = 12
-    """How often the training before the damage is looked at."""
-    steps_per_leg: Annotated[int, Ge(1)] = 100
-    """Mini-batch steps between two looks."""
+class Settings(layer_descents.Settings):
     repair_steps: Annotated[int, Ge(1)] = 100
     """Steps in which one layer alone may repair the damage."""
-    num_looked_at: Annotated[int, Ge(1), of_train] = 5000
-    """Training images, from the first on, on which costs and gradients are looked at; all are trained on."""
 
 
 QUICK = Settings(num_seeds=2, num_legs=6, num_looked_at=2000)
@@ -68,131 +56,102 @@ FULL = Settings(num_seeds=20, num_legs=60, num_looked_at=20_000)
 
 
 class Result(NamedTuple):
-    """Two trainings of every seed from one start; what damage does to the first, and who repairs it."""
+    """Of the two layer axes the first is the damaged layer."""
 
     costs: Float[np.ndarray, "seeds 2 looks"]  # all layers at once; the last layer alone
-    blame: Float[np.ndarray, "seeds layers layers"]  # damaged layer, layer; log2 of the layer's share of |G|^2 over its
-    # share before the damage
-    repaired: Float[np.ndarray, "seeds layers layers"]  # damaged layer, the one that may learn; share that is undone
+    blame: Float[np.ndarray, "seeds layers layers"]  # log2 of the layer's share of |G|^2 over that before the damage
+    repaired: Float[np.ndarray, "seeds layers layers"]  # the one that may learn; share of the damage that is undone
     sigmoids: bool  # whether all neurons are
 
 
 def damaged(params: list[Layer], key: Array) -> list[Layer]:
     """For every layer, the network with the weights of that layer shuffled: every leaf gains a leading layer axis."""
-    shuffled = [jax.random.permutation(jax.random.fold_in(key, i), p.weights.ravel()) for i, p in enumerate(params)]
-    networks = [
-        [
-            layer._replace(weights=weights.reshape(layer.weights.shape)) if index == at_fault else layer
-            for index, (layer, weights) in enumerate(zip(params, shuffled, strict=True))
-        ]
-        for at_fault in range(len(params))
-    ]
+    networks = []
+    for at_fault, layer in enumerate(params):
+        shuffled = jax.random.permutation(jax.random.fold_in(key, at_fault), layer.weights.ravel())
+        mixed = layer._replace(weights=shuffled.reshape(layer.weights.shape))
+        networks.append([*params[:at_fault], mixed, *params[at_fault + 1 :]])
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
 
 
-def blame_and_repair(
-    settings: Settings, problem: Problem, params: list[Layer], shared: tuple, key: Array
-) -> tuple[Array, Array]:
-    """(blame, repaired) as in `Result`, of one seed."""
+def of_seed(
+    settings: Settings, problem: Problem, params: list[Layer], key: Array, shared: tuple[Examples, Examples]
+) -> tuple[Array, Array, Array]:
+    """(costs, blame, repaired): trains one seed's network in both ways from one start, then damages the first."""
     train, few = shared
-    damage_key, shuffle_key = jax.random.split(key)
-    objective = gradients.mean_over_examples(problem.example_cost)
-    rows = layerwise.batches(shuffle_key, len(train.inputs), settings.batch_size, settings.repair_steps)
+    shuffle_key, blame_key = jax.random.split(key)
+    damage_key, repair_key = jax.random.split(blame_key)
+    step = partial(layerwise.at_once, gradients.mean_over_examples(problem.example_cost), settings.learning_rate)
+    rows = layerwise.batches(repair_key, len(train.inputs), settings.batch_size, settings.repair_steps)
     layers = jnp.eye(len(params))
-    broken = damaged(params, damage_key)
+
+    def trained(free: Array) -> tuple[list[Layer], Array]:
+        return layer_descents.follow(
+            settings, train, lambda params: problem.cost(params, few), step(free), params, shuffle_key
+        )
 
     def look(params: list[Layer]) -> tuple[Array, Array]:
         cost, grads = jax.value_and_grad(problem.cost)(params, few)
         return cost, layerwise.shares(grads).sum(axis=1)
 
     def repair(params: list[Layer], free: Array) -> Array:
-        step = layerwise.at_once(objective, settings.learning_rate, free)
-        state, _ = training.minibatch_descent(step, TrainState(params, ()), train, rows[None], lambda _: ())
-        return problem.cost(state.params, few)
-
-    everything = jax.tree.map(lambda leaves, leaf: jnp.concatenate([leaves, leaf[None]]), broken, params)
-    costs, share = jax.lax.map(look, everything)  # the last one is the whole network's
-    mended = jax.lax.map(lambda params: jax.lax.map(partial(repair, params), layers), broken)
-    harm = (costs[:-1] - costs[-1])[:, None]
-    return jnp.log2(share[:-1] / share[-1:]), (costs[:-1, None] - mended) / harm
-
-
-def of_seed(settings: Settings, problem: Problem, params: list[Layer], key: Array, shared: tuple) -> tuple:
-    """(costs, blame, repaired): trains one seed's network in both ways from one start, then damages the first."""
-    train, few = shared
-    shuffle_key, blame_key = jax.random.split(key)
-    num_steps = settings.num_legs * settings.steps_per_leg
-    rows = layerwise.batches(shuffle_key, len(train.inputs), settings.batch_size, num_steps)
-    schedule = rows.reshape(settings.num_legs, settings.steps_per_leg, settings.batch_size)
-    objective = gradients.mean_over_examples(problem.example_cost)
-
-    def trained(free: Array) -> tuple[list[Layer], Array]:
-        step = layerwise.at_once(objective, settings.learning_rate, free)
-        end, history = training.minibatch_descent(
-            step, TrainState(params, ()), train, schedule, lambda state: problem.cost(state.params, few)
+        start = TrainState(params, ())
+        return problem.cost(
+            training.minibatch_descent(step(free), start, train, rows[None], lambda _: ())[0].params, few
         )
-        return end.params, history.observed
 
-    ends, costs = jax.lax.map(trained, jnp.stack([jnp.ones(len(params)), jnp.eye(len(params))[-1]]))
-    at_start = jnp.full((2, 1), problem.cost(params, few))
-    found = blame_and_repair(settings, problem, data.take(ends, 0), shared, blame_key)
-    return jnp.concatenate([at_start, costs], axis=1), *found
+    ends, costs = jax.lax.map(trained, jnp.stack([jnp.ones(len(params)), layers[-1]]))
+    whole = data.take(ends, 0)
+    broken = damaged(whole, damage_key)
+    cost, share = look(whole)
+    broken_cost, broken_share = jax.lax.map(look, broken)
+    mended = jax.lax.map(lambda params: jax.lax.map(partial(repair, params), layers), broken)
+    undone = (broken_cost[:, None] - mended) / (broken_cost - cost)[:, None]
+    return costs, jnp.log2(broken_share / share[None]), undone
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Every seed's trainings, damages and repairs."""
     functions = plain_layers(problem, "one layer after another is damaged and repaired")
-    few = data.take(problem.train, slice(settings.num_looked_at))
-    init_keys, keys = runs.seed_keys(settings.seed, settings.num_seeds)
-    told = jax.jit(runs.over_seeds(partial(of_seed, settings, problem), (0, 0, None)))
-    starts = descents.starts(problem, init_keys)
-    costs, blame, repaired = jax.device_get(told(starts, keys, (problem.train, few)))
-    bad = ~np.isfinite(costs).all(axis=(0, 1))
-    if bad.any():
-        raise runs.Diverged("training", settings.steps_per_leg * int(bad.argmax()))
+    costs, blame, repaired = layer_descents.every_seed(problem, settings, partial(of_seed, settings, problem))
     if np.isnan(repaired).any():
         raise runs.Diverged("repair", settings.repair_steps)
     return Result(costs, blame, repaired, functions == (jax.nn.sigmoid, jax.nn.sigmoid))
 
 
-def hits(matrices: np.ndarray) -> np.ndarray:
-    """(seeds, damaged layers): whether the largest entry of the damaged layer's row is its own."""
-    return matrices.argmax(axis=2) == np.arange(matrices.shape[1])
-
-
-def rises(blame: np.ndarray) -> np.ndarray:
-    """(seeds, damaged layers): whether the damaged layer's own share of |G|^2 is above what it was before."""
-    return np.diagonal(blame, axis1=1, axis2=2) > 0
+def cases(result: Result) -> list[np.ndarray]:
+    """(seeds, damaged layers): whether the damaged layer's own share of |G|^2 is above what it was before, whether it
+    rises more than that of any other layer, and whether this layer repairs itself best."""
+    own = np.arange(result.blame.shape[1])
+    return [
+        np.diagonal(result.blame, axis1=1, axis2=2) > 0,
+        result.blame.argmax(axis=2) == own,
+        result.repaired.argmax(axis=2) == own,
+    ]
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """C11; for the film's cost and neurons, which the learning rate is meant for."""
-    if not (settings.has_films_cost and result.sigmoids):
+    if not (settings.has_films_cost and result.sigmoids):  # which the learning rate is meant for
         return
-    wished, cases = within(WISH, 100), "% of seeds and layers"
-    yield prediction("C11", "the share of |G|^2 of a damaged layer rises above what it was before the damage",
-                     100 * float(rises(result.blame).mean()), wished, cases, "a wish", WHOSE_FAULT)  # fmt: skip
-    yield prediction("C11", "the share of |G|^2 of a damaged layer rises more than that of any other layer",
-                     100 * float(hits(result.blame).mean()), wished, cases, "a wish", WHOSE_FAULT)  # fmt: skip
-    yield prediction("C11", "a damaged layer is repaired best when it is itself the one layer that may learn",
-                     100 * float(hits(result.repaired).mean()), wished, cases, "a wish", WHO_REPAIRS)  # fmt: skip
+    rises, most, best = (100 * float(found.mean()) for found in cases(result))
+    for says, measured, why in (
+        ("the share of |G|^2 of a damaged layer rises above what it was before the damage", rises, WHOSE_FAULT),
+        ("the share of |G|^2 of a damaged layer rises more than that of any other layer", most, WHOSE_FAULT),
+        ("a damaged layer is repaired best when it is itself the one layer that may learn", best, WHO_REPAIRS),
+    ):
+        yield prediction("C11", says, measured, within(WISH, 100), "% of seeds and layers", "a wish", why)
     yield prediction("C11", "training the last layer alone ends at a higher cost than training all layers",
                      np.min(result.costs[:, 1, -1] / result.costs[:, 0, -1]), at_least(1), "smallest ratio of costs",
                      "fewer parameters may move")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """In how many cases the damaged layer gives itself away, and repairs itself."""
-    own = ", ".join(f"{share:.0%}" for share in hits(result.repaired).mean(axis=0))
+    rises, most, best = cases(result)
+    own = ", ".join(f"{share:.0%}" for share in best.mean(axis=0))
     return (
-        f"A damaged layer's share of the gradient rises in {rises(result.blame).mean():.0%} of cases, most of all "
-        f"layers' in {hits(result.blame).mean():.0%}. It is its own best repair in "
-        f"{hits(result.repaired).mean():.0%} ({own} for layer 1, 2, ...)."
+        f"A damaged layer's share of the gradient rises in {rises.mean():.0%} of cases, most of all layers' in "
+        f"{most.mean():.0%}. It is its own best repair in {best.mean():.0%} ({own} for layer 1, 2, ...)."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Where the gradient grows, which layer repairs, and how far the last layer comes alone."""
-    cases = [100 * float(found.mean()) for found in (rises(result.blame), hits(result.blame), hits(result.repaired))]
-    failed = any(not claim.holds for claim in claims(result, settings) if claim.bound.low == WISH)
-    return {"blame": repair_figures.blame(result, settings, cases, WISH if failed else None)}
+    return {"blame": layer_figures.blame(result, settings, [100 * found.mean() for found in cases(result)])}
