@@ -2,7 +2,6 @@
 
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from experiments.common import experiment
 from experiments.one_example import avenues
@@ -39,13 +38,12 @@ def test_errors_of_small_steps_are_those_of_the_second_order(x64):
     np.testing.assert_allclose(found.decrease, np.abs(1 - decrease), rtol=1e-7)
     curved = avenues.RATES**2 * grad_w * grad_v  # what the product v w has beyond its first order
     np.testing.assert_allclose(found.activations, np.abs(curved / (new_w * new_v - w * v)), rtol=1e-7)
-    assert float(found.order.max()) < 1e-15
 
 
 def made_up(power=1.0, **changed):
     """Two seeds; the errors of small steps go as this power of the learning rate."""
     errors = np.stack([0.1 * RATES**power] * 2)
-    steps = SmallSteps(decrease=errors, updates=errors, activations=errors, order=np.zeros((2, len(RATES))))
+    steps = SmallSteps(decrease=errors, updates=errors, activations=errors)
     found = {"shares": np.full((2, 3, 2, 2), 0.25), "costs": np.ones((2, 2, 3)), "num_changed": np.array([9, 9])}
     return Result(**(found | {"steps": steps, "num_expected": 9, "sigmoids": True} | changed))
 
@@ -60,17 +58,12 @@ def test_the_claims_hold_for_errors_of_first_order_and_fail_for_others():
     assert failing(made_up(power=0.25)) == ["C3", "C3", "C2", "C13"]
 
 
-@pytest.mark.parametrize(
-    ("changed", "ids"),
-    [({"num_changed": np.array([9, 8])}, ["C13"]),
-     ({"steps": made_up().steps._replace(order=np.full((2, len(RATES)), 1e-9))}, ["C23"])],
-)  # fmt: skip
-def test_each_claim_fails_where_it_should(changed, ids):
-    assert failing(made_up(**changed)) == ids
+def test_a_parameter_that_stays_is_noticed():
+    assert failing(made_up(num_changed=np.array([9, 8]))) == ["C13"]
 
 
 def test_of_neurons_that_may_sleep_nothing_is_claimed():
-    assert {claim.id for claim in avenues.claims(made_up(sigmoids=False), SMALLEST)} == {"C2", "C3", "C23"}
+    assert {claim.id for claim in avenues.claims(made_up(sigmoids=False), SMALLEST)} == {"C2", "C3"}
 
 
 def test_weights_of_pixels_that_are_black_everywhere_are_the_ones_that_do_not_change(small_mnist):

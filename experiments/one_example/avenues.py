@@ -9,8 +9,8 @@ is measured in float64, for smaller and smaller learning rates: by Taylor it shr
 Run:     python -m experiments avenues [--quick | --full]
 Time:    default 8 s, --quick 7 s, --full 2 min on 2 cores, compilation included
 Result:  nobody sets the balance: the first layer carries 1.9 % of the improvement at the start, the last 92 %; ten
-         epochs later 84 % and 4 %. Old or new v: the same curve; all slopes taken beforehand, the order of moving the
-         layers is free, to the last bit. 11,930 parameters change, all but those of pixels that are always black.
+         epochs later 84 % and 4 %. Old or new v: the same curve. 11,930 parameters change, all but the 16 x 67 weights
+         of pixels that are black in every image (20 seeds).
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from experiments.common import descents, layer_descents, runs
-from experiments.common.claims import Claim, about, at_most, exactly, identity, prediction, worst
+from experiments.common.claims import Claim, about, exactly, identity, prediction, worst
 from experiments.common.problem import Problem, plain_layers
 from experiments.one_example import layer_figures
 from research import backprop, data, fits, gradients, layerwise
@@ -49,13 +49,11 @@ FULL = Settings(num_seeds=20, num_legs=60, num_looked_at=20_000)
 
 
 class SmallSteps(NamedTuple):
-    """One step from the start, for every learning rate: three errors of the first order, and whether the order in which
-    the layers move counts."""
+    """One step from the start, for every learning rate: three errors of the first order."""
 
     decrease: Float[np.ndarray, "seeds rates"]  # |1 - actual / predicted decrease of the cost|
     updates: Float[np.ndarray, "seeds rates"]  # |dw with the old v - dw with the new v| / |dw|
     activations: Float[np.ndarray, "seeds rates"]  # |change of all activations - J dtheta| / |change|
-    order: Float[np.ndarray, "seeds rates"]  # largest difference of parameters: layers at once, one after another
 
 
 class Result(NamedTuple):
@@ -72,28 +70,21 @@ def small_steps(cost: Callable, activations: Callable, params: list[Layer], few:
 
     w is the first layer and v the last: dw is the change of w in one step, with v as it was or already moved.
     """
-    layers = jnp.eye(len(params))
     before, grads = jax.value_and_grad(cost)(params, few)
     steepness = layerwise.squares(grads).sum()
     dw = ravel_pytree(grads[0])[0]
 
-    def of_rate(rate: Array) -> tuple[Array, Array, Array, Array]:
+    def of_rate(rate: Array) -> tuple[Array, Array, Array]:
         moved = layerwise.go(params, grads, rate, jnp.ones(len(params)))
-        with_new_v = layerwise.go(params, grads, rate, layers[-1])
+        with_new_v = layerwise.go(params, grads, rate, jnp.eye(len(params))[-1])
         dw_with_new_v = ravel_pytree(jax.grad(cost)(with_new_v, few)[0])[0]
         steps = jax.tree.map(lambda slope: -rate * slope, grads)
         seen, predicted = jax.jvp(lambda params: activations(params, few), (params,), (steps,))
         change = activations(moved, few) - seen
-
-        def apart(order: Array) -> Array:
-            in_turn = jax.lax.scan(lambda p, free: (layerwise.go(p, grads, rate, free), None), params, order)[0]
-            return jnp.max(jnp.abs(ravel_pytree(in_turn)[0] - ravel_pytree(moved)[0]))
-
         return (
             jnp.abs(1 - (before - cost(moved, few)) / (rate * steepness)),
             jnp.linalg.norm(dw - dw_with_new_v) / jnp.linalg.norm(dw),
             jnp.linalg.norm(change - predicted) / jnp.linalg.norm(change),
-            jnp.max(jax.lax.map(apart, jnp.stack([layers, layers[::-1]]))),  # first to last, last to first
         )
 
     return SmallSteps(*jax.lax.map(of_rate, jnp.array(RATES)))
@@ -138,16 +129,13 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     steps, first, taylor = result.steps, about(1, by=0.1), "Taylor, second order"
     decrease, updates, activations = (
         1 + worst(np.array([fits.log_log_slope(RATES[SMALL], error[SMALL]) - 1 for error in errors]))
-        for errors in steps[:3]
+        for errors in steps
     )
     yield identity("C3", f"at a learning rate of {RATES[0]:g} the cost sinks by what all shares together promise",
                    1 - np.max(steps.decrease[:, 0]), about(1, by=0.001), "actual / predicted", "Taylor")  # fmt: skip
     yield identity("C3", "and the difference shrinks with the learning rate", decrease, first, "slope, log-log", taylor)
     yield identity("C2", "w updated with the old or with the new v: the difference shrinks with the learning rate",
                    updates, first, "slope, log-log", taylor)  # fmt: skip
-    yield identity("C23", "all slopes taken beforehand, the order of applying them, first layer to last or back, is "
-                   "free", np.max(steps.order), at_most(1e-15), "largest difference between parameters, float64",
-                   "each parameter moves once")  # fmt: skip
     if result.sigmoids:  # others, such as ReLU, may sleep, and wake in a jump
         yield identity("C13", "the activations change by what the changed weights and biases make of them, to first "
                        "order", activations, first, "slope of the error, log-log", taylor)  # fmt: skip

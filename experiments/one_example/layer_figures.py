@@ -15,7 +15,7 @@ def draw_costs(axes: Axes, costs: np.ndarray, settings: Any, ways: Sequence[str]
     for series, label in enumerate(ways):
         plots.seed_band(axes, settings.steps_per_leg * np.arange(costs.shape[2]), costs[:, series], series, label)
     cost = f"cost on {settings.num_looked_at:,} training images"
-    axes.set(yscale="log", xlabel="mini-batch steps from the start", ylabel=cost)
+    axes.set(xlabel="mini-batch steps from the start", ylabel=cost)
     plots.plain_log_ticks(axes.yaxis, (0.05, 0.1, 0.2, 0.5, 1, 2))
     axes.legend(fontsize=9)
 
@@ -29,14 +29,12 @@ def avenues(result: Any, settings: Any, rates: np.ndarray) -> Figure:
     at_once, last_first = np.median(result.costs[:, :, -1], axis=0)
     right.set_title(f"With the old v for w: {at_once:.3f} at the end, with the new v: {last_first:.3f}")
     first, last = result.shares.sum(axis=3).mean(axis=0)[:, [0, -1]].T
-    plots.headline(
+    return plots.headline(
         figure,
         f"At the start the last layer carries {100 * last[0]:.0f} % of the improvement, at the end the first layer "
         f"{100 * first[-1]:.0f} % and the last {100 * last[-1]:.0f} %",
+        f"costs on {settings.num_looked_at:,} of the images; left: mean, else median and range",
     )
-    looked_at = f"shares and costs on {settings.num_looked_at:,} of the images"
-    plots.note(figure, f"{looked_at}; left: mean, middle and right: median and range")
-    return figure
 
 
 def draw_shares(axes: Axes, shares: np.ndarray, steps_per_leg: int) -> None:
@@ -79,13 +77,12 @@ def blame(result: Any, settings: Any, cases: Sequence[float]) -> Figure:
     left.set_title(f"Where the gradient grows (the most: bold):\nin the damaged layer in {most:.0f} % of cases")
     middle.set_title("One layer alone may learn:\nthe best repairer is bold")
     right.set_title(f"The last layer alone ends at {alone:.2f},\nall at {together:.2f}")
-    plots.headline(
+    return plots.headline(
         figure,
         f"Does the gradient show which layer was shuffled? Its share grows in {rises:.0f} % of cases; training "
         f"that layer alone is the best repair in {best:.0f} %",
+        f"costs and gradients on {settings.num_looked_at:,} of the images; median and range",
     )
-    plots.note(figure, f"costs and gradients on {settings.num_looked_at:,} of the images; median and range")
-    return figure
 
 
 def draw_matrix(axes: Axes, matrix: np.ndarray, form: str, columns: str) -> None:
