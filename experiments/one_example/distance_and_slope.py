@@ -116,9 +116,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
         xytext=(0.03, 0.93), textcoords="axes fraction", va="top", fontsize=9.5,
         arrowprops={"arrowstyle": "->", "color": "0.3"},
     )  # fmt: skip
-    plots.headline(
-        figure,
-        "'In proportion to the distance' is exact for the activation; a saturated neuron, however wrong, hardly moves",
-    )
-    plots.note(figure, f"every output for {distance.shape[1]} digits, untrained, weights from N(0, 1)")
-    return {"distance_and_slope": figure}
+    says = "'In proportion' is exact for the activation's nudge; a saturated neuron, however wrong, hardly moves"
+    foot = f"every output for {distance.shape[1]} digits, untrained, weights from N(0, 1)"
+    return {"distance_and_slope": plots.headline(figure, says, foot)}

@@ -78,14 +78,13 @@ def network(picture: Picture) -> Figure:
     draw_digit(left, picture, brightest)
     answer, label = int(np.argmax(picture.activations[-1])), picture.label
     verdict = "rightly" if answer == label else "wrongly"
-    plots.headline(
+    return plots.headline(
         figure,
         f"{picture.says.capitalize()} the network {verdict} calls this {label} a {answer} "
         f"({picture.activations[-1][answer]:.2f}). Output {label} should rise and the others fall: backwards, that "
         "makes a wish for every neuron and pixel",
+        "first seed",
     )
-    plots.note(figure, "first seed")
-    return figure
 
 
 def draw_digit(axes: Axes, picture: Picture, column: np.integer) -> None:
@@ -144,13 +143,12 @@ def columns(picture: Picture, layer: int) -> Figure:
     left.set_ylabel(f"who is asked: {'neurons of ' * (layer > 1)}{layer_name(picture, layer - 1, len(rows))}")
     right.set_title(f"as drawn in the film at 7:38: the weight's sign alone; ringed: wrong, {wrong.sum()}")
     right.set_xlabel("the same neurons; on top, as if each of them should rise", fontsize=9)
-    plots.headline(
+    return plots.headline(
         figure,
         "A neuron that should fall wants the opposite of what its weights say: drawn by the weight's sign alone, "
         f"{100 * wrong.mean():.0f} % of the arrows point the wrong way (a {picture.label}, {picture.says})",
+        "first seed",
     )
-    plots.note(figure, "first seed")
-    return figure
 
 
 def pixels_and_weights(picture: Picture) -> Figure:
@@ -171,14 +169,13 @@ def pixels_and_weights(picture: Picture) -> Figure:
     middle.set(title="weights into the outputs: nudge = pull x activation", ylabel="output",
                xlabel="neuron of the layer before, brightest first; disc: its activation")  # fmt: skip
     draw_hebb(right, nudges, np.outer(picture.activations[-1], before))
-    plots.headline(
+    return plots.headline(
         figure,
         f"What one {picture.label} wants, {picture.says}: a wish for every pixel, and for every weight pull x "
         f"activation; against Hebb's rule, {100 * np.mean(nudges < 0):.0f} % of these weights should be weakened, "
         "however much both ends fire",
+        "first seed",
     )
-    plots.note(figure, "first seed")
-    return figure
 
 
 def draw_hebb(axes: Axes, nudges: np.ndarray, together: np.ndarray) -> None:

@@ -145,7 +145,5 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     axes.invert_yaxis()
     axes.set(xlim=(0, 115), xlabel="decrease of the cost for the same length of step, % of the gradient's")
     axes.legend(loc="lower right")
-    plots.headline(figure, f"Step for equal step the signs alone go down {shares[1]:.0f} % as steeply as the gradient, "
-                   f"a random direction at best {shares[3]:.0f} %")  # fmt: skip
-    plots.note(figure, "median")
-    return {"steepest": figure}
+    says = f"the signs alone go down {shares[1]:.0f} % as steeply as the gradient, a random direction at best "
+    return {"steepest": plots.headline(figure, f"Step for equal step {says}{shares[3]:.0f} %", "median")}

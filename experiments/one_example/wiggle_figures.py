@@ -38,9 +38,11 @@ def wiggle(result: Any, epsilons: np.ndarray, exact: np.ndarray, measured: np.nd
     for axes in (left, middle, right):
         axes.set(xscale="log", xlabel="epsilon, added to one weight alone")
     times = f"{exact[0]:.0f} times"
-    plots.headline(figure, f"A component {times} larger: the cost is {times} as sensitive to that weight")
-    plots.note(figure, "left and middle: first seed")
-    return figure
+    return plots.headline(
+        figure,
+        f"A component {times} larger: the cost is {times} as sensitive to that weight",
+        "left and middle: first seed",
+    )
 
 
 def sensitivity(result: Any, epsilon: float) -> Figure:
@@ -55,6 +57,4 @@ def sensitivity(result: Any, epsilon: float) -> Figure:
     axes.set(xscale="log", yscale="log", xlabel="size of the gradient's component",
              ylabel=f"change of the cost / epsilon, wiggled by {epsilon:g}")  # fmt: skip
     axes.legend()
-    plots.headline(figure, "A component is the cost's sensitivity to that weight")
-    plots.note(figure, "first seed")
-    return figure
+    return plots.headline(figure, "A component is the cost's sensitivity to that weight", "first seed")
