@@ -78,15 +78,9 @@ def nudges_by_hand(cost_fn: Callable, *activations: models.Activation) -> Callab
 def average_in_chunks(
     wanted: Callable[[Params, Examples], Params], params: Params, examples: Examples, chunk_size: int = CHUNK
 ) -> Params:
-    """The average over all examples of wanted(params, examples), whose leaves lead with an example axis.
-
-    In memory are the nudges of one chunk, of at most `chunk_size` examples and all equally long, and the averages of
-    all chunks. An average of averages also loses less to rounding than one long sum.
-
-    >>> examples = Examples(jnp.arange(5.0)[:, None], jnp.zeros((5, 1)))
-    >>> average_in_chunks(lambda params, some: params * some.inputs, jnp.float32(2.0), examples, chunk_size=2).tolist()
-    [4.0]
-    """
+    """The average over all examples of wanted(params, examples), whose leaves lead with an example axis. In memory are
+    the nudges of one chunk, all equally long, and the averages of all chunks. An average of averages also loses less to
+    rounding than one long sum."""
     num_examples = len(examples.inputs)
     length = next(size for size in range(chunk_size, 0, -1) if num_examples % size == 0)
     chunks = jax.tree.map(lambda leaf: leaf.reshape(-1, length, *leaf.shape[1:]), examples)
@@ -98,11 +92,7 @@ def relative_error(found: Array, wanted: Array) -> Array:
 
 
 def factor(found: Array, wanted: Array) -> Array:
-    """(mean, relative standard deviation) of found / wanted over the components of which either is not zero.
-
-    >>> factor(jnp.array([1.0, 0.0, 2.0]), jnp.array([2.0, 0.0, 4.0])).tolist()
-    [0.5, 0.0]
-    """
+    """(mean, relative standard deviation) of found / wanted over the components of which either is not zero."""
     asked, ratio = (found != 0) | (wanted != 0), found / wanted
     mean = jnp.mean(ratio, where=asked)
     return jnp.stack([mean, jnp.std(ratio, where=asked) / jnp.abs(mean)])

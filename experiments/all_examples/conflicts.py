@@ -120,7 +120,8 @@ def measure(problem: Problem, settings: Settings) -> Result:
     few, first = (data.take(problem.train, slice(count)) for count in (settings.num_images, CHECKED))
     ends, errors = (at[0], at[-1]), None
     seek = jax.jit(runs.over_seeds(agreement.opponents(problem.statistics.dot_products, BLOCK), (0, None)))
-    start, end = (pairs_of(problem, jax.tree.map(lambda leaf: np.asarray(leaf[0]), seek(at, few))) for at in ends)
+    first_seed = [jax.tree.map(lambda leaf: np.asarray(leaf[0]), seek(params, few)) for params in ends]
+    start, end = (pairs_of(problem, opponents) for opponents in first_seed)
     if problem.activations is not None:
         check = jax.jit(runs.over_seeds(partial(gram_error, problem), (0, None)))
         errors = np.stack([check(params, first) for params in ends], axis=1)
@@ -136,13 +137,8 @@ def pairs_of(posed: Problem, found: Opponents) -> Pairs:
 
 
 def strongest_pairs(found: Opponents, count: int) -> list[tuple[int, int, float]]:
-    """(image, its opponent, cosine) of one seed, the most opposed first; no image comes twice.
-
-    Each image offers its worst opponent only: where that one is taken, its next worst is not looked for.
-
-    >>> strongest_pairs(Opponents(np.array([-0.9, -0.5, -0.9, -0.2]), np.array([2, 0, 0, 1])), 6)
-    [(0, 2, -0.9), (3, 1, -0.2)]
-    """
+    """(image, its opponent, cosine) of one seed, the most opposed first; no image comes twice. Each offers its worst
+    opponent only: where that one is taken, its next worst is not looked for."""
     used, pairs = set(), []
     for image in np.argsort(found.cosines, kind="stable").tolist():
         partner = int(found.partners[image])

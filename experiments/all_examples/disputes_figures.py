@@ -65,11 +65,7 @@ def heat_map(result: Any, num_epochs: int) -> Figure:
 
 
 def agreement(more: np.ndarray, less: np.ndarray) -> float:
-    """Of the examples that want a weight changed, the share of the larger side; the median over weights.
-
-    >>> agreement(np.array([0.5, 0.0]), np.array([0.5, 0.2]))
-    0.75
-    """
+    """Of the examples that want a weight changed, the share of the larger side; the median over weights."""
     care = more + less > 0
     return float(np.median(np.maximum(more, less)[care] / (more + less)[care])) if care.any() else 1.0
 

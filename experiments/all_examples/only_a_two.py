@@ -70,11 +70,8 @@ class Result(NamedTuple):
 def listen_to_one(
     problem: Problem, learning_rate: float, params: Params, alone: Examples, num_decades: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(steps, shares (runs, steps)): what share of the test images is called as its one image is, after so many steps.
-
-    Every run has its own params and its own example, in batches of one, `alone`. It is observed at 0, 1, ..., 10, 20,
-    ..., 100, ... steps.
-    """
+    """(steps, shares (runs, steps)): what share of the test images is called as its one image is, after 0, 1, ..., 10,
+    20, ..., 100, ... steps. Every run has its own params and its own example, in batches of one, `alone`."""
     optimizer = optax.sgd(learning_rate)
     step = training.make_step(gradients.mean_over_examples(problem.example_cost), optimizer)
 
@@ -153,7 +150,6 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """For each digit, the percentage of the test images called by its name, against steps on one image of it."""
     num_rows = math.ceil(len(result.digits) / 5)
     figure, axes = plots.new_figure(15, 1.5 + 3 * num_rows, rows=num_rows, columns=5, sharex=True, sharey=True)
     for index, axis in enumerate(axes.flat):

@@ -62,13 +62,7 @@ class Result(NamedTuple):
 
 
 def running_distance(one: Callable, params: Params, gradient: Params, order: Array, examples: Examples) -> Array:
-    """|mean of the first n gradients - gradient| / |gradient| for n = 1, 2, ..., in this order of the examples.
-
-    >>> squared = lambda params, example: jnp.sum((params - example.inputs) ** 2)
-    >>> examples = Examples(jnp.array([[1.0], [3.0]]), jnp.zeros((2, 1)))  # their gradients are -2 and -6
-    >>> running_distance(squared, jnp.zeros(1), jnp.array([-4.0]), jnp.array([1, 0]), examples).tolist()
-    [0.5, 0.0]
-    """
+    """|mean of the first n gradients - gradient| / |gradient| for n = 1, 2, ..., in this order of the examples."""
 
     def add(total: Params, row_and_count: tuple[Array, Array]) -> tuple[Params, Array]:
         row, count = row_and_count
@@ -82,13 +76,7 @@ def running_distance(one: Callable, params: Params, gradient: Params, order: Arr
 
 
 def expected_distance(noise_scale: np.ndarray, counts: np.ndarray, num_examples: int) -> np.ndarray:
-    """Root mean square over all orders of `running_distance`: sqrt(B_simple / n * (N - n) / (N - 1)).
-
-    Source: sampling from a finite population without replacement.
-
-    >>> expected_distance(np.array(4.0), np.array([1, 4, 9]), 9).round(3).tolist()
-    [2.0, 0.791, 0.0]
-    """
+    """Root mean square over all orders of `running_distance`, by the header's formula."""
     return np.sqrt(noise_scale / counts * sampling.finite_population(counts, num_examples))
 
 

@@ -106,9 +106,8 @@ def wishes(problem: Problem, params: Params, scatter: Tally, rows: np.ndarray, c
 
 def shuffles(seed: int, num_networks: int, num_shuffles: int, num_examples: int) -> np.ndarray:
     """Orders of the examples: (networks, shuffles, examples); numpy's, which need no compiling."""
-    rng = np.random.default_rng(seed)
-    orders = [rng.permutation(num_examples) for _ in range(num_networks * num_shuffles)]
-    return np.stack(orders).reshape(num_networks, num_shuffles, num_examples)
+    orders = np.tile(np.arange(num_examples), (num_networks, num_shuffles, 1))
+    return np.random.default_rng(seed).permuted(orders, axis=2)
 
 
 def untrained_and_trained(problem: Problem, settings: Any) -> Params:

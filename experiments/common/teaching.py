@@ -60,11 +60,7 @@ def begin(optimizer: optax.GradientTransformation, starts: Params, times: int = 
 
 def rows_of(rng: np.random.Generator, chosen: np.ndarray, num_steps: int) -> np.ndarray:
     """(steps, BATCH) rows of the chosen examples: shuffle after shuffle, in one line cut into batches. A batch of fewer
-    than BATCH examples holds each of them several times; its mean is then theirs.
-
-    >>> sorted(rows_of(np.random.default_rng(0), np.arange(20), 2).ravel().tolist()) == list(range(20))
-    True
-    """
+    than BATCH examples holds each of them several times; its mean is then theirs."""
     num_shuffles = math.ceil(num_steps * BATCH / len(chosen))
     shuffles = rng.permuted(np.tile(chosen.astype(np.int32), (num_shuffles, 1)), axis=1)
     return shuffles.ravel()[: num_steps * BATCH].reshape(num_steps, BATCH)
@@ -102,10 +98,6 @@ def listening(problem: Problem, settings: Any) -> tuple[np.ndarray, list[int]]:
 
 
 def listening_order(labels: np.ndarray, shuffle: np.ndarray, classes: list[int]) -> np.ndarray:
-    """The shuffle with the first example of each class moved to the front, in the order of `classes`.
-
-    >>> listening_order(np.array([5, 2, 5, 0]), np.array([2, 0, 3, 1]), [2, 5, 0]).tolist()
-    [1, 2, 3, 0]
-    """
+    """The shuffle with the first example of each class moved to the front, in the order of `classes`."""
     firsts = np.array([shuffle[labels[shuffle] == label][0] for label in classes])
     return np.concatenate([firsts, shuffle[~np.isin(shuffle, firsts)]])

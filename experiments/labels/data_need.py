@@ -2,10 +2,9 @@
 
 The film's closing point is that learning like this needs a lot of labelled examples. Two recipes are trained, Nielsen's
 (784-30-10, cross-entropy), whose nine numbers are known, and the film's network with the film's cost, on N of the
-images, N = 100 to 50,000, always with the same number of steps. Nielsen's program gives every N 1,500,000 examples'
-worth of steps, 150,000, and a weight decay that is the same for every N; not taken over: his are one run each, on the
-first N images, judged by 10,000 further training images; here every seed draws its own N images, each set within the
-next, and the 10,000 test images judge.
+images, N = 100 to 50,000, always with the same number of steps, his 150,000 of 10 images, and his weight decay. Not
+taken over: his are one run each, on the first N images, judged by 10,000 further training images; here every seed draws
+its own N images, each set within the next, and the 10,000 test images judge.
 
 Run:     python -m experiments data_need [--quick | --full]
 Time:    default 40 s, --quick 10 s, --full 3 min on 2 cores, compilation included
@@ -129,7 +128,6 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Error on the test set against the number of training images, with power laws and Nielsen's nine numbers."""
     figure, axes = plots.new_figure(11.5, 6.8)
     axis, sizes, all_steps = axes[0, 0], result.sizes, (settings.num_steps, settings.films_steps)
     for series, (height, exponent, fit) in enumerate(laws(result)):

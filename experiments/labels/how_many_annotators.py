@@ -56,11 +56,7 @@ class Result(NamedTuple):
 
 
 def wrong_by_vote(error_rate: float, num_voters: int, num_classes: int) -> float:
-    """The probability that the label with the most votes is wrong, ties decided by lot, by the header's formula.
-
-    >>> round(wrong_by_vote(0.1, 3, 2), 6)  # 3 p^2 (1 - p) + p^3
-    0.028
-    """
+    """The probability that the label with the most votes is wrong, ties decided by lot, by the header's formula."""
     right, others = 0.0, num_classes - 1
     for c in range(1, num_voters + 1):
         wrong = num_voters - c
@@ -102,7 +98,6 @@ def needed(wrong: np.ndarray, bearable: float) -> str:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T44: the exact formula against the simulation."""
     exact, num_voted = result.votes[:, SIMULATED - 1], settings.num_seeds * VOTED
     errors = (result.simulated - exact) / np.sqrt(exact * (1 - exact) / num_voted)
     yield prediction("T44", "a vote's exact probability to be wrong against a simulated one, where 10 or more are "
@@ -120,7 +115,6 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """The share of wrong labels left by a vote, against the number of votes."""
     figure, axes = plots.new_figure(12, 6.8)
     axis, target, dotted = axes[0, 0], 100 * settings.bearable, (0, (1, 2))
     expected = settings.num_seeds * VOTED * result.votes[:, SIMULATED - 1]

@@ -99,37 +99,24 @@ def teach(
 
 
 def ranks(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Which guess is right: how many outputs are above that of the true class; ties go to the lower index.
-
-    >>> ranks(np.array([[0.9, 0.5, 0.7], [0.9, 0.5, 0.7]]), np.array([[1, 0, 0], [0, 1, 0]])).tolist()
-    [0, 2]
-    """
+    """Which guess is right: how many outputs are above that of the true class; ties go to the lower index."""
     order = np.argsort(-outputs, axis=-1, kind="stable")
     return (order == targets.argmax(axis=-1)[..., None]).argmax(axis=-1).astype(np.uint8)
 
 
 def own_top_two(outputs: np.ndarray) -> np.ndarray:
-    """The two strongest outputs, scaled to a sum of 1, instead of the truth; the others 0.
-
-    >>> own_top_two(np.array([[0.6, 0.1, 0.2]])).round(2).tolist()
-    [[0.75, 0.0, 0.25]]
-    """
+    """The two strongest outputs, scaled to a sum of 1, instead of the truth; the others 0."""
     kept = np.where(outputs >= np.sort(outputs, axis=-1)[..., -2:-1], outputs, 0)
     return kept / np.maximum(kept.sum(axis=-1, keepdims=True), 1e-30)
 
 
 def with_second(targets: np.ndarray, outputs: np.ndarray, softness: float) -> np.ndarray:
-    """The truth, but for a share that goes to the strongest output among the other classes.
-
-    >>> with_second(np.array([[1.0, 0.0, 0.0]]), np.array([[0.6, 0.1, 0.2]]), 0.2).tolist()
-    [[0.8, 0.0, 0.2]]
-    """
+    """The truth, but for a share that goes to the strongest output among the other classes."""
     second = np.where(targets > 0, -np.inf, outputs).argmax(axis=-1)
     return (1 - softness) * targets + softness * np.eye(targets.shape[-1])[second]
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Teaches by the truth, then by softer labels of the network's own, from the same starts in the same orders."""
     starts, order = descents.begin(problem, settings, settings.num_epochs)
     rows = descents.in_batches(order, settings.batch_size)[:, None]
     truth, test_truth = (np.asarray(examples.targets) for examples in (problem.train, problem.test))

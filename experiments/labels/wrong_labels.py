@@ -1,17 +1,16 @@
 """How clean must the labels be, and can the network tell which of them are wrong?
 
-Two recipes, Nielsen's (784-30-10, cross-entropy) and the film's network with the film's cost, are taught by all images,
-a share of whose labels is wrong, each drawn from the other classes. A network that goes by the truth alone agrees with
-a share (1-p) a + p (1-a)/(K-1) of labels of which p are wrong, if it is right in a share a. Then: does |g_i|, the
-length of a single image's gradient, or its cost C_i tell which labels are wrong? For the film's cost, sorting by C_i is
-sorting by |dC_i/da|; what |g_i| has besides are the slopes of the sigmoid, and the images.
+Nielsen's recipe and the film's network with its cost are taught by all images, a share of whose labels is wrong, each
+drawn from the other classes. A network that goes by the truth alone, and is right in a share a, agrees with a share
+(1-p) a + p (1-a)/(K-1) of labels of which p are wrong. Then: does |g_i|, the length of one image's gradient, or its
+cost C_i tell which labels are wrong? For the film's cost, sorting by C_i is sorting by |dC_i/da|; what |g_i| has
+besides are the slopes of the sigmoid, and the images.
 
 Run:     python -m experiments wrong_labels [--quick | --full]
 Time:    default 50 s, --quick 12 s, --full 3 min on 2 cores, compilation included
 Result:  10 % wrong labels cost a point, 50 % five; hardly any are learned by heart in 5 epochs. Sorted by the cost,
-         wrong labels stand out (area 0.99), by |g_i| less so: 0.96 with cross-entropy, 0.86 with the film's cost, where
-         the claim of 0.9 fails: the slope of the sigmoid silences outputs that are sure of themselves, as those are
-         that disagree with a wrong label (5 seeds).
+         wrong labels stand out (area 0.99), by |g_i| less so: 0.96 with cross-entropy, 0.86 with the film's cost, whose
+         sigmoid silences outputs that are sure and disagree with a wrong label: that claim fails (5 seeds).
 """
 
 import dataclasses
@@ -165,9 +164,6 @@ def measure(problem: Problem, settings: Settings) -> Result:
 def bearable(shares: np.ndarray, accuracy: np.ndarray, points: float = 1.0) -> float:
     """The first share of wrong labels that costs so many points, by straight lines between those tried; the largest
     tried if none does. `accuracy` (shares) in per cent.
-
-    >>> bearable(np.array([0.0, 0.1, 0.2]), np.array([95.0, 94.5, 93.5]))
-    0.15
     """
     lost = accuracy[0] - accuracy
     if lost.max() < points:
@@ -191,8 +187,7 @@ def by_the_truth(shares: np.ndarray, right: np.ndarray, num_classes: int) -> np.
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T44 and E13, for the data and the networks that they are about: wrong labels are hardly learned by heart, and are
-    found by |g_i|."""
+    """T44 and E13: wrong labels are hardly learned by heart, and are found by |g_i|."""
     asked = (settings.dataset == "mnist", settings.is_the_films)
     for learned, name, is_asked in zip(result.recipes, ("cross-entropy", "the film's cost"), asked, strict=True):
         if not is_asked:
