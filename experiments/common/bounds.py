@@ -46,9 +46,7 @@ class Ordered(NamedTuple):
     rule: Rule  # for a tuple as a whole
 
 
-class UpTo(NamedTuple):
-    """A rule that only the data can judge: at most, or below, the number of examples of a split."""
-
+class UpTo(NamedTuple):  # a rule that only the data can judge
     split: str
     strictly: bool = False
 

@@ -23,46 +23,39 @@ class Bound(NamedTuple):
     expected: float | None = None
 
     def __contains__(self, number: object) -> bool:
-        """Whether the number is finite and between the bounds."""
         if not isinstance(number, float | int) or not math.isfinite(number):
             return False
         return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
 
     def __str__(self) -> str:
-        """The bound in words.
-
+        """
         >>> str(within(0, 1)), str(at_most(2)), str(at_least(3)), str(about(1, by=0.05)), str(exactly(7850))
         ('0 to 1', 'at most 2', 'at least 3', '1 (0.95 to 1.05)', '7,850')
         """
         if self.low == self.high == self.expected and self.low is not None:
             return number(self.low)
-        sides = {
-            (True, True): lambda: f"{number(self.low)} to {number(self.high)}",
-            (True, False): lambda: f"at least {number(self.low)}",
-            (False, True): lambda: f"at most {number(self.high)}",
-            (False, False): lambda: "any number",
-        }
-        said = sides[self.low is not None, self.high is not None]()
+        if self.low is None:
+            said = f"at most {number(self.high)}"
+        elif self.high is None:
+            said = f"at least {number(self.low)}"
+        else:
+            said = f"{number(self.low)} to {number(self.high)}"
         return said if self.expected is None else f"{number(self.expected)} ({said})"
 
 
 def within(low: float, high: float, expected: float | None = None) -> Bound:
-    """From low to high."""
     return Bound(low, high, expected)
 
 
 def at_most(high: float) -> Bound:
-    """No more than this."""
     return Bound(high=high)
 
 
 def at_least(low: float) -> Bound:
-    """No less than this."""
     return Bound(low=low)
 
 
 def exactly(value: float) -> Bound:
-    """This and no other."""
     return Bound(value, value, value)
 
 
@@ -94,7 +87,6 @@ class Claim:
 
     @property
     def holds(self) -> bool:
-        """Whether the measured number is finite and within its bound."""
         return self.measured in self.bound
 
     def as_record(self) -> dict[str, Any]:
@@ -108,9 +100,8 @@ class Claim:
         }  # fmt: skip
 
 
-identity, prediction, follow_up, speed = (
-    partial(Claim, kind) for kind in ("identity", "prediction", "follow-up", "speed")
-)
+KINDS = ("prediction", "follow-up", "identity", "speed")
+prediction, follow_up, identity, speed = (partial(Claim, kind) for kind in KINDS)
 
 
 def number(value: float | None) -> str:

@@ -3,9 +3,8 @@
 from typing import Any
 
 from experiments.common import chapters
-from experiments.common.claims import Bound, number
+from experiments.common.claims import KINDS, Bound, number
 
-KINDS = ("prediction", "follow-up", "identity", "speed")
 INTRODUCTION = """# Every claim, its number and its verdict
 
 Gathered by `python -m experiments --rejudge` from the run.json of every experiment. The bounds stand in the code before

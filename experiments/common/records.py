@@ -32,12 +32,10 @@ def plain(value: Any) -> Any:
 def provenance() -> dict[str, Any]:
     """Where a result comes from: commit, versions of the packages, machine and device."""
     device = jax.devices()[0]
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {
         "commit": LOADED_COMMIT,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-        },
+        "versions": {"python": platform.python_version(), **versions},
         "device": f"{jax.device_count()} x {device.device_kind} ({device.platform})",
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }
@@ -45,17 +43,14 @@ def provenance() -> dict[str, Any]:
 
 def commit() -> str:
     """The commit of the code that runs, with '+changes' if files of it differ or are new; '' outside git."""
-    here = Path(__file__).parents[2]
 
     def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(here), *words], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        command = ["git", "-C", str(Path(__file__).parents[2]), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
+    code = ("research", "experiments", "pyproject.toml")
     try:
-        changed = git(
-            "status", "--porcelain", "--untracked-files=all", "--", "research", "experiments", "pyproject.toml"
-        )
+        changed = git("status", "--porcelain", "--untracked-files=all", "--", *code)
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
@@ -66,12 +61,5 @@ LOADED_COMMIT = commit()  # asked now: somebody may edit the files while a long 
 
 def describe_data(name: str, **splits: Examples) -> dict[str, Any]:
     """The data set's name, and the counts and the checksum of every split that was used."""
-    return {
-        "dataset": {
-            "name": name,
-            **{
-                split: {"count": len(examples.inputs), "sha256": data.checksum(examples)}
-                for split, examples in splits.items()
-            },
-        }
-    }
+    described = {split: {"count": len(of.inputs), "sha256": data.checksum(of)} for split, of in splits.items()}
+    return {"dataset": {"name": name, **described}}

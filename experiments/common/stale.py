@@ -25,19 +25,15 @@ def is_stale(module: str, commit: str) -> bool:
 
 def measuring(module: str, read: Read) -> dict[str, str]:
     """The code that a result depends on, file by file, without docstrings and comments."""
-    path = path_of(module)
-    text = read(path)
-    found = {path: bare(needed(ast.parse(text))) if text else ""}
-    todo = imports(needed(ast.parse(text)), read) if text else set()
+    found, todo = {}, {module}
     while todo:
         name = todo.pop()
         path = path_of(name)
         text = read(path)
-        if path in found or text is None:
-            continue
-        tree = ast.parse(text)
-        found[path] = bare(tree)
-        todo |= imports(tree, read)
+        if path not in found and text is not None:
+            tree = ast.parse(text) if name != module else needed(ast.parse(text))
+            found[path] = bare(tree)
+            todo |= imports(tree, read)
     return found
 
 
@@ -61,9 +57,8 @@ def names_defined(node: ast.stmt) -> list[str]:
         case ast.Import(names=names) | ast.ImportFrom(names=names):
             return [alias.asname or alias.name.partition(".")[0] for alias in names]
         case ast.Assign() | ast.AnnAssign():
-            return [
-                part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-            ]
+            names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+            return [name.id for name in names if isinstance(name.ctx, ast.Store)]
     return []
 
 
@@ -76,11 +71,7 @@ def imports(tree: ast.Module, read: Read) -> set[str]:
     """The modules of ours that it imports and that measure."""
     found = set()
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.ImportFrom)
-            and node.module
-            and node.module.split(".")[0] in ("research", "experiments")
-        ):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("research", "experiments"):
             below = {f"{node.module}.{alias.name}" for alias in node.names}
             files = {name for name in below if read(path_of(name)) is not None}
             found |= files or {node.module}
@@ -107,14 +98,11 @@ def path_of(module: str) -> str:
 
 
 def as_it_is(path: str) -> str | None:
-    """The text of a file now."""
     file = ROOT / path
     return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def at_commit(commit: str) -> Read:
-    """The text of files at a commit."""
-
     def read(path: str) -> str | None:
         done = subprocess.run(["git", "-C", str(ROOT), "show", f"{commit}:{path}"], capture_output=True, text=True)
         return done.stdout if done.returncode == 0 else None

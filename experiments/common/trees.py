@@ -31,7 +31,7 @@ def flat(tree: Any, name: str = "") -> dict[str, np.ndarray]:
         return {name: np.asarray(tree)}
     found = {}
     for key, part in parts.items():
-        found |= flat(part, f"{name}.{key}" if name else str(key))
+        found |= flat(part, joined(name, str(key)))
     return found
 
 
@@ -58,7 +58,6 @@ def built(kind: Any, arrays: dict[str, np.ndarray], name: str = "") -> Any:
 
 
 def joined(name: str, key: str) -> str:
-    """The name of a part."""
     return f"{name}.{key}" if name else key
 
 
