@@ -29,12 +29,13 @@ def test_a_straight_path_walks_straight_on_along_one_component():
 
 
 def made_up(cosines, tortuosity=(1.5, 1.2, 30.0)):
-    """Two seeds of the full batch at rates 4 and 1 and of batches of 10."""
+    """Three seeds, the last far off, of the full batch at rates 4 and 1 and of batches of 10."""
     gaits = [
-        Gait(way, np.full(2, cosine), np.ones(2), np.ones(2), np.ones((2, 3)), np.ones((2, 4)))
+        Gait(way, np.array([cosine, cosine, -1]), np.ones(3), np.ones(3), np.ones((3, 3)), np.ones((3, 4)))
         for way, cosine in zip((*FULL_BATCH, BATCHES), cosines, strict=True)
     ]
-    reading = Reading(np.ones((3, 2)), np.array(tortuosity)[:, None] * np.ones((3, 2)))
+    far_off = np.array([[1, 1, 1], [1, 1, 1], [1, 1, 100]])
+    reading = Reading(np.ones((3, 3)), np.array(tortuosity)[:, None] * far_off)
     return Result(tuple(gaits), dict.fromkeys(("steps", "examples", "seconds"), reading))
 
 
