@@ -144,7 +144,7 @@ def test_it_opens_with_its_question_and_says_how_it_is_run(name):
 def test_it_is_a_module_of_the_eight_names_that_runs_nothing_itself(name):
     tree = ast.parse((ROOT / (QUESTIONS[name].module.replace(".", "/") + ".py")).read_text())
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    assert {"Settings", "Result", "measure", "claims", "finding", "figures"} <= defined
+    assert {"measure", "claims", "finding", "figures"} <= defined  # Settings and Result may be those of the house
     assert not {"main", "run", "plot"} & defined
     assert all(hasattr(module_of(name), part) for part in EIGHT)
     assert not any(isinstance(node, ast.If) for node in tree.body)

@@ -1,4 +1,5 @@
-"""A long mini-batch training whose rate falls to 0: what experiments about the bottom of the valley begin with."""
+"""Mini-batch trainings that experiments begin with: a plain one at a constant rate, and a long one whose rate falls to
+0, for those about the bottom of the valley."""
 
 import dataclasses
 from typing import Annotated
@@ -11,6 +12,16 @@ from experiments.common.bounds import below_train
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from research.models import Params
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainSettings(experiment.Settings):
+    batch_size: Annotated[int, Ge(1), below_train] = 100
+    """Examples in a mini-batch."""
+    learning_rate: Annotated[float, Gt(0)] = 4.0
+    """Learning rate; 4 was the best of full_batch_vs_sgd --tune for batches of 100."""
+    num_epochs: Annotated[int, Ge(1)] = 6
+    """Passes over the training set."""
 
 
 @dataclasses.dataclass(frozen=True)

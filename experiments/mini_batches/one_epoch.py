@@ -12,40 +12,27 @@ Result:  the batches average to the full gradient, and scatter as theory says; a
          full gradient at the start, and much less after training (10 seeds; results/README.md has the numbers).
 """
 
-import dataclasses
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from annotated_types import Ge, Gt
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, plots, runs
-from experiments.common.bounds import below_train
+from experiments.common import descents, plots, runs
 from experiments.common.claims import Claim, about, at_most, exactly, identity, prediction
 from experiments.common.descents import Method
+from experiments.common.long_training import PlainSettings as Settings
 from experiments.common.problem import Problem
 from research import data, gradients, sampling, statistics
 from research.data import Examples
 from research.models import Params
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings(experiment.Settings):
-    batch_size: Annotated[int, Ge(1), below_train] = 100
-    """Examples in a mini-batch."""
-    learning_rate: Annotated[float, Gt(0)] = 4.0
-    """Learning rate of the training; the best that full_batch_vs_sgd found for batches of 100."""
-    num_epochs: Annotated[int, Ge(1)] = 6
-    """Passes over the training set between the two looks."""
-
 
 QUICK = Settings(num_seeds=2, num_epochs=1)
 FULL = Settings(num_seeds=10, num_epochs=20)

@@ -19,15 +19,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from annotated_types import Ge, Gt
+from annotated_types import Ge
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.common import descents, experiment, plots, runs
-from experiments.common.bounds import of_train
+from experiments.common import descents, plots, runs
 from experiments.common.claims import Claim, at_least, at_most, prediction
 from experiments.common.descents import Method
+from experiments.common.long_training import PlainSettings
 from experiments.common.problem import Problem
 from research import training
 
@@ -36,13 +36,9 @@ NAMES = ("shuffled anew", "shuffled once", "drawn by lot", "as stored", "sorted 
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(experiment.Settings):
-    batch_size: Annotated[int, Ge(1), of_train] = 100
-    """Examples in a mini-batch."""
-    learning_rate: Annotated[float, Gt(0)] = 4.0
-    """Learning rate; 4 was the best of full_batch_vs_sgd --tune for batches of 100."""
+class Settings(PlainSettings):
     num_epochs: Annotated[int, Ge(2)] = 8
-    """Passes over the training set."""
+    """Passes over the training set; the second half of them is compared."""
 
 
 QUICK = Settings(num_seeds=2, num_epochs=2)
