@@ -55,8 +55,8 @@ def widened(tree: PyTree) -> PyTree:
     """Every float of the tree in the widest precision that is switched on; images as `unit_interval` has them.
 
     >>> with jax.enable_x64(True):
-    ...     widened(Examples(np.array([255], np.uint8), np.array([0.5], np.float32))).inputs.dtype
-    dtype('float64')
+    ...     widened(Examples(np.array([51], np.uint8), np.array([0.5], np.float32)))
+    Examples(inputs=Array([0.2], dtype=float64), targets=Array([0.5], dtype=float64))
     """
 
     def wide(leaf: Any) -> Any:
