@@ -24,8 +24,7 @@ LEGS_PER_EPOCH = 5  # looks at accuracy and place
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of both networks. --layer-sizes and --activation are those of the plain one."""
-
+    # --layer-sizes and --activation are those of the plain network
     cost: str = "research.costs:softmax_cross_entropy"
     """The cost of one example for both networks, package.module:function; this one takes weighted sums for output."""
     output_activation: str = "jax.nn:identity"

@@ -12,7 +12,6 @@ PLAIN = [digit * 10.0**power for power in range(-3, 5) for digit in (1, 2, 3, 5)
 
 
 def page(result: Any, depth_width: int, num_images: int) -> Figure:
-    """Data, memory and operations above; width, depth and batch below."""
     figure, axes = plots.new_figure(19, 10.5, rows=2, columns=3)
     for axis in axes.flat:
         axis.set(xscale="log", yscale="log")

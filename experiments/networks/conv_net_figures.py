@@ -12,7 +12,6 @@ WANTED = 98.5  # % correct, of the claim
 
 
 def page(result: Any, settings: Any) -> Figure:
-    """Accuracy and filters side by side."""
     figure, axes = plots.new_figure(15, 6, columns=2, width_ratios=[1.1, 1])
     own = settings.model.rpartition(":")[2] or "convolutional"
     networks = {own: result.conv, "plain": result.plain}

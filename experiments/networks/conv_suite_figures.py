@@ -10,7 +10,6 @@ from experiments.common import plots
 
 
 def page(result: Any, settings: Any, finding: str) -> Figure:
-    """Surface and noise scale side by side."""
     figure, axes = plots.new_figure(15, 7, columns=2)
     own = settings.model.rpartition(":")[2] or "convolutional"
     draw_hill(axes[0, 0], result.view, settings.surface_examples)
@@ -23,7 +22,6 @@ def page(result: Any, settings: Any, finding: str) -> Figure:
 
 
 def draw_hill(axes: Axes, view: Any, num_images: int) -> None:
-    """The map of the convolutional network's hill, and the shadow of its path."""
     plots.map_of_hill(axes, view.alphas, view.betas, view.surface)
     plots.path_on_map(axes, view.shadows[0], 0, "its path, first seed")
     axes.plot(*view.shadows[0][0], "*", markersize=16, color="black", markeredgecolor="white", zorder=6, label="start")

@@ -74,18 +74,12 @@ class Network(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As 784-16-16-10."""
         return "-".join(map(str, self.sizes))
 
     @property
     def test(self) -> np.ndarray:
         """Of each seed at the end: correct on the test images, per cent."""
         return 100 * self.trained.test_accuracy[:, -1]
-
-    @property
-    def train(self) -> np.ndarray:
-        """The same on the training images."""
-        return 100 * self.trained.train_accuracy
 
 
 class Result(NamedTuple):

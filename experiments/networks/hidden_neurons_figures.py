@@ -12,7 +12,6 @@ NIELSENS_DEPTHS = ((1, 96.48), (2, 96.90), (3, 96.57), (4, 96.53))  # his chapte
 
 
 def sweep(result: Any, settings: Any, finding: str) -> Figure:
-    """Width, depth and gradient, side by side."""
     figure, axes = plots.new_figure(18, 6.4, columns=3)
     draw_widths(axes[0, 0], result, settings)
     draw_depths(axes[0, 1], result, settings)
@@ -30,7 +29,7 @@ def accuracies(networks: list[Any]) -> dict[str, np.ndarray]:
     """Of some networks at the end, in per cent: (seeds, networks)."""
     return {
         "test images": np.stack([network.test for network in networks], axis=1),
-        "training images": np.stack([network.train for network in networks], axis=1),
+        "training images": np.stack([100 * network.trained.train_accuracy for network in networks], axis=1),
     }
 
 
@@ -57,7 +56,6 @@ def draw_widths(axis: Axes, result: Any, settings: Any) -> None:
 
 
 def draw_depths(axis: Axes, result: Any, settings: Any) -> None:
-    """Accuracy against the number of hidden layers."""
     networks, width, x = result.by_hidden(), settings.depth_width, np.array(sorted(settings.depths))
     shown = [networks[(width,) * depth] for depth in x]
     for series, (name, y) in enumerate(accuracies(shown).items()):

@@ -73,7 +73,6 @@ def draw_pulls(axis: Axes, result: Any, *, is_ours: bool) -> None:
 
 
 def draw_scatter(axis: Axes, both: tuple, batch_size: int) -> None:
-    """The noise scale before and after training."""
     for series, each in enumerate(both):
         plots.seed_points(axis, np.arange(2) + 0.1 * series - 0.05, each.scatter.noise_scale, series, each.name)
     plots.reference_line(axis, batch_size, f"the batch size, {batch_size}")

@@ -157,7 +157,6 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Test accuracy after every epoch, beside his numbers."""
     figure, axes = plots.new_figure(11, 7)
     axis, epochs = axes[0, 0], np.arange(1, settings.num_epochs + 1)
     for series, (name, outcome) in enumerate(result.outcomes.items()):

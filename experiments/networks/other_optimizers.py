@@ -167,7 +167,6 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    """Costs at the end, and what SGD reaches in the seconds of L-BFGS."""
     by_label, sgd = result.by_label(), result.mini[0]
     bfgs, conjugate, adam = (by_label[label] for label in (BFGS.label, CONJUGATE.label, "Adam"))
     at_equal = min(settings.num_evaluations, int(settings.num_evaluations * bfgs.seconds / sgd.seconds))
