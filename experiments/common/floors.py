@@ -48,22 +48,22 @@ def settled(looks: np.ndarray) -> np.ndarray:
     return (second[..., :-1] + second[..., 1:]).mean(axis=-1) / 2
 
 
-def look(problem: Problem, train: Examples, state: TrainState) -> tuple[Array, Array]:
+def look(problem: Problem, params: Params, train: Examples) -> tuple[Array, Array]:
     """(cost, |G|) on the whole training set."""
-    cost, gradient = jax.value_and_grad(problem.cost)(state.params, train)
+    cost, gradient = jax.value_and_grad(problem.cost)(params, train)
     return cost, jnp.asarray(optax.tree.norm(gradient))
 
 
 def stumble(problem: Problem, params: Params, train: Examples, rows: Array, rates: Array) -> tuple[Array, ...]:
     """The fields of Floor for one seed and batch size, from `params` through both halves of `rows` (2, looks, steps,
     batch)."""
-    objective, observe = gradients.mean_over_examples(problem.example_cost), partial(look, problem, train)
-    num_steps = rows[0, ..., 0].size
+    objective, num_steps = gradients.mean_over_examples(problem.example_cost), rows[0, ..., 0].size
 
     def half(rate: Array, share: Array, params: Params, rows: Array) -> tuple[Params, tuple[Array, Array]]:
         """With a rate that has lost `share` of itself after `num_steps`."""
         optimizer = optax.sgd(lambda count: rate * (1 - share * jnp.asarray(count, rate.dtype) / num_steps))
         state, step = TrainState(params, optimizer.init(params)), training.make_step(objective, optimizer)
+        observe = lambda state: look(problem, state.params, train)
         state, history = training.minibatch_descent(step, state, train, rows, observe)
         return state.params, history.observed
 

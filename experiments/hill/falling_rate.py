@@ -15,21 +15,17 @@ from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from annotated_types import Ge, Gt
-from jax import Array
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, plots, runs
+from experiments.common import descents, experiment, floors, plots, runs
 from experiments.common.bounds import below_train
 from experiments.common.claims import Claim, at_most, prediction
 from experiments.common.descents import Curve, Method
 from experiments.common.problem import Problem
-from research.data import Examples
-from research.models import Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +54,8 @@ def measure(problem: Problem, settings: Settings) -> Result:
     num_steps = descents.in_batches(order, settings.batch_size).shape[1]
     rates = {"constant": settings.learning_rate, "falling": descents.falling(settings.learning_rate, num_steps)}
 
-    def gradient_norm(params: Params, train: Examples) -> Array:
-        return jnp.asarray(optax.tree.norm(jax.grad(problem.cost)(params, train)))
-
-    norm, curves, norms = jax.jit(runs.over_seeds(gradient_norm, (0, None))), [], []
+    norm = jax.jit(runs.over_seeds(lambda params, train: floors.look(problem, params, train)[1], (0, None)))
+    curves, norms = [], []
     for name, rate in rates.items():
         method = Method(f"batches of {settings.batch_size}, {name} rate", settings.batch_size, optax.sgd(rate))
         descent = descents.follow(problem, method, params, order)

@@ -12,7 +12,6 @@ Result:  it ends at no minimum, in none of 6 seeds: the smallest curvature is -0
 """
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
@@ -27,7 +26,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.common import long_training, plots, runs
+from experiments.common import floors, long_training, plots, runs
 from experiments.common.claims import Claim, at_least, at_most, prediction
 from experiments.common.problem import Problem
 from research import curvature, statistics
@@ -70,31 +69,18 @@ class Result(NamedTuple):
         return bool(np.all((self.shares < -TOLERANCE) | (self.missed < 0.05)))
 
 
-def chance_of_missing(num_params: int, num_iterations: int) -> float:
-    """A bound on the probability that Lanczos' iteration from a random start misses an end of the spectrum by more than
-    TOLERANCE of its width: 1.648 sqrt(n) exp(-sqrt(TOLERANCE) (2 k - 1)).
-
-    Source: Kuczynski and Wozniakowski (1992), SIAM J. Matrix Anal. Appl. 13, 1094.
-
-    >>> round(chance_of_missing(13002, 150), 3)
-    0.015
-    """
-    return 1.648 * num_params**0.5 * math.exp(-(TOLERANCE**0.5) * (2 * num_iterations - 1))
-
-
 def survey(problem: Problem, num_iterations: int, params: Params, train: Examples, key: Array) -> tuple[Array, ...]:
     """The fields of Result up to `along`, for one seed: extreme curvatures, and the cost along their directions."""
     pairs = curvature.ritz_pairs(problem.cost, params, train, key, num_iterations=num_iterations)
     ends = jax.tree.map(lambda leaf: leaf[jnp.array([0, -1])], pairs)
     flat, unflatten = ravel_pytree(params)
-    cost, gradient = jax.value_and_grad(problem.cost)(params, train)
+    cost, norm = floors.look(problem, params, train)
 
     def slice_along(pair: curvature.Eigenpairs) -> Array:
         lengths = jnp.asarray(SLICE, flat.dtype)
         return jax.lax.map(lambda length: problem.cost(unflatten(flat + length * pair.vectors), train), lengths)
 
     residuals, along = curvature.residuals(problem.cost, params, train, ends), jax.lax.map(slice_along, ends)
-    norm = jnp.linalg.norm(ravel_pytree(gradient)[0])
     scatter = statistics.total_variance(problem.statistics.moments(params, train))
     return cost, norm, scatter, *ends.values, residuals, along
 
@@ -103,7 +89,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     end, (init_keys, _) = long_training.train(problem, settings), runs.seed_keys(settings.seed, settings.num_seeds)
     runs.console.print("the largest and the smallest eigenvalue of the Hessian where it ends ...")
     every_seed = jax.jit(runs.over_seeds(partial(survey, problem, settings.lanczos_iterations), (0, None, 0)))
-    missed = chance_of_missing(problem.num_parameters, settings.lanczos_iterations)
+    missed = curvature.chance_of_missing(problem.num_parameters, settings.lanczos_iterations, TOLERANCE)
     found = jax.device_get(every_seed(end, problem.train, init_keys))
     result = Result(*found, missed=missed, num_examples=len(problem.train.inputs))
     if not ((result.largest > 0) & (result.scatter > 0)).all():

@@ -33,7 +33,6 @@ from experiments.hill import noise_floor_figures as drawn
 from research import curvature
 from research.data import Examples
 from research.models import Params
-from research.training import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +76,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     def of_end(params: Params, train: Examples, key: Array) -> tuple[Array, Array, Array]:
         iterations = settings.lanczos_iterations
         steepest = curvature.sharpness(problem.cost, params, train, key, num_iterations=iterations)
-        return *floors.look(problem, train, TrainState(params, ())), steepest
+        return *floors.look(problem, params, train), steepest
 
     ground = jax.device_get(jax.jit(runs.over_seeds(of_end, (0, None, 0)))(end, problem.train, init_keys))
     if not (ground[2] > 0).all():
