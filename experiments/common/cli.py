@@ -30,13 +30,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(module: ModuleType, name: str, argv: Sequence[str]) -> Any:
-    """The settings of an experiment from the words of a command line, checked. --help prints them and leaves.
-
-    --quick or --full choose the values that the other words then change.
-    """
-    chosen = [word for word in argv if word in SIZES]
+    """The settings from the words of a command line, checked; --quick or --full choose what the other words change."""
+    chosen = set(SIZES).intersection(argv)
     require(len(chosen) <= 1, "--quick and --full were both given; choose one of them, or neither")
-    default = {"--quick": module.QUICK, "--full": module.FULL}[chosen[0]] if chosen else module.Settings()
+    default = {"--quick": module.QUICK, "--full": module.FULL}[chosen.pop()] if chosen else module.Settings()
     fields, docs = bounds.fields_of(type(default)), docs_of(type(default))
     parser = Parser(
         f"python -m experiments {name}", description=inspect.cleandoc(module.__doc__ or ""), allow_abbrev=False,
