@@ -26,6 +26,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config, items):
     """Tests of pages need Chromium and its driver, which .ci/run installs; without them they are deselected. So are the
     slow ones unless `-m` asks for them."""

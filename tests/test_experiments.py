@@ -164,3 +164,7 @@ def test_what_is_committed_is_what_todays_code_says(name):
     assert json.loads(json.dumps([claim.as_record() for claim in claims])) == record["claims"]
     for claim in claims:
         assert claim.holds or claim.why, f"{claim.says}: why does it fail?"
+
+
+def test_what_an_experiment_compiles_serves_all_its_tests(request, worker_id):
+    assert worker_id == "master" or request.node.nodeid.endswith("@test_experiments"), "groups are split over workers"
