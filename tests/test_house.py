@@ -235,8 +235,8 @@ def test_a_result_of_another_version_is_named(finished):
 
 
 @pytest.mark.parametrize("name", ["arrays.npz", "run.json"])
-def test_arrays_and_record_of_two_runs_are_not_taken_for_one(name, tmp_path, small_mnist):
-    _, folder = finished(tmp_path, small_mnist)
+def test_arrays_and_record_of_two_runs_are_not_taken_for_one(name, finished):
+    _, folder = finished
     kept = (folder / name).read_bytes()
     record, arrays = folders.read_record(folder), folders.read_arrays(folder)
     folders.write(folder, record, {**arrays, "first_order": arrays["first_order"] + 1}, {})
