@@ -292,14 +292,9 @@ def test_the_foot_of_every_figure_says_network_data_and_seeds(monkeypatch):
     monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kw: seen.append(figure.get_supxlabel()))
     record = {"network": "784-10", "dataset": {"name": "a/b", "train": {"count": 60_000}}}
     foot = experiment.foot(record, dataclasses.replace(steepest.Settings(), num_seeds=1))
-    for noted in (None, "left: first"):
-        figure = plots.new_figure(12, 2)[0]
-        if noted:
-            plots.note(figure, noted)
-        plots.as_png(figure, foot)
-    figure = plots.new_figure(12, 2)[0]
-    plots.own_foot(figure, "a parabola")
-    plots.as_png(figure, foot)
+    plots.as_png(plots.new_figure(12, 2)[0], foot)
+    for said in ({"foot": "left: first"}, {"about": "a parabola"}):
+        plots.as_png(plots.headline(plots.new_figure(12, 2)[0], "Found.", **said), foot)
     said = "network 784-10, 60,000 training images of b; 1 seed"
     assert seen == [said, f"{said}; left: first", "a parabola"]
 

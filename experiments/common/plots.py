@@ -100,29 +100,17 @@ class Page(NamedTuple):
 
 
 def as_png(figure: Figure, foot: str) -> bytes:
-    """The figure as a file, and closed. Its foot says network, data and seeds, and then its own note (`note`)."""
-    own = figure.get_supxlabel()
-    if figure.get_label() != "no foot":
-        whole = f"{foot}; {own}" if own else foot
-        lines = (textwrap.fill(line, int(13 * figure.get_figwidth())) for line in whole.splitlines())
-        figure.supxlabel("\n".join(lines), fontsize=10)  # 13 letters an inch leave a margin
+    """The figure as a file, and closed. Its foot is what `headline` was told it is about; else network, data and seeds,
+    and what else `headline` was told."""
+    whole = figure.get_label() or "; ".join(filter(None, [foot, figure.get_supxlabel()]))
+    lines = (textwrap.fill(line, int(13 * figure.get_figwidth())) for line in whole.splitlines())
+    figure.supxlabel("\n".join(lines), fontsize=10)  # 13 letters an inch leave a margin
     file = io.BytesIO()
     try:
         figure.savefig(file, format="png")
     finally:
         plt.close(figure)
     return file.getvalue()
-
-
-def note(figure: Figure, says: str) -> None:
-    """What the foot of a figure says besides network, data and seeds."""
-    figure.supxlabel(says, fontsize=10)
-
-
-def own_foot(figure: Figure, says: str) -> None:
-    """The whole foot of a figure that is about something else than the network and the data of the settings."""
-    figure.supxlabel(says, fontsize=10)
-    figure.set_label("no foot")
 
 
 def wishes(
@@ -250,21 +238,22 @@ def as_page(figure: Any, *, title: str, says: str, self_contained: bool) -> byte
     return PAGE.format(title=html.escape(title), says=html.escape(says), figure=drawn).encode()
 
 
-def headline(figure: Figure, finding: str, foot: str = "") -> Figure:
+def headline(figure: Figure, finding: str, foot: str = "", *, about: str = "") -> Figure:
     """The figure, with the finding in bold above it: as few lines as its width allows, about equally long, no number
-    parted from its %. `foot`: what its foot says besides network, data and seeds.
+    parted from its %. `foot`: what its foot says besides network, data and seeds; `about`: what it says instead of
+    them, for a figure that is about something else.
 
     >>> figure, axes = new_figure(3, 3)
-    >>> headline(figure, "After the third epoch 50 % are right", "left: first seed").get_suptitle()
+    >>> headline(figure, "After the third epoch 50 % are right.", "left: first seed").get_suptitle()
     'After the third\\nepoch 50\\xa0% are right'
     >>> plt.close(figure)
     """
-    whole = finding.replace(" %", "\N{NO-BREAK SPACE}%")
+    whole = finding.removesuffix(".").replace(" %", "\N{NO-BREAK SPACE}%")
     lines = math.ceil(len(whole) / (8.5 * figure.get_figwidth()))  # 8.5 letters an inch leave a margin
     least = math.ceil(len(whole) / lines)
     wrapped = (textwrap.fill(whole, width) for width in range(least, 2 * least + 1))
     even = next((text for text in wrapped if text.count("\n") < lines), whole)
     figure.suptitle(even, fontsize=13, fontweight="bold")
-    if foot:
-        note(figure, foot)
+    figure.supxlabel(foot)
+    figure.set_label(about)
     return figure

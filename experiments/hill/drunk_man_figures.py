@@ -67,9 +67,8 @@ def hill(result: Any, hidden: str) -> Figure:
     winding = np.median(result.together["examples"].tortuosity, axis=1)
     walked = [f"{name} (way {each:.3g} x distance)" for name, each in zip(names, winding, strict=False)]
     plots.legend_in(axes["legend"], handles, walked + names[len(walked) :], columns=3)
-    plots.headline(figure, who_is_lower(result).removesuffix("."))
-    plots.note(figure, "paths of the first seed; headline and way over distance: medians, after equally many examples")
-    return figure
+    foot = "paths of the first seed; headline and way over distance: medians, after equally many examples"
+    return plots.headline(figure, who_is_lower(result), foot)
 
 
 def draw_map(axes: Axes, view: Any, ways: Sequence[Way]) -> None:

@@ -31,10 +31,8 @@ def figure(result: Any, settings: Any, courses: Sequence[str]) -> Figure:
     hovers = "and stays there" if stays else "or not quite"
     ends = "flattens out again" if max(map(ending, result.network)) < 0.9 else "ends near it or above"
     careful_man = f"tanh: the valley steepens to what the careful man's step allows, 2/η, {hovers}"
-    plots.headline(whole, f"{careful_man}; {name} {ends}")
-    plots.note(whole, "left and middle: tanh, 16 and 16 hidden neurons, linear outputs; median and range; below 2/η "
-               "descent is stable")  # fmt: skip
-    return whole
+    foot = "left, middle: tanh, 16 and 16 hidden neurons, linear outputs; median and range; below 2/η descent is stable"
+    return plots.headline(whole, f"{careful_man}; {name} {ends}", foot)
 
 
 def ending(curve: Curve) -> float:

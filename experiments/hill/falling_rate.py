@@ -91,6 +91,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     plots.plain_log_ticks(axis.yaxis, (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2))
     axis.legend()
     lower = np.all(result.falling.cost[:, -1] < result.constant.cost[:, -1])
-    plots.headline(figure, f"A falling learning rate ends {'lower' if lower else 'no lower'} than a constant one")
-    plots.note(figure, f"batches of {settings.batch_size}; median and range")
-    return {"falling_learning_rate": figure}
+    says = f"A falling learning rate ends {'lower' if lower else 'no lower'} than a constant one"
+    foot = f"batches of {settings.batch_size}; median and range"
+    return {"falling_learning_rate": plots.headline(figure, says, foot)}

@@ -35,9 +35,7 @@ def how_drunk(result: Any, straight_on: float) -> Figure:
     axes["cost"].set(title="Cost: who is lower depends on the clock", ylabel="cost")
     plots.plain_log_ticks(axes["cost"].yaxis, TICKS)
     plots.legend_in(axes["legend"], *axes["shares"].get_legend_handles_labels(), columns=3)
-    plots.headline(figure, who_stumbles(result, straight_on))
-    plots.note(figure, "medians of the seeds; dots and bands: every seed")
-    return figure
+    return plots.headline(figure, who_stumbles(result, straight_on), "medians of the seeds; dots and bands: every seed")
 
 
 def who_stumbles(result: Any, straight_on: float) -> str:

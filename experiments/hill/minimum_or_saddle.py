@@ -143,10 +143,9 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
         )
     else:
         says = "no direction was found in which the surface clearly curves down"
-    plots.headline(figure, f"Where a long training ends, {says}")
     norm, off = np.median(result.gradient_norm), np.max(result.residuals / result.largest[:, None])
-    plots.note(figure, f"|G| there {norm:.2g}; the eigenvalues are off by {off:.1g} of the largest at most")
-    return {"minimum_or_saddle": figure}
+    foot = f"|G| there {norm:.2g}; the eigenvalues are off by {off:.1g} of the largest at most"
+    return {"minimum_or_saddle": plots.headline(figure, f"Where a long training ends, {says}", foot)}
 
 
 def draw_slices(axis: Axes, rises: np.ndarray, name: str) -> None:

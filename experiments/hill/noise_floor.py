@@ -171,11 +171,9 @@ def finding(result: Result, settings: Settings) -> str:
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, axes = plots.new_figure(16, 6.8, columns=3)
-    plots.headline(figure, finding(result, settings).removesuffix("."))
-    plots.note(figure, "all after a long training")
     drawn.curves(axes[0, 0], result, settings)
     drawn.heights(axes[0, 1], result, settings, ratios(settings), least_settled(result, settings))
     drawn.norms(axes[0, 2], result, settings, ratios(settings))
     if growth(settings, settled(result.shuffled.gradient_norm)) <= 1:
         axes[0, 2].set_title("The full gradient does not grow\nwith η/B all the way, against the claim")
-    return {"noise_floor": figure}
+    return {"noise_floor": plots.headline(figure, finding(result, settings), "all after a long training")}

@@ -106,7 +106,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
         plots.seed_band(axis, np.arange(relative.shape[2]), relative[:, index], index, label)
     axis.set(xlabel="steps", ylabel="distance from the bottom, 1 at the start", yscale="log", ylim=(1e-4, 1e4))
     axis.legend(fontsize=9)
-    plots.headline(figure, finding(result, settings).partition(":")[0])
     starts = f"median and range of {settings.num_seeds} start{'s' * (settings.num_seeds > 1)}"
-    plots.own_foot(figure, f"C = Σ λᵢ θᵢ² / 2, twenty curvatures from 0.04 to 4, λ the largest; {starts}")
-    return {"parabola": figure}
+    about = f"C = Σ λᵢ θᵢ² / 2, twenty curvatures from 0.04 to 4, λ the largest; {starts}"
+    return {"parabola": plots.headline(figure, finding(result, settings).partition(":")[0], about=about)}

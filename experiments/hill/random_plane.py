@@ -98,11 +98,11 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, axes = plots.new_mosaic(8.5, 8.8, [["map"], ["legend"]], height_ratios=[1, 0.12])
     drawn.draw_map(axes["map"], result.view, result.ways)
     axes["map"].set(
-        title=f"On a random plane nothing is seen of the way: the careful man's shadow\ngoes {result.shown[0, 0]:.2g} "
-        f"from start to end, and the paths run up to {result.hidden[0].max():.3g} away from theirs",
         xlabel="random direction, scaled neuron by neuron to the weights (units of the weights)",
         ylabel="a second one",
     )
     plots.legend_in(axes["legend"], *axes["map"].get_legend_handles_labels(), columns=2)
-    plots.note(figure, "\nmean curvatures only: a saddle looks convex here too")
-    return {"random_plane": figure}
+    says = "On a random plane nothing is seen of the way: the careful man's shadow goes "
+    numbers = f"{result.shown[0, 0]:.2g} from start to end, the paths run up to {result.hidden[0].max():.3g} off theirs"
+    foot = "mean curvatures only: a saddle looks convex here too"
+    return {"random_plane": plots.headline(figure, says + numbers, foot)}

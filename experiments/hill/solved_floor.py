@@ -124,7 +124,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     for axis in axes[0]:
         axis.set_xlabel("η h")
         axis.legend()
-    plots.headline(figure, finding(result, settings).removesuffix("."))
     seeds = f"{settings.num_seeds} seed{'s' * (settings.num_seeds > 1)} together"
-    plots.own_foot(figure, f"Cᵢ = h/2 (θ - xᵢ)², batches drawn with replacement, {seeds}")
-    return {"solved_case": figure}
+    about = f"Cᵢ = h/2 (θ - xᵢ)², batches drawn with replacement, {seeds}"
+    return {"solved_case": plots.headline(figure, finding(result, settings), about=about)}

@@ -133,6 +133,5 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     axis.set(ylim=(0.003, 60), xlabel="annotators who vote on every image (ties by lot)",
              ylabel="labels that are wrong after the vote, %")  # fmt: skip
     axis.legend(fontsize=9, ncols=2, loc="lower left")
-    plots.headline(figure, finding(result, settings).removesuffix("."))
-    plots.own_foot(figure, "ten classes; the label with the most votes counts")
-    return {"annotators": figure}
+    about = "ten classes; the label with the most votes counts"
+    return {"annotators": plots.headline(figure, finding(result, settings), about=about)}

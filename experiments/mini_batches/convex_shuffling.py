@@ -178,6 +178,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     axis.set(xscale="log", yscale="log", xlabel="learning rate η")
     axis.set_ylabel("mean squared distance to the optimum, ends of epochs")
     axis.legend(fontsize=9, loc="lower right")
-    foot = f"{NUM_IMAGES} images, {settings.chains} chains for each of {settings.num_seeds} seeds"
-    plots.own_foot(figure, f"least squares with a ridge, one image a step; {foot}")
-    return {"convex_shuffling": plots.headline(figure, finding(result, settings).removesuffix("."))}
+    chains = f"{NUM_IMAGES} images, {settings.chains} chains for each of {settings.num_seeds} seeds"
+    about = f"least squares with a ridge, one image a step; {chains}"
+    return {"convex_shuffling": plots.headline(figure, finding(result, settings), about=about)}

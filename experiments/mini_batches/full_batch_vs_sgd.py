@@ -169,6 +169,6 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    headline = finding(result, settings).removesuffix(".")
-    figure = drawn.compare(result, settings.num_steps, headline, films_cost=settings.has_films_cost)
+    says = finding(result, settings)
+    figure = drawn.compare(result, settings.num_steps, says, films_cost=settings.has_films_cost)
     return {"full_batch_vs_sgd": figure}

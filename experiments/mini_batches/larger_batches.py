@@ -194,5 +194,5 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    headline = finding(result, settings).partition(";")[0].removesuffix(".")
+    headline = finding(result, settings).partition(";")[0]
     return {"larger_batches": drawn.trainings(result, lines_of(result, settings), settings, headline, ALIKE)}

@@ -189,4 +189,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"k_steps_and_one": drawn.steps(result, XS, settings, finding(result, settings).removesuffix("."))}
+    return {"k_steps_and_one": drawn.steps(result, XS, settings, finding(result, settings))}

@@ -35,12 +35,11 @@ def bars(result: Any, rounds: int) -> Figure:
         if not way.startswith("the library")
     ]
     (least, quickest, at), (most, slowest, where) = min(others), max(others)
-    plots.headline(figure, f"The others take from {least:.1f} times the library's time ({quickest}: {at}) to "
-                   f"{most:.0f} times ({slowest}: {where})")  # fmt: skip
     torch = f"PyTorch {result.torch}" if result.torch else "PyTorch is not installed here"
-    plots.note(figure, f"{result.device}, float32\ncontestants in turn, compilation left out; bars: median of {rounds} "
-               f"rounds, lines: their range; \u25c6: asked for beforehand; {torch}")  # fmt: skip
-    return figure
+    says = f"The others take from {least:.1f} times the library's time ({quickest}: {at}) to "
+    foot = (f"{result.device}, float32\ncontestants in turn, compilation left out; bars: median of {rounds} rounds, "
+            f"lines: their range; \u25c6: asked for beforehand; {torch}")  # fmt: skip
+    return plots.headline(figure, f"{says}{most:.0f} times ({slowest}: {where})", foot)
 
 
 def panel(axis: Axes, work: Any) -> None:

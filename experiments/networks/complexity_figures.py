@@ -26,11 +26,10 @@ def page(result: Any, depth_width: int, num_images: int) -> Figure:
     draw_growth(depth, result.depth, "Depth")
     depth.set_xlabel(f"hidden layers of {depth_width} neurons")
     draw_batches(batch, result.batch, num_images)
-    plots.headline(figure, f"The time of a gradient grows with the images as N to the {slope:.2f}; with {work:.3g} "
-                   f"times the operations it grows {times:.3g}-fold")  # fmt: skip
-    plots.note(figure, f"one device, float32; below over {num_images:,} images; each time the median of three, all in "
-               "turn, compilation left out; median and range of the rounds")  # fmt: skip
-    return figure
+    says = f"The time of a gradient grows with the images as N to the {slope:.2f}; with {work:.3g} times the operations"
+    foot = (f"one device, float32; below over {num_images:,} images; each time the median of three, all in turn, "
+            "compilation left out; median and range of the rounds")  # fmt: skip
+    return plots.headline(figure, f"{says} it grows {times:.3g}-fold", foot)
 
 
 def draw_times(axis: Axes, sweep: Any, label: str, proportional: str) -> None:

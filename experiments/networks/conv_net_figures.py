@@ -20,11 +20,10 @@ def page(result: Any, settings: Any) -> Figure:
     said = [f"{100 * np.median(each.accuracy[:, -1]):.2f} % right with {each.num_parameters:,} parameters ({name})"
             for name, each in networks.items()]  # fmt: skip
     epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
-    plots.headline(figure, f"Test images after {epochs}: {', '.join(said)}")
-    plots.note(figure, f"batches of {settings.batch_size}, cost {settings.cost.rpartition(':')[2]}, learning rates "
-               f"{result.conv.rate:g} and {result.plain.rate:g}; training took {result.conv.seconds:.0f} and "
-               f"{result.plain.seconds:.0f} s")  # fmt: skip
-    return figure
+    foot = (f"batches of {settings.batch_size}, cost {settings.cost.rpartition(':')[2]}, learning rates "
+            f"{result.conv.rate:g} and {result.plain.rate:g}; training took {result.conv.seconds:.0f} and "
+            f"{result.plain.seconds:.0f} s")  # fmt: skip
+    return plots.headline(figure, f"Test images after {epochs}: {', '.join(said)}", foot)
 
 
 def draw_accuracy(axes: Axes, networks: dict[str, Any], num_seeds: int) -> None:

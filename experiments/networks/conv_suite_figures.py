@@ -14,11 +14,10 @@ def page(result: Any, settings: Any, finding: str) -> Figure:
     own = settings.model.rpartition(":")[2] or "convolutional"
     draw_hill(axes[0, 0], result.view, settings.surface_examples)
     draw_noise(axes[0, 1], {own: result.conv.noise_scale, "plain": result.plain.noise_scale})
-    plots.headline(figure, finding.removesuffix("."))
     few = f"gradients of {settings.statistics_examples:,} images" if settings.statistics_examples else "all gradients"
-    plots.note(figure, f"batches of {settings.batch_size}, cost {settings.cost.rpartition(':')[2]}, "
-               f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}, {few}")  # fmt: skip
-    return figure
+    epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
+    foot = f"batches of {settings.batch_size}, cost {settings.cost.rpartition(':')[2]}, {epochs}, {few}"
+    return plots.headline(figure, finding, foot)
 
 
 def draw_hill(axes: Axes, view: Any, num_images: int) -> None:

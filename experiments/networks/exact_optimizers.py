@@ -102,6 +102,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     axis, steps = axes[0, 0], np.arange(1, result.errors.shape[1] + 1)
     plots.seed_band(axis, steps, result.errors, 0, "conjugate gradients")
     axis.set(yscale="log", xlabel="steps", ylabel="distance to the solution, over its length")
-    plots.headline(figure, f"Conjugate gradients end after {len(steps)} steps in {len(steps)} dimensions")
-    plots.own_foot(figure, "a quadratic with curvatures from 1 to 100, float64")
-    return {"exact_optimizers": figure}
+    says = f"Conjugate gradients end after {len(steps)} steps in {len(steps)} dimensions"
+    about = "a quadratic with curvatures from 1 to 100, float64"
+    return {"exact_optimizers": plots.headline(figure, says, about=about)}

@@ -16,13 +16,11 @@ def sweep(result: Any, settings: Any, finding: str) -> Figure:
     draw_widths(axes[0, 0], result, settings)
     draw_depths(axes[0, 1], result, settings)
     draw_gradients(axes[0, 2], result, settings)
-    plots.headline(figure, finding.removesuffix("."))
     edge = [network.name for network in result.networks if not network.trained.tuned.is_inside]
     where = f" (best at the grid's edge: {', '.join(edge)})" if edge else " (all inside the grid)"
     rates = ", ".join(format(rate, "g") for rate in settings.learning_rates)
-    plots.note(figure, f"batches of {settings.batch_size}, {settings.num_epochs} epochs, each with its best rate of "
-               f"{rates}{where}")  # fmt: skip
-    return figure
+    foot = f"batches of {settings.batch_size}, {settings.num_epochs} epochs, each with its best rate of {rates}{where}"
+    return plots.headline(figure, finding, foot)
 
 
 def accuracies(networks: list[Any]) -> dict[str, np.ndarray]:

@@ -26,16 +26,14 @@ def page(result: Any, batch_size: int, *, is_ours: bool) -> Figure:
     axes[KINDS[-1]].set_xlabel("first principal direction of the paths (star: start; lines as on the left)")
     full, mini = (100 * np.mean(mine.accuracy[:, -1] - films.accuracy[:, -1])
                   for mine, films in zip(new.methods, film.methods, strict=True))  # fmt: skip
-    plots.headline(figure, f"{new.name[0].upper()}{new.name[1:]} instead of {film.name}: {full:+.1f} points on the "
-                   f"test images for the full batch, {mini:+.1f} for mini-batches")  # fmt: skip
+    says = f"{new.name[0].upper()}{new.name[1:]} instead of {film.name}: {full:+.1f} points on the test images for the "
     by_hand, differences = max(each.by_hand_error for each in both), max(each.difference_error for each in both)
-    plots.note(
-        figure,
+    foot = (
         f"the same starts and orders for both costs; mini-batches of {batch_size}\nlargest relative difference of the "
         f"gradients in float64: by hand against jax.grad {by_hand:.0e} (asked for: 1e-12), jax.grad against central "
-        f"differences {differences:.0e} (asked for: 1e-6)",
+        f"differences {differences:.0e} (asked for: 1e-6)"
     )
-    return figure
+    return plots.headline(figure, f"{says}full batch, {mini:+.1f} for mini-batches", foot)
 
 
 def draw_two(axis: Axes, both: tuple) -> None:

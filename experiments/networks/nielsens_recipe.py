@@ -174,7 +174,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     title = "median at the end (thin: each seed; stars: his)"
     axis.legend(loc="lower right", title=title, framealpha=0.9, frameon=True)
     first, outcome = next(iter(result.outcomes.items()))
-    plots.headline(figure, f"Nielsen's recipe on {first}: {outcome.end:.1f} % after {settings.num_epochs} epochs; his "
-                   f"book: {SAID[first]}")  # fmt: skip
-    plots.own_foot(figure, f"his networks on the first 50,000 training images; {settings.num_seeds} seeds")
-    return {"nielsens_setting": figure}
+    says = f"Nielsen's recipe on {first}: {outcome.end:.1f} % after {settings.num_epochs} epochs; his book:"
+    about = f"his networks on the first 50,000 training images; {settings.num_seeds} seeds"
+    return {"nielsens_setting": plots.headline(figure, f"{says} {SAID[first]}", about=about)}

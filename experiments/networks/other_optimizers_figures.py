@@ -35,13 +35,12 @@ def race(result: Any, num_evaluations: int) -> Figure:
         plots.plain_log_ticks(axis.yaxis, TICKS)
         axis.legend(fontsize=9, loc="lower left")
     full, mini = (min(part, key=lambda outcome: outcome.end) for part in result)
-    plots.headline(figure, f"After {num_evaluations} passes over the images the best on the full batch, {full.label}, "
-                   f"is at cost {full.end:.2g}, the best on mini-batches, {mini.label.removesuffix(', mini-batches')}, "
-                   f"at {mini.end:.2g}")  # fmt: skip
-    plots.note(figure, "median and range; in brackets the number that suits two other starts best: learning rate, or "
-               "c2 of the line search.\n"
-               "A digit is never said if its output stays below 1/2 on all its images")  # fmt: skip
-    return figure
+    says = (f"After {num_evaluations} passes over the images the best on the full batch, {full.label}, is at cost "
+            f"{full.end:.2g}, the best on mini-batches, {mini.label.removesuffix(', mini-batches')}, at "
+            f"{mini.end:.2g}")  # fmt: skip
+    foot = ("median and range; in brackets the number that suits two other starts best: learning rate, or c2 of the "
+            "line search.\nA digit is never said if its output stays below 1/2 on all its images")  # fmt: skip
+    return plots.headline(figure, says, foot)
 
 
 def silence_of(outcome: Any) -> str:
