@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from plotly import graph_objects
 
 from experiments.common import experiment as house
 from experiments.common.bounds import SettingsError
@@ -15,6 +16,7 @@ from experiments.common.hills import View
 from experiments.common.walks import Reading, Way
 from experiments.hill import drunk_man as experiment
 from experiments.hill.drunk_man import Result, Settings, Walker
+from experiments.hill.drunk_man_page_figures import as_page
 from research import data
 
 SMALLEST = Settings(
@@ -57,6 +59,13 @@ def test_the_cost_of_the_last_point_is_that_of_the_network_it_stands_for(finishe
             activations = 1 / (1 + np.exp(-(activations @ weights.T.astype(float) + biases)))
         cost = np.mean(np.sum((activations - train.targets) ** 2, axis=1))
         assert walker.cost[0, -1] == pytest.approx(cost, rel=1e-5)
+
+
+def test_the_page_shows_names_as_they_are():
+    page = as_page(graph_objects.Figure(), title="<b>", says="a & <i>", self_contained=False).decode()
+    assert page.count("&lt;b&gt;") == 2
+    assert "a &amp; &lt;i&gt;" in page
+    assert not {"<b>", "<i>"} & set(page.split())
 
 
 def test_the_pictures_move_and_the_page_asks_for_nothing_outside(finished):

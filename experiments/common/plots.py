@@ -4,11 +4,10 @@ Colours are Okabe and Ito's, which colour-blind readers tell apart; every series
 so that a figure survives a grey printer.
 """
 
-import html
 import io
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -18,14 +17,12 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from PIL import Image
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), "-")
 
 PLOTLY = "../plotly.min.js"  # as a page names it
-Numbers = np.ndarray | float | int
 
 STYLE: Any = {
     "figure.dpi": 110,
@@ -102,7 +99,7 @@ class Page(NamedTuple):
 def as_png(figure: Figure, foot: str) -> bytes:
     """The figure as a file, and closed. Its foot is what `headline` was told it is about; else network, data and seeds,
     and what else `headline` was told."""
-    whole = figure.get_label() or "; ".join(filter(None, [foot, figure.get_supxlabel()]))
+    whole = str(figure.get_label()) or "; ".join(filter(None, [foot, figure.get_supxlabel()]))
     lines = (textwrap.fill(line, int(13 * figure.get_figwidth())) for line in whole.splitlines())
     figure.supxlabel("\n".join(lines), fontsize=10)  # 13 letters an inch leave a margin
     file = io.BytesIO()
@@ -111,48 +108,6 @@ def as_png(figure: Figure, foot: str) -> bytes:
     finally:
         plt.close(figure)
     return file.getvalue()
-
-
-def wishes(
-    axes: Axes, x: Numbers, y: Numbers, values: np.ndarray, *, largest: float | None = None, size: float | int = 120
-) -> None:
-    """A triangle for every value: up (blue) what should rise, down (vermillion) what should fall; its area is |value|.
-
-    The direction carries the sign, so that the picture survives grey print. A value of `largest` (default: the
-    largest of them all) gets an area of `size` points squared.
-    """
-    x, y, values = np.broadcast_arrays(x, y, values)
-    areas = size * np.abs(values) / (largest or np.abs(values).max() or 1)
-    for marker, colour, chosen in (("^", COLOURS[0], values > 0), ("v", COLOURS[1], values < 0)):
-        axes.scatter(x[chosen], y[chosen], s=areas[chosen], marker=marker, color=colour, linewidths=0, zorder=4)
-
-
-def network(
-    axes: Axes, activations: Sequence[np.ndarray], weights: Sequence[np.ndarray], *, max_edges: int = 60
-) -> list[np.ndarray]:
-    """The film's picture: every layer a column of neurons, black at 0, white at 1; the strongest weights as lines.
-
-    Layer l stands at x = l; its neurons, number 0 on top, between y = 0 and 1. At most `max_edges` lines a layer, as
-    thick as the weight is strong; positive ones solid, negative ones dashed. Returns each layer's y.
-    """
-    heights = [(0.5 + np.arange(len(layer)))[::-1] / len(layer) for layer in activations]
-    for layer, matrix in enumerate(weights):
-        _edges(axes, layer, heights[layer], heights[layer + 1], matrix, max_edges)
-    for layer, (lit, y) in enumerate(zip(activations, heights, strict=True)):
-        size = min(130.0, 3200 / len(lit))
-        axes.scatter(np.full(len(lit), layer), y, s=size, c=np.clip(lit, 0, 1), cmap="gray", vmin=0, vmax=1,
-                     edgecolors="0.2", linewidths=0.8, zorder=3)  # fmt: skip
-    axes.axis("off")
-    return heights
-
-
-def _edges(axes: Axes, x: int, left: np.ndarray, right: np.ndarray, matrix: np.ndarray, max_edges: int) -> None:
-    strongest = np.argsort(-np.abs(matrix), axis=None)[:max_edges]
-    for after, before in zip(*np.unravel_index(strongest, matrix.shape), strict=True):
-        weight, share = matrix[after, before], abs(matrix[after, before]) / (np.abs(matrix).max() or 1)
-        colour, line = (COLOURS[0], "-") if weight > 0 else (COLOURS[1], (0, (3, 2)))
-        axes.plot([x, x + 1], [left[before], right[after]], color=colour, linestyle=line, linewidth=2 * share,
-                  alpha=0.25 + 0.5 * share, zorder=1)  # fmt: skip
 
 
 def new_mosaic(width: float | int, height: float | int, mosaic: Any, **options) -> tuple[Figure, dict]:
@@ -183,59 +138,6 @@ def path_on_map(axes: Axes, shadow: np.ndarray, series: int, label: str, **optio
     colour = COLOURS[series % len(COLOURS)]
     axes.plot(*shadow.T, color=colour, linestyle=LINES[series % len(LINES)], label=label, **options)
     axes.plot(*shadow[-1], marker="o", markersize=9, color=colour, markeredgecolor="white", zorder=5)
-
-
-def as_gif(pictures: Iterable[np.ndarray], *, milliseconds: int = 120) -> bytes:
-    """Pictures (height, width, 3 bytes) as a moving one, in the last one's colours, that rests at its end."""
-    images = list(map(Image.fromarray, pictures))
-    palette = images[-1].quantize(128, Image.Quantize.MAXCOVERAGE)
-    first, *others = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-    pauses, file = [*[milliseconds] * len(others), 2000], io.BytesIO()
-    first.save(file, "GIF", save_all=True, append_images=others, duration=pauses, loop=0, optimize=True)
-    return file.getvalue()
-
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>
-  body {{ margin: 0 auto; padding: 8px 12px; max-width: 1120px; font: 16px/1.4 system-ui, sans-serif; color: #1a1a1a;
-         background: #fff; }}
-  h1 {{ font-size: 1.25rem; line-height: 1.25; margin: 4px 0; }}
-  p {{ margin: 4px 0; font-size: .95rem; color: #333; }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p>{says}</p>
-{figure}
-</body>
-</html>
-"""
-
-
-# A scene shows as much of its height on a telephone as on a desk, and cuts off its sides: step back from it.
-NARROW = """
-const figure = document.getElementById("{plot_id}"), eye = figure.layout.scene && figure.layout.scene.camera.eye;
-if (eye && window.innerWidth < 700) {
-  const back = 700 / Math.max(window.innerWidth, 350);
-  Plotly.relayout(figure, {"scene.camera.eye": {x: back * eye.x, y: back * eye.y, z: back * eye.z}});
-}
-"""
-
-
-def as_page(figure: Any, *, title: str, says: str, self_contained: bool) -> bytes:
-    """A plotly figure as a page that asks for nothing outside: plotly's script lies beside its folder, once for all
-    pages, or, if `self_contained`, in the page itself (5 MB)."""
-    drawn = figure.to_html(
-        full_html=False, auto_play=False, include_plotlyjs=True if self_contained else PLOTLY, post_script=NARROW,
-        config={"responsive": True, "displayModeBar": False}, div_id="figure",
-    )  # fmt: skip
-    return PAGE.format(title=html.escape(title), says=html.escape(says), figure=drawn).encode()
 
 
 def headline(figure: Figure, finding: str, foot: str = "", *, about: str = "") -> Figure:

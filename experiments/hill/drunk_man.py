@@ -22,13 +22,13 @@ from annotated_types import Ge
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from experiments.common import hills, plots, walks
+from experiments.common import hills, walks
 from experiments.common.claims import Claim, at_most, identity, prediction, worst
 from experiments.common.plots import Page
 from experiments.common.problem import Problem
 from experiments.common.walks import Reading, Way
 from experiments.hill import drunk_man_figures as drawn
-from experiments.hill.drunk_man_page_figures import page
+from experiments.hill.drunk_man_page_figures import as_page, page
 from research import landscape, paths
 
 CHECKED = 20  # points of the surface that are computed once more, one by one
@@ -145,8 +145,8 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure | Page]:
         f"{finding(result, settings)} Drag to turn. Thick: the path at its true cost; thin: its shadow on the surface."
     )
     title = "The drunk man and the careful man on the real hill"
-    shown = plots.as_page(page(result), title=title, says=says, self_contained=settings.self_contained)
+    shown = as_page(page(result), title=title, says=says, self_contained=settings.self_contained)
     found = {"drunk_man": drawn.hill(result, hidden(result)), "drunk_man.html": Page("", shown)}
     if settings.gif_frames:
-        found["drunk_man.gif"] = Page("", plots.as_gif(drawn.frames(result, settings.gif_frames)))
+        found["drunk_man.gif"] = Page("", drawn.as_gif(drawn.frames(result, settings.gif_frames)))
     return found

@@ -1,13 +1,15 @@
 """The hill with all paths on it: map, surface, what the plane hides; and the moving picture."""
 
+import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from experiments.common import plots, walks
 from experiments.common.walks import Way
@@ -152,3 +154,13 @@ def frames(result: Any, num_frames: int) -> Iterator[np.ndarray]:
         figure.canvas.draw()
         yield np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # pyright: ignore[reportAttributeAccessIssue]
     plt.close(figure)
+
+
+def as_gif(pictures: Iterable[np.ndarray]) -> bytes:
+    """Pictures (height, width, 3 bytes) as a moving one, in the last one's colours, that rests at its end."""
+    images = list(map(Image.fromarray, pictures))
+    palette = images[-1].quantize(128, Image.Quantize.MAXCOVERAGE)
+    first, *others = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    pauses, file = [*[120] * len(others), 2000], io.BytesIO()  # milliseconds
+    first.save(file, "GIF", save_all=True, append_images=others, duration=pauses, loop=0, optimize=True)
+    return file.getvalue()

@@ -1,5 +1,6 @@
 """The page: the surface to turn, all paths to play on a common clock, and the costs below it; a plotly figure."""
 
+import html
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,37 @@ DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot")  # plotl
 CLOCKS = {"examples": "examples read", "seconds": "seconds of one run, compilation apart"}
 NUM_FRAMES = 60
 BAR: dict[str, Any] = {"type": "buttons", "direction": "left", "y": 1.05, "yanchor": "bottom"}
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>
+  body {{ margin: 0 auto; padding: 8px 12px; max-width: 1120px; font: 16px/1.4 system-ui, sans-serif; color: #1a1a1a;
+         background: #fff; }}
+  h1 {{ font-size: 1.25rem; line-height: 1.25; margin: 4px 0; }}
+  p {{ margin: 4px 0; font-size: .95rem; color: #333; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{says}</p>
+{figure}
+</body>
+</html>
+"""
+
+# A scene shows as much of its height on a telephone as on a desk, and cuts off its sides: step back from it.
+NARROW = """
+const figure = document.getElementById("{plot_id}"), eye = figure.layout.scene && figure.layout.scene.camera.eye;
+if (eye && window.innerWidth < 700) {
+  const back = 700 / Math.max(window.innerWidth, 350);
+  Plotly.relayout(figure, {"scene.camera.eye": {x: back * eye.x, y: back * eye.y, z: back * eye.z}});
+}
+"""
 
 
 def page(result: Any) -> Any:
@@ -149,3 +181,13 @@ def clock_button(result: Any, clock: str, timed: list[int]) -> dict[str, Any]:
         layout[f"sliders[{number}].visible"] = layout[f"updatemenus[{number + 1}].visible"] = other == clock
     layout[f"sliders[{list(CLOCKS).index(clock)}].active"] = NUM_FRAMES - 1
     return {"label": f"clock: {clock}", "method": "update", "args": [moved, layout, timed]}
+
+
+def as_page(figure: Any, *, title: str, says: str, self_contained: bool) -> bytes:
+    """A plotly figure as a page that asks for nothing outside: plotly's script lies beside its folder, once for all
+    pages, or, if `self_contained`, in the page itself (5 MB)."""
+    drawn = figure.to_html(
+        full_html=False, auto_play=False, include_plotlyjs=True if self_contained else plots.PLOTLY, post_script=NARROW,
+        config={"responsive": True, "displayModeBar": False}, div_id="figure",
+    )  # fmt: skip
+    return PAGE.format(title=html.escape(title), says=html.escape(says), figure=drawn).encode()

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common import plots
+from experiments.one_example.neurons_figures import neurons, triangles
 
 TEMPLATE = Path(__file__).with_name("nudges.html")
 MOST_ROWS = 16  # neurons before that a picture of columns has room for, and as many columns
@@ -67,9 +68,9 @@ def network(picture: Picture) -> Figure:
     shown = [strip, *(strongest(nudges, 24) for nudges in picture.nudges[1:-1]), strongest(picture.pulls[last], 24)]
     lit = [activations[rows] for activations, rows in zip(picture.activations, shown, strict=True)]
     weights = [picture.weights[layer][np.ix_(shown[layer], shown[layer - 1])] for layer in range(1, last + 1)]
-    heights = plots.network(right, lit, weights)
+    heights = neurons(right, lit, weights)
     for layer, (rows, y) in enumerate(zip(shown, heights, strict=True)):
-        plots.wishes(right, layer + 0.09, y, picture.nudges[layer][rows], size=min(150.0, 3200 / len(rows)))
+        triangles(right, layer + 0.09, y, picture.nudges[layer][rows], size=min(150.0, 3200 / len(rows)))
         right.text(layer, 1.02, layer_name(picture, layer, len(rows)), ha="center")
     for output, answer, y in zip(shown[-1], lit[-1], heights[-1], strict=True):
         wanted, weight = (1, "bold") if output == picture.label else (0, "normal")
@@ -105,7 +106,7 @@ def draw_digit(axes: Axes, picture: Picture, column: np.integer) -> None:
 def draw_grid(axes: Axes, values: np.ndarray, rows: np.ndarray, columns: np.ndarray, size: int) -> None:
     """A triangle for every value, below a line with room for what belongs to each column."""
     height, width = values.shape
-    plots.wishes(axes, np.arange(width)[None], np.arange(height)[:, None], values, size=size)
+    triangles(axes, np.arange(width)[None], np.arange(height)[:, None], values, size=size)
     axes.set(xlim=(-0.7, width - 0.3), ylim=(height - 0.3, -2.2))
     axes.set_xticks(range(width), list(map(str, columns)))
     axes.set_yticks(range(height), list(map(str, rows)))
@@ -117,7 +118,7 @@ def draw_beside(axes: Axes, name: str, values: np.ndarray, size: int, largest: f
     """One more column of triangles, set apart on the right of a grid."""
     names = [label.get_text() for label in axes.get_xticklabels()]
     width = len(names)
-    plots.wishes(axes, width + 0.6, np.arange(len(values)), values, size=size, largest=largest)
+    triangles(axes, width + 0.6, np.arange(len(values)), values, size=size, largest=largest)
     axes.axvline(width - 0.2, color="0.6", linewidth=1)
     axes.set_xlim(-0.7, width + 1.3)
     axes.set_xticks([*range(width), width + 0.6], [*names, name])
@@ -135,7 +136,7 @@ def columns(picture: Picture, layer: int) -> Figure:
     figure, ((left, right),) = plots.new_figure(14, 7.5, columns=2, width_ratios=(width + 2, width + 0.5))
     for axes, values, on_top in ((left, computed, np.sign(pulls)), (right, np.abs(computed) * signs, np.ones(width))):
         draw_grid(axes, values, rows, neurons, 190)
-        plots.wishes(axes, np.arange(width), -1.3, on_top, size=60)
+        triangles(axes, np.arange(width), -1.3, on_top, size=60)
     draw_beside(left, "sum", picture.nudges[layer - 1][rows], 190, float(np.abs(computed).max()))
     right.scatter(*np.nonzero(wrong)[::-1], marker="o", s=230, facecolors="none", edgecolors="0.35", linewidths=1)
     left.set_title("computed: pull of the neuron x weight (▲ brighter, ▼ dimmer)")
@@ -157,7 +158,7 @@ def pixels_and_weights(picture: Picture) -> Figure:
     left.imshow(0.6 * picture.image + 0.4, cmap="gray", vmin=0, vmax=1)
     height, width, _ = picture.image.shape
     rows, columns = np.indices((height, width))
-    plots.wishes(left, columns, rows, picture.nudges[0].reshape(picture.image.shape).sum(axis=-1), size=75)
+    triangles(left, columns, rows, picture.nudges[0].reshape(picture.image.shape).sum(axis=-1), size=75)
     left.set(title="pixels: ▲ lighter, ▼ darker would lower the cost", xticks=[], yticks=[],
              xlabel="-dC/da of every pixel; area in proportion")  # fmt: skip
     pull, before = picture.pulls[-1], picture.activations[-2]
