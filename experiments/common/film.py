@@ -59,7 +59,7 @@ ROWS: tuple[Row, ...] = (
     Row("T22", "As in Hebb's rule, weights grow most between active and wished-for neurons.", "one_example",
         essential=True),
     Row("T23", "The likeness to Hebb's rule has its limits.", "one_example",
-        unchecked="The weights to all outputs that should fall are weakened, whatever fires; T16 says which."),
+        unchecked="No bound is known; nudges says how far what is asked for goes with it or against it."),
     Row("T24", "To raise a neuron, those before it should change in proportion to their weights, signs included.",
         "one_example", essential=True),
     Row("T25", "Every output has wishes for the layer before, and these are added up.", "one_example", "7:38", True),

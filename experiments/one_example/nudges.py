@@ -6,9 +6,10 @@ columns stands what the film draws at 7:38, where the arrows follow the sign of 
 checked on some twenty digits in several networks, and a page, nudges.html, goes through them one click at a time.
 
 Run:     python -m experiments nudges [--quick | --full] [--index 5] [--layer 3] [--epochs 2]
-Time:    default 11 s, --quick 7 s, --full 14 s on 2 cores, compilation included
-Result:  by hand = jax.grad to 3e-8, down to the pixels; the columns of unwanted outputs have the sign opposite to the
-         weight without exception, so that nine of ten columns at 7:38 point the wrong way, before training and after.
+Time:    default 11 s, --quick 7 s, --full 10 s on 2 cores, compilation included
+Result:  drawn by the weight's sign, as at 7:38, the columns of the nine unwanted outputs point the wrong way. What a
+         digit asks of the outputs' weights correlates with Hebb's rule by -0.44 before training (20 digits: -0.66 to
+         -0.26) and 0.72 after five epochs (0.03 to 1.00; first of 10 seeds).
 """
 
 import dataclasses
@@ -185,20 +186,24 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    where = " and ".join(network.says for network in result.networks)
+    correlations = " and ".join(
+        f"{np.median(drawn.along_hebb(result, network)):.2f} {network.says}" for network in result.networks
+    )
     return (
-        f"One digit's wishes by hand are those of jax.grad (relative error {np.max(result.checks.by_hand):.0e}), "
-        f"{where}. Of the arrows in the columns of unwanted outputs {100 * np.min(result.checks.unwanted):.0f} % have "
-        "the sign opposite to the weight: drawn by the weight's sign, as in the film at 7:38, they point the wrong way."
+        "An output that should fall asks the opposite of what its weights say: drawn by the weight's sign, as in the "
+        "film at 7:38, the columns of all unwanted outputs point the wrong way. What a digit asks of the weights into "
+        f"the outputs correlates with firing together, as Hebb's rule would, by {correlations} (first seed, median of "
+        f"{len(result.rows)} digits)."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure | Page]:
     found = {}
     for network in result.networks:
-        picture, ending = drawn.picture_of(result, network), "" if network.name == "start" else "_after_training"
+        picture = drawn.picture_of(result, network, result.chosen)
+        ending = "" if network.name == "start" else "_after_training"
         found[f"nudges{ending}"] = drawn.network(picture)
         found[f"columns{ending}"] = drawn.columns(picture, settings.layer or len(network.layers))
-        found[f"pixels_and_weights{ending}"] = drawn.pixels_and_weights(picture)
+        found[f"pixels_and_weights{ending}"] = drawn.pixels_and_weights(picture, drawn.along_hebb(result, network))
     page = drawn.page(result, Path(settings.dataset).name)
     return found | {"nudges.html": Page("", page.encode())}  # nudges.png has the same name

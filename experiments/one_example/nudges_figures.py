@@ -28,10 +28,8 @@ class Picture(NamedTuple):
     pulls: list
 
 
-def picture_of(result: Any, network: Any) -> Picture:
-    """The chosen digit in one of the networks."""
-    digit, numbers = result.chosen, [layer.numbers for layer in network.layers]
-    levels = result.inputs[digit]
+def picture_of(result: Any, network: Any, digit: int) -> Picture:
+    numbers, levels = [layer.numbers for layer in network.layers], result.inputs[digit]
     pixels = levels / 255 if levels.dtype == np.uint8 else levels
     return Picture(
         int(result.targets[digit].argmax()), network.says, pixels.reshape(result.image_shape),
@@ -40,6 +38,18 @@ def picture_of(result: Any, network: Any) -> Picture:
         [network.pixel_nudges[digit], *(layer.nudges[digit] for layer in numbers)],
         [None, *(layer.pulls[digit] for layer in numbers)],
     )  # fmt: skip
+
+
+def output_weights(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
+    """(outputs, neurons before): the nudges of their weights, and the products by which Hebb's rule would grow them."""
+    before = picture.activations[-2]
+    return np.outer(picture.pulls[-1], before), np.outer(picture.activations[-1], before)
+
+
+def along_hebb(result: Any, network: Any) -> np.ndarray:
+    """For every digit the correlation between both of `output_weights`: 1 with Hebb's rule, -1 against it."""
+    pictures = (picture_of(result, network, digit) for digit in range(len(result.rows)))
+    return np.array([np.corrcoef(*map(np.ravel, output_weights(picture)))[0, 1] for picture in pictures])
 
 
 def strongest(values: np.ndarray, count: int) -> np.ndarray:
@@ -103,94 +113,95 @@ def draw_digit(axes: Axes, picture: Picture, column: np.integer) -> None:
     axes.axis("off")
 
 
-def draw_grid(axes: Axes, values: np.ndarray, rows: np.ndarray, columns: np.ndarray, size: int) -> None:
-    """A triangle for every value, below a line with room for what belongs to each column."""
+def draw_grid(axes: Axes, values: np.ndarray, rows: Any, columns: Any, size: int, *beside: Any) -> None:
+    """A triangle for every value, below a line with room for what belongs to each column; `beside`: the name of one
+    more column of triangles on the right, its values, and the value whose triangle has the full size."""
     height, width = values.shape
+    names, places = [str(column) for column in columns], [*range(width)]
     triangles(axes, np.arange(width)[None], np.arange(height)[:, None], values, size=size)
-    axes.set(xlim=(-0.7, width - 0.3), ylim=(height - 0.3, -2.2))
-    axes.set_xticks(range(width), list(map(str, columns)))
-    axes.set_yticks(range(height), list(map(str, rows)))
-    axes.grid(False)
     axes.axhline(-0.7, color="0.6", linewidth=1)
-
-
-def draw_beside(axes: Axes, name: str, values: np.ndarray, size: int, largest: float | None = None) -> None:
-    """One more column of triangles, set apart on the right of a grid."""
-    names = [label.get_text() for label in axes.get_xticklabels()]
-    width = len(names)
-    triangles(axes, width + 0.6, np.arange(len(values)), values, size=size, largest=largest)
-    axes.axvline(width - 0.2, color="0.6", linewidth=1)
-    axes.set_xlim(-0.7, width + 1.3)
-    axes.set_xticks([*range(width), width + 0.6], [*names, name])
+    if beside:
+        name, apart, largest = beside
+        triangles(axes, width + 0.6, np.arange(height), apart, size=size, largest=largest)
+        axes.axvline(width - 0.2, color="0.6", linewidth=1)
+        names, places = [*names, name], [*places, width + 0.6]
+    axes.set(xlim=(-0.7, places[-1] + 0.7), ylim=(height - 0.3, -2.2))
+    axes.set_xticks(places, names)
+    axes.set_yticks(range(height), [str(row) for row in rows])
+    axes.grid(False)
 
 
 def columns(picture: Picture, layer: int) -> Figure:
     """Every neuron's column of wishes for the layer before and their sum; beside it what the film draws at 7:38."""
-    neurons = strongest(picture.pulls[layer], MOST_ROWS)
+    asking = strongest(picture.pulls[layer], MOST_ROWS)
     rows = strongest(picture.nudges[layer - 1], MOST_ROWS)
-    pulls = picture.pulls[layer][neurons]
-    signs = np.sign(picture.weights[layer][np.ix_(neurons, rows)].T)
-    computed = pulls * picture.weights[layer][np.ix_(neurons, rows)].T
-    wrong = signs != np.sign(computed)
-    width = len(neurons)
-    figure, ((left, right),) = plots.new_figure(14, 7.5, columns=2, width_ratios=(width + 2, width + 0.5))
-    for axes, values, on_top in ((left, computed, np.sign(pulls)), (right, np.abs(computed) * signs, np.ones(width))):
-        draw_grid(axes, values, rows, neurons, 190)
-        triangles(axes, np.arange(width), -1.3, on_top, size=60)
-    draw_beside(left, "sum", picture.nudges[layer - 1][rows], 190, float(np.abs(computed).max()))
-    right.scatter(*np.nonzero(wrong)[::-1], marker="o", s=230, facecolors="none", edgecolors="0.35", linewidths=1)
-    left.set_title("computed: pull of the neuron x weight (▲ brighter, ▼ dimmer)")
+    pulls, weights = picture.pulls[layer][asking], picture.weights[layer][np.ix_(asking, rows)].T
+    computed, width = pulls * weights, len(asking)
+    sizes, wrong = np.abs(computed), np.broadcast_to(pulls < 0, computed.shape)
+    largest, wrong_share = float(sizes.max()), 100 * sizes[wrong].sum() / sizes.sum()
+    figure, (axes,) = plots.new_figure(14, 7.5, columns=2, width_ratios=(width + 2, width + 0.5))
+    left, right = axes
+    draw_grid(left, computed, rows, asking, 190, "sum", picture.nudges[layer - 1][rows], largest)
+    draw_grid(right, sizes * np.sign(weights), rows, asking, 190)
+    for axis, on_top in ((left, np.sign(pulls)), (right, np.ones(width))):
+        triangles(axis, np.arange(width), -1.3, on_top, size=60)
+    ringed = np.nonzero(wrong & (sizes > largest / 200))
+    right.scatter(*ringed[::-1], s=230, facecolors="none", edgecolors="0.35", linewidths=1)
+    asked = f"{'neurons of ' * (layer > 1)}{layer_name(picture, layer - 1, len(rows))}"
+    left.set(title="computed: pull of the neuron x weight (▲ brighter, ▼ dimmer)", ylabel=f"who is asked: {asked}")
     left.set_xlabel(f"who asks: {layer_name(picture, layer, width)}; on top, which way it should go itself", fontsize=9)
-    left.set_ylabel(f"who is asked: {'neurons of ' * (layer > 1)}{layer_name(picture, layer - 1, len(rows))}")
-    right.set_title(f"as drawn in the film at 7:38: the weight's sign alone; ringed: wrong, {wrong.sum()}")
+    right.set_title("as drawn in the film at 7:38: by the weight's sign alone; ringed: wrong")
     right.set_xlabel("the same neurons; on top, as if each of them should rise", fontsize=9)
     return plots.headline(
         figure,
-        "A neuron that should fall wants the opposite of what its weights say: drawn by the weight's sign alone, "
-        f"{100 * wrong.mean():.0f} % of the arrows point the wrong way (a {picture.label}, {picture.says})",
+        "A neuron that should fall asks the opposite of what its weights say: drawn by the weight's sign alone, "
+        f"{(pulls < 0).sum()} of {width} columns point the wrong way, by size {wrong_share:.0f} % of the "
+        f"arrows (a {picture.label}, {picture.says})",
         "first seed",
     )
 
 
-def pixels_and_weights(picture: Picture) -> Figure:
-    """The wishes for the pixels, the nudges of the last layer's weights, and what Hebb's rule would ask."""
+def pixels_and_weights(picture: Picture, correlations: np.ndarray) -> Figure:
+    """The wishes for the pixels, the nudges of the last layer's weights, and what Hebb's rule would ask; `correlations`
+    with it of all digits."""
     figure, ((left, middle, right),) = plots.new_figure(16, 6.2, columns=3, width_ratios=(1, 1.15, 1))
     left.imshow(0.6 * picture.image + 0.4, cmap="gray", vmin=0, vmax=1)
-    height, width, _ = picture.image.shape
-    rows, columns = np.indices((height, width))
+    rows, columns = np.indices(picture.image.shape[:2])
     triangles(left, columns, rows, picture.nudges[0].reshape(picture.image.shape).sum(axis=-1), size=75)
     left.set(title="pixels: ▲ lighter, ▼ darker would lower the cost", xticks=[], yticks=[],
              xlabel="-dC/da of every pixel; area in proportion")  # fmt: skip
     pull, before = picture.pulls[-1], picture.activations[-2]
-    order, nudges = np.argsort(-before)[:MOST_ROWS], np.outer(pull, before)
-    draw_grid(middle, nudges[:, order], np.arange(len(pull)), order, 130)
-    draw_beside(middle, "pull", pull, 130)
-    middle.scatter(np.arange(len(order)), np.full(len(order), -1.5), c=before[order], cmap="gray", vmin=0, vmax=1,
+    order, (nudges, together) = np.argsort(-before)[:MOST_ROWS], output_weights(picture)
+    draw_grid(middle, nudges[:, order], range(len(pull)), order, 130, "pull", pull, None)
+    middle.scatter(range(len(order)), np.full(len(order), -1.5), c=before[order], cmap="gray", vmin=0, vmax=1,
                    s=130, edgecolors="0.2")  # fmt: skip
     middle.set(title="weights into the outputs: nudge = pull x activation", ylabel="output",
                xlabel="neuron of the layer before, brightest first; disc: its activation")  # fmt: skip
-    draw_hebb(right, nudges, np.outer(picture.activations[-1], before))
+    draw_hebb(right, nudges, together)
+    low, median, high = np.quantile(correlations, (0, 0.5, 1))
     return plots.headline(
         figure,
-        f"What one {picture.label} wants, {picture.says}: a wish for every pixel, and for every weight pull x "
-        f"activation; against Hebb's rule, {100 * np.mean(nudges < 0):.0f} % of these weights should be weakened, "
-        "however much both ends fire",
-        "first seed",
+        f"What a digit asks of the weights into the outputs, {picture.says}, goes "
+        f"{'against' if median < 0 else 'with'} Hebb's rule: correlation with firing together {median:.2f} (median of "
+        f"{len(correlations)} digits, {low:.2f} to {high:.2f})",
+        f"first seed; drawn: what one {picture.label} asks",
     )
 
 
 def draw_hebb(axes: Axes, nudges: np.ndarray, together: np.ndarray) -> None:
     """Every nudge of an output's weight against how much its two ends fire together."""
+    correlation = np.corrcoef(together.ravel(), nudges.ravel())[0, 1]
     for chosen, marker, colour, text in (
         (nudges > 0, "^", plots.COLOURS[0], "strengthened"), (nudges <= 0, "v", plots.COLOURS[1], "weakened")
     ):  # fmt: skip
-        label = f"{text}: {100 * chosen.mean():.0f} % of the weights"
-        axes.scatter(together[chosen], nudges[chosen], marker=marker, color=colour, s=32, label=label)
+        share = 100 * np.abs(nudges[chosen]).sum() / np.abs(nudges).sum()
+        axes.scatter(together[chosen], nudges[chosen], marker=marker, color=colour, s=32,
+                     label=f"{text}: {share:.0f} % of all that is asked")  # fmt: skip
     axes.axhline(0, color="0.4", linewidth=1)
-    product = "how much both ends fire: product of the two activations\n(Hebb's rule would strengthen in proportion)"
-    axes.set(
-        title="Hebb's asterisk: firing together is not enough", xlabel=product, ylabel="nudge of the weight, -dC/dw"
-    )
+    axes.set(title=f"every weight into an output; correlation {correlation:.2f}", ylabel="nudge of the weight, -dC/dw",
+             xlabel="how much both ends fire: product of the two activations\n"
+                    "(Hebb's rule would strengthen in proportion)")  # fmt: skip
+    axes.margins(y=0.2)
     axes.legend(fontsize=9.5)
 
 
