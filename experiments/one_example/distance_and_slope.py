@@ -8,7 +8,8 @@ output activation of the settings change nothing here.
 
 Run:     python -m experiments distance_and_slope [--quick | --full]
 Time:    default 4 s, --quick 4 s, --full 4 s on 2 cores, compilation included
-Result:  nudges are exactly 2 (y - a), but a saturated output, wrong by 0.9999, is pulled with 0.0003 only.
+Result:  nudges are exactly 2 (y - a), but the most wrong of 2,000 outputs, 0.9999 away from its target, is pulled with
+         0.0003 only (20 digits, 10 seeds).
 """
 
 import dataclasses
@@ -85,8 +86,8 @@ def most_wrong(result: Result) -> tuple[float, float]:
 def finding(result: Result, settings: Settings) -> str:
     distance, pull = most_wrong(result)
     return (
-        f"The most wrong output is {abs(distance):.4f} away from its target, yet bias and weights are pulled with "
-        f"{abs(pull):.4f} only; with cross-entropy the pull is the distance."
+        f"Of {result.distance.size:,} outputs the most wrong is {abs(distance):.4f} away from its target, yet bias and "
+        f"weights are pulled with {abs(pull):.4f} only; with cross-entropy the pull is the distance."
     )
 
 

@@ -6,10 +6,10 @@ one single layer alone may learn for some steps: which one undoes most of the da
 the last layer come alone, beside all layers together?
 
 Run:     python -m experiments repair [--quick | --full]
-Time:    default 9 s, --quick 7 s, --full 2 min on 2 cores, compilation included
-Result:  the blame is NOT simply where the damage is: the share of the last layer grows most, whichever is damaged (the
-         damaged one's in 35 % of cases). Damage in the first layer is best repaired there, in all of 20 seeds; in the
-         last, nearly as well by any layer.
+Time:    default 9 s, --quick 7 s, --full 40 s on 2 cores, compilation included
+Result:  the gradient does not know whose fault it is: the last layer's share grows most, whichever is damaged (59 of 60
+         cases). Damage in the first layer is best repaired there, in 20 of 20 seeds, in the second in 13; in the last
+         as well by any layer (there in 4). The last alone ends at a cost of 0.87, all layers at 0.07 (medians).
 """
 
 import dataclasses
@@ -35,9 +35,9 @@ from research.models import Layer
 from research.training import TrainState
 
 WHY = (
-    "80 % was a wish, no theory says it. The finding: the last layer's share grows whichever layer is damaged, so the "
-    "gradient does not know whose fault it is; damage in the first layer is repaired best there, damage in the last "
-    "nearly as well by any layer. To restore one layer's activations after another would decide it."
+    "wish: no theory says 80 %. The finding: the last layer's share grows whichever layer is damaged, so the gradient "
+    "does not know whose fault it is; damage in the first layer is repaired best there, damage in the last nearly as "
+    "well by any layer. To restore one layer's activations after another would decide it."
 )
 
 
@@ -140,14 +140,24 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                      "fewer parameters may move")  # fmt: skip
 
 
+def last_grows_most(result: Result) -> tuple[int, int]:
+    """In how many cases the last layer's share of |G|^2 grows most, and of how many."""
+    most = result.blame.argmax(axis=2) == result.blame.shape[2] - 1
+    return int(most.sum()), most.size
+
+
 def finding(result: Result, settings: Settings) -> str:
-    rises, most, best = cases(result)
-    own = ", ".join(f"{share:.0%}" for share in best.mean(axis=0))
+    most, of = last_grows_most(result)
+    *_, best = cases(result)
+    own = ", ".join(f"{seeds} (layer {layer})" for layer, seeds in enumerate(best.sum(axis=0), 1))
+    at_once, alone = np.median(result.costs[:, :, -1], axis=0)
     return (
-        f"A damaged layer's share of the gradient rises in {rises.mean():.0%} of cases, most of all layers' in "
-        f"{most.mean():.0%}. It is its own best repair in {best.mean():.0%} ({own} for layer 1, 2, ...)."
+        f"Whichever layer is damaged, the last layer's share of the gradient grows most, in {most} of {of} cases: the "
+        f"gradient does not know whose fault it is. The damaged layer is its own best repair in {own} of {len(best)} "
+        f"seeds. Trained from the start, the last layer alone ends at a cost of {alone:.2f}, all layers at "
+        f"{at_once:.2f} (medians)."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"blame": layer_figures.blame(result, settings, [100 * found.mean() for found in cases(result)])}
+    return {"blame": layer_figures.blame(result, settings, *last_grows_most(result))}

@@ -7,9 +7,9 @@ g and curvatures h the changes are g eps + h eps^2/2, so their ratio is off the 
 1 + eps/2 (h_a/g_a - h_b/g_b). Differences of costs are small, so all is computed in float64.
 
 Run:     python -m experiments wiggle [--quick | --full]
-Time:    default 12 s, --quick 7 s, --full 2 min on 2 cores, compilation included
+Time:    default 12 s, --quick 7 s, --full 75 s on 2 cores, compilation included
 Result:  yes: components 31.99 times apart change the cost 31.99 times as much at epsilon 0.001 and 32.18 times at 0.1
-         (first of 10 seeds; the others likewise).
+         (first of 10 seeds; in all of them the ratio is off by at most 0.02 % and 2.1 %).
 """
 
 import dataclasses
@@ -128,10 +128,11 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 def finding(result: Result, settings: Settings) -> str:
     exact, measured = ratios(result)
-    at_tenth, at_thousandth = (measured[0, np.argmin(np.abs(EPSILONS - epsilon))] for epsilon in (0.1, 1e-3))
+    near, far = (measured[:, np.argmin(np.abs(EPSILONS - epsilon))] for epsilon in (1e-3, 0.1))
     return (
-        f"Components {exact[0]:.2f} times apart: at epsilon 0.1 the cost changes {at_tenth:.2f} times as much, at "
-        f"0.001 {at_thousandth:.2f} times."
+        f"Components {exact[0]:.2f} times apart: at epsilon 0.001 the cost changes {near[0]:.2f} times as much, at 0.1 "
+        f"{far[0]:.2f} times (first seed); of all seeds the ratio is off by at most "
+        f"{100 * np.max(np.abs(near / exact - 1)):.2g} % and {100 * np.max(np.abs(far / exact - 1)):.2g} %."
     )
 
 
