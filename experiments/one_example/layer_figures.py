@@ -33,7 +33,7 @@ def avenues(result: Any, settings: Any, rates: np.ndarray) -> Figure:
     slope_one = np.median(result.steps.activations[:, 0]) / 10 * rates / rates[0]
     middle.plot(rates, slope_one, color="0.4", linewidth=1, label="slope 1")
     middle.set(xscale="log", yscale="log", xlabel="learning rate of one step from the start",
-               ylabel="relative difference of the two", title="A tenth of the step, a tenth of the difference")  # fmt: skip
+               ylabel="relative difference", title="A tenth of the step, a tenth of the difference")  # fmt: skip
     middle.set_ylim(top=300)
     middle.legend(fontsize=10, loc="upper left")
     ways = ("all layers at once", "last layer first, the others after it")

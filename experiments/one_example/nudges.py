@@ -186,9 +186,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    correlations = " and ".join(
-        f"{np.median(drawn.along_hebb(result, network)):.2f} {network.says}" for network in result.networks
-    )
+    along = [(np.median(drawn.every_digit_along_hebb(result, network)), network.says) for network in result.networks]
+    correlations = " and ".join(f"{correlation:.2f} {says}" for correlation, says in along)
     return (
         "An output that should fall asks the opposite of what its weights say: drawn by the weight's sign, as in the "
         "film at 7:38, the columns of all unwanted outputs point the wrong way. What a digit asks of the weights into "
@@ -200,10 +199,11 @@ def finding(result: Result, settings: Settings) -> str:
 def figures(result: Result, settings: Settings) -> dict[str, Figure | Page]:
     found = {}
     for network in result.networks:
-        picture = drawn.picture_of(result, network, result.chosen)
         ending = "" if network.name == "start" else "_after_training"
+        picture = drawn.picture_of(result, network, result.chosen)
+        hebb = drawn.every_digit_along_hebb(result, network)
         found[f"nudges{ending}"] = drawn.network(picture)
         found[f"columns{ending}"] = drawn.columns(picture, settings.layer or len(network.layers))
-        found[f"pixels_and_weights{ending}"] = drawn.pixels_and_weights(picture, drawn.along_hebb(result, network))
+        found[f"pixels_and_weights{ending}"] = drawn.pixels_and_weights(picture, hebb)
     page = drawn.page(result, Path(settings.dataset).name)
     return found | {"nudges.html": Page("", page.encode())}  # nudges.png has the same name

@@ -46,10 +46,14 @@ def output_weights(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
     return np.outer(picture.pulls[-1], before), np.outer(picture.activations[-1], before)
 
 
-def along_hebb(result: Any, network: Any) -> np.ndarray:
-    """For every digit the correlation between both of `output_weights`: 1 with Hebb's rule, -1 against it."""
+def along_hebb(nudges: np.ndarray, together: np.ndarray) -> float:
+    """The correlation between both of `output_weights`: 1 with Hebb's rule, -1 against it."""
+    return float(np.corrcoef(together.ravel(), nudges.ravel())[0, 1])
+
+
+def every_digit_along_hebb(result: Any, network: Any) -> np.ndarray:
     pictures = (picture_of(result, network, digit) for digit in range(len(result.rows)))
-    return np.array([np.corrcoef(*map(np.ravel, output_weights(picture)))[0, 1] for picture in pictures])
+    return np.array([along_hebb(*output_weights(picture)) for picture in pictures])
 
 
 def strongest(values: np.ndarray, count: int) -> np.ndarray:
@@ -190,7 +194,6 @@ def pixels_and_weights(picture: Picture, correlations: np.ndarray) -> Figure:
 
 def draw_hebb(axes: Axes, nudges: np.ndarray, together: np.ndarray) -> None:
     """Every nudge of an output's weight against how much its two ends fire together."""
-    correlation = np.corrcoef(together.ravel(), nudges.ravel())[0, 1]
     for chosen, marker, colour, text in (
         (nudges > 0, "^", plots.COLOURS[0], "strengthened"), (nudges <= 0, "v", plots.COLOURS[1], "weakened")
     ):  # fmt: skip
@@ -198,9 +201,9 @@ def draw_hebb(axes: Axes, nudges: np.ndarray, together: np.ndarray) -> None:
         axes.scatter(together[chosen], nudges[chosen], marker=marker, color=colour, s=32,
                      label=f"{text}: {share:.0f} % of all that is asked")  # fmt: skip
     axes.axhline(0, color="0.4", linewidth=1)
-    axes.set(title=f"every weight into an output; correlation {correlation:.2f}", ylabel="nudge of the weight, -dC/dw",
+    axes.set(title=f"every weight into an output; correlation {along_hebb(nudges, together):.2f}",
              xlabel="how much both ends fire: product of the two activations\n"
-                    "(Hebb's rule would strengthen in proportion)")  # fmt: skip
+                    "(Hebb's rule would strengthen in proportion)", ylabel="nudge of the weight, -dC/dw")  # fmt: skip
     axes.margins(y=0.2)
     axes.legend(fontsize=9.5)
 
