@@ -4,15 +4,18 @@ import dataclasses
 import importlib
 import os
 import shutil
+import types
 from functools import partial
+from typing import Union, get_args, get_origin, get_type_hints
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from browser import Browser, driver_on_free_port
 
-from experiments.common import chapters, experiment
+from experiments.common import chapters, experiment, trees
 from research.data import Examples, load
 from research.models import Layer, mlp
 
@@ -120,3 +123,21 @@ def write_idx(path, values):
     path.write_bytes(
         bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes() + values.astype(np.uint8).tobytes()
     )
+
+
+def misshapen(kind, tree, name=""):
+    """The names of a result's arrays whose shape or type is not the annotated one; one axis has one length throughout a
+    NamedTuple."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):  # X | None
+        yield from () if tree is None else misshapen(args[0], tree, name)
+    elif hasattr(kind, "_fields"):
+        with jaxtyping.jaxtyped("context"):
+            for field, hint in get_type_hints(kind).items():
+                yield from misshapen(hint, getattr(tree, field), trees.joined(name, field))
+    elif origin in (tuple, list, dict):
+        for key, part in tree.items() if origin is dict else enumerate(tree):
+            inner = args[-1] if origin is dict else args[0] if args[-1] is Ellipsis or origin is list else args[key]
+            yield from misshapen(inner, part, trees.joined(name, str(key)))
+    elif not isinstance(tree, kind):
+        yield f"{name} is {getattr(tree, 'dtype', type(tree).__name__)} {getattr(tree, 'shape', '')}, not {kind}"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, MultipleOf
-from conftest import smallest
+from conftest import misshapen, smallest
 
-from experiments.common import bounds, chapters, cli, experiment, folders, trees
+from experiments.common import bounds, chapters, cli, experiment, folders
 from experiments.common.bounds import SettingsError, UpTo
 from experiments.common.film import FILM
 
@@ -47,7 +47,7 @@ def test_it_runs_and_leaves_all_that_it_lists(ran, name):
 @every_experiment
 def test_its_result_has_the_shapes_that_it_says(ran, name):
     run, _ = ran(name)
-    assert list(trees.misshapen(module_of(name).Result, run.result)) == []
+    assert list(misshapen(module_of(name).Result, run.result)) == []
 
 
 @every_experiment
@@ -82,7 +82,7 @@ def outside(field, bound):
             return unit + 1 if unit > 1 else 0.5
         case MinLen(min_length=length):
             return (field.kind(1),) * (length - 1)
-        case bounds.Ordered():
+        case bounds.Rule():
             return (field.kind(1), field.kind(1))
     raise AssertionError(f"{field.name}: a bound of an unknown kind, {bound}")
 

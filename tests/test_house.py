@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from conftest import misshapen
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
@@ -66,13 +67,13 @@ def test_a_tree_is_read_back_as_it_was():
     assert found.missing is None
     assert (found.pair, found.on, found.parts[0].label) == ((1, 0.5), True, "a")
     np.testing.assert_array_equal(found.there, np.ones(3))
-    assert list(trees.misshapen(Tree, found)) == []
+    assert list(misshapen(Tree, found)) == []
 
 
 @pytest.mark.parametrize("cost", [np.zeros(3), np.zeros((2, 3), int)])
 def test_an_array_of_another_shape_or_type_is_named(cost):
     wrong = tree()._replace(there=None, named={"z": Part("a", cost)})
-    assert [line.split()[0] for line in trees.misshapen(Tree, wrong)] == ["named.z.cost"]
+    assert [line.split()[0] for line in misshapen(Tree, wrong)] == ["named.z.cost"]
 
 
 def test_one_axis_has_one_length():
@@ -80,8 +81,8 @@ def test_one_axis_has_one_length():
         one: Float[np.ndarray, "points"]
         other: Float[np.ndarray, "points"]
 
-    assert list(trees.misshapen(Two, Two(np.zeros(2), np.zeros(2)))) == []
-    assert len(list(trees.misshapen(Two, Two(np.zeros(2), np.zeros(3))))) == 1
+    assert list(misshapen(Two, Two(np.zeros(2), np.zeros(2)))) == []
+    assert len(list(misshapen(Two, Two(np.zeros(2), np.zeros(3))))) == 1
 
 
 @pytest.mark.parametrize(

@@ -42,22 +42,14 @@ class Rule(NamedTuple):
     words: str
 
 
-class Ordered(NamedTuple):
-    rule: Rule  # for a tuple as a whole
-
-
 class UpTo(NamedTuple):  # a rule that only the data can judge
     split: str
     strictly: bool = False
 
-    @property
-    def words(self) -> str:
-        return f"{'below' if self.strictly else 'at most'} the number of {self.split} images"
 
-
-rising = Ordered(Rule(lambda values: list(values) == sorted(set(values)), "rising"))
-falling = Ordered(Rule(lambda values: list(values) == sorted(set(values), reverse=True), "falling"))
-different = Ordered(Rule(lambda values: len(set(values)) == len(values), "all different"))
+rising = Rule(lambda values: list(values) == sorted(set(values)), "rising")  # as the next two for a tuple as a whole
+falling = Rule(lambda values: list(values) == sorted(set(values), reverse=True), "falling")
+different = Rule(lambda values: len(set(values)) == len(values), "all different")
 of_train, below_train, of_test = UpTo("train"), UpTo("train", strictly=True), UpTo("test")
 
 
@@ -93,7 +85,7 @@ class Field(NamedTuple):
         """The rules for the tuple."""
         least = [bound.min_length for bound in self.bounds if isinstance(bound, MinLen)]
         long_enough = [Rule(lambda values, count=count: len(values) >= count, f"{count} or more") for count in least]
-        return long_enough + [bound.rule for bound in self.bounds if isinstance(bound, Ordered)]
+        return long_enough + [bound for bound in self.bounds if isinstance(bound, Rule)]
 
     @property
     def words(self) -> str:
@@ -102,9 +94,11 @@ class Field(NamedTuple):
         >>> Field("rates", float, True, False, (Gt(0), MinLen(1), rising)).words
         'each a finite number, above 0; 1 or more, rising'
         """
-        of_data = [bound.words for bound in self.bounds if isinstance(bound, UpTo)]
-        single = ", ".join([rule.words for rule in self.single if self.bounds] + of_data)
-        return "; ".join(filter(None, ["each " * self.is_tuple * bool(single) + single, in_words(self.whole)]))
+        single = [rule.words for rule in self.single if self.bounds]
+        single += [f"{'below' if bound.strictly else 'at most'} the number of {bound.split} images"
+                   for bound in self.bounds if isinstance(bound, UpTo)]  # fmt: skip
+        each = "each " if self.is_tuple and single else ""
+        return "; ".join(filter(None, [each + ", ".join(single), in_words(self.whole)]))
 
 
 def rules_of(bound: Any) -> Iterator[Rule]:

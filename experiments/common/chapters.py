@@ -1,6 +1,7 @@
 """Which experiments there are: files in the chapters, in the film's order. None of them is imported for it."""
 
 import ast
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,22 +18,19 @@ class Question(NamedTuple):
 
 
 def header(path: Path) -> str:
-    """The docstring of a file, '' where there is none."""
-    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "" if path.exists() else ""
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+
+
+def first_line(path: Path) -> str:
+    return header(path).partition("\n")[0]
 
 
 def questions(chapter: str) -> list[Question]:
     """The experiments of a chapter: first those that its docstring names, in that order, then the others."""
-    order = header(FOLDER / chapter / "__init__.py")
-    paths = [path for path in (FOLDER / chapter).glob("[!_]*.py") if not path.stem.endswith("_figures")]
-    found = [
-        Question(path.stem, f"experiments.{chapter}.{path.stem}", header(path).partition("\n")[0]) for path in paths
-    ]
-
-    def place(question: Question) -> tuple[int, str]:
-        return (order.find(question.name) if question.name in order else len(order), question.name)
-
-    return sorted(found, key=place)
+    named = re.findall(r"\w+", header(FOLDER / chapter / "__init__.py"))
+    paths = [path for path in sorted((FOLDER / chapter).glob("[!_]*.py")) if not path.stem.endswith("_figures")]
+    paths.sort(key=lambda path: named.index(path.stem) if path.stem in named else len(named))
+    return [Question(path.stem, f"experiments.{chapter}.{path.stem}", first_line(path)) for path in paths]
 
 
 def all_questions() -> dict[str, Question]:
@@ -45,6 +43,6 @@ def listing() -> str:
     width = max(map(len, all_questions()), default=0)
     lines = []
     for chapter in CHAPTERS:
-        lines += ["", f"{chapter}: {header(FOLDER / chapter / '__init__.py').partition(chr(10))[0]}"]
+        lines += ["", f"{chapter}: {first_line(FOLDER / chapter / '__init__.py')}"]
         lines += [f"  {question.name:<{width}}  {question.asks}" for question in questions(chapter)]
     return "\n".join([*lines[1:], "", "Run one with: python -m experiments NAME --quick   (--help shows its settings)"])

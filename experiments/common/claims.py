@@ -22,17 +22,16 @@ class Bound(NamedTuple):
     high: float | None = None
     expected: float | None = None
 
-    def __contains__(self, number: object) -> bool:
-        if not isinstance(number, float | int) or not math.isfinite(number):
-            return False
-        return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
+    def __contains__(self, number: Any) -> bool:
+        low, high = (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
+        return math.isfinite(number) and low <= number <= high
 
     def __str__(self) -> str:
         """
         >>> str(within(0, 1)), str(at_most(2)), str(at_least(3)), str(about(1, by=0.05)), str(exactly(7850))
         ('0 to 1', 'at most 2', 'at least 3', '1 (0.95 to 1.05)', '7,850')
         """
-        if self.low == self.high == self.expected and self.low is not None:
+        if self.low == self.high:
             return number(self.low)
         if self.low is None:
             said = f"at most {number(self.high)}"

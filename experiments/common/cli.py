@@ -21,7 +21,7 @@ from experiments.common import bounds
 from experiments.common.bounds import Field, SettingsError, first_line, require
 
 KINDS = {int: "a whole number", float: "a number", Path: "a path", str: "text"}
-SIZES = ("--quick", "--full")
+SIZES = {"--quick", "--full"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 
 def parse(module: ModuleType, name: str, argv: Sequence[str]) -> Any:
     """The settings from the words of a command line, checked; --quick or --full choose what the other words change."""
-    chosen = set(SIZES).intersection(argv)
+    chosen = SIZES.intersection(argv)
     require(len(chosen) <= 1, "--quick and --full were both given; choose one of them, or neither")
     default = {"--quick": module.QUICK, "--full": module.FULL}[chosen.pop()] if chosen else module.Settings()
     fields, docs = bounds.fields_of(type(default)), docs_of(type(default))

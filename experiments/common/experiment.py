@@ -223,10 +223,9 @@ def pose(settings: Any) -> Problem:
 
 def load(settings: Any) -> tuple[Examples, Examples]:
     """The training examples that the settings ask for, and all test examples, as numpy arrays."""
-    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
-    bounds.check_with_data(settings, settings.dataset, {"train": len(train.inputs), "test": len(test.inputs)})
-    train = data.take(train, slice(settings.num_examples))
-    what = f"{settings.dataset}, cut by --num-examples,"
+    whole, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
+    train = data.take(whole, slice(settings.num_examples))
+    what = settings.dataset + ", cut by --num-examples," * (len(train.inputs) < len(whole.inputs))
     bounds.check_with_data(settings, what, {"train": len(train.inputs), "test": len(test.inputs)})
     return train, test
 

@@ -55,7 +55,6 @@ def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def sha256(content: bytes) -> str:
-    """The checksum of a file's content."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -98,10 +97,8 @@ def alive(pid: int) -> bool:
     """Whether a process of that number runs."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)  # it is somebody else's
     return True
 
 

@@ -44,7 +44,8 @@ def needed(tree: ast.Module) -> ast.Module:
     while todo:
         name = todo.pop()
         wanted.add(name)
-        todo |= (names_used(defined[name]) & defined.keys()) - wanted
+        used = {part.id for part in ast.walk(defined[name]) if isinstance(part, ast.Name)}
+        todo |= (used & defined.keys()) - wanted
     keep = {id(defined[name]) for name in wanted}
     return ast.Module([node for node in tree.body if id(node) in keep], [])
 
@@ -62,11 +63,6 @@ def names_defined(node: ast.stmt) -> list[str]:
     return []
 
 
-def names_used(node: ast.AST) -> set[str]:
-    """Every name in it, those within annotations too."""
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-
-
 def imports(tree: ast.Module, read: Read) -> set[str]:
     """The modules of ours that it imports and that measure."""
     found = set()
@@ -81,9 +77,8 @@ def imports(tree: ast.Module, read: Read) -> set[str]:
 def bare(tree: ast.Module) -> str:
     """The code without docstrings, comments and places."""
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [part for part in body if not is_text(part)]  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [part for part in node.body if not is_text(part)]
     return ast.dump(tree)
 
 
@@ -92,8 +87,7 @@ def is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def path_of(module: str) -> str:
-    """The file of a module, from the root of the repository."""
+def path_of(module: str) -> str:  # from the root of the repository
     return module.replace(".", "/") + ".py"
 
 

@@ -5,7 +5,6 @@ import types
 from collections.abc import Iterator
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-import jaxtyping
 import numpy as np
 
 
@@ -70,23 +69,3 @@ def children(arrays: dict[str, np.ndarray], name: str) -> Iterator[str]:
 def to_numpy(kind: Any, tree: Any) -> Any:
     """The tree as it will be read back: numpy's arrays where there were JAX's, JSON's numbers where they were said."""
     return built(kind, flat(tree))
-
-
-def misshapen(kind: Any, tree: Any, name: str = "") -> Iterator[str]:
-    """The names of arrays whose shape or type is not the annotated one. Run inside `jaxtyping.jaxtyped("context")`,
-    so that one axis has one length throughout a NamedTuple."""
-    origin, args = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        (kind,) = [arg for arg in args if arg is not type(None)]
-        yield from () if tree is None else misshapen(kind, tree, name)
-    elif hasattr(kind, "_fields"):
-        with jaxtyping.jaxtyped("context"):  # pyright: ignore[reportGeneralTypeIssues]
-            for field, hint in get_type_hints(kind).items():
-                yield from misshapen(hint, getattr(tree, field), joined(name, field))
-    elif origin in (tuple, list, dict):
-        parts = tree.items() if origin is dict else enumerate(tree)
-        for key, part in parts:
-            inner = args[-1] if origin is dict else args[0] if args[-1] is Ellipsis or origin is list else args[key]
-            yield from misshapen(inner, part, joined(name, str(key)))
-    elif not isinstance(tree, kind):
-        yield f"{name} is {getattr(tree, 'dtype', type(tree).__name__)} {getattr(tree, 'shape', '')}, not {kind}"
