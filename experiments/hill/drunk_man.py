@@ -22,9 +22,8 @@ from annotated_types import Ge
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from experiments.common import hills, walks
+from experiments.common import hills, plots, walks
 from experiments.common.claims import Claim, at_most, identity, prediction, worst
-from experiments.common.plots import Page
 from experiments.common.problem import Problem
 from experiments.common.walks import Reading, Way
 from experiments.hill import drunk_man_figures as drawn
@@ -125,28 +124,23 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                              "the film")  # fmt: skip
 
 
-def hidden(result: Result) -> str:
-    """What the map does not show of the longest path."""
-    number = int(np.argmax([walker.length for walker in result.walkers]))
-    walker, projected = result.walkers[number], paths.winding(result.view.shadows[number])
-    return (
-        f"The map {'hides' if walker.winding > 1.5 * projected else 'shows'} the stumbling: joined at "
-        f"{len(walker.steps)} points, the path of {walker.way.label} winds {walker.winding:.3g}-fold, its projection "
-        f"{projected:.3g}-fold."
-    )
-
-
 def finding(result: Result, settings: Settings) -> str:
-    return f"{drawn.who_is_lower(result)} {hidden(result)}"
-
-
-def figures(result: Result, settings: Settings) -> dict[str, Figure | Page]:
-    says = (
-        f"{finding(result, settings)} Drag to turn. Thick: the path at its true cost; thin: its shadow on the surface."
+    number = walks.drunkest([walker.way for walker in result.walkers])
+    walker, projected = result.walkers[number], paths.winding(result.view.shadows[number])
+    cost = np.median(result.together["examples"].cost, axis=1)
+    return (
+        f"After equally many examples the drunk man ({walker.way.label}) is at cost {cost[number]:.2g}, the careful "
+        f"man (full batch) at {cost[0]:.2g}. The map {'hides' if walker.winding > 1.5 * projected else 'shows'} the "
+        f"drunk man's stumbling: joined at {len(walker.steps)} points, his path is {walker.winding:.3g} times as long "
+        f"as the way from its start to its end, its shadow on the map {projected:.3g} times."
     )
-    title = "The drunk man and the careful man on the real hill"
-    shown = as_page(page(result), title=title, says=says, self_contained=settings.self_contained)
-    found = {"drunk_man": drawn.hill(result, hidden(result)), "drunk_man.html": Page("", shown)}
+
+
+def figures(result: Result, settings: Settings) -> dict[str, Figure | plots.Page]:
+    says, title = finding(result, settings), "The drunk man and the careful man on the real hill"
+    how = f"{says} Drag to turn. Thick: the path at its true cost; thin: its shadow on the surface."
+    shown = as_page(page(result), title=title, says=how, self_contained=settings.self_contained)
+    found = {"drunk_man": drawn.hill(result, says), "drunk_man.html": plots.Page("", shown)}
     if settings.gif_frames:
-        found["drunk_man.gif"] = Page("", drawn.as_gif(drawn.frames(result, settings.gif_frames)))
+        found["drunk_man.gif"] = plots.Page("", drawn.as_gif(drawn.frames(result, settings.gif_frames)))
     return found
