@@ -79,6 +79,21 @@ def limit_line(axes: Axes, x: float | int, text: str) -> None:
                   rotation=90, ha="right", va="top", fontsize=9, color=COLOURS[1])  # fmt: skip
 
 
+def name_lines(axes: Axes, room: float = 0.055) -> None:
+    """Every line that has a label is named beside the axes, as high as it ends and in its colour; names that would lie
+    on one another are pushed apart. To be called when the limits stand; `room` is a name's share of the height."""
+    lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+    axes.autoscale_view()
+    ends = (axes.transScale + axes.transLimits).transform([np.asarray(line.get_xydata())[-1] for line in lines])
+    order = np.argsort(ends[:, 1])
+    least, rank = ends[order, 1], room * np.arange(len(lines))
+    upwards = np.maximum.accumulate(least - rank) + rank
+    downwards = np.minimum.accumulate((least - rank)[::-1])[::-1] + rank
+    for index, height in zip(order, (upwards + downwards) / 2, strict=True):
+        axes.text(1.02, height, str(lines[index].get_label()), transform=axes.transAxes, va="center", fontsize=9,
+                  color=lines[index].get_color())  # fmt: skip
+
+
 def plain_log_ticks(axis: Axis, ticks: Sequence[float | int]) -> None:
     """Labels a logarithmic axis with plain numbers, not powers of ten; a linear axis becomes logarithmic."""
     if axis.get_scale() == "linear":

@@ -114,4 +114,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"benchmark": benchmark_figures.bars(result, settings.rounds)}
+    return {"benchmark": benchmark_figures.dots(result, settings.rounds)}

@@ -1,4 +1,4 @@
-"""How many times as long as the library everybody else takes: one panel a work."""
+"""How many times as long as the library everybody else takes: a dot for everybody, one group a work."""
 
 from typing import Any
 
@@ -17,43 +17,56 @@ ASKED = {  # (work, way) -> how many times as long as the library: asked for, of
     ("the cost over a grid", "PyTorch, plain, one row"): 20.0,
     ("an epoch of every seed", "the library: one seed, so many times"): 1.9,
 }
+PLAINLY = {
+    "the library: one device": "the library on one device",
+    "the library: any network, one row": "the library, layer by layer at every point",
+    "the library: one seed, so many times": "the library, one seed after the other",
+    "JAX: a jitted step called from Python": "JAX, every step called from Python",
+    "JAX: all images at once": "JAX, all images at once",
+    "PyTorch, the first layer thrice": "PyTorch, with the library's short cut",
+    "PyTorch, plain, one row": "PyTorch, layer by layer at every point",
+}
+TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
-def bars(result: Any, rounds: int) -> Figure:
-    """A bar for every contestant, on a common logarithmic axis of ratios; a mark where a ratio was asked for."""
-    works = result.works
-    heights = [len(work.ways) + 1 for work in works]
-    figure, axes = plots.new_figure(13, 0.42 * sum(heights) + 1.6, rows=len(works), sharex=True, height_ratios=heights)
-    for axis, work in zip(axes[:, 0], works, strict=True):
-        panel(axis, work)
-    axes[-1, 0].set(xlabel="time over the library's, in the same round",
-                    xlim=(0.3, 4 * max(work.ratios.max() for work in works)))  # fmt: skip
+def dots(result: Any, rounds: int) -> Figure:
+    """On a common logarithmic axis of ratios, with a diamond where a ratio was asked for."""
+    figure, axes = plots.new_figure(12, 1.8 + 0.34 * sum(len(work.ways) for work in result.works))
+    axis, names = axes[0, 0], []
+    for work in result.works:
+        names.append(f"{work.name}: {1000 * np.median(work.seconds[0]):,.0f} ms")
+        for way in range(1, len(work.ways)):
+            draw(axis, len(names), work, way)
+            names.append(PLAINLY.get(work.ways[way], work.ways[way]))
+    axis.set_yticks(range(len(names)), names)
+    for label in axis.get_yticklabels():
+        label.set_fontweight("bold" if label.get_text().endswith(" ms") else "normal")
+    axis.axvline(1, color=plots.COLOURS[0])
+    plots.plain_log_ticks(axis.xaxis, TICKS)
+    axis.set(xlabel="times as long as the library, in the same round", ylim=(len(names) - 0.5, -0.5))
+    axis.margins(x=0.15)
     others = [
-        (ratio, way, work.name)
-        for work in works
-        for way, ratio in zip(work.ways[1:], work.ratios[1:], strict=True)
+        (ratio, PLAINLY.get(way, way), work.name)
+        for work in result.works
+        for way, ratio in zip(work.ways, work.ratios, strict=True)
         if not way.startswith("the library")
     ]
     (least, quickest, at), (most, slowest, where) = min(others), max(others)
     torch = f"PyTorch {result.torch}" if result.torch else "PyTorch is not installed here"
-    says = f"The others take from {least:.1f} times the library's time ({quickest}: {at}) to "
-    foot = (f"{result.device}, float32\ncontestants in turn, compilation left out; bars: median of {rounds} rounds, "
-            f"lines: their range; \u25c6: asked for beforehand; {torch}")  # fmt: skip
-    return plots.headline(figure, f"{says}{most:.0f} times ({slowest}: {where})", foot)
+    return plots.headline(
+        figure,
+        f"The others take from {least:.1f} times the library's time ({at}; {quickest}) to {most:.1f} times ({where}; "
+        f"{slowest})",
+        f"{result.device}, float32; {torch}\nin bold the library's own time; contestants in turn, compilation left "
+        f"out; dots: median of {rounds} rounds, lines: their range; \u25c6: asked for beforehand",
+    )
 
 
-def panel(axis: Axes, work: Any) -> None:
-    """One work: the library in the first colour, all else in grey."""
-    for row, (label, ratio, own) in enumerate(zip(work.ways, work.ratios, work.seconds, strict=True)):
-        ours = label.startswith("the library")
-        axis.barh(row, ratio, color=plots.COLOURS[0] if ours else "0.75", height=0.7)
-        times, mark = own / work.seconds[0], ASKED.get((work.name, label), 0)
-        axis.plot([times.min(), times.max()], [row, row], color="black", linewidth=1.2)
-        text = f" {1000 * np.median(own):,.0f} ms" + (f", {ratio:.1f} times" if row else "")
-        axis.text(max(ratio, times.max(), mark) * 1.05, row, text, va="center", fontsize=9)
-        if mark:
-            axis.plot(mark, row, "D", color=plots.COLOURS[1], markeredgecolor="black", zorder=3)
-    axis.set_yticks(range(len(work.ways)), work.ways, fontsize=9)
-    axis.invert_yaxis()
-    axis.set_xscale("log")
-    axis.set_title(work.name, loc="left", fontsize=10)
+def draw(axis: Axes, row: int, work: Any, way: int) -> None:
+    times, ratio, mark = work.seconds[way] / work.seconds[0], work.ratios[way], ASKED.get((work.name, work.ways[way]))
+    colour = plots.COLOURS[0] if work.ways[way].startswith("the library") else plots.COLOURS[6]
+    axis.plot([times.min(), times.max()], [row, row], color=colour, linewidth=1.5)
+    axis.plot(ratio, row, "o", color=colour, markersize=9)
+    if mark:
+        axis.plot(mark, row, "D", color=plots.COLOURS[1], markeredgecolor="black")
+    axis.annotate(f"{ratio:.1f}", (max(times.max(), mark or 0), row), (8, 0), textcoords="offset points", va="center")

@@ -241,4 +241,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"complexity": drawn.page(result, settings.depth_width, settings.num_images)}
+    return {"complexity": drawn.times(result, settings), "complexity_works": drawn.works(result, settings)}

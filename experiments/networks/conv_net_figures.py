@@ -12,31 +12,32 @@ WANTED = 98.5  # % correct, of the claim
 
 
 def page(result: Any, settings: Any) -> Figure:
-    figure, axes = plots.new_figure(15, 6, columns=2, width_ratios=[1.1, 1])
+    figure, axes = plots.new_figure(15, 5.8, columns=2, width_ratios=[1.1, 1])
     own = settings.model.rpartition(":")[2] or "convolutional"
     networks = {own: result.conv, "plain": result.plain}
-    draw_accuracy(axes[0, 0], networks, settings.num_seeds)
+    draw_accuracy(axes[0, 0], networks)
     draw_filters(axes[0, 1], result.filters)
     said = [f"{100 * np.median(each.accuracy[:, -1]):.2f} % right with {each.num_parameters:,} parameters ({name})"
             for name, each in networks.items()]  # fmt: skip
     epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
-    foot = (f"batches of {settings.batch_size}, cost {settings.cost.rpartition(':')[2]}, learning rates "
-            f"{result.conv.rate:g} and {result.plain.rate:g}; training took {result.conv.seconds:.0f} and "
-            f"{result.plain.seconds:.0f} s")  # fmt: skip
-    return plots.headline(figure, f"Test images after {epochs}: {', '.join(said)}", foot)
+    return plots.headline(
+        figure,
+        f"Test images after {epochs}: {', '.join(said)}",
+        f"median and range; batches of {settings.batch_size}, cost {settings.cost.rpartition(':')[2]}, learning rates "
+        f"{result.conv.rate:g} and {result.plain.rate:g}, falling to zero in the second half\ntraining took "
+        f"{result.conv.seconds:.0f} and {result.plain.seconds:.0f} s",
+    )
 
 
-def draw_accuracy(axes: Axes, networks: dict[str, Any], num_seeds: int) -> None:
+def draw_accuracy(axes: Axes, networks: dict[str, Any]) -> None:
     """Accuracy on the test set against epochs, the better part of the scale."""
     for series, (name, each) in enumerate(networks.items()):
-        label = f"{name}, {each.num_parameters:,} parameters"
-        plots.seed_band(axes, each.epochs, 100 * each.accuracy, series, label)
+        plots.seed_band(axes, each.epochs, 100 * each.accuracy, series, name)
     lowest = min(100 * np.median(each.accuracy[:, -1]) for each in networks.values())
-    axes.axhline(WANTED, color="0.35", linestyle=(0, (2, 2)), linewidth=1, label=f"{WANTED} %, asked for")
-    axes.set(ylim=(max(0.0, min(90.0, lowest - 5)), 100), ylabel="correct on the test images, %",
-             xlabel="epochs; the learning rate falls to zero in the second half",
+    axes.axhline(WANTED, color="0.4", linewidth=1, linestyle=(0, (2, 2)), label=f"{WANTED} %, asked for")
+    axes.set(ylim=(max(0.0, min(90.0, lowest - 5)), 100), ylabel="correct on the test images, %", xlabel="epochs",
              title="Accuracy on new images")  # fmt: skip
-    axes.legend(loc="lower right", title=f"median and range of {num_seeds} seed{'s' * (num_seeds != 1)}")
+    plots.name_lines(axes)
 
 
 def draw_filters(axes: Axes, filters: np.ndarray) -> None:

@@ -15,9 +15,12 @@ def page(result: Any, settings: Any, finding: str) -> Figure:
     draw_hill(axes[0, 0], result.view, settings.surface_examples)
     draw_noise(axes[0, 1], {own: result.conv.noise_scale, "plain": result.plain.noise_scale})
     few = f"gradients of {settings.statistics_examples:,} images" if settings.statistics_examples else "all gradients"
-    epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
-    foot = f"batches of {settings.batch_size}, cost {settings.cost.rpartition(':')[2]}, {epochs}, {few}"
-    return plots.headline(figure, finding, foot)
+    return plots.headline(
+        figure,
+        finding,
+        f"batches of {settings.batch_size}, cost {settings.cost.rpartition(':')[2]}, {few}; bars and numbers: medians, "
+        "dots: every seed",
+    )
 
 
 def draw_hill(axes: Axes, view: Any, num_images: int) -> None:

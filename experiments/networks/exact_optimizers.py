@@ -99,9 +99,10 @@ def finding(result: Result, settings: Settings) -> str:
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, axes = plots.new_figure(7, 4.5)
-    axis, steps = axes[0, 0], np.arange(1, result.errors.shape[1] + 1)
-    plots.seed_band(axis, steps, result.errors, 0, "conjugate gradients")
-    axis.set(yscale="log", xlabel="steps", ylabel="distance to the solution, over its length")
+    steps = np.arange(1, result.errors.shape[1] + 1)
+    plots.seed_band(axes[0, 0], steps, result.errors, 0, "", marker="o")
+    axes[0, 0].set(yscale="log", xlabel="steps", ylabel="distance to the solution, over its length",
+                   xticks=np.unique(np.linspace(1, len(steps), 8).astype(int)))  # fmt: skip
     says = f"Conjugate gradients end after {len(steps)} steps in {len(steps)} dimensions"
     about = "a quadratic with curvatures from 1 to 100, float64"
     return {"exact_optimizers": plots.headline(figure, says, about=about)}

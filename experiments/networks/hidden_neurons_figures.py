@@ -12,78 +12,68 @@ NIELSENS_DEPTHS = ((1, 96.48), (2, 96.90), (3, 96.57), (4, 96.53))  # his chapte
 
 
 def sweep(result: Any, settings: Any, finding: str) -> Figure:
-    figure, axes = plots.new_figure(18, 6.4, columns=3)
+    figure, axes = plots.new_figure(17, 5.8, columns=3)
     draw_widths(axes[0, 0], result, settings)
     draw_depths(axes[0, 1], result, settings)
     draw_gradients(axes[0, 2], result, settings)
     edge = [network.name for network in result.networks if not network.trained.tuned.is_inside]
-    where = f" (best at the grid's edge: {', '.join(edge)})" if edge else " (all inside the grid)"
+    where = f"best at the grid's edge: {', '.join(edge)}" if edge else "all inside the grid"
     rates = ", ".join(format(rate, "g") for rate in settings.learning_rates)
-    foot = f"batches of {settings.batch_size}, {settings.num_epochs} epochs, each with its best rate of {rates}{where}"
-    return plots.headline(figure, finding, foot)
-
-
-def accuracies(networks: list[Any]) -> dict[str, np.ndarray]:
-    """Of some networks at the end, in per cent: (seeds, networks)."""
-    return {
-        "test images": np.stack([network.test for network in networks], axis=1),
-        "training images": np.stack([100 * network.trained.train_accuracy for network in networks], axis=1),
-    }
+    better = max(np.median(100 * each.trained.train_accuracy - each.test) for each in result.networks)
+    return plots.headline(
+        figure,
+        finding,
+        f"median and range; batches of {settings.batch_size}, {settings.num_epochs} epochs, each with its best rate of "
+        f"{rates} ({where})\non the training images no network is more than {better:.1f} points better (median)",
+    )
 
 
 def draw_widths(axis: Axes, result: Any, settings: Any) -> None:
-    """Accuracy against the number of parameters, from no hidden neuron to the most; the own network as a star."""
+    """Accuracy against the number of parameters; beside one hidden layer, none and the own network."""
     networks, widths = result.by_hidden(), [width for width in settings.widths if width]
-    single = [networks[width,] for width in widths]
-    x = np.array([network.num_parameters for network in single])
-    for series, (name, y) in enumerate(accuracies(single).items()):
-        plots.seed_points(axis, x, y, series, f"one hidden layer, {name}")
-        axis.plot(x, np.median(y, axis=0), color=plots.COLOURS[series], linestyle=plots.LINES[series])
-    medians = [np.median(network.test) for network in single]
-    for width, place in zip(widths, zip(x, medians, strict=True), strict=True):
-        axis.annotate(str(width), place, xytext=(5, -15), textcoords="offset points", fontweight="bold")
-    own = (result.networks[result.own], {"marker": "*", "color": plots.COLOURS[6], "markersize": 13})
-    none = [(networks[()], {"marker": "D", "color": plots.COLOURS[2], "markersize": 9})] if () in networks else []
-    for network, style in [*none, own]:
-        axis.plot(network.num_parameters, np.median(network.test), label=f"{network.name}, test images", linestyle="",
-                  zorder=5, **style)  # fmt: skip
-    axis.set(xscale="log", ylim=(0, 102), xlabel="weights and biases", ylabel="correct, %",
-             title=f"{widths[0]} hidden neuron{'' if widths[0] == 1 else 's'}: {medians[0]:.0f} %; {widths[-1]}: "
-             f"{medians[-1]:.1f} %")  # fmt: skip
-    axis.legend(loc="lower right", title="median and range of seeds; numbers: neurons")
+    single, own = [networks[width,] for width in widths], result.networks[result.own]
+    x, y = np.array([each.num_parameters for each in single]), np.stack([each.test for each in single], axis=1)
+    plots.seed_points(axis, x, y, 0)
+    axis.plot(x, np.median(y, axis=0), color=plots.COLOURS[0])
+    for width, place in zip(widths, zip(x, np.median(y, axis=0), strict=True), strict=True):
+        axis.annotate(str(width), place, (6, -15), textcoords="offset points", color=plots.COLOURS[0])
+    others = [("no hidden layer", networks[()], 1, "right")] if () in networks else []
+    for name, network, series, side in (*others, (own.name, own, 2, "left")):
+        place, colour = (network.num_parameters, np.median(network.test)), plots.COLOURS[series]
+        axis.plot(*place, "oD*"[series], color=colour, markersize=10, zorder=5)
+        axis.annotate(name, place, (0, 9), textcoords="offset points", ha=side, color=colour)
+    axis.set(xscale="log", ylim=(0, 105), xlabel="weights and biases", ylabel="correct on the test images, %",
+             title="One hidden layer: so many neurons")  # fmt: skip
 
 
 def draw_depths(axis: Axes, result: Any, settings: Any) -> None:
-    networks, width, x = result.by_hidden(), settings.depth_width, np.array(sorted(settings.depths))
-    shown = [networks[(width,) * depth] for depth in x]
-    for series, (name, y) in enumerate(accuracies(shown).items()):
-        plots.seed_points(axis, x + 0.08 * series - 0.04, y, series, f"layers of {width}, {name}")
+    """Accuracy against the number of layers, beside Nielsen's, who trains longer and otherwise."""
+    networks, width, depths = result.by_hidden(), settings.depth_width, sorted(settings.depths)
+    y = np.stack([networks[(width,) * depth].test for depth in depths], axis=1)
+    plots.seed_points(axis, np.array(depths), y, 0)
+    axis.plot(depths, np.median(y, axis=0), color=plots.COLOURS[0])
+    axis.set(xticks=depths, xlabel="hidden layers", title=f"So many hidden layers of {width}")
     if width == 30 and settings.dataset == "mnist":
-        axis.plot(*zip(*NIELSENS_DEPTHS, strict=True), "k*", markersize=10,
-                  label="Nielsen: cross-entropy, regularised, 30 epochs of batches of 10")  # fmt: skip
-    medians = {depth: np.median(network.test) for depth, network in zip(x, shown, strict=True)}
-    best = max(medians, key=medians.__getitem__)
-    gain = medians[best] - medians.get(1, medians[best])
-    layers = f"{best} hidden layer{'' if best == 1 else 's'}"
-    axis.set(xticks=x, xlabel="hidden layers", ylabel="correct, %",
-             title=f"Best with {layers}: {gain:+.2f} points against one")  # fmt: skip
-    axis.legend(loc="lower right", fontsize=9)
+        axis.plot(*zip(*NIELSENS_DEPTHS, strict=True), "*--", color="0.4", linewidth=1)
+        axis.set_title("So many hidden layers of 30 (dashed: Nielsen,\ncross-entropy, regularised, 30 epochs)")
 
 
 def draw_gradients(axis: Axes, result: Any, settings: Any) -> None:
     """The length of every layer's gradient before training, for every depth; a quarter a layer for comparison."""
     networks, width = result.by_hidden(), settings.depth_width
     shown = [depth for depth in sorted(settings.depths) if depth]
+    norms = {depth: networks[(width,) * depth].norms for depth in shown}
     for series, depth in enumerate(shown):
-        label = f"{depth} hidden layer{'' if depth == 1 else 's'}"
-        plots.seed_band(axis, np.arange(1, depth + 2), networks[(width,) * depth].norms, series, label)
-    shallow, deepest = (np.median(networks[(width,) * depth].norms[:, 0]) for depth in (shown[0], shown[-1]))
-    places = np.arange(1, shown[-1] + 1)
+        plots.seed_band(axis, np.arange(1, depth + 2), norms[depth], series, "")
+        axis.annotate(f"{depth} hidden", (1, np.median(norms[depth][:, 0])), (-6, 0), textcoords="offset points",
+                      ha="right", va="center", color=plots.COLOURS[series])  # fmt: skip
+    shallow, deepest = (np.median(norms[depth][:, 0]) for depth in (shown[0], shown[-1]))
     if settings.has_films_network:
-        axis.plot(places, deepest * 4.0 ** (places - 1), color="0.4", linestyle=(0, (2, 2)), linewidth=1,
-                  label="4 times a layer: sigma' is 1/4 at most")  # fmt: skip
-    axis.set(yscale="log", xticks=np.arange(1, shown[-1] + 2), xlabel="layer of weights, 1 next to the pixels",
-             ylabel="length of the layer's gradient before training",
+        places = np.arange(1, shown[-1] + 1)
+        axis.plot(places, deepest * 4.0 ** (places - 1), color="0.4", linestyle=(0, (2, 2)), linewidth=1)
+        axis.annotate("dotted: 4 times a layer,\nfor sigma' is 1/4 at most", (0.98, 0.04), xycoords="axes fraction",
+                      ha="right", fontsize=9, color="0.3")  # fmt: skip
+    axis.set(yscale="log", xlim=(0.2, shown[-1] + 1.2), xticks=np.arange(1, shown[-1] + 2),
+             xlabel="layer of weights, 1 next to the pixels", ylabel="length of the layer's gradient, untrained",
              title=f"With {shown[-1]} hidden layers 1/{shallow / deepest:.3g} of the gradient\nreaches the first, "
              f"against {shown[0]}")  # fmt: skip
-    axis.legend(loc="lower right", fontsize=9)

@@ -236,20 +236,18 @@ def examples_saved(found: OfCost) -> np.ndarray:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    parts = []  # differences are paired: the same start, the same order
-    for method, mine, films in zip(drawn.METHODS, result.new.methods, result.film.methods, strict=True):
-        ends = [100 * each.accuracy[:, -1] for each in (mine, films)]
-        ahead = ends[0] - ends[1]
-        parts.append(
-            f"{method} {np.median(ends[0]):.1f} % against {np.median(ends[1]):.1f} %, on average {ahead.mean():+.2f} "
-            f"points ({(ahead > 0).sum()} of {settings.num_seeds} seeds ahead)"
-        )
+    ahead = [  # paired: the same start, the same order
+        100 * (mine.accuracy[:, -1] - films.accuracy[:, -1])
+        for mine, films in zip(result.new.methods, result.film.methods, strict=True)
+    ]
+    said = " and ".join(f"{(each > 0).sum()} of {len(each)} starts (by {np.mean(each):+.2f} points)" for each in ahead)
     scales = [np.median(each.scatter.noise_scale[:, 1]) for each in (result.new, result.film)]
     return (
-        f"{result.new.name} beside the film's cost, each with its best rate: {'; '.join(parts)}; noise scale at the "
-        f"end of the mini-batches {scales[0]:,.0f} against {scales[1]:,.0f}."
+        f"{drawn.on_top(result)} (medians); the first is ahead in {said}, on average. The noise scale at the end of "
+        f"the mini-batches is {scales[0]:,.0f} against {scales[1]:,.0f}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"new_cost": drawn.page(result, settings.batch_size, is_ours=settings.cost == OURS)}
+    race = drawn.race(result, settings.batch_size, is_ours=settings.cost == OURS)
+    return {"new_cost": race, "new_cost_hills": drawn.hills(result)}

@@ -180,4 +180,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"other_optimizers": drawn.race(result, settings.num_evaluations)}
+    return {"other_optimizers": drawn.race(result, settings)}
