@@ -80,10 +80,17 @@ def gait(path: Walk, looks: Looks) -> Gait:
     )
 
 
+def equal_steps(result: Result, settings: Settings) -> int:
+    """After how many steps all ways are compared: as many as the shortest path has."""
+    num_examples = result.gaits[0].way.batch_size
+    sizes = [gait.way.batch_size for gait in result.gaits if not gait.way.is_full_batch]
+    return min(settings.num_steps, settings.num_epochs * (num_examples // max(sizes)))
+
+
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     if not settings.is_the_films:
         return
-    unit, tortuosity = "cosine, mean of a path, median", result.together["examples"].tortuosity
+    unit = "cosine, mean of a path, median"
     for index, (way, cosines, *_) in enumerate(result.gaits):
         if way.is_full_batch:  # the first rate is the claim; the others were tried after it had failed
             kind = follow_up if index else prediction
@@ -96,24 +103,34 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
             yield prediction("T35", "the drunk man's next step has nothing to do with his last: their cosine, batches "
                              f"of {DRUNKEST}", np.median(cosines), about(0, by=0.1), unit,
                              f"{PROBE} -0.07")  # fmt: skip
-            winds = np.median(tortuosity[index] / tortuosity[0])
-            if np.isfinite(winds):  # unless the clocks stopped at the start
+            by_examples, by_steps = (
+                np.median(result.together[clock].tortuosity[index] / result.together[clock].tortuosity[0])
+                for clock in ("examples", "steps")
+            )
+            if np.isfinite(by_examples):  # unless the clocks stopped at the start
                 yield prediction("E8", f"after equally many examples the path of batches of {DRUNKEST} winds more than "
-                                 "that of the full batch", winds, at_least(5), "ratio of length / displacement, median",
-                                 f"{PROBE} 24.5 / 1.42")  # fmt: skip
+                                 "that of the full batch", by_examples, at_least(5), "ratio of length / displacement, "
+                                 "median", f"{PROBE} 24.5 / 1.42")  # fmt: skip
+                yield follow_up("E8", "and after equally many steps", by_steps, at_least(1), "ratio, median", "asked "
+                                "since after equally many examples a few steps stand beside thousands")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    number = walks.drunkest([each.way for each in result.gaits])
-    winding = np.median(result.together["examples"].tortuosity, axis=1)
+    number, num_steps = walks.drunkest([each.way for each in result.gaits]), equal_steps(result, settings)
+    wound = [f"{np.median(each):.2g} ({each.min():.2g} to {each.max():.2g})"
+             for each in result.together["steps"].tortuosity]  # fmt: skip
     cosines = [f"{np.median(each.cosine):.2f} with {each.way.label} (rate {each.way.learning_rate:g})"
                for each in result.gaits]  # fmt: skip
     return (
-        f"After equally many examples path length over displacement is {winding[number]:.3g} with "
-        f"{result.gaits[number].way.label}, {winding[0]:.3g} with the full batch. The mean cosine of successive steps "
-        f"is {', '.join(cosines)}."
+        f"After {num_steps} steps the drunk man ({result.gaits[number].way.label}) has walked {wound[number]} times as "
+        f"far as he got, the careful man (full batch) {wound[0]} times; a random walk would {num_steps**0.5:.2g} "
+        f"times. The mean cosine of successive steps is {', '.join(cosines)}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"how_drunk": drawn.how_drunk(result, STRAIGHT_ON)}
+    says = finding(result, settings).partition(" The mean")[0]
+    return {
+        "how_drunk": drawn.winding(result, says, equal_steps(result, settings)),
+        "how_planar": drawn.planar(result),
+    }
