@@ -14,17 +14,10 @@ import urllib.error
 import urllib.request
 
 CHROMIUM_WORDS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--use-angle=swiftshader",  # WebGL without a graphics card
-    "--enable-unsafe-swiftshader",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+    "--headless", "--no-sandbox", "--no-first-run", "--disable-gpu", "--disable-quic", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+    "--use-angle=swiftshader", "--enable-unsafe-swiftshader",  # WebGL without a graphics card
+]  # fmt: skip
 KEYS = {"left": "\ue012", "right": "\ue014", "tab": "\ue004"}
 
 
@@ -68,15 +61,16 @@ class Browser:
         moves = [{"type": kind, "value": KEYS[key]} for kind in ("keyDown", "keyUp")]
         self.ask("POST", "/actions", actions=[{"type": "key", "id": "keyboard", "actions": moves}])
 
+    def find(self, selector):
+        return self.ask("POST", "/element", using="css selector", value=selector)
+
     def click(self, selector):
         """A real click on the element."""
-        found = self.ask("POST", "/element", using="css selector", value=selector)
-        self.ask("POST", f"/element/{next(iter(found.values()))}/click")
+        self.ask("POST", f"/element/{next(iter(self.find(selector).values()))}/click")
 
     def hover(self, selector):
         """Moves the pointer over the element."""
-        found = self.ask("POST", "/element", using="css selector", value=selector)
-        move = {"type": "pointerMove", "duration": 0, "origin": found, "x": 0, "y": 0}
+        move = {"type": "pointerMove", "duration": 0, "origin": self.find(selector), "x": 0, "y": 0}
         self.ask("POST", "/actions", actions=[{"type": "pointer", "id": "mouse", "actions": [move]}])
 
     def errors(self):

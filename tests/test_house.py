@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 from pathlib import Path
 from typing import NamedTuple
 
@@ -190,38 +191,26 @@ def finished(run_once, tmp_path):
     return run_once._replace(settings=dataclasses.replace(run_once.settings, out=tmp_path)), folder
 
 
-class Restless:
-    """steepest with other words and other verdicts."""
-
-    __name__ = "experiments.one_example.steepest"
-    Settings, Result = steepest.Settings, steepest.Result
-
-    @staticmethod
-    def claims(result, settings):
-        yield identity("T6", "now it fails", 2, at_most(1), "unit", "source", why="a test")
-
-    @staticmethod
-    def finding(result, settings):
-        return "Found anew."
-
-    @staticmethod
-    def figures(result, settings):
-        return {
-            "other": plots.new_figure(3, 2)[0],
-            "page": plots.Page(".html", b"<script src=../plotly.min.js></script>"),
-        }
+def steepest_with(**changed):
+    return types.SimpleNamespace(**(vars(steepest) | changed))
 
 
 def test_a_result_is_judged_and_drawn_by_todays_code_without_running(finished, tmp_path):
     _, folder = finished
     before = folders.read_record(folder)
-    experiment.rejudge(Restless(), folder)
+    failing = identity("T6", "now it fails", 2, at_most(1), "unit", "source", why="a test")
+    page = plots.Page(".html", b"<script src=../plotly.min.js></script>")
+    today = steepest_with(
+        claims=lambda *_: [failing],
+        finding=lambda *_: "Found anew.",
+        figures=lambda *_: {"other": plots.new_figure(3, 2)[0], "page": page},
+    )
+    experiment.rejudge(today, folder)
     after = folders.read_record(folder)
     assert {path.name for path in folder.iterdir()} == {"run.json", "arrays.npz", "other.png", "page.html"}
     assert (after["finding"], after["claims"][0]["why"]) == ("Found anew.", "a test")
-    assert {key: after[key] for key in ("commit", "command", "seconds", "settings", "dataset")} == {
-        key: before[key] for key in ("commit", "command", "seconds", "settings", "dataset")
-    }
+    for kept in ("commit", "command", "seconds", "settings", "dataset"):
+        assert after[kept] == before[kept]
     assert (tmp_path / "plotly.min.js").exists()
 
 
@@ -264,16 +253,13 @@ def test_a_commit_with_changed_files_says_so(status, said, monkeypatch):
     assert records.commit() == said
 
 
-class Diverging(Restless):
-    @staticmethod
+def test_a_run_that_diverges_says_so_in_place_of_an_earlier_one(finished):
     def measure(problem, settings):
         raise runs.Diverged("full batch", 7)
 
-
-def test_a_run_that_diverges_says_so_in_place_of_an_earlier_one(finished):
     run, folder = finished
     with pytest.raises(runs.Diverged):
-        experiment.run(Diverging(), run.settings)
+        experiment.run(steepest_with(measure=measure), run.settings)
     assert folders.read_record(folder)["status"].startswith("diverged: full batch")
     assert {path.name for path in folder.iterdir()} == {"run.json", "arrays.npz"}
     with pytest.raises(DataError, match="nothing to judge"):
