@@ -1,4 +1,4 @@
-"""Do the examples agree? Dot products of their gradients: between classes, and pair by pair.
+"""Do the examples agree? Dot products of their gradients: all at once (diversity), between classes, pair by pair.
 
     G_c = mean of g_i over class c,   tr Sigma = sum_c n_c/N |G_c - G|^2  +  sum_c n_c/N tr Sigma_c
                                                  between                     within

@@ -29,8 +29,8 @@ def sigmoid_cross_entropy(logits: Float[Array, "n"], target: Float[Array, "n"]) 
     """Cross-entropy of n yes-or-no questions: C = -sum_j (y_j ln a_j + (1 - y_j) ln(1 - a_j)), a = sigmoid(z).
 
     Of the logits z, not of a, so that no logarithm of 0 is taken: let the model's output activation be
-    `jax.nn.identity`. A sum over the outputs in natural units, no mean. Then dC/dz_j = a_j - y_j: the slope of the
-    sigmoid, which makes `sum_of_squares` deaf to outputs that are wrong and sure of it, is gone.
+    `jax.nn.identity`. A sum over the outputs in natural units, no mean. Then dC/dz_j = a_j - y_j: the
+    sigmoid's derivative, which makes `sum_of_squares` deaf to outputs that are wrong and sure of it, is gone.
 
     Source: Nielsen, chapter 3, eq. 63 (his learning rates carry over: neither has a factor); `optax.losses`.
 

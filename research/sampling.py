@@ -1,4 +1,4 @@
-"""Theory of drawn mini-batches: closed forms for finite populations, and for a constant rate on a mean of parabolas.
+"""Theory of drawn mini-batches: finite populations, what two batch sizes tell, a constant rate on a mean of parabolas.
 
 A mean of N parabolas, C_i = (e - e_i)^T A_i (e - e_i) / 2, is seen from its optimum: `curvatures` (N, d, d) are the
 A_i, `slopes` (N, d) are each example's gradient g_i there, so that they sum to 0. One example a step, constant rate.
@@ -139,7 +139,7 @@ def excess(curvatures: Curvatures, slopes: Slopes, orders: Int[np.ndarray, "orde
 def bias_and_variance_shuffled(
     curvatures: Curvatures, slopes: Slopes, rates: Float[np.ndarray, "rates"], seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(squared bias, variance) of epochs shuffled anew, small steps, where all A_i have the mean h times the identity.
+    """(squared bias, variance) of random reshuffling, small steps, where all A_i have the mean h times the identity.
 
     |E xi|^2 / (1 - r)^2 and tr cov xi / (1 - r^2), r = (1 - eta h)^N. E xi is exact: a pair of different examples has
     E A_j g_i = -mean(A_i g_i)/(N - 1), and there are N (N - 1)/2. The variance is of drawn orders.

@@ -1,4 +1,4 @@
-"""Every example's gradient, in bulk: how far the examples scatter, how far they agree, and what that says of batches.
+"""Every example's gradient, in bulk: how far the examples scatter, and what that says of mini-batches.
 
     g_i = grad C_i,   G = 1/N sum_i g_i,   Sigma = 1/N sum_i (g_i - G)(g_i - G)^T
 

@@ -146,7 +146,7 @@ def with_replacement_schedule(key: Key[Array, ""], num_examples: int, batch_size
 def all_ways(
     key: Key[Array, ""], labels: Int[Array, "examples"], batch_size: int, num_epochs: int
 ) -> tuple[Schedule, ...]:
-    """Five schedules: shuffled anew, shuffled once, with replacement, as stored, sorted by label.
+    """Five schedules: random reshuffling, shuffled once, with replacement, as stored (cyclic), sorted by label.
 
     >>> [schedule.shape for schedule in all_ways(jax.random.key(0), jnp.array([1, 0, 1]), 1, 2)] == [(2, 3, 1)] * 5
     True

@@ -34,8 +34,6 @@ class Batches(NamedTuple):
 
 
 class Quality(NamedTuple):
-    """What there is to say of the gradients at every checkpoint."""
-
     cost: Float[np.ndarray, "seeds checkpoints"]
     squared_norm: Float[np.ndarray, "seeds checkpoints"]  # |G|^2
     total_variance: Float[np.ndarray, "seeds checkpoints"]  # tr Sigma, from the single images' gradients

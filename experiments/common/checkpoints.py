@@ -31,7 +31,6 @@ class Settings(experiment.Settings):
 
     @property
     def num_epochs(self) -> int:
-        """Passes over the training set."""
         return math.ceil(self.checkpoints[-1])
 
 

@@ -52,7 +52,6 @@ class Beginning(NamedTuple):
 
 
 def begin(problem: Problem, settings: Any, num_epochs: int) -> Beginning:
-    """Starts and shuffles of all seeds of the settings."""
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
     return Beginning(starts(problem, init_keys), shuffles(shuffle_keys, len(problem.train.inputs), num_epochs))
 

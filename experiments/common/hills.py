@@ -19,12 +19,12 @@ Surface = Callable[[Plane, np.ndarray, np.ndarray], Array]
 
 
 class View(NamedTuple):
-    """Some paths seen from above, on one plane."""
+    """Projections of some paths on one plane, and the exact cost surface round them."""
 
     alphas: Float[np.ndarray, "alphas"]
     betas: Float[np.ndarray, "betas"]
     surface: Float[np.ndarray, "alphas betas"]  # the cost at every point of the grid
-    shadows: tuple[np.ndarray, ...]  # of every path: points, 2
+    shadows: tuple[np.ndarray, ...]  # every path's projection: points, 2
     off_plane: tuple[np.ndarray, ...]  # of every path: points; the distance of each from its projection
 
 

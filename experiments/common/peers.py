@@ -53,7 +53,7 @@ def numpy_epoch(
 
 
 def numpy_variances(params: list[Pair], inputs: np.ndarray, targets: np.ndarray, chunk_size: int = 1000) -> np.ndarray:
-    """Of every weight's slope over the examples, flat, by the outer-product identity."""
+    """Of every weight's derivative over the examples, flat, by the outer-product identity."""
     sums, squares = np.zeros(()), np.zeros(())
     for start in range(0, len(inputs), chunk_size):
         rows = slice(start, start + chunk_size)

@@ -67,7 +67,6 @@ class Problem(NamedTuple):
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers the network learns."""
         return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(self.model.init, jax.random.key(0))))
 
 
@@ -118,7 +117,7 @@ def as_model(made: Any, name: str, num_inputs: int) -> Model:
 
 
 def try_out(problem: Problem) -> None:
-    """Raises SettingsError unless model and cost make of ONE example a finite real number with a finite slope.
+    """Raises SettingsError unless model and cost make of ONE example a finite real number with a finite gradient.
 
     They are tried on the first ten examples in a network of random parameters, before any work starts.
     """

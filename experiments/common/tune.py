@@ -23,7 +23,6 @@ class Tuned(NamedTuple):
 
     @property
     def best(self) -> float:
-        """The rate with the lowest cost."""
         return float(self.rates[np.argmin(self.costs)])
 
     @property

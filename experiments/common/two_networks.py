@@ -51,8 +51,6 @@ class Settings(experiment.Settings):
 
 
 class Trained(NamedTuple):
-    """One network's way, of every seed."""
-
     epochs: np.ndarray  # looks
     accuracy: np.ndarray  # seeds, looks; on the test set
     places: np.ndarray  # seeds, looks, parameters

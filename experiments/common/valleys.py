@@ -1,4 +1,4 @@
-"""How steep the valley is along descents: the sharpness, the largest eigenvalue of the cost's Hessian, beside 2/eta.
+"""The sharpness along descents: the largest eigenvalue of the cost's Hessian, beside 2/eta.
 
 A method's paths are remembered where they are looked at; cost and sharpness are computed there afterwards. Gradient
 descent on a parabola diverges exactly where the sharpness is above 2/eta, eta the learning rate.
@@ -41,8 +41,6 @@ class Curve(NamedTuple):
 
 
 class Network(NamedTuple):
-    """What descends."""
-
     problem: Problem
     objective: Callable  # (params, examples) -> mean cost
     start: Params  # every leaf leads with a seed axis

@@ -58,10 +58,8 @@ def row_scaled(wanted: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
 
 
 def sizes_of(params: list[Layer]) -> tuple[int, ...]:
-    """The layer sizes of plain layers."""
     return (params[0].weights.shape[-1], *(layer.biases.shape[-1] for layer in params))
 
 
 def epochs_of(num_epochs: int) -> str:
-    """In words."""
     return "1 epoch of training" if num_epochs == 1 else f"{num_epochs} epochs of training"
