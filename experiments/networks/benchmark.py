@@ -55,10 +55,8 @@ FULL = Settings(rounds=11, num_seeds=16)
 
 
 class Timed(NamedTuple):
-    """One work, done in several ways, of which the first is the library's."""
-
     name: str
-    ways: tuple[str, ...]
+    ways: tuple[str, ...]  # of which the first is the library's
     seconds: Float[np.ndarray, "ways rounds"]  # of the whole work
     apart: Float[np.ndarray, "ways"]  # largest difference from the library's result over its largest number
 

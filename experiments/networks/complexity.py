@@ -67,8 +67,6 @@ FULL = Settings(num_seeds=10, halvings=9, num_images=10_000)
 
 
 class Sweep(NamedTuple):
-    """The gradient over some images, or a pass over them, where one thing is varied."""
-
     x: Int[np.ndarray, "points"]
     flops: Float[np.ndarray, "points"]  # by formula
     seconds: Float[np.ndarray, "rounds points"]
@@ -92,8 +90,7 @@ class Result(NamedTuple):
     chunked_bytes: Float[np.ndarray, "halvings"]
 
     @property
-    def slopes(self) -> np.ndarray:
-        """Of the time in N, of every round."""
+    def slopes(self) -> np.ndarray:  # of the time in N, of every round
         return np.array([fits.log_log_slope(self.examples.x[LARGE], row[LARGE]) for row in self.examples.seconds])
 
 
@@ -146,7 +143,6 @@ def with_layers(posed: Problem, sizes: tuple[int, ...]) -> Problem:
 
 
 def sweeps_of(posed: Problem, own: tuple[int, ...], settings: Settings) -> list[list[Point]]:
-    """What is timed where examples, width, depth and batch are varied."""
     few, num_in, num_out = data.take(posed.train, slice(settings.num_images)), own[0], own[-1]
 
     def gradient(x: int, sizes: tuple[int, ...], examples: Examples) -> Point:

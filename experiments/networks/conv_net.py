@@ -31,7 +31,7 @@ from experiments.common.bounds import rising
 from experiments.common.claims import Claim, at_least, exactly, prediction, within
 from experiments.common.problem import Problem
 from experiments.common.tune import Tuned, tune
-from experiments.networks import conv_net_figures
+from experiments.networks import two_networks_figures
 from research import data, gradients, models, training
 from research.data import Examples
 from research.training import TrainState
@@ -59,8 +59,6 @@ FULL = Settings(
 
 
 class Network(NamedTuple):
-    """One network, and how it was trained."""
-
     num_parameters: int
     rate: float
     tuned: Tuned | None  # where several rates were tried
@@ -150,17 +148,11 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    conv, plain = result.conv, result.plain
-    right, plainly = (100 * np.median(each.accuracy[:, -1]) for each in (conv, plain))
-    epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
-    seeds = f"{settings.num_seeds} seed{'s' * (settings.num_seeds != 1)}"
-    first = "network of --model" if settings.model else "convolutional network"
-    return (
-        f"After {epochs} the {first} with {conv.num_parameters:,} parameters is right about {right:.2f} % of the test "
-        f"images, the plain one with {plain.num_parameters:,} about {plainly:.2f} %; {seeds} took {conv.seconds:.0f} s "
-        f"and {plain.seconds:.0f} s of training."
-    )
+    conv, plain = (f"{100 * np.median(each.accuracy[:, -1]):.2f} %, {each.num_parameters:,} parameters"
+                   for each in (result.conv, result.plain))  # fmt: skip
+    first, epochs = "network of --model" if settings.model else "convolutional network", settings.num_epochs
+    return f"Correct test images after {epochs} epoch{'s' * (epochs != 1)}: {first} {conv}; plain one {plain}."
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"conv_net": conv_net_figures.page(result, settings)}
+    return {"conv_net": two_networks_figures.training(result, settings, finding(result, settings))}

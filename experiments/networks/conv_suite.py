@@ -25,10 +25,10 @@ from matplotlib.figure import Figure
 
 from experiments.common import cost_looks, descents, hills, runs, two_networks
 from experiments.common.bounds import of_train
-from experiments.common.claims import Claim, at_least, identity, number, prediction, within
+from experiments.common.claims import Claim, at_least, identity, prediction, within
 from experiments.common.cost_looks import Scatter
 from experiments.common.problem import Problem
-from experiments.networks import conv_suite_figures
+from experiments.networks import two_networks_figures
 from research import data, gradients, landscape, sharding
 from research.data import Examples
 
@@ -121,10 +121,10 @@ def finding(result: Result, settings: Settings) -> str:
     epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
     return (
         f"The mean of all images' own gradients is the gradient of the mean cost to "
-        f"{result.conv.average_error.max():.1g} of a typical gradient; B_simple goes from {number(start)} to "
-        f"{number(end)} in {epochs}."
+        f"{result.conv.average_error.max():.1g} of a typical one; the batch in which noise and signal are equal grows "
+        f"from {start:,.0f} to {end:,.0f} images in {epochs}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"conv_suite": conv_suite_figures.page(result, settings, finding(result, settings))}
+    return {"conv_suite": two_networks_figures.suite(result, settings, finding(result, settings))}

@@ -61,15 +61,12 @@ FULL = Settings(num_seeds=6, num_epochs=10, learning_rates=(0.125, 0.5, 2.0, 8.0
 
 
 class Network(NamedTuple):
-    """One network, what became of it, and the length of each layer's gradient before training."""
-
     sizes: Int[np.ndarray, "layers"]
     trained: Trained
-    norms: Float[np.ndarray, "seeds weights"]
+    norms: Float[np.ndarray, "seeds weights"]  # of each layer's gradient before training
 
     @property
     def num_parameters(self) -> int:
-        """Weights and biases: the sum of n_l (n_{l-1} + 1)."""
         return sum(int(num_out) * (int(num_in) + 1) for num_in, num_out in pairwise(self.sizes))
 
     @property
@@ -77,8 +74,7 @@ class Network(NamedTuple):
         return "-".join(map(str, self.sizes))
 
     @property
-    def test(self) -> np.ndarray:
-        """Of each seed at the end: correct on the test images, per cent."""
+    def test(self) -> np.ndarray:  # % correct at the end, of each seed
         return 100 * self.trained.test_accuracy[:, -1]
 
 
@@ -87,7 +83,6 @@ class Result(NamedTuple):
     own: int  # which of them that is
 
     def by_hidden(self) -> dict[tuple[int, ...], Network]:
-        """Hidden layers -> network."""
         return {tuple(network.sizes[1:-1].tolist()): network for network in self.networks}
 
 
@@ -120,8 +115,6 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 
 def gradient_lengths(problem: Problem, init_keys: Array) -> np.ndarray:
-    """The length of every layer's gradient before training: (seeds, layers)."""
-
     def of_seed(init_key: Array, train: Examples) -> Array:
         grads = jax.grad(problem.cost)(problem.model.init(init_key), train)
         return jnp.stack([jnp.asarray(optax.tree.norm(layer)) for layer in grads])
@@ -136,9 +129,9 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     deep = [hidden for hidden in networks if len(hidden) > 1 and set(hidden) == {settings.depth_width}]
     long = settings.num_epochs >= LONG
     if long and {(2,), (16,)} <= networks.keys():
+        ahead = networks[16,].test.min() - networks[2,].test.max()
         yield prediction("C8", "two hidden neurons are clearly worse than 16: by at least 5 points in every seed",
-                         networks[16,].test.min() - networks[2,].test.max(), at_least(5), "points",
-                         "a wish: clearly")  # fmt: skip
+                         ahead, at_least(5), "points", "a wish: clearly")  # fmt: skip
     if long and () in networks:
         yield prediction("C15", "no hidden layer, 784-10: about 91 to 92 % of the test images",
                          np.median(networks[()].test), within(90.5, 92.5, 91.5), "%, median",

@@ -40,8 +40,6 @@ HIS_IMAGES, HIS_BATCH, HIS_EPOCHS = 50_000, 10, 30
 
 
 class Recipe(NamedTuple):
-    """One of his networks in his setting."""
-
     name: str
     hidden: tuple[int, ...]
     start: tuple[Initializer, Initializer]  # of weights and biases
@@ -83,8 +81,7 @@ class Outcome(NamedTuple):
     test_accuracy: Float[np.ndarray, "seeds epochs"]
 
     @property
-    def end(self) -> float:
-        """Per cent of the test images, median."""
+    def end(self) -> float:  # % of the test images, median
         return 100 * float(np.median(self.test_accuracy[:, -1]))
 
 

@@ -70,8 +70,6 @@ FULL = Settings(num_seeds=5, num_examples=10_000, num_evaluations=400, head_star
 
 
 class Outcome(NamedTuple):
-    """What one method did with the number of its grid that suits it."""
-
     label: str
     tuned: Tuned  # costs of the tuning starts: geometric means
     cost: Float[np.ndarray, "seeds evaluations"]  # after 0, 1, 2, ... of them
@@ -80,7 +78,6 @@ class Outcome(NamedTuple):
 
     @property
     def end(self) -> float:
-        """The median cost at the end."""
         return float(np.median(self.cost[:, -1]))
 
 
