@@ -29,15 +29,19 @@ def test_equal_steps_are_equal():
     assert [one.tolist() for one in found] == [[20], [20], [20]]
 
 
-def test_the_first_point_at_or_below_the_target_counts():
-    reached = full_batch_vs_sgd.steps_to(curve((1, 2, 3), (3.0, 2.0, 1.0), (3.0, 2.5, 2.4)), np.array([2.0, 2.0]))
-    np.testing.assert_array_equal(reached, [2.0, np.nan])
+def test_a_target_is_passed_between_two_looks():
+    found = full_batch_vs_sgd.steps_to(curve((1, 2), (3, 2), (3, 2.5), (2, 1)), np.array([2.0, 2.0, 2.0]))
+    np.testing.assert_array_equal(found, [[2, np.nan, 1], [1, np.nan, 0]])
 
 
 def test_examples_to_a_target_are_steps_times_the_batch():
     examples, seconds = full_batch_vs_sgd.factors_to_target(made_up())
-    np.testing.assert_allclose(examples, [[60 * 1000 / (60 * 10)] * 2])  # both get to 0.7 at the third look
-    np.testing.assert_allclose(seconds, [[60 * 0.3 / (60 * 0.001)] * 2])
+    at_most = 60 / 40  # both get to 0.7 at the third look, the batches perhaps soon after the second
+    np.testing.assert_allclose(examples, [[[1000 / 10] * 2, [at_most * 1000 / 10] * 2]])
+    np.testing.assert_allclose(seconds, [[[0.3 / 0.001] * 2, [at_most * 0.3 / 0.001] * 2]])
+    assert "with 100 to 150 times fewer examples" in full_batch_vs_sgd.finding(made_up(), SMALLEST)
+    at_once = made_up(batch=(0.6, 0.6, 0.6))
+    assert "with at least 300 times fewer examples" in full_batch_vs_sgd.finding(at_once, SMALLEST)
 
 
 def verdicts(result):

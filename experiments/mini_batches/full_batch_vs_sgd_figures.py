@@ -7,36 +7,59 @@ from matplotlib.figure import Figure
 
 from experiments.common import plots
 
-CLOCKS = {
-    "Step for step": "steps",
-    "Example for example": "examples read",
-    "Second for second": "seconds of one run, compilation apart",
-}
+CLOCKS = (
+    ("Step for step", "steps", "linear"),
+    ("Example for example", "examples read", "log"),
+    ("Second for second", "seconds of one run, compilation apart", "log"),
+)
 
 
-def compare(result: Any, num_steps: int, headline: str, *, films_cost: bool) -> Figure:
-    """Cost and accuracy of every method against steps, examples (and operations), and seconds."""
-    figure, axes = plots.new_figure(15, 8.5, rows=2, columns=3, sharey="row")
-    for series, curve in enumerate(result.curves):
+def cost(result: Any, num_steps: int, times: list[str], headline: str, *, films_cost: bool) -> Figure:
+    """`times`: how many times fewer examples, and seconds, the film's batches need to come as far as the full batch."""
+    figure, axes = on_three_clocks(result, num_steps, [curve.cost for curve in result.curves], 5)
+    plots.plain_log_ticks(axes[0].yaxis, (0.05, 0.1, 0.2, 0.5, 1, 2))
+    axes[0].set_ylabel("cost on the training images")
+    if films_cost:  # ten balanced classes, every output 1/10: (1 - 1/10)^2 + 9/100 = 0.9
+        plots.reference_line(axes[0], 0.9, "every output 0.1: cost 0.9")
+    target, name = np.median(result.curves[0].cost[:, -1]), f"B = {result.batch_sizes[result.reference]:,}"
+    says = {"textcoords": "offset points", "va": "top", "fontsize": 9}
+    for axis, fewer, scale in zip(axes[1:], times, (result.batch_sizes[0], result.seconds[0]), strict=True):
+        axis.axhline(target, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
+        axis.annotate(f"{num_steps} full-batch steps", (0.02, target), (0, -4), ("axes fraction", "data"), **says)
+        axis.annotate(f"{name}: {fewer}\ntimes fewer", (num_steps * scale, target), (0, -4), ha="right", **says)
+    return figure_with(figure, headline, result)
+
+
+def accuracy(result: Any, num_steps: int) -> Figure:
+    found = [100 * curve.accuracy for curve in result.curves]
+    figure, axes = on_three_clocks(result, num_steps, found, -14)
+    axes[0].set_ylabel("correct on the test images, %")
+    right = [np.median(each[:, -1]) for each in found]
+    read = [curve.steps[-1] * size for curve, size in zip(result.curves, result.batch_sizes, strict=True)]
+    film = result.reference
+    headline = (f"Batches of {result.batch_sizes[film]:,} are right in {right[film]:.1f} % of the test images after "
+                f"{read[film]:,} examples, the full batch in {right[0]:.1f} % after {read[0]:,}")  # fmt: skip
+    return figure_with(figure, headline, result)
+
+
+def figure_with(figure: Figure, headline: str, result: Any) -> Figure:
+    flops = f"an example read takes {result.flops_per_example:,.0f} floating point operations"
+    return plots.headline(figure, headline, f"median and range; {flops}")
+
+
+def on_three_clocks(result: Any, num_steps: int, values: list[np.ndarray], above: int) -> tuple[Figure, np.ndarray]:
+    """The panels; every line is named so many points `above` its beginning."""
+    figure, axes = plots.new_figure(15, 5.6, columns=3, sharey=True)
+    for series, (curve, value) in enumerate(zip(result.curves, values, strict=True)):
         size, shown = result.batch_sizes[series], curve.steps <= num_steps
-        label = f"{f'batches of {size:,}' if series else 'full batch'}, rate {result.rates[series]:g}"
-        for column, scale in enumerate((1, size, result.seconds[series])):
-            seen = shown if column == 0 else slice(None)
-            for axis, values in zip(axes[:, column], (curve.cost, 100 * curve.accuracy), strict=True):
-                plots.seed_band(axis, curve.steps[seen] * scale, values[:, seen], series, label)
-    for (cost, accuracy), (title, unit) in zip(axes.T, CLOCKS.items(), strict=True):
-        cost.set_title(title)
-        accuracy.set_xlabel(unit)
-        plots.plain_log_ticks(cost.yaxis, (0.05, 0.1, 0.2, 0.5, 1, 2))
-        if films_cost:  # ten balanced classes, every output 1/10: (1 - 1/10)^2 + 9/100 = 0.9
-            plots.reference_line(cost, 0.9, "every output 0.1: cost 0.9")
-    for axis in axes[:, 1:].flat:
-        axis.set_xscale("log")
-    flops = result.flops_per_example
-    of_flops = (lambda examples: np.asarray(examples) * flops, lambda operations: np.asarray(operations) / flops)
-    operations = axes[0, 1].secondary_xaxis(-0.09, functions=of_flops)
-    operations.set_xlabel("floating point operations (the same curves)", fontsize=9)
-    axes[0, 0].set_ylabel("cost on the training images")
-    axes[1, 0].set_ylabel("correct on the test images, %")
+        name = f"B = {size:,}" if series else "full batch"
+        label = f"{'batches of ' * bool(series)}{name}, rate {result.rates[series]:g}"
+        plots.seed_band(axes[0, 0], curve.steps[shown], value[:, shown], series, label)
+        for axis, scale in zip(axes[0, 1:], (size, result.seconds[series]), strict=True):
+            plots.seed_band(axis, curve.steps * scale, value, series, label)
+            axis.annotate(name, (curve.steps[0] * scale, np.median(value[:, 0])), (0, above),
+                          textcoords="offset points", fontsize=9, color=plots.COLOURS[series])  # fmt: skip
+    for axis, (title, unit, scale) in zip(axes[0], CLOCKS, strict=True):
+        axis.set(title=title, xlabel=unit, xscale=scale)
     axes[0, 0].legend(fontsize=9)
-    return plots.headline(figure, headline, "median and range of the seeds")
+    return figure, axes[0]

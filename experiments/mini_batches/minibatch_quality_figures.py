@@ -50,47 +50,41 @@ def quality(result: Any, shown: list[int]) -> Figure:
     return plots.headline(figure, headline, foot)
 
 
-def noise(result: Any, batch_size: int, pretty_good: float, over: float) -> Figure:
-    """B_simple, and the cosine of the film's batches, along the training."""
+def noise(result: Any, batch_size: int, pretty_good: float, looks: tuple[float, float], between: str) -> Figure:
+    """B_simple, and the cosine of the film's batches, along the training; 'pretty good' ends between the `looks`."""
     figure, axes = plots.new_figure(14, 5.5, columns=2)
     left, right = axes[0]
     draw_scale(left, result, batch_size, pretty_good)
-    draw_cosine(right, result, batch_size, pretty_good, over)
-    last, costs = result.epochs[-1], np.median(result.quality.cost, axis=0)
-    for axis, place in ((left, "lower right"), (right, "lower left")):
+    predicted = statistics.expected_cosine(result.noise_scale, batch_size, result.num_examples)
+    plots.seed_band(right, result.epochs, result.films_cosine, 1, "measured")
+    right.plot(result.epochs, np.median(predicted, axis=0), "k+", markersize=10, label="theory, from B_simple alone")
+    plots.reference_line(right, pretty_good, f"'pretty good', fixed beforehand: {pretty_good}")
+    if between:
+        right.axvspan(*looks, color="0.85", linewidth=0)
+    right.set(ylim=(0, 1.03), ylabel=f"cosine of batches of {batch_size} with G",
+              title=f"'Pretty good' is over {between}" if between else "'Pretty good' to the end")  # fmt: skip
+    right.legend(loc="lower left")
+    last, ends = result.epochs[-1], [0, -1]
+    costs, scales = (np.median(each, axis=0)[ends] for each in (result.quality.cost, result.noise_scale))
+    for axis in (left, right):
         axis.set_xscale("symlog", linthresh=0.01, linscale=0.4)
         plots.plain_log_ticks(axis.xaxis, [tick for tick in (0, 0.01, 0.1, 1, 5, 30) if tick <= last])
         axis.set(xlim=(-0.0025, last * 1.15), xlabel="epochs of training with batches of 100")
-        axis.legend(loc=place)
-    headline = (f"As the cost falls from {costs[0]:.2g} to {costs[-1]:.2g}, the examples agree less, and a batch says "
-                "less about all")  # fmt: skip
+    headline = (
+        f"As the cost goes from {costs[0]:.2g} to {costs[1]:.2g}, the noise scale goes from {scales[0]:.2g} to "
+        f"{scales[1]:,.0f} examples, and a batch of {batch_size} says less about all"
+    )
     return plots.headline(figure, headline, "median and range")
 
 
 def draw_scale(axis: Axes, result: Any, batch_size: int, pretty_good: float) -> None:
     """B_simple with the cost beside it, and where it would be too large for a pretty good cosine."""
     limit = float(batch_size * (1 / pretty_good**2 - 1) / sampling.finite_population(batch_size, result.num_examples))
-    scale, costs = np.median(result.noise_scale, axis=0), np.median(result.quality.cost, axis=0)
-    plots.seed_band(axis, result.epochs, result.noise_scale, 0, "B_simple = tr Sigma / |G|^2", marker="o")
+    plots.seed_band(axis, result.epochs, result.noise_scale, 0, "", marker="o")
     plots.reference_line(axis, limit, f"cosine {pretty_good} for batches of {batch_size}: B_simple {limit:.0f}")
-    for at, middle, cost in zip(result.epochs, scale, costs, strict=True):
-        axis.annotate(f"{cost:.2g}", (at, middle), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9)
+    for at, cost in zip(result.epochs, np.median(result.quality.cost, axis=0), strict=True):
+        axis.annotate(f"{cost:.2g}", (at, 1), (0, -2), ("data", "axes fraction"), "offset points", rotation=90,
+                      ha="center", va="top", fontsize=9)  # fmt: skip
     plots.plain_log_ticks(axis.yaxis, (1, 10, 100, 1000))
-    times = np.median(result.noise_scale[:, -1] / result.noise_scale[:, 0])
-    axis.set_title(f"The noise scale {'grows' if times > 1 else 'changes'} {times:,.0f}-fold "
-                   f"in {result.epochs[-1]:g} epochs")  # fmt: skip
-    axis.set_ylabel("noise scale B_simple, examples; numbers: the cost")
-
-
-def draw_cosine(axis: Axes, result: Any, batch_size: int, pretty_good: float, over: float) -> None:
-    """The cosine of the film's batches along the training, on theory's marks."""
-    predicted = statistics.expected_cosine(result.noise_scale, batch_size, result.num_examples)
-    plots.seed_band(axis, result.epochs, result.films_cosine, 1, "measured")
-    axis.plot(result.epochs, np.median(predicted, axis=0), "k+", markersize=10, label="theory, from B_simple alone")
-    plots.reference_line(axis, pretty_good, f"'pretty good', fixed beforehand: {pretty_good}")
-    title = "'Pretty good' to the end"
-    if np.isfinite(over):
-        step = over * (result.num_examples // batch_size)
-        title = f"Below {pretty_good} from about step {step:.0f} on (between two looks)"
-        axis.axvline(over, **THIN)
-    axis.set(ylim=(0, 1.03), ylabel=f"cosine of batches of {batch_size} with G", title=title)
+    axis.set(ylim=(None, 6 * result.noise_scale.max()), ylabel="B_simple, examples; numbers on top: the cost")
+    axis.set_title("The noise scale B_simple = tr Sigma / |G|^2")
