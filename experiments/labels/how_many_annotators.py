@@ -115,23 +115,20 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    figure, axes = plots.new_figure(12, 6.8)
-    axis, target, dotted = axes[0, 0], 100 * settings.bearable, (0, (1, 2))
+    figure, axes = plots.new_figure(13, 6, columns=2, sharey=True)
     expected = settings.num_seeds * VOTED * result.votes[:, SIMULATED - 1]
-    for series, rate in enumerate(RATES):
-        exact, alike, simulated = (100 * part[series] for part in result)
-        colour, marker, shown = plots.COLOURS[series], "os^Dv"[series], expected[series] >= 10
-        axis.plot(VOTERS, exact, color=colour)
-        axis.plot([], [], color=colour, marker=marker, label=f"one annotator wrong {100 * rate:.0f} % of the time")
-        axis.plot(VOTERS, alike, color=colour, linestyle=dotted, linewidth=1.3)
-        axis.plot(SIMULATED[shown], simulated[shown], marker, color=colour)
-    axis.plot([], [], "ko", label="simulated (if 10 or more are expected)")
-    axis.plot([], [], "k", label="exact, errors spread evenly over the wrong labels")
-    axis.plot([], [], "k", linestyle=dotted, label="exact, all who err give the same wrong label")
-    axis.axhline(target, color="0.4", linewidth=1, linestyle=(0, (2, 2)), label=f"{target:.0f} % wrong labels")
-    plots.plain_log_ticks(axis.yaxis, (0.01, 0.1, 1, 5, 10, 50))
-    axis.set(ylim=(0.003, 60), xlabel="annotators who vote on every image (ties by lot)",
-             ylabel="labels that are wrong after the vote, %")  # fmt: skip
-    axis.legend(fontsize=9, ncols=2, loc="lower left")
-    about = "ten classes; the label with the most votes counts"
+    for axis, exact, who in ((axes[0, 0], result.votes, "spread evenly over the wrong labels"),
+                             (axes[0, 1], result.same_way, "all give the same wrong label")):  # fmt: skip
+        for rate, wrong, colour in zip(RATES, 100 * exact, plots.COLOURS, strict=False):
+            axis.plot(VOTERS, wrong, color=colour)
+            axis.annotate(f"{100 * rate:.0f} %", (1, wrong[0]), (-4, 0), textcoords="offset points", ha="right",
+                          va="center", fontsize=9, color=colour)  # fmt: skip
+        axis.hlines(100 * settings.bearable, 1, VOTERS[-1], color="0.4", linewidth=1, linestyle=(0, (2, 2)))
+        plots.plain_log_ticks(axis.yaxis, (0.01, 0.1, 1, 5, 10, 50))
+        axis.set(xlim=(-1.5, None), ylim=(0.003, 60), title=f"Errors: {who}")
+        axis.set_xlabel("annotators who vote on every image (ties by lot)")
+    for simulated, shown, colour in zip(result.simulated, expected >= 10, plots.COLOURS, strict=False):
+        axes[0, 0].plot(SIMULATED[shown], 100 * simulated[shown], "o", color=colour)
+    axes[0, 0].set_ylabel("labels that are wrong after the vote, %")
+    about = "ten classes; at the lines: how often one annotator is wrong; dots: simulated"
     return {"annotators": plots.headline(figure, finding(result, settings), about=about)}

@@ -70,8 +70,9 @@ def finding(result: Result, settings: Settings) -> str:
     return (
         f"Down to cost {settings.target:g}, looked at every {LOOK_EVERY} examples, batches of {sizes[0]:,} take "
         f"{steps[0] * sizes[0]:,.0f} examples in {steps[0]:,.0f} steps, batches of {sizes[-1]:,} "
-        f"{steps[-1] * sizes[-1]:,.0f} in {steps[-1]:,.0f}. From batches of {critical:,.0f} on no larger one saves more"
-        f" than half of the steps. The noise scale is {result.over_critical:.1f} times that."
+        f"{steps[-1] * sizes[-1]:,.0f} in {steps[-1]:,.0f}. By the fitted hyperbola "
+        f"batches larger than {critical:,.0f} save at most half of its steps. The noise scale is "
+        f"{result.over_critical:.1f} times that."
     )
 
 
@@ -79,7 +80,7 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     sizes, steps = result.medians()
     dearer = steps[-1] * sizes[-1] / (steps[0] * sizes[0])
     headline = (
-        f"From batches of about {result.hyperbola.critical:.0f} on no larger one saves more than half of the "
-        f"steps; batches of {sizes[-1]:,} read {dearer:,.0f} times as many examples as batches of {sizes[0]}"
+        f"From batches of about {result.hyperbola.critical:.0f} on, larger ones save at most half of the steps; "
+        f"batches of {sizes[-1]:,} read {dearer:,.0f} times as many examples as batches of {sizes[0]}"
     )
     return {"batch_frontier": drawn.frontier(result, settings, headline)}

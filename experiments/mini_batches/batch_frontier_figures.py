@@ -17,26 +17,23 @@ def frontier(result: Race, settings: Settings, headline: str, begun: str = "") -
     draw_points(steps, result, sizes, result.steps)
     draw_points(examples, result, sizes, result.steps * sizes[:, None])
     steps.plot(fine, law.at(fine), color="0.2", label="hyperbola, fitted")
-    examples.plot(fine, law.at(fine) * fine, color="0.2")
-    branch = law.least * law.critical / fine
-    steps.plot(fine, branch, color="0.5", linestyle=(0, (2, 2)), label="half the steps for twice the size")
+    steps.plot(fine, law.least * law.critical / fine, color="0.5", linestyle=(0, (2, 2)),
+               label="half the steps for twice the size")  # fmt: skip
     steps.axhline(law.least, color="0.5", linestyle=":", label=f"S_min = {law.least:.3g} steps")
+    steps.legend(fontsize=9, loc="upper right")
+    examples.plot(fine, law.at(fine) * fine, color="0.2")
     plots.reference_line(examples, law.least * law.critical, f"E_min = {law.least * law.critical:,.0f} examples")
-    rates.plot(result.sizes, result.rates, "o-", color=plots.COLOURS[0], label="best of the grid")
+    rates.plot(result.sizes, result.rates, "o-", color=plots.COLOURS[0])
     for edge, text in ((min, "smallest of the grid"), (max, "largest of the grid")):
         plots.reference_line(rates, edge(settings.learning_rates), text)
     for axis in axes[0]:
         axis.set(xscale="log", yscale="log", xlabel="batch size B")
     plots.plain_log_ticks(rates.yaxis, settings.learning_rates)
-    steps.set_ylim(0.5 * np.nanmin(result.steps), 2 * np.nanmax(result.steps))
-    steps.set(ylabel=f"steps to cost {settings.target:g}",
-              title=f"Steps: the hyperbola explains {100 * law.explained:.1f} %")  # fmt: skip
-    examples.set(ylabel=f"examples to cost {settings.target:g}",
-                 title="Examples: twice the least at B_crit (lines as on the left)")  # fmt: skip
+    target, reached = f"cost {settings.target:g}", (0.5 * np.nanmin(result.steps), 2 * np.nanmax(result.steps))
+    steps.set(ylabel=f"steps to {target}", ylim=reached, title=f"The hyperbola explains {100 * law.explained:.1f} %")
+    examples.set(ylabel=f"examples to {target}", title="At B_crit twice the least examples")
     largest = result.sizes[int(np.argmax(result.rates))]
-    rates.set(ylabel="learning rate", title=f"The best rate rises up to B = {largest:,}")
-    steps.legend(fontsize=9, loc="upper right")
-    rates.legend(fontsize=9, loc="center right")
+    rates.set(ylabel="best learning rate of the grid", title=f"The best rate rises up to B = {largest:,}")
     return plots.headline(figure, headline, f"{begun}median and every start; learning rates chosen on two others")
 
 
@@ -45,7 +42,9 @@ def draw_points(axis: Axes, result: Race, sizes: np.ndarray, values: np.ndarray)
     blue, red, green, *_ = plots.COLOURS
     axis.plot(sizes, values, ".", color=blue, alpha=0.5, markersize=5)
     axis.plot(sizes, np.median(values, axis=1), "o", color=blue, markersize=8, label="measured, best rate")
-    along, critical = np.median(result.noise, axis=0), result.hyperbola.critical
-    axis.axvline(critical, color=red, linestyle="--", label=f"B_crit = {critical:,.3g}")
-    noise = f"B_simple = {result.noise_scale:,.3g} (on the way {along.min():.2g} to {along.max():.3g})"
-    axis.axvline(result.noise_scale, color=green, linestyle="-.", label=noise)
+    along, critical, noise = np.median(result.noise, axis=0), result.hyperbola.critical, result.noise_scale
+    on_the_way = f"B_simple = {noise:,.3g} ({along.min():.2g} to {along.max():.3g} on the way)"
+    for x, colour, line, text in ((critical, red, "--", f"B_crit = {critical:,.3g}"), (noise, green, "-.", on_the_way)):
+        axis.axvline(x, color=colour, linestyle=line)
+        axis.annotate(text, (x, 1), (3, -2), ("data", "axes fraction"), "offset points", rotation=90, va="top",
+                      fontsize=9, color=colour)  # fmt: skip

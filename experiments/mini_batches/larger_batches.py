@@ -139,18 +139,15 @@ def lines_of(result: Result, settings: Settings) -> Lines:
     return Lines(rates, rates * sharpness[:, :1] / 2, rates * sharpness / 2, np.median(ratio, axis=1))
 
 
-def breaks(units: np.ndarray, ratios: np.ndarray) -> float:
-    """Where, growing, the ratio first is above ALIKE, interpolated in the logarithm of `units`; NaN if it never is.
+def breaks(units: np.ndarray, ratios: np.ndarray) -> tuple[float, float]:
+    """(the last of `units` before the ratio is first above ALIKE, the first at which it is); the latter is infinite if
+    it never is.
 
     >>> breaks(np.array([0.1, 0.2, 0.4]), np.array([1.0, 1.0, 1.2]))
-    0.28...
+    (0.2, 0.4)
     """
-    worse = ratios > ALIKE
-    if not worse.any():
-        return float("nan")
-    at = int(worse.argmax())
-    share = (ALIKE - ratios[at - 1]) / (ratios[at] - ratios[at - 1])
-    return float(units[at - 1] * (units[at] / units[at - 1]) ** share)
+    at = int(np.append(ratios > ALIKE, True).argmax())
+    return float(units[at - 1]), float(np.append(units, np.inf)[at])
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
@@ -171,28 +168,33 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         yield prediction("E10", "no training that keeps the cost within 10 % ends where k eta is above 2/sharpness",
                          kept.max(), at_most(1), "largest k eta in 2/sharpness at its own end",
                          "a parabola diverges")  # fmt: skip
-    step = settings.batch_sizes[1] / settings.batch_sizes[0]
-    why = (f"flaw of the experiment: interpolated between rates {step:g} times apart, so that an excess below that "
-           "factor is no violation; and such trainings end where it is less steep; a finer grid decides")  # fmt: skip
+    why = (
+        "finding: such a training ends where it is less steep, and there it is below 2/sharpness; the rates are "
+        "2 times apart, a finer grid would tell where between two of them the cost rises"
+    )
     for rate, unit, ratio in zip(rates[:, 0], units, ratios, strict=True):
         if unit[-1] >= 1:
-            yield prediction("E10", f"scaled up from B = {settings.batch_sizes[0]}, eta = {rate:g}, the cost is 10 % "
-                             "higher from this k eta on", breaks(unit, ratio), within(0.1, 1, 1),
+            last, first = breaks(unit, ratio)
+            yield prediction("E10", f"scaled up from B = {settings.batch_sizes[0]}, eta = {rate:g}, the cost is within "
+                             f"10 % up to this k eta, higher at the next, {first:.2f}", last, within(0.1, 1, 1),
                              "k eta in 2/sharpness", "a parabola diverges from 1 on", why)  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
     lines = lines_of(result, settings)
-    found = [breaks(*line) for line in zip(lines.units, lines.ratios, strict=True) if line[0][0] <= FAR_BELOW]
-    if not np.isfinite(found).any():
+    pairs = zip(lines.units, lines.ratios, strict=True)
+    found = np.array([breaks(*line) for line in pairs if line[0][0] <= FAR_BELOW]).reshape(-1, 2)
+    found = found[np.isfinite(found[:, 1])]
+    if not len(found):
         return "The trainings tried do not show from where on larger batches cost more."
+    last, step = found[:, 0], settings.batch_sizes[1] / settings.batch_sizes[0]
     return (
-        "Trainings with k times the batch and k times the rate cost the same until that rate is "
-        f"{np.nanmin(found):.2f} to {np.nanmax(found):.2f} of 2/sharpness, where the cost is 10 % more; interpolated "
-        f"between rates {settings.batch_sizes[1] / settings.batch_sizes[0]:g} times apart."
+        "Trainings with k times the batch at k times the rate cost at most 10 % more up to "
+        f"{last.min():.2f} to {last.max():.2f} of 2/sharpness, and more at the next rate tried, {step:g} "
+        "times as large."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    headline = finding(result, settings).partition(";")[0]
-    return {"larger_batches": drawn.trainings(result, lines_of(result, settings), settings, headline, ALIKE)}
+    says = finding(result, settings)
+    return {"larger_batches": drawn.trainings(result, lines_of(result, settings), settings, says, ALIKE)}

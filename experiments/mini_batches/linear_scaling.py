@@ -181,12 +181,13 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 def finding(result: Result, settings: Settings) -> str:
     slope = np.median([slopes(local) for locals_ in result.places.values() for local in locals_])
-    near, limit = (drawn.off_theory(result, XS, settings.num_batches, at) for at in (0.1, 2))
+    (near, off_near), (limit, off_limit) = (drawn.off_theory(result, XS, settings.num_batches, x) for x in (0.1, 2))
     return (
-        f"One step on k batches at k times the rate is k steps on one, up to order {slope:.2f} in the rate. The "
-        f"distance is {near:.0%} off the second order at k eta lambda = 0.1 and {limit:.0%} off at 2."
+        f"One step on k batches at k times the rate ends where k steps on one batch each end, but for a distance that "
+        f"goes as the rate to the power {slope:.2f}. Theory, to second order, is up to {100 * off_near:.0f} % off at "
+        f"k eta = {near:.1f}/sharpness, {100 * off_limit:.0f} % at {limit:.1f}/sharpness."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"k_steps_and_one": drawn.steps(result, XS, settings, finding(result, settings))}
+    return {"k_steps_and_one": drawn.steps(result, XS, settings, finding(result, settings).replace("eta", "η"))}

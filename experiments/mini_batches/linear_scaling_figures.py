@@ -21,7 +21,7 @@ def steps(result: Any, x: np.ndarray, settings: Any, headline: str) -> Figure:
         plots.limit_line(axis, 2, "k η = 2/λ")
         axis.set(xscale="log", xlabel="k η λ")
         axis.legend(loc=where, fontsize=9)
-    foot = f"medians; λ is the sharpness of the k B examples' cost, B = {settings.batch_size}"
+    foot = f"medians and ranges; λ: sharpness of the cost of the k B examples, B = {settings.batch_size}"
     return plots.headline(figure, headline, foot)
 
 
@@ -30,11 +30,12 @@ def in_units_of_theory(local: Any, num_batches: int) -> np.ndarray:
     return np.median(local.distance * ((num_batches * local.sharpness) ** 2 / local.theory)[:, None], axis=0)
 
 
-def off_theory(result: Any, x: np.ndarray, numbers: tuple[int, ...], near: float) -> float:
-    """The largest share, of all places and k, by which the median distance is off the second order, at x near this."""
+def off_theory(result: Any, x: np.ndarray, numbers: tuple[int, ...], near: float) -> tuple[float, float]:
+    """(x, the largest share of all places and k by which the median distance is off the second order), at the x that is
+    nearest to this."""
     at = int(np.abs(np.log(x / near)).argmin())
     pairs = [pair for locals_ in result.places.values() for pair in zip(locals_, numbers, strict=True)]
-    return max(float(abs(in_units_of_theory(*pair)[at] / x[at] ** 2 - 1)) for pair in pairs)
+    return x[at], max(float(abs(in_units_of_theory(*pair)[at] / x[at] ** 2 - 1)) for pair in pairs)
 
 
 def draw_distance(axis: Axes, result: Any, x: np.ndarray, numbers: tuple[int, ...]) -> None:

@@ -105,8 +105,13 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                            "largest relative error", "linearity, float32")  # fmt: skip
 
 
+def films_cosines(result: Result) -> list[float]:
+    """At the start and after training: the median of the seeds of the mean over the batches."""
+    return [float(np.median(found.cosines.mean(axis=1))) for found in (result.start, result.end)]
+
+
 def finding(result: Result, settings: Settings) -> str:
-    before, after = (np.median(found.cosines.mean(axis=1)) for found in (result.start, result.end))
+    before, after = films_cosines(result)
     epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
     return (
         f"The gradient of one batch of {settings.batch_size} has a cosine of {before:.3f} with the full gradient at "
@@ -117,16 +122,15 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    figure, axes = plots.new_figure(8, 4.6)
-    axis = axes[0, 0]
-    for series, (when, found) in enumerate((("at the start", result.start), ("after training", result.end))):
-        cosines, colour = found.cosines[0], plots.COLOURS[series]
-        label = f"{when}: mean {cosines.mean():.3f}, theory {found.predicted[0]:.3f}"
-        axis.hist(cosines, bins=np.linspace(-1, 1, 81).tolist(), color=colour, alpha=0.6, label=label)
-        axis.axvline(found.predicted[0], color=colour, linestyle=plots.LINES[series])
-    axis.set(xlim=(-0.5, 1.02), ylabel="mini-batches")
-    axis.set_xlabel("cosine between the gradient of one batch and the full gradient")
-    axis.legend(loc="upper left")
-    headline = f"A batch of {settings.batch_size} is a pretty good stand-in at the start, and a poor one after training"
-    foot = "one epoch's batches, first seed; lines: theory's mean"
-    return {"one_epoch": plots.headline(figure, headline, foot)}
+    figure, axes = plots.new_figure(9, 5.6, rows=2, sharex=True)
+    before, after = films_cosines(result)
+    panels = {"At the start": result.start, "After training": result.end}
+    for series, (axis, (when, found)) in enumerate(zip(axes[:, 0], panels.items(), strict=True)):
+        shares = np.full(found.cosines.size, 100 / found.cosines.size)
+        axis.hist(found.cosines.ravel(), np.linspace(-1, 1, 81).tolist(), weights=shares, color=plots.COLOURS[series])
+        axis.plot(found.predicted, np.zeros(len(found.predicted)), "k|", markersize=18)
+        axis.set(title=when, ylabel="batches, %")
+    axes[1, 0].set(xlim=(-0.5, 1.02), xlabel="cosine between the gradient of one batch and the full gradient")
+    headline = (f"A batch of {settings.batch_size} points along the full gradient at the start (cosine {before:.3f}), "
+                f"but hardly after training ({after:.2f})")  # fmt: skip
+    return {"one_epoch": plots.headline(figure, headline, "one epoch's batches; black: means by theory")}

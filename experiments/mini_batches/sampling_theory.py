@@ -178,10 +178,11 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 def finding(result: Result, settings: Settings) -> str:
     means = [ratio.mean() for ratio, _ in over_theory(result)]
+    drawn_ratios = ", ".join(f"{mean:.3f} ({scheme})" for mean, scheme in zip(means, SCHEMES, strict=True))
     return (
-        f"All cases for {FEW} images agree with theory to {np.nanmax(result.errors):.0e} in {PLAIN_DIRECTIONS} random "
-        f"directions; drawn from {settings.num_images:,}, the traces in {DIRECTIONS} are {means[0]:.3f} (with "
-        f"replacement), {means[1]:.3f} (without) and {means[2]:.3f} (two batches of one shuffle) times theory's."
+        f"All cases for {FEW} images agree with theory to {np.nanmax(result.errors):.0e}, in {PLAIN_DIRECTIONS} random "
+        f"directions. Drawn from {settings.num_images:,}, the covariances have these traces over theory's, in "
+        f"{DIRECTIONS} random directions: {drawn_ratios}."
     )
 
 

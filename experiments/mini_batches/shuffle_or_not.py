@@ -68,9 +68,9 @@ def later(cost: np.ndarray) -> np.ndarray:
     return np.exp(np.log(cost[..., cost.shape[-1] // 2 :]).mean(axis=-1))
 
 
-def over_anew(result: Result) -> np.ndarray:
-    """(ways): the later cost over that of the same start shuffled anew, medians."""
-    return np.median(later(result.cost) / later(result.cost)[[ANEW]], axis=1)
+def over_anew(result: Result, way: int) -> np.ndarray:
+    """(least, median, most) of the seeds: the later cost over that of the same start shuffled anew."""
+    return np.quantile(later(result.cost)[way] / later(result.cost)[ANEW], (0, 0.5, 1))
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
@@ -86,18 +86,19 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    ratios = over_anew(result)
+    said = [f"{middle:.2f} ({least:.2f} to {most:.2f})" for least, middle, most in
+            (over_anew(result, way) for way in (BY_LOT, ONCE))]  # fmt: skip
     return (
-        f"The network's cost is {ratios[BY_LOT]:.2f} times as high drawn by lot as shuffled anew, {ratios[ONCE]:.2f} "
-        f"shuffled once, {ratios[SORTED]:.0f} sorted by label (second half of the epochs, medians)."
+        f"The network's cost is {said[0]} times as high drawn by lot as shuffled anew, {said[1]} shuffled once, "
+        f"{over_anew(result, SORTED)[1]:.0f} sorted by label (second half of the epochs, median and range)."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, axes = plots.new_figure(13, 5.8, columns=2)
-    epochs, later_ratios = np.arange(1, result.cost.shape[-1] + 1), over_anew(result)
-    ratios, accuracy = result.cost / result.cost[:1], 100 * np.median(result.accuracy[..., -1], axis=1)
     left, right = axes[0]
+    epochs = np.arange(1, result.cost.shape[-1] + 1)
+    ratios, accuracy = result.cost / result.cost[:1], 100 * np.median(result.accuracy[..., -1], axis=1)
     for series, name in enumerate(NAMES):
         plots.seed_band(left, epochs, result.cost[series], series, f"{name}: {accuracy[series]:.1f} % right")
         if series > 0 and np.median(ratios[series]) < 3:  # not far beyond
@@ -110,7 +111,8 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_xlabel("epochs")
         axis.legend(fontsize=9, title=title, title_fontsize=9)
-    headline = (f"Sorted by label the network's cost is {later_ratios[SORTED]:.0f} times that of shuffled batches; "
-                f"drawn by lot it is {100 * (later_ratios[BY_LOT] - 1):.0f} % higher")  # fmt: skip
+    least, middle, most = over_anew(result, BY_LOT)
+    headline = (f"Sorted by label the network's cost is {over_anew(result, SORTED)[1]:.0f} times that of shuffled "
+                f"batches; drawn by lot {middle:.2f} times ({least:.2f} to {most:.2f})")  # fmt: skip
     foot = f"batches of {settings.batch_size}, rate {settings.learning_rate:g}; median and range"
     return {"shuffle_or_not": plots.headline(figure, headline, foot)}
