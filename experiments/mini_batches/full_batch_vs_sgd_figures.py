@@ -19,9 +19,10 @@ def cost(result: Any, num_steps: int, times: list[str], headline: str, *, films_
     figure, axes = on_three_clocks(result, num_steps, [curve.cost for curve in result.curves], 5)
     plots.plain_log_ticks(axes[0].yaxis, (0.05, 0.1, 0.2, 0.5, 1, 2))
     axes[0].set_ylabel("cost on the training images")
+    axes[0].legend(fontsize=9, loc="lower left")
     if films_cost:  # ten balanced classes, every output 1/10: (1 - 1/10)^2 + 9/100 = 0.9
         plots.reference_line(axes[0], 0.9, "every output 0.1: cost 0.9")
-    target, name = np.median(result.curves[0].cost[:, -1]), f"B = {result.batch_sizes[result.reference]:,}"
+    target, name = np.median(result.curves[0].cost[:, -1]), f"B={result.batch_sizes[result.reference]:,}"
     says = {"textcoords": "offset points", "va": "top", "fontsize": 9}
     for axis, fewer, scale in zip(axes[1:], times, (result.batch_sizes[0], result.seconds[0]), strict=True):
         axis.axhline(target, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
@@ -34,6 +35,7 @@ def accuracy(result: Any, num_steps: int) -> Figure:
     found = [100 * curve.accuracy for curve in result.curves]
     figure, axes = on_three_clocks(result, num_steps, found, -14)
     axes[0].set_ylabel("correct on the test images, %")
+    axes[0].legend(fontsize=9, loc="upper right", bbox_to_anchor=(1, 0.85))
     right = [np.median(each[:, -1]) for each in found]
     read = [curve.steps[-1] * size for curve, size in zip(result.curves, result.batch_sizes, strict=True)]
     film = result.reference
@@ -52,7 +54,7 @@ def on_three_clocks(result: Any, num_steps: int, values: list[np.ndarray], above
     figure, axes = plots.new_figure(15, 5.6, columns=3, sharey=True)
     for series, (curve, value) in enumerate(zip(result.curves, values, strict=True)):
         size, shown = result.batch_sizes[series], curve.steps <= num_steps
-        name = f"B = {size:,}" if series else "full batch"
+        name = f"B={size:,}" if series else "full batch"
         label = f"{'batches of ' * bool(series)}{name}, rate {result.rates[series]:g}"
         plots.seed_band(axes[0, 0], curve.steps[shown], value[:, shown], series, label)
         for axis, scale in zip(axes[0, 1:], (size, result.seconds[series]), strict=True):
@@ -61,5 +63,4 @@ def on_three_clocks(result: Any, num_steps: int, values: list[np.ndarray], above
                           textcoords="offset points", fontsize=9, color=plots.COLOURS[series])  # fmt: skip
     for axis, (title, unit, scale) in zip(axes[0], CLOCKS, strict=True):
         axis.set(title=title, xlabel=unit, xscale=scale)
-    axes[0, 0].legend(fontsize=9)
     return figure, axes[0]
