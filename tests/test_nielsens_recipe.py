@@ -65,7 +65,7 @@ BAD = {
 def test_his_numbers_are_held_against_the_best_of_the_first_three_or_the_median():
     good = list(nielsens_recipe.claims(outcomes(GOOD), FULL))
     assert [claim.holds for claim in good] == [True] * 7
-    assert [round(claim.measured, 2) for claim in good[1:]] == [95.28, 95.45, 96.7, 97, 95.5, 96.75]
+    assert [round(claim.measured, 2) for claim in good[1:]] == [95.28, 95.45, 96.7, 95.5, 96.75, 97]
     assert not any(claim.holds for claim in nielsens_recipe.claims(outcomes(BAD), FULL))
 
 

@@ -55,6 +55,10 @@ RECIPES = (
     Recipe("784-30-10, cross-entropy", (30,), UNIT, ENTROPY, 95.49),
     Recipe("784-100-10, cross-entropy", (100,), UNIT, ENTROPY, 96.82),
 )
+WHY = (
+    "finding: digits that are never answered; 100 starts would say how often a run escapes (his own book reports "
+    "readers' results that are quite a bit worse)"
+)
 SAID = {recipe.name: recipe.said for recipe in RECIPES}
 
 
@@ -116,32 +120,24 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     if settings.dataset != "mnist" or settings.num_epochs != HIS_EPOCHS or settings.num_examples is not None:
         return
     found = result.outcomes
-    if "784-30-10" in found:
-        thirty = found["784-30-10"]
-        yield prediction("T39", "Nielsen's setting does a really good job on the training examples",
-                         100 * np.median(thirty.train_accuracy), within(95, 100), "% correct, median",
-                         "the film")  # fmt: skip
+    if thirty := found.get("784-30-10"):
+        right = 100 * np.median(thirty.train_accuracy)
+        yield prediction("T39", "Nielsen's setting does a really good job on the training examples", right,
+                         within(95, 100), "% correct, median", "the film")  # fmt: skip
         yield prediction("T39", "784-30-10 reaches his accuracy on new images after 30 epochs (the best of his three "
                          "runs: 95.34)", thirty.end, within(94.5, 95.5, 95), "%, median",
                          "Nielsen, chapter 1")  # fmt: skip
-        yield prediction("C8", "784-30-10, the best epoch of the best of the first three runs (his: 95.42)",
-                         100 * thirty.test_accuracy[:3].max(), about(95.42, by=0.5), "%",
-                         "Nielsen, chapter 1")  # fmt: skip
-    if "784-100-10" in found:
-        yield prediction("C8", "784-100-10 from N(0, 1), the best epoch of the best of the first three runs (his: "
-                         "96.59)", 100 * found["784-100-10"].test_accuracy[:3].max(), about(96.59, by=0.5), "%",
-                         "Nielsen, chapter 1", why="finding: digits that are never answered; 100 starts would say how "
-                         "often a run escapes (his own book reports readers' results that are quite a bit "
-                         "worse)")  # fmt: skip
-    if "784-100-10, small weights" in found:
-        yield follow_up("C8", "784-100-10 from small weights, after 30 epochs: at least his 96.59",
-                        found["784-100-10, small weights"].end, within(96.59, 98.04), "%, median",
-                        "Nielsen, chapters 1 and 3")  # fmt: skip
-    for name, said in (("784-30-10", 95.49), ("784-100-10", 96.82)):
-        if f"{name}, cross-entropy" in found:
-            yield prediction("C8", f"{name} with cross-entropy, after 30 epochs (his: {said})",
-                             found[f"{name}, cross-entropy"].end, about(said, by=0.5), "%, median",
-                             "Nielsen, chapter 3")  # fmt: skip
+    for name, _, _, learning, said in RECIPES:
+        if said and name in found and learning is SQUARES:
+            best = 100 * found[name].test_accuracy[:3].max()
+            yield prediction("C8", f"{name} from N(0, 1), the best epoch of the best of the first three runs (his: "
+                             f"{said})", best, about(said, by=0.5), "%", "Nielsen, chapter 1", why=WHY)  # fmt: skip
+        elif said and name in found:
+            yield prediction("C8", f"{name}, after 30 epochs (his: {said})", found[name].end, about(said, by=0.5),
+                             "%, median", "Nielsen, chapter 3")  # fmt: skip
+    if small := found.get("784-100-10, small weights"):
+        yield follow_up("C8", "784-100-10 from small weights, after 30 epochs: at least his 96.59", small.end,
+                        within(96.59, 98.04), "%, median", "Nielsen, chapters 1 and 3")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
