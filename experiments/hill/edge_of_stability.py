@@ -107,14 +107,14 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 
 def course(series: np.ndarray) -> str:
-    """How a sharpness (seeds, points) starts, whether it rises again, and how it ends, in words; medians.
+    """How a sharpness (seeds, points) starts, whether it rises again, and how its last third ends, in words; medians.
 
     A fall right from the start is no peak.
 
     >>> course(np.array([[1.0, 0.2, 0.7, 0.1]])), course(np.array([[1.0, 0.2, 0.1]]))
     ('starts at 1.00, falls, rises again to 0.70 and ends at 0.10', 'starts at 1.00 and falls to 0.10')
     """
-    start, end = (f"{np.median(series[:, at]):.2f}" for at in (0, -1))
+    start, end = (f"{np.median(values):.2f}" for values in (series[:, 0], last_third(series)))
     risen = np.cumsum(np.diff(series, axis=1) > 0, axis=1) > 0
     if not risen.any(axis=1).all():
         return f"starts at {start} and falls to {end}"
@@ -156,19 +156,17 @@ def tanh_claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    full_batch = [f"{drawn.ending(curve):.2f} at rate {curve.learning_rate:g}" for curve in result.full_batch]
+    full_batch = [f"{drawn.ending(curve):.2f} at rate {curve.learning_rate:g}" for curve in result.full_batch[1:]]
     along = [np.median(last_third(each)) * settings.learning_rates[1] / 2 for each in result.batch_sharpness]
-    found = zip(settings.batch_sizes, result.minibatch, along, strict=True)
-    minibatch = [
-        f"batches of {size} {drawn.ending(curve):.2f} (batch sharpness {own:.2f})" for size, curve, own in found
-    ]
+    minibatch = [f"batches of {size} {drawn.ending(curve):.2f} (batch sharpness {own:.2f})"
+                 for size, curve, own in zip(settings.batch_sizes, result.minibatch, along, strict=True)]  # fmt: skip
     network = [f"at rate {curve.learning_rate:g} it {course(curve.of_edge)}" for curve in result.network]
     return (
-        "Sharpness of tanh with linear outputs in units of 2/eta, mean of the last third of the path: full batch "
+        "Sharpness in units of 2/eta, mean of the last third of the path: tanh with linear outputs, full batch "
         f"{', '.join(full_batch)}; at rate {settings.learning_rates[1]:g} {', '.join(minibatch)}. That of "
         f"{drawn.name_of_network(settings)}: {'; '.join(network)}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"edge_of_stability": drawn.figure(result, settings, [course(curve.of_edge) for curve in result.network])}
+    return {"edge_of_stability": drawn.figure(result, settings)}
