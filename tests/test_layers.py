@@ -8,22 +8,21 @@ import pytest
 from experiments.common.chapters import CHAPTERS
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"costs", "models", "flax_models", "data", "datasets", "sharding", "fits", "paths"}
-FLOORS = [
-    {f"research.{name}" for name in LEAVES},
-    {"research.gradients", "research.backprop", "research.sampling"},
-    {"research.statistics", "research.agreement"},
-    {"research.training", "research.landscape", "research.curvature", "research.layerwise"},
-    {
-        f"experiments.common.{name}"
-        for name in ("film", "claims", "trees", "bounds", "chapters", "plots", "filters", "wishes", "wish_tables")
-    },
-    {f"experiments.common.{name}" for name in ("folders", "terminal", "stale", "ledger", "runs")},
-    {f"experiments.common.{name}" for name in ("problem", "tune", "records", "batch_gradients", "cost_looks")},
-    {f"experiments.common.{name}" for name in ("descents", "cli")},
-    {f"experiments.common.{name}" for name in ("hills", "peers", "experiment", "floors", "teaching", "optimizers")},
-    {f"experiments.common.{name}" for name in ("long_training", "two_networks", "works", "layer_descents")},
-    {f"experiments.common.{name}" for name in ("checkpoints", "gather", "valleys", "asking", "race", "walks")},
+FLOORS = [  # from below
+    {f"{package}.{name}" for name in names.split()}
+    for package, names in (
+        ("research", "costs models flax_models data datasets sharding fits paths"),
+        ("research", "gradients backprop sampling"),
+        ("research", "statistics agreement"),
+        ("research", "training landscape curvature layerwise"),
+        ("experiments.common", "film claims trees bounds chapters plots filters wishes wish_tables"),
+        ("experiments.common", "folders terminal stale ledger runs"),
+        ("experiments.common", "problem tune records batch_gradients cost_looks"),
+        ("experiments.common", "descents cli"),
+        ("experiments.common", "hills peers experiment floors teaching optimizers"),
+        ("experiments.common", "long_training two_networks works layer_descents"),
+        ("experiments.common", "checkpoints gather valleys asking race walks"),
+    )
 ]
 FIGURES, EXPERIMENTS, ENTRY = len(FLOORS), len(FLOORS) + 1, len(FLOORS) + 2
 HEAVY = {"tensorflow_datasets": "research.datasets", "flax": "research.flax_models"}

@@ -17,8 +17,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+from jax.errors import JaxRuntimeError
+
 from experiments.common import bounds
 from experiments.common.bounds import Field, SettingsError, first_line, require
+from experiments.common.runs import Diverged
+from research.data import DataError
 
 KINDS = {int: "a whole number", float: "a number", Path: "a path", str: "text"}
 SIZES = {"--quick", "--full"}
@@ -88,11 +92,6 @@ def docs_of(kind: type) -> dict[str, str]:
 def exit_codes() -> Iterator[None]:
     """Says in one sentence what went wrong. 2: a wrong setting, file or function, before anything is written; 1: a run
     that diverged; 130: stopped by hand."""
-    from jax.errors import JaxRuntimeError
-
-    from experiments.common.runs import Diverged
-    from research.data import DataError
-
     try:
         yield
     except (SettingsError, DataError) as error:

@@ -121,7 +121,7 @@ def run(module: ModuleType, settings: Any) -> Run:
     terminal.check_writable(settings.out)
     posed = pose(settings)
     facts = {
-        "settings": records.plain(dataclasses.asdict(settings)),
+        "settings": dataclasses.asdict(settings),
         "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),
         **records.provenance(),
         **records.describe_data(settings.dataset, train=posed.train, test=posed.test),
@@ -152,8 +152,8 @@ def leave(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim],
     record = {**record, "finding": finding, "claims": [claim.as_record() for claim in claims]}
     drawn = draw(module, finished)
     folders.write(folder, record, trees.flat(result), drawn)
-    script, pages = folder.parent / Path(plots.PLOTLY).name, (drawn[name] for name in drawn if name.endswith(".html"))
-    if any(plots.PLOTLY.encode() in page for page in pages) and not script.exists():
+    script = folder.parent / Path(plots.PLOTLY).name
+    if any(plots.PLOTLY.encode() in content for content in drawn.values()) and not script.exists():
         from plotly.offline import get_plotlyjs
 
         folders.write_file(script, get_plotlyjs().encode())

@@ -30,7 +30,7 @@ def write(folder: Path, record: dict[str, Any], arrays: Mapping[str, np.ndarray]
     files = {**drawn, ARRAYS: packed(arrays), RECORD: b""}
     hashes = {name: sha256(content) for name, content in sorted(files.items()) if name != RECORD}
     record = {**record, "files": sorted(files), "sha256": hashes}
-    files[RECORD] = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+    files[RECORD] = (json.dumps(record, indent=1, allow_nan=False, default=os.fspath) + "\n").encode()
     folder.parent.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")

@@ -1,7 +1,6 @@
 """Where a result comes from, in JSON's own types: commit, versions, device, data."""
 
 import importlib.metadata
-import math
 import os
 import platform
 import subprocess
@@ -9,24 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from research import data
 from research.data import Examples
 
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "tensorflow-datasets")
-
-
-def plain(value: Any) -> Any:
-    """The value in JSON's own types: paths as text, numpy's numbers as numbers, and None for NaN and infinity."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    number = value.item() if isinstance(value, (np.generic, np.ndarray, jax.Array)) else value
-    return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
 def provenance() -> dict[str, Any]:
