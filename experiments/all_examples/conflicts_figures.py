@@ -15,45 +15,34 @@ def when(epochs: float) -> str:
 
 
 def heat(result: Any) -> Figure:
-    """A class x class heat map of the mean cosine at every checkpoint."""
-    epochs, cosines = result.epochs, result.looks.cosines.mean(axis=0)  # checkpoints, classes, classes
-    columns = len(epochs) if len(epochs) <= 5 else math.ceil(len(epochs) / 2)
-    rows = math.ceil(len(epochs) / columns)
-    figure, axes = plots.new_figure(3.4 * columns + 1.5 * (rows == 1), 1.3 + 4.1 * rows, rows=rows, columns=columns)
-    different, same = (np.median(each, axis=0) for each in (result.looks.different, result.looks.same))
+    """A class x class heat map of the mean cosine, at four checkpoints at most."""
+    looks = result.looks
+    cosines, different, same = (np.median(each, axis=0) for each in (looks.cosines, looks.different, looks.same))
+    shown = np.unique(np.linspace(0, len(result.epochs) - 1, 4).astype(int))
+    figure, (panels,) = plots.new_figure(4 * len(shown), 4.9, columns=len(shown), sharey=True)
     ticks = range(0, cosines.shape[-1], math.ceil(cosines.shape[-1] / 10))
-    for index, axis in enumerate(axes.flat[: len(epochs)]):
-        axis.imshow(cosines[index], cmap="RdBu", vmin=-1, vmax=1)
-        title = f"{when(epochs[index])}\ndifferent {different[index]:z.2f}, same {same[index]:z.2f}"
+    for axis, at in zip(panels, shown, strict=True):
+        axis.imshow(cosines[at], cmap="RdBu", vmin=-1, vmax=1)
+        title = f"{when(result.epochs[at])}\ndifferent {different[at]:z.2f}, same {same[at]:z.2f}"
         axis.set(xticks=ticks, yticks=ticks, title=title, xlabel="class of the other image")
         axis.grid(False)
         axis.tick_params(length=0)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("class of one image")
-    image, label = axes[0, 0].get_images()[0], "mean cosine between their gradients"
-    if len(epochs) < axes.size:  # an odd number in two rows: the last panel is free
-        axes[-1, -1].set_axis_off()
-        place = axes[-1, -1].inset_axes((0.05, 0.5, 0.9, 0.08))
-        figure.colorbar(image, cax=place, orientation="horizontal", ticks=(-1, -0.5, 0, 0.5, 1), label=label)
-    else:
-        figure.colorbar(image, ax=axes, shrink=0.7, label=label)
+    figure.colorbar(panels[0].get_images()[0], ax=panels, shrink=0.8, label="mean cosine of their gradients")
+    panels[0].set_ylabel("class of one image")
     verb = "stop pulling together" if different[-1] < different[0] else "pull together"
-    says = f"mean cosine {different[0]:z.2f} at the start, {different[-1]:z.2f} {when(epochs[-1])}"
-    foot = "colours show the mean of the seeds, numbers their median"
-    return plots.headline(figure, f"In training images of different classes {verb}: {says}", foot)
+    says = f"mean cosine {different[0]:z.2f} at the start, {different[-1]:z.2f} {when(result.epochs[-1])}"
+    return plots.headline(figure, f"In training images of different classes {verb}: {says}", "medians")
 
 
 def agreement(result: Any) -> Figure:
     """Mean cosines, the share of the scatter between the classes, and the m-coherence, along the training."""
-    figure, axes = plots.new_figure(16, 5.4, columns=3)
-    left, middle, right = axes[0]
+    figure, (panels,) = plots.new_figure(16, 5.4, columns=3)
+    left, middle, right = panels
     epochs, looks, count = result.epochs, result.looks, result.num_examples
     share = 100 * looks.between / (looks.between + looks.within)
     for series, (axis, curve, label) in enumerate((
-        (left, looks.same, "images of one class"),
-        (left, looks.different, "of different classes"),
-        (middle, share, "between the classes"),
-        (right, looks.coherence, "m-coherence, N |G|^2 / mean |g_i|^2"),
+        (left, looks.same, "images of one class"), (left, looks.different, "of different classes"),
+        (middle, share, ""), (right, looks.coherence, ""),
     )):  # fmt: skip
         plots.seed_band(axis, epochs, curve, series, label, marker=plots.MARKERS[series])
     plots.reference_line(left, 0, "at right angles")
@@ -65,16 +54,17 @@ def agreement(result: Any) -> Figure:
     plots.reference_line(right, count, f"all want the same: N = {count:,}")
     plots.reference_line(right, 1, "all at right angles: 1")
     plots.plain_log_ticks(right.yaxis, [tick for tick in (1, 10, 100, 1000, 10_000, 100_000) if tick <= count])
-    right.set(ylim=(0.6, 2.2 * count), ylabel="images that one image's step helps", title="How many want the same")
-    right.legend(loc="lower left", bbox_to_anchor=(0, 0.1))
-    for axis in axes[0]:
+    right.set(ylim=(0.6, 2.2 * count), ylabel="$N\\,|G|^2$ / mean $|g_i|^2$",
+              title="As if so many images wanted the same: m-coherence")  # fmt: skip
+    for axis in panels:
         axis.set_xscale("symlog", linthresh=0.1, linscale=0.4)
         plots.plain_log_ticks(axis.xaxis, [tick for tick in (0, 0.1, 0.3, 1, 2, 5, 10, 30) if tick <= epochs[-1]])
         axis.set(xlim=(-0.01, epochs[-1] * 1.15), xlabel="epochs of training")
     first, last = np.median(looks.coherence[:, [0, -1]], axis=0)
-    title = f"In training the images {'stop agreeing' if last < first else 'agree more'}: one image's step helps "
-    says = f"{first:,.0f} of {count:,} at the start, {last:,.0f} {when(epochs[-1])}"
-    return plots.headline(figure, title + says, "median and range")
+    verb = "stop agreeing" if last < first else "agree more"
+    says = f"good as if {first:,.0f} of {count:,} wanted the same at the start, {last:,.0f} {when(epochs[-1])}"
+    title = f"In training the images {verb}: one image's step does as much {says}"
+    return plots.headline(figure, title, "median and range")
 
 
 def pairs(result: Any, num_images: int) -> Figure:
@@ -88,13 +78,10 @@ def pairs(result: Any, num_images: int) -> Figure:
             gap = np.zeros((left.shape[0], left.shape[1] // 7, left.shape[2]), left.dtype)
             axis.imshow(np.concatenate([left, gap, right], axis=1).squeeze(), cmap="gray_r")
             axis.set_axis_on()
-            axis.set(xticks=[], yticks=[])
+            axis.set(xticks=[], yticks=[], title=f"{one} against {other}: {cosine:.2f}")
             axis.spines[:].set_visible(True)
-            axis.set_title(f"{one} against {other}: {cosine:.2f}", fontsize=11)
-        axes[row, 0].annotate(
-            when(result.epochs[-row]), (-0.08, 0.5), xycoords="axes fraction", rotation=90, ha="center",
-            va="center", fontsize=12, fontweight="bold",
-        )  # fmt: skip
+        axes[row, 0].annotate(when(result.epochs[-row]), (-0.08, 0.5), xycoords="axes fraction", rotation=90,
+                              ha="center", va="center", fontsize=12, fontweight="bold")  # fmt: skip
     first, last = (found.cosines[0] for found in result.pairs)
     one, other = result.pairs[1].labels[0]
     start = "no two images pull against each other" if first > 0 else "some images pull against each other already"

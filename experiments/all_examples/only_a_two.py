@@ -5,13 +5,12 @@ at after 0, 1, ..., 10, 20, ..., 100, ... steps; for ten digits in place of the 
 weights, N(0, 1/n), and all parameters N(0, 1), where outputs that are wrong but saturated move slowly.
 
 Run:     python -m experiments only_a_two [--quick | --full]
-Time:    default 10 s, --quick 7 s, --full 60 s on 2 cores, compilation included
-Result:  from small weights a 2 alone makes everything a 2 within 100 steps, in all of 10 seeds; from N(0, 1) not in
-         every seed, since outputs that are wrong but saturated hardly move: those claims do not hold.
+Time:    default 10 s, --quick 7 s, --full 35 s on 2 cores, compilation included
+Result:  from small weights one step on any image alone makes everything its digit, in 100 of 100 runs; from N(0, 1),
+         where outputs that are wrong but saturated hardly move, in 11 after 1 step, 90 after 100, 100 after 10,000.
 """
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
@@ -26,7 +25,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from experiments.common import experiment, plots, runs, teaching
-from experiments.common.claims import Claim, prediction, within
+from experiments.common.claims import Claim, exactly, prediction
 from experiments.common.problem import Problem
 from experiments.common.teaching import FILMS_RATE
 from experiments.common.wish_tables import sizes_of
@@ -130,48 +129,46 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     """T27 in its own words, for the 2 and for every digit in its place, for each kind of start."""
     if not settings.is_the_films or 100 not in result.steps:
         return
-    named = 100 * result.named[..., result.steps == 100]
+    named = 100 * everything_named(result)[..., result.steps == 100]
     for kind, of_kind in zip(STARTS, named, strict=True):
-        for what, shares in (("2", of_kind[:, 2]), ("image of any digit", of_kind)):
+        for what, runs_of in (("2", of_kind[:, 2]), ("image of any digit", of_kind)):
             yield prediction("T27", f"after 100 steps on one {what} alone, everything is called by its name; {kind}",
-                             shares.min(), within(99, 100, 100), "% of the test images, smallest of all seeds",
-                             "the film; computed on 8x8 digits before", why="finding: outputs that start saturated are "
-                             "wrong and hardly move; how long they stay so, over 100 starts, would decide "
+                             runs_of.mean(), exactly(100), "% of the runs (at least 99 % of the test images)",
+                             "the film; computed on 8x8 digits before", why="finding: outputs that are wrong but "
+                             "saturated hardly move; how long they stay so, over 100 starts, would decide "
                              "it")  # fmt: skip
 
 
+def everything_named(result: Result) -> np.ndarray:
+    """(starts, seeds, digits, points): whether at least 99 % of the test images are called by the one name."""
+    return result.named >= 0.99
+
+
 def finding(result: Result, settings: Settings) -> str:
-    index = min(2, len(result.digits) - 1)
-    only, last = result.digits[index], 100 * np.median(result.named[:, :, index, -1])
+    named = everything_named(result)
+    first, last = ("{} and {}".format(*named[..., at].sum(axis=(1, 2))) for at in (1, -1))
     return (
-        f"After {result.steps[-1]:,} steps on one {only} alone, {last:.0f} % of the test images are called {only} "
-        f"(median); with one image of any digit nearly all are called by its name {result.after_a_hundred}."
+        "Taught by one image of any digit alone, the network calls at least 99 % of the test images by its name "
+        f"{result.after_a_hundred}; after {result.steps[1]:,} already in {first}, after {result.steps[-1]:,} in {last}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    num_rows = math.ceil(len(result.digits) / 5)
-    figure, axes = plots.new_figure(15, 1.5 + 3 * num_rows, rows=num_rows, columns=5, sharex=True, sharey=True)
-    for index, axis in enumerate(axes.flat):
-        if index >= len(result.digits):
-            axis.set_axis_off()
-            continue
-        for kind, label in enumerate(STARTS):  # every seed: where some jump late, a band would hide how many
-            style = {"color": plots.COLOURS[kind], "linestyle": plots.LINES[kind]}
-            percent = 100 * result.named[kind, :, index]
-            axis.plot(result.steps, percent.T, linewidth=0.8, alpha=0.6, **style)
-            axis.plot(result.steps, np.median(percent, axis=0), linewidth=2.5, label=label, **style)
-        axis.set_title(f"one {result.digits[index]}")
-    first = axes[0, 0]
-    first.set_xscale("symlog", linthresh=1)
-    first.set_ylim(-3, 103)
-    plots.plain_log_ticks(first.xaxis, [0, *(10**power for power in range(len(str(result.steps[-1]))))])
-    first.legend(fontsize=8, title="start", title_fontsize=8)
-    for axis in axes[-1]:
-        axis.set_xlabel("steps, all on that image")
-        axis.tick_params(axis="x", labelsize=9)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("called by its name,\n% of the test images")
+    figure, ((left, right),) = plots.new_figure(14, 5.2, columns=2, sharey=True)
+    two, everything = min(2, len(result.digits) - 1), 100 * everything_named(result).mean(axis=(1, 2))
+    for kind, (label, share) in enumerate(zip(STARTS, everything, strict=True)):
+        style = {"color": plots.COLOURS[kind], "linestyle": plots.LINES[kind]}
+        left.plot(result.steps, share, marker=plots.MARKERS[kind], markersize=4, label=label, **style)
+        right.plot(result.steps, 100 * result.named[kind, :, two].T, linewidth=1, alpha=0.7, **style)
+    left.set(ylabel="runs, %", title="Runs in which 99 % of the test images\nare called by the one image's name")
+    only = result.digits[two]
+    right.set(ylabel="test images, %", title=f"One {only} alone, each seed:\ntest images that are called {only}")
+    left.legend(loc="lower right", title="start")
+    for axis in (left, right):
+        axis.set_xscale("symlog", linthresh=1)
+        plots.plain_log_ticks(axis.xaxis, [0, *(10**power for power in range(len(str(result.steps[-1]))))])
+        axis.set(xlim=(-0.2, 1.4 * result.steps[-1]), ylim=(-3, 103), xlabel="steps, all on that image")
     title = f"Taught by one image alone, the network calls everything by its name: {result.after_a_hundred}, "
     says = "where outputs that are wrong but saturated move slowly"
-    return {"only_a_two": plots.headline(figure, title + says, "bold: median, thin: each")}
+    foot = f"left: one image of each of {len(result.digits)} digits"
+    return {"only_a_two": plots.headline(figure, title + says, foot)}
