@@ -1,11 +1,9 @@
 """How fast is all this, against the same work done otherwise?
 
-Six works of the film's network: an epoch of SGD in batches of 100; the gradient over all images; variance of all
-single gradients, and the same by the layers' factors; the cost over a grid on a plane; and many seeds at once.
-Each is done by the library as the experiments use it (on all devices where it can share its work out), by JAX written
-more plainly, by numpy by hand, and by PyTorch in eager mode, if that is installed, which this project does not ask for
-(`uv run --with torch python -m experiments benchmark`). Contestants in turn, compilation left out, the results of all
-compared with each other before a ratio is quoted. Another cost or activation leaves numpy and PyTorch out.
+Six works of the film's network, each done by the library as the experiments use it (on all devices where it can share
+its work out), by JAX written more plainly, by numpy by hand, and by PyTorch in eager mode, if that is installed, which
+this project does not ask for (`uv run --with torch python -m experiments benchmark`). Contestants in turn, compilation
+left out, the results of all compared with each other. Another cost or activation leaves numpy and PyTorch out.
 
 Run:     python -m experiments benchmark [--quick | --full]
 Time:    default 60 s, --quick 12 s, --full 3 min on 2 cores, compilation included

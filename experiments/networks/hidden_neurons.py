@@ -165,12 +165,11 @@ def finding(result: Result, settings: Settings) -> str:
     best = max(result.networks, key=lambda network: np.median(network.test))
     widest = max(single, key=single.__getitem__)
     few = min(width for width in single if single[width] >= single[widest] - NEARLY)
-    neurons = f"{few} hidden neuron{' is' if few == 1 else 's are'}"
     epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
-    verdict = "as good as any number tried" if few == widest else f"nearly enough ({widest}: {single[widest]:.1f} %)"
     return (
-        f"{neurons} {verdict}: {single[few]:.1f} % of the test images after {epochs}; the best network of this sweep "
-        f"is {best.name}, {np.median(best.test):.1f} %."
+        f"A hidden layer of {few} comes within {NEARLY:g} points of the best one, {widest}: {single[few]:.1f} % "
+        f"against {single[widest]:.1f} % of the test images after {epochs}; the best network of this sweep is {best.name}, "
+        f"{np.median(best.test):.1f} %."
     )
 
 

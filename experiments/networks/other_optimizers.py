@@ -1,12 +1,11 @@
 """Readers of the film ask: in practice, is it not conjugate gradients, BFGS, momentum or Adam that are used?
 
-All go down the same hill, the film's network and cost on some images of MNIST, from the same starts. On the full batch:
-plain descent, momentum, Nesterov's momentum, Adam, L-BFGS (optax) and nonlinear conjugate gradients (Polak and Ribiere,
-scipy). On mini-batches of 100: the first four. What is equal is the number of gradient evaluations, in passes over the
-images: a step along a line that is searched costs every gradient that the search asks for. Each is tuned on a grid of
-four or five, on starts that are not counted: by the learning rate, or, where it searches along lines, by how exactly
-(Wolfe's second condition, c2). Seconds are those of one run on one device, compilation apart. As a control of why
-momentum and Adam fail on the full batch, --full lets them begin once more after 20 plain steps.
+All go down the same hill, the film's network and cost on some images of MNIST, from the same starts and with as many
+gradients, counted in passes over the images: a line that is searched costs every gradient that the search asks for. On
+the full batch plain descent, momentum, Nesterov's momentum, Adam, L-BFGS (optax) and nonlinear conjugate gradients
+(Polak and Ribiere, scipy); on mini-batches the first four. Each is tuned on starts that are not counted, by its rate or
+by how exactly it searches along lines (Wolfe's second condition, c2). Seconds are of one run on one device, compilation
+apart. Momentum and Adam fail on the full batch; as a control --full lets them begin once more after 20 plain steps.
 
 Run:     python -m experiments other_optimizers [--quick | --full]
 Time:    default 45 s, --quick 13 s, --full 10 min, on 2 cores, compilation included
