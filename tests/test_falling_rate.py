@@ -28,4 +28,6 @@ def test_one_seed_that_ends_higher_is_enough_to_fail(costs, norms, verdicts):
 
 
 def test_the_finding_gives_the_range_of_the_seeds():
-    assert "0.10 to 0.50 of the constant one's" in falling_rate.finding(made_up((0.1, 0.1), (0.05, 0.01)), SMALLEST)
+    assert "seed by seed 0.50 to 0.50 of it; the gradient is 0.10 to 0.50 times as long" in falling_rate.finding(
+        made_up((0.1, 0.1), (0.05, 0.01)), SMALLEST
+    )

@@ -91,21 +91,25 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    exact, of = "not exactly" if wrong(result) else "exactly", result.distance[..., 0].size
+    of, off = result.distance[..., 0].size, wrong(result)
     return (
-        f"On a parabola gradient descent diverges {exact} where the rate is above 2/lambda: {of - wrong(result)} of "
-        f"{of} descents do as they should."
+        f"On a parabola gradient descent diverges {'not exactly' if off else 'exactly'} where the rate is above "
+        f"2/lambda: {of - off} of {of} descents do as they should."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, ((axis,),) = plots.new_figure(8, 5.2)
-    relative = result.distance / result.distance[..., :1]
     for index, factor in enumerate(FACTORS):
-        label = f"η = {factor:g} · 2/λ: |1 - ηλ| = {abs(1 - 2 * factor):.2f}"
-        plots.seed_band(axis, np.arange(relative.shape[2]), relative[:, index], index, label)
-    axis.set(xlabel="steps", ylabel="distance from the bottom, 1 at the start", yscale="log", ylim=(1e-4, 1e4))
-    axis.legend(fontsize=9)
-    starts = f"median and range of {settings.num_seeds} start{'s' * (settings.num_seeds > 1)}"
-    about = f"C = Σ λᵢ θᵢ² / 2, twenty curvatures from 0.04 to 4, λ the largest; {starts}"
-    return {"parabola": plots.headline(figure, finding(result, settings).partition(":")[0], about=about)}
+        far = result.steepest[:, index] / result.steepest[:, index, :1]
+        plots.seed_band(axis, np.arange(NUM_STEPS + 1), far, index, "")
+        at = np.argmax(abs(np.log10(far[0])) > 3) or NUM_STEPS  # where it is about to leave the picture
+        axis.annotate(f"η = {factor:g} · 2/λ", (at, far[0, at]), (9, -4), textcoords="offset points",
+                      color=plots.COLOURS[index])  # fmt: skip
+    axis.set(xlabel="steps", ylabel="distance from the bottom, 1 at the start", yscale="log", ylim=(1e-4, 1e4),
+             title="Along the steepest axis each step multiplies it by |1 - ηλ|")  # fmt: skip
+    axis.set_xlim(0, 1.2 * NUM_STEPS)
+    says = finding(result, settings).partition(":")[0].replace("lambda", "λ")
+    curvatures = "C = Σ λᵢ θᵢ² / 2, twenty curvatures from 0.04 to 4, λ the largest"
+    about = f"{curvatures}; median and range of {settings.num_seeds} start{'s' * (settings.num_seeds > 1)}"
+    return {"parabola": plots.headline(figure, says, about=about)}

@@ -104,25 +104,27 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    off = np.abs(result.ratios - 1).max()
-    return f"SGD in a parabola keeps the variance of theory: at most {off:.1%} off, for eta h up to {ETA_H[-1]:g}."
+    off = 100 * np.abs(result.ratios - 1).max()
+    return (
+        f"SGD in a parabola keeps theory's variance: at most {off:.1f} % off, for η h from {ETA_H[0]} to {ETA_H[-1]}."
+    )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, axes = plots.new_figure(12, 5.2, columns=2)
     (height, ratio), eta_h, fine = axes[0], np.array(ETA_H), np.linspace(0.01, 1.93, 300)
-    height.plot(fine, fine / (2 - fine), color="0.2", linewidth=1.2, label="η σ² / (B h (2 - η h))")
+    height.plot(fine, fine / (2 - fine), color="0.2", linewidth=1.2, label="theory: η σ² / (B h (2 - η h))")
     height.plot(fine, fine / 2, color="0.5", linestyle=(0, (2, 2)), linewidth=1.2, label="small steps: η σ² / (2 B h)")
     for row, (batch_size, found) in enumerate(zip(BATCHES, result.ratios, strict=True)):
         for axis, values in ((height, found * eta_h / (2 - eta_h)), (ratio, found)):
             axis.plot(eta_h, values, plots.MARKERS[row], color=plots.COLOURS[row], markersize=9, fillstyle="none",
                       markeredgewidth=2, label=f"run, B = {batch_size}")  # fmt: skip
-    height.set(title="Stationary variance", ylabel="variance of θ, in units of σ² / (B h²)", yscale="log")
+    height.set(title="The variance that stays", ylabel="variance of θ, in units of σ² / (B h²)", yscale="log")
     ratio.axhspan(1 - OFF, 1 + OFF, color="0.9", label=f"expected: within {100 * OFF:g} %")
     ratio.axhline(1, color="0.2", linewidth=1.2)
-    ratio.set(title="Over the theory", ylabel="variance over theory", ylim=(1 - 2 * OFF, 1 + 2 * OFF))
+    ratio.set(title="The same over theory's", ylabel="variance over theory's", ylim=(1 - 2 * OFF, 1 + 2 * OFF))
     for axis in axes[0]:
-        axis.set_xlabel("η h")
+        axis.set_xlabel("η h: learning rate times curvature")
         axis.legend()
     seeds = f"{settings.num_seeds} seed{'s' * (settings.num_seeds > 1)} together"
     about = f"Cᵢ = h/2 (θ - xᵢ)², batches drawn with replacement, {seeds}"
