@@ -25,23 +25,13 @@ LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), "-"
 PLOTLY = "../plotly.min.js"  # as a page names it
 
 STYLE: Any = {
-    "figure.dpi": 110,
-    "savefig.dpi": 150,
-    "font.size": 11,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "lines.linewidth": 2.0,
-}
+    "figure.dpi": 110, "savefig.dpi": 150, "font.size": 11, "axes.titlesize": 11, "axes.titleweight": "bold",
+    "axes.grid": True, "grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False,
+    "legend.frameon": False, "lines.linewidth": 2.0,
+}  # fmt: skip
 
 
-def new_figure(
-    width: float | int, height: float | int, rows: int = 1, columns: int = 1, **options
-) -> tuple[Figure, np.ndarray]:
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options) -> tuple[Figure, np.ndarray]:
     """A figure of width x height inches in the house style, with a (rows, columns) array of axes."""
     with mpl.rc_context(STYLE):
         return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", squeeze=False, **options)
@@ -61,18 +51,18 @@ def seed_band(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str,
 def seed_points(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str | None = None) -> None:
     """The median of `y` (seeds, points) over seeds as markers, with the range of all seeds; series 0 to 4."""
     middle = np.median(y, axis=0)
-    axes.errorbar(x, middle, [middle - y.min(axis=0), y.max(axis=0) - middle], fmt="os^Dv"[series], markersize=6,
+    axes.errorbar(x, middle, [middle - y.min(axis=0), y.max(axis=0) - middle], fmt=MARKERS[series], markersize=6,
                   color=COLOURS[series], elinewidth=1.2, label=label)  # fmt: skip
 
 
-def reference_line(axes: Axes, y: float | int, text: str) -> None:
+def reference_line(axes: Axes, y: float, text: str) -> None:
     """A thin horizontal line at a known value, named at its right end inside the axes."""
     axes.axhline(y, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
     axes.annotate(text, (1, y), (-2, 3), ("axes fraction", "data"), "offset points",
                   ha="right", va="bottom", fontsize=9, color="0.3")  # fmt: skip
 
 
-def limit_line(axes: Axes, x: float | int, text: str) -> None:
+def limit_line(axes: Axes, x: float, text: str) -> None:
     """A vertical line where something must change, named along its upper end."""
     axes.axvline(x, color=COLOURS[1], linewidth=1.2, linestyle=(0, (6, 2)))
     axes.annotate(text, (x, 1), (-4, -4), ("data", "axes fraction"), "offset points",
@@ -94,7 +84,7 @@ def name_lines(axes: Axes, room: float = 0.055) -> None:
                   color=lines[index].get_color())  # fmt: skip
 
 
-def plain_log_ticks(axis: Axis, ticks: Sequence[float | int]) -> None:
+def plain_log_ticks(axis: Axis, ticks: Sequence[float]) -> None:
     """Labels a logarithmic axis with plain numbers, not powers of ten; a linear axis becomes logarithmic."""
     if axis.get_scale() == "linear":
         axis.axes.set(**{"xscale" if axis is axis.axes.xaxis else "yscale": "log"})
@@ -125,7 +115,7 @@ def as_png(figure: Figure, foot: str) -> bytes:
     return file.getvalue()
 
 
-def new_mosaic(width: float | int, height: float | int, mosaic: Any, **options) -> tuple[Figure, dict]:
+def new_mosaic(width: float, height: float, mosaic: Any, **options) -> tuple[Figure, dict]:
     """A figure in the house style with named axes, as `matplotlib.pyplot.subplot_mosaic` lays them out."""
     with mpl.rc_context(STYLE):
         return plt.subplot_mosaic(mosaic, figsize=(width, height), layout="constrained", **options)
@@ -137,13 +127,13 @@ def legend_in(axes: Axes, handles: Sequence[Any], names: Sequence[str], columns:
     axes.legend(handles, names, loc="center", ncols=columns)
 
 
-def map_of_hill(axes: Axes, alphas: np.ndarray, betas: np.ndarray, surface: np.ndarray, num_levels: int = 14) -> None:
+def map_of_hill(axes: Axes, alphas: np.ndarray, betas: np.ndarray, surface: np.ndarray) -> None:
     """A map of a surface (alphas, betas), alphas to the right: the darker the higher, height lines in equal ratios."""
     low, high = surface.min(), surface.max()
-    levels = np.geomspace(low, high, num_levels) if low > 0 else np.linspace(low, high, num_levels)
-    axes.contourf(alphas, betas, surface.T, levels=np.unique(levels), cmap="Greys", alpha=0.55)
-    lines = axes.contour(alphas, betas, surface.T, levels=np.unique(levels), colors="0.45", linewidths=0.6)
-    axes.clabel(lines, list(np.unique(levels)[::2]), fmt=lambda level: f"{level:.2g}", fontsize=8)
+    levels = np.unique((np.geomspace if low > 0 else np.linspace)(low, high, 14))
+    axes.contourf(alphas, betas, surface.T, levels=levels, cmap="Greys", alpha=0.55)
+    lines = axes.contour(alphas, betas, surface.T, levels=levels, colors="0.45", linewidths=0.6)
+    axes.clabel(lines, list(levels[::2]), fmt=lambda level: f"{level:.2g}", fontsize=8)
     axes.set_aspect("equal")
     axes.grid(False)
 
