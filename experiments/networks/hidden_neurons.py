@@ -168,8 +168,8 @@ def finding(result: Result, settings: Settings) -> str:
     epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
     return (
         f"A hidden layer of {few} comes within {NEARLY:g} points of the best one, {widest}: {single[few]:.1f} % "
-        f"against {single[widest]:.1f} % of the test images after {epochs}; the best network of this sweep is {best.name}, "
-        f"{np.median(best.test):.1f} %."
+        f"against {single[widest]:.1f} % of the test images after {epochs}; the best network of this sweep is "
+        f"{best.name}, {np.median(best.test):.1f} %."
     )
 
 

@@ -231,14 +231,13 @@ def examples_saved(found: OfCost) -> np.ndarray:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    ahead = [  # paired: the same start, the same order
-        100 * (mine.accuracy[:, -1] - films.accuracy[:, -1])
-        for mine, films in zip(result.new.methods, result.film.methods, strict=True)
-    ]
-    said = " and ".join(f"{(each > 0).sum()} of {len(each)} starts (by {np.mean(each):+.2f} points)" for each in ahead)
+    parts = []  # paired: the same start, the same order
+    for mine, films in zip(result.new.methods, result.film.methods, strict=True):
+        ahead = 100 * (mine.accuracy[:, -1] - films.accuracy[:, -1])
+        parts.append(f"{(ahead > 0).sum()} of {len(ahead)} starts (by {ahead.mean():+.2f} points on average)")
     scales = [np.median(each.scatter.noise_scale[:, 1]) for each in (result.new, result.film)]
     return (
-        f"{drawn.on_top(result)} (medians); the first is ahead in {said}, on average. The noise scale at the end of "
+        f"{drawn.on_top(result)} (medians); the first is ahead in {' and '.join(parts)}. The noise scale at the end of "
         f"the mini-batches is {scales[0]:,.0f} against {scales[1]:,.0f}."
     )
 
