@@ -5,7 +5,6 @@ import json
 import math
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import textwrap
@@ -138,15 +137,11 @@ def test_killed_while_writing_the_folder_is_the_earlier_run_or_the_new_one(tmp_p
     """)
     rng = np.random.default_rng(0)
     for _ in range(6):
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / "name")], cwd=ROOT, stdout=subprocess.PIPE
-        )
-        assert process.stdout
-        process.stdout.readline()
-        time.sleep(rng.uniform(0, 0.1))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        words = [sys.executable, "-c", code, str(tmp_path / "name")]
+        with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            time.sleep(rng.uniform(0, 0.1))
+            process.kill()
         number = json.loads((tmp_path / "name" / "run.json").read_text())["number"]
         assert {(tmp_path / "name" / f"{index}.png").read_text() for index in range(20)} == {str(number)}
         assert set(folders.read_arrays(tmp_path / "name")["number"].tolist()) == {number}
@@ -175,20 +170,12 @@ def test_damaged_arrays_are_named(damage, tmp_path):
         folders.read_arrays(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def run_once(small_mnist, tmp_path_factory):
-    settings = steepest.Settings(
-        num_seeds=1, num_examples=50, num_directions=500, dataset=str(small_mnist), out=tmp_path_factory.mktemp("once")
-    )
-    return experiment.run(steepest, settings)
-
-
 @pytest.fixture
-def finished(run_once, tmp_path):
+def finished(ran, tmp_path):
     """A run of steepest and a folder of its own with what it left behind."""
-    folder = tmp_path / "steepest"
-    shutil.copytree(run_once.settings.out / "steepest", folder)
-    return run_once._replace(settings=dataclasses.replace(run_once.settings, out=tmp_path)), folder
+    run, folder = ran("steepest")
+    copy = shutil.copytree(folder, tmp_path / "steepest")
+    return run._replace(settings=dataclasses.replace(run.settings, out=tmp_path)), copy
 
 
 def steepest_with(**changed):
@@ -278,9 +265,9 @@ def test_the_foot_of_every_figure_says_network_data_and_seeds(monkeypatch):
     assert seen == [said, f"{said}; left: first", "a parabola"]
 
 
-MODULE = "experiments.hill.example"
+MODULE, EXAMPLE = "experiments.hill.example", "experiments/hill/example.py"
 SOURCES = {
-    "experiments/hill/example.py": '''"""A question?"""
+    EXAMPLE: '''"""A question?"""
 from experiments.common import plots
 from research import costs
 RATE = 1.0
@@ -292,7 +279,7 @@ def measure(problem, settings): return costs.one(helper())
 def claims(result, settings): return shown(1)
 def shown(x): return x
 ''',
-    "research/costs.py": "from research.data import load\\ndef one(x): return x",
+    "research/costs.py": "from research.data import load\ndef one(x): return x",
     "research/data.py": "def load(): return 0",
     "experiments/common/plots.py": "def draw(): return 0",
 }
@@ -301,12 +288,12 @@ def shown(x): return x
 @pytest.mark.parametrize(
     ("path", "old", "new", "changed"),
     [
-        ("experiments/hill/example.py", "RATE = 1.0", "RATE = 2.0", True),
-        ("experiments/hill/example.py", "return RATE", "return 2 * RATE", True),
-        ("experiments/hill/example.py", "class Result: pass", "class Result: x = 1", True),
-        ("experiments/hill/example.py", "return x", "return 2 * x", False),
-        ("experiments/hill/example.py", "return shown(1)", "return ()", False),
-        ("experiments/hill/example.py", "A question?", "Another question?", False),
+        (EXAMPLE, "RATE = 1.0", "RATE = 2.0", True),
+        (EXAMPLE, "return RATE", "return 2 * RATE", True),
+        (EXAMPLE, "class Result: pass", "class Result: x = 1", True),
+        (EXAMPLE, "return x", "return 2 * x", False),
+        (EXAMPLE, "return shown(1)", "return ()", False),
+        (EXAMPLE, "A question?", "Another question?", False),
         ("research/costs.py", "return x", "return 2 * x", True),
         ("research/costs.py", "return x", "return x  # a comment", False),
         ("research/data.py", "return 0", "return 1", True),
@@ -314,10 +301,9 @@ def shown(x): return x
     ],
 )
 def test_only_what_measure_needs_makes_a_result_stale(path, old, new, changed):
-    sources = {name: text.replace("\\n", "\n") for name, text in SOURCES.items()}
-    other = sources | {path: sources[path].replace(old, new)}
-    assert other != sources
-    assert (stale.measuring(MODULE, sources.get) != stale.measuring(MODULE, other.get)) is changed
+    other = SOURCES | {path: SOURCES[path].replace(old, new)}
+    assert other != SOURCES
+    assert (stale.measuring(MODULE, SOURCES.get) != stale.measuring(MODULE, other.get)) is changed
 
 
 def test_changed_code_is_always_stale():

@@ -1,4 +1,4 @@
-"""What several figures share: numpy arrays in, matplotlib axes drawn on. Imports nothing else of research.
+"""What several figures share: numpy arrays in, matplotlib axes drawn on. Imports nothing of research.
 
 Colours are Okabe and Ito's, which colour-blind readers tell apart; every series has a line style of its own as well,
 so that a figure survives a grey printer.
