@@ -47,8 +47,8 @@ def test_the_expected_agreement_of_one_who_goes_by_the_truth():
 
 def test_what_a_point_costs():
     shares = np.array([0.0, 0.2, 0.4])
-    assert wrong_labels.bearable(shares, np.array([95.0, 95.0, 93.0])) == 0.3
-    assert wrong_labels.bearable(shares, np.array([95.0, 95.5, 94.5])) == 0.4
+    assert wrong_labels.bearable(shares, np.array([95.0, 95.0, 93.0])) == (0.2, 0.4)
+    assert wrong_labels.bearable(shares, np.array([95.0, 95.5, 94.5])) == (0.4, 0.4)
 
 
 def test_the_scores_are_the_length_of_the_gradient_and_the_cost(x64):

@@ -148,7 +148,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         yield prediction("E20", "two guesses are right in about 98 to 99.5 % of the test images",
                          100 * np.median(second), within(98, 99.5, 98.75), "%, median", "computed on 8x8 digits",
                          why="flaw: the bound came from networks of 96.5 to 98 % on 8x8 digits; this one is right in "
-                         "95 % with one guess")  # fmt: skip
+                         "95 % with one guess; a network of 96.5 to 98 % on these images would decide")  # fmt: skip
     yield prediction("C38", "two guesses are right 99.99 % of the time? No: the upper end of Wilson's interval is "
                      "below it", truth, hope, "%, highest of all seeds", "a reader's hope")  # fmt: skip
     yield prediction("C38", "not even after learning from softer labels of its own", max(softer), hope,

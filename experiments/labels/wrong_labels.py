@@ -161,20 +161,17 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result((nielsens, films), num_classes)
 
 
-def bearable(shares: np.ndarray, accuracy: np.ndarray, points: float = 1.0) -> float:
-    """The first share of wrong labels that costs so many points, by straight lines between those tried; the largest
-    tried if none does. `accuracy` (shares) in per cent.
+def bearable(shares: np.ndarray, accuracy: np.ndarray) -> tuple[float, float]:
+    """(the last share of wrong labels before the first that costs a point, and that one); twice the largest if none
+    does. `accuracy` (shares) in per cent.
     """
-    lost = accuracy[0] - accuracy
-    if lost.max() < points:
-        return float(shares[-1])
-    first = int(np.argmax(lost >= points))
-    around = [first - 1, first]
-    return round(float(np.interp(points, lost[around], shares[around])), 6)
+    costly = np.flatnonzero(accuracy[0] - accuracy >= 1)
+    around = [costly[0] - 1, costly[0]] if len(costly) else [-1, -1]
+    return tuple(shares[around].tolist())
 
 
-def target_share(result: Result, settings: Settings) -> float:
-    """The share of wrong labels that costs the more sensitive of the two a point, by the median of the seeds."""
+def target_shares(result: Result, settings: Settings) -> tuple[float, float]:
+    """Between which shares of wrong labels the more sensitive of the two loses a point, by the median of the seeds."""
     medians = (100 * np.median(learned.test, axis=1) for learned in result.recipes)
     return min(bearable(np.array(settings.shares), median) for median in medians)
 
@@ -201,17 +198,18 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                              learned.areas[:, at, :, 0].min(), within(0.9, 1),
                              "area under the ROC curve, worst share and seed", "a wish: 0.9",
                              why="finding: sigma' mutes outputs that are sure and disagree with a wrong label; the "
-                             "cost itself, without sigma', tells them apart")  # fmt: skip
+                             "cost itself, without sigma', decides it: that tells them apart")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
     by_norm, by_cost = np.median(result.recipes[1].areas[-1, -1], axis=0)
-    target, largest = 100 * target_share(result, settings), 100 * settings.shares[-1]
+    (bears, loses), largest = target_shares(result, settings), 100 * settings.shares[-1]
     lost = max(100 * (np.median(each.test[0]) - np.median(each.test[-1])) for each in result.recipes)
+    do = f", {100 * loses:.0f} % do" if loses > bears else ""
     return (
-        f"Up to {target:.0f} % wrong labels cost neither network more than 1 point (medians), {largest:.0f} % cost "
-        f"{lost:.1f}. {result.recipes[1].label}: sorted by |g_i|, wrong labels come before right ones with probability "
-        f"{by_norm:.2f}, by the cost {by_cost:.2f}."
+        f"{100 * bears:.0f} % wrong labels cost neither network a point{do}; {largest:.0f} % cost {lost:.1f} (medians, the "
+        f"more sensitive one). {result.recipes[1].label}: sorted by |g_i|, wrong labels come before right ones with "
+        f"probability {by_norm:.2f}, by the cost {by_cost:.2f}."
     )
 
 
@@ -219,6 +217,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     shares = np.array(settings.shares)
     truth = [by_the_truth(shares, each.true, result.num_classes) for each in result.recipes]
     return {
-        "label_noise": drawn.noise(result, shares, truth, target_share(result, settings)),
+        "label_noise": drawn.noise(result, shares, truth, target_shares(result, settings)),
         "wrong_labels": drawn.roc(result, FALSE_ALARMS, sorted({1, settings.num_epochs}), settings.shares[:3][-1]),
     }

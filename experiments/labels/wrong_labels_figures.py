@@ -8,11 +8,12 @@ from matplotlib.figure import Figure
 from experiments.common import plots
 
 
-def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], wrong: float) -> Figure:
-    """What is right on the test set, and on the training set by wrong labels, against the share of those."""
+def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], target: tuple) -> Figure:
+    """What is right on the test set, and on the training set by wrong labels, against the share of those; between the
+    two shares of `target` a point is lost."""
     figure, axes = plots.new_figure(14, 6.2, columns=2)
     left, right = axes[0]
-    shares, wrong = 100 * shares, 100 * wrong
+    shares, (bears, loses) = 100 * shares, 100 * np.array(target)
     for series, each in enumerate(result.recipes):
         plots.seed_band(left, shares, 100 * each.test.T, series, each.label)
         plots.seed_points(left, shares, 100 * each.test.T, series)
@@ -21,11 +22,9 @@ def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], wrong: float
     for expected, label in zip(truth, ("theory: by the labels given, if nothing wrong is learned", None), strict=True):
         median = 100 * np.median(expected, axis=1)
         right.plot(shares, median, color="k", linewidth=1.2, linestyle=(0, (2, 2)), label=label)
-    left.axvline(wrong, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
-    left.annotate(
-        f"{wrong:.0f} %: about one point lost", (wrong, 1), xycoords=("data", "axes fraction"), xytext=(4, -4),
-        textcoords="offset points", va="top", fontsize=9, color="0.3",
-    )  # fmt: skip
+    left.axvspan(bears, loses, color="0.9", linewidth=0, zorder=0)
+    left.annotate("here a point is lost", (loses, 1), (4, -4), ("data", "axes fraction"), "offset points", va="top",
+                  fontsize=9, color="0.3")  # fmt: skip
     along = {
         "xlim": (-0.02 * shares[-1], 1.02 * shares[-1]),
         "xlabel": "wrong labels among those of the training images, %",
@@ -34,11 +33,12 @@ def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], wrong: float
     right.set(title="Training images", ylabel="right on the training images, %", ylim=(0, 103), **along)
     left.legend(loc="lower left")
     right.legend(loc="lower left", fontsize=9)
-    ends = [100 * np.median(each.test[[0, -1]], axis=1) for each in result.recipes]
-    dearest = max(first - last for first, last in ends)
-    title = f"Labels wrong at random hardly mislead: {wrong:.0f} % of them cost about one point on the test images, "
-    says = f"{shares[-1]:.0f} % cost {dearest:.1f} (the more sensitive network)"
-    return plots.headline(figure, title + says, "median and range")
+    lost = [each[0] - each for each in (100 * np.median(each.test, axis=1) for each in result.recipes)]
+    dearest = max(lost, key=lambda each: each[-1])
+    costs = ", ".join(f"{share:.0f} % cost {points:.1f}" for share, points in zip(shares, dearest, strict=True)
+                      if share in (bears, loses, shares[-1]))  # fmt: skip
+    headline = f"Labels wrong at random hardly mislead: {costs} points on the test images (the more sensitive network)"
+    return plots.headline(figure, headline, "median and range")
 
 
 def roc(result: Any, alarms: np.ndarray, epochs: list[int], share: float) -> Figure:

@@ -60,7 +60,7 @@ def noise(result: Any, batch_size: int, pretty_good: float, looks: tuple[float, 
     right.plot(result.epochs, np.median(predicted, axis=0), "k+", markersize=10, label="theory, from B_simple alone")
     plots.reference_line(right, pretty_good, f"'pretty good', fixed beforehand: {pretty_good}")
     if between:
-        right.axvspan(*looks, color="0.85", linewidth=0)
+        right.axvspan(*looks, color="0.85", linewidth=0, zorder=0)
     right.set(ylim=(0, 1.03), ylabel=f"cosine of batches of {batch_size} with G",
               title=f"'Pretty good' is over {between}" if between else "'Pretty good' to the end")  # fmt: skip
     right.legend(loc="lower left")
