@@ -208,8 +208,8 @@ def finding(result: Result, settings: Settings) -> str:
     do = f", {100 * loses:.0f} % do" if loses > bears else ""
     return (
         f"{100 * bears:.0f} % wrong labels cost neither network a point{do}; {largest:.0f} % cost {lost:.1f} (medians, "
-        f"the more sensitive one). {result.recipes[1].label}: sorted by |g_i|, wrong labels come before right ones with "
-        f"probability {by_norm:.2f}, by the cost {by_cost:.2f}."
+        f"the more sensitive one). {result.recipes[1].label}: wrong labels come before right ones with probability "
+        f"{by_norm:.2f} if sorted by |g_i|, {by_cost:.2f} if sorted by the cost."
     )
 
 
