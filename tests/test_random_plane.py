@@ -33,4 +33,4 @@ def test_the_finding_is_about_the_full_batch_and_the_farthest_path():
     shown, moved, hidden = np.array([[1.0, 9.0]]), np.array([[20.0, 30.0]]), np.array([[5.0, 50.0]])
     result = experiment.Result((), None, moved, shown, hidden)
     said = experiment.finding(result, SMALLEST)
-    assert "path goes 1 from start to end, where the path goes 20; the paths run up to 50 away" in said
+    assert "path goes 20 from start to end, its shadow on the plane 1, and the paths run up to 50 off it" in said

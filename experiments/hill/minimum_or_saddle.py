@@ -117,9 +117,12 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 def finding(result: Result, settings: Settings) -> str:
     if not result.resolved:
         return "Lanczos' iteration was too short to tell minimum from saddle."
+    shares, falls = 100 * result.shares, result.cost - result.along[:, 1].min(axis=1)
     return (
-        f"{int(np.sum(result.shares < -TOLERANCE))} of {len(result.shares)} seeds end at no minimum: the smallest "
-        f"curvature is {100 * float(np.median(result.shares)):.2g} % of the largest."
+        f"Where a long training ends, the surface curves down in {np.sum(result.shares < -TOLERANCE)} of {len(shares)} "
+        f"seeds, but |G| is still {np.median(result.gradient_norm):.1g}: minimum or saddle is undecided. The smallest "
+        f"curvature is {shares.min():.2g} to {shares.max():.2g} % of the largest; along its direction the cost falls "
+        f"by {falls.max():.2g} at most, from {np.median(result.cost):.3f}."
     )
 
 
@@ -129,23 +132,16 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
         draw_slices(axes[0, index], result.along[:, index] - result.cost[:, None], name)
     axes[0, 0].legend(fontsize=9)
     axis, seeds, limit = axes[0, 2], np.arange(len(result.shares)), 100 * TOLERANCE
-    axis.bar(seeds, 100 * result.shares, color=plots.COLOURS[0], width=0.6)
+    axis.bar(seeds, 100 * result.shares, color=[plots.COLOURS[seed % len(plots.COLOURS)] for seed in seeds], width=0.6)
     axis.axhspan(-limit, limit, color="0.8", zorder=0, label=f"called flat: within {limit:g} %")
     axis.axhline(0, color="0.4", linewidth=1)
-    axis.set(xticks=seeds, xlabel="seed", ylabel="smallest over largest eigenvalue of the Hessian, %",
-             title="The smallest curvature")  # fmt: skip
+    axis.set(xticks=seeds, xlabel="seed", ylabel="smallest over largest curvature, %", title="The smallest curvature")
     axis.legend()
-    saddles, falls = result.shares < -TOLERANCE, result.cost - result.along[:, 1].min(axis=1)
-    if saddles.any():
-        says = (
-            f"{saddles.sum()} of {len(saddles)} seeds stand on no minimum: the surface curves down in a direction, but "
-            f"within a distance of 1 only by {np.median(falls[saddles]):.1g} from {np.median(result.cost):.3f}"
-        )
-    else:
-        says = "no direction was found in which the surface clearly curves down"
-    norm, off = np.median(result.gradient_norm), np.max(result.residuals / result.largest[:, None])
-    foot = f"|G| there {norm:.2g}; the eigenvalues are off by {off:.1g} of the largest at most"
-    return {"minimum_or_saddle": plots.headline(figure, f"Where a long training ends, {says}", foot)}
+    foot = (
+        f"curvatures: eigenvalues of the Hessian, off by {np.max(result.residuals / result.largest[:, None]):.1g} of "
+    )
+    says = finding(result, settings).partition(" The smallest")[0]
+    return {"minimum_or_saddle": plots.headline(figure, says, f"{foot}the largest at most")}
 
 
 def draw_slices(axis: Axes, rises: np.ndarray, name: str) -> None:

@@ -162,10 +162,10 @@ def finding(result: Result, settings: Settings) -> str:
     found, grouped = by_ratio(settings, heights)
     grows = "grows" if growth(settings, heights) > 1 else "does not always grow"
     least = min(least_settled(result, settings), found[-1])
-    there = [f"{np.median(grouped[:, at]):.2g} at {rate:.1g}" for at, rate in enumerate(found) if rate >= least]
+    there = [f"{np.median(grouped[:, at]):.2g} at η/B = {rate:.2g}" for at, rate in enumerate(found) if rate >= least]
     return (
-        f"With a constant rate SGD stays above what a falling rate reaches, on a floor that {grows} with η/B (height "
-        f"at η/B): {', '.join(there)}."
+        f"With a constant rate SGD stays above what a falling rate reaches, on a floor that {grows} with η/B: "
+        f"{', '.join(there)}."
     )
 
 
@@ -175,5 +175,5 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     drawn.heights(axes[0, 1], result, settings, ratios(settings), least_settled(result, settings))
     drawn.norms(axes[0, 2], result, settings, ratios(settings))
     if growth(settings, settled(result.shuffled.gradient_norm)) <= 1:
-        axes[0, 2].set_title("The full gradient does not grow\nwith η/B all the way, against the claim")
-    return {"noise_floor": plots.headline(figure, finding(result, settings), "all after a long training")}
+        axes[0, 2].set_title("The full gradient does not grow\nwith η/B all the way")
+    return {"noise_floor": plots.headline(figure, finding(result, settings), "all after a long training; medians")}

@@ -89,20 +89,15 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 def finding(result: Result, settings: Settings) -> str:
     shown, moved = (float(np.median(each[:, 0])) for each in (result.shown, result.moved))
     return (
-        f"On a random plane the projection of the full batch's path goes {shown:.2g} from start to end, where the path "
-        f"goes {moved:.3g}; the paths run up to {np.median(result.hidden.max(axis=1)):.3g} away from theirs."
+        f"A random plane shows hardly anything: the full batch's path goes {moved:.2g} from start to end, its shadow "
+        f"on the plane {shown:.2g}, and the paths run up to {np.median(result.hidden.max(axis=1)):.2g} off it."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, axes = plots.new_mosaic(8.5, 8.8, [["map"], ["legend"]], height_ratios=[1, 0.12])
     drawn.draw_map(axes["map"], result.view, result.ways)
-    axes["map"].set(
-        xlabel="random direction, scaled neuron by neuron to the weights (units of the weights)",
-        ylabel="a second one",
-    )
+    axes["map"].set(xlabel="a random direction, scaled neuron by neuron to the weights (units of the weights)",
+                    ylabel="a second one")  # fmt: skip
     plots.legend_in(axes["legend"], *axes["map"].get_legend_handles_labels(), columns=2)
-    says = "On a random plane nothing is seen of the way: the careful man's shadow goes "
-    numbers = f"{result.shown[0, 0]:.2g} from start to end, the paths run up to {result.hidden[0].max():.3g} off theirs"
-    foot = "mean curvatures only: a saddle looks convex here too"
-    return {"random_plane": plots.headline(figure, says + numbers, foot)}
+    return {"random_plane": plots.headline(figure, finding(result, settings), "a saddle would look convex here too")}
