@@ -62,8 +62,8 @@ def test_a_minimum_is_claimed_where_the_iteration_tells():
 
 @pytest.mark.parametrize(
     ("smallest", "missed", "says"),
-    [([0.0, -0.002], 0.01, "in 1 of 2 seeds, but |G| is still 0.05: minimum or saddle"), ([0.0, 0.0], 0.01, "in 0 of 2 seeds"),
-     ([0.0, 0.0], 0.9, "too short to tell")],
+    [([0.0, -0.002], 0.01, "in 1 of 2 seeds, but |G| is still 0.05: minimum or saddle is undecided"),
+     ([0.0, 0.0], 0.01, "in 0 of 2 seeds"), ([0.0, 0.0], 0.9, "too short to tell")],
 )  # fmt: skip
 def test_the_finding_counts_the_saddles(smallest, missed, says):
     assert says in experiment.finding(made_up(smallest, missed=missed), experiment.Settings())
