@@ -155,12 +155,12 @@ def test_what_is_committed_is_what_todays_code_says(name):
     folder = ROOT / "results" / name
     module = module_of(name)
     run = experiment.read(module, folder)
-    claims, finding = experiment.judge(module, run.result, run.settings)
+    claims = list(module.claims(run.result, run.settings))
     record = folders.read_record(folder)
     assert len(record["commit"]) == 40, "it comes from changed code"
     asked = cli.parse(module, name, shlex.split(record["command"])[4:])
     assert dataclasses.replace(asked, cpu_devices=run.settings.cpu_devices) == run.settings
-    assert finding == record["finding"]
+    assert module.finding(run.result, run.settings) == record["finding"]
     assert json.loads(json.dumps([claim.as_record() for claim in claims])) == record["claims"]
     for claim in claims:
         assert claim.holds or claim.why, f"{claim.says}: why does it fail?"

@@ -140,15 +140,10 @@ def run(module: ModuleType, settings: Any) -> Run:
     return finished
 
 
-def judge(module: ModuleType, result: Any, settings: Any) -> tuple[list[Claim], str]:
-    """What today's code says of a result: the verdicts and the finding, pure functions of it."""
-    return list(module.claims(result, settings)), module.finding(result, settings)
-
-
 def leave(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim], str]:
     """Judges a result, draws it, and puts everything in place, with plotly's script beside it where a page names it."""
     settings, result, record = finished
-    claims, finding = judge(module, result, settings)
+    claims, finding = list(module.claims(result, settings)), module.finding(result, settings)
     record = {**record, "finding": finding, "claims": [claim.as_record() for claim in claims]}
     drawn = draw(module, finished)
     folders.write(folder, record, trees.flat(result), drawn)
