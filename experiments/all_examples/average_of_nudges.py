@@ -138,7 +138,6 @@ def leave_one_out_error(one: Callable, params: Params, examples: Examples, nudge
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """The gradient three ways, for every network, and the identities."""
     activations = plain_layers(problem, "average_of_nudges averages by hand, too")
     one, by_hand = problem.example_cost, nudges_by_hand(problem.cost_fn, *activations)
     params = asking.untrained_and_trained(problem, settings)
@@ -158,7 +157,6 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T28, T29, C6 and T13: all of it is linearity of the derivative, and checks the code."""
     exact, checked = result.exact, partial(identity, source="linearity")
     error = partial(checked, unit="largest relative error")
     in_mean, spread = (partial(checked, unit=of) for of in ("mean over all components", "relative standard deviation"))

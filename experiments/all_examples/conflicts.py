@@ -108,7 +108,6 @@ def gram_error(posed: Problem, params: Params, few: Examples) -> Array:
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Trains, compares the gradients at every checkpoint, and seeks the conflicting pairs at the first and the last."""
     have = len(problem.train.inputs)
     require(have >= BATCH, f"there are {have} training images; {BATCH} or more, a batch, are needed")
     points, epochs, at = checkpoints.walk(settings, problem, BATCH)

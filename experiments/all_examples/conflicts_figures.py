@@ -10,7 +10,6 @@ from experiments.common import plots
 
 
 def when(epochs: float) -> str:
-    """In words."""
     return f"after {epochs:g} epoch{'' if epochs == 1 else 's'}" if epochs else "at the start"
 
 
@@ -35,7 +34,6 @@ def heat(result: Any) -> Figure:
 
 
 def agreement(result: Any) -> Figure:
-    """Mean cosines, the share of the scatter between the classes, and the m-coherence, along the training."""
     figure, (panels,) = plots.new_figure(16, 5.4, columns=3)
     left, middle, right = panels
     epochs, looks, count = result.epochs, result.looks, result.num_examples
@@ -68,7 +66,6 @@ def agreement(result: Any) -> Figure:
 
 
 def pairs(result: Any, num_images: int) -> Figure:
-    """The pairs of images whose gradients are the most opposed, at the start and at the end."""
     count = max(len(found.cosines) for found in result.pairs)
     figure, axes = plots.new_figure(2.6 * count, 4.1, rows=2, columns=count)
     for axis in axes.flat:

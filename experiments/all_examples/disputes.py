@@ -79,7 +79,6 @@ def chance_of_dispute(num_classes: int) -> float:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T20 for the film's network and data: how many weights are pulled both ways, and how many not at all."""
     if not settings.is_the_films:
         return
     untrained, trained = np.split(result.share, 2)

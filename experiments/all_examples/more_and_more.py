@@ -33,8 +33,6 @@ from research.training import TrainState
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of listening to more and more; every seed has its own start and its own examples."""
-
     num_seeds: Annotated[int, Ge(1)] = 3
     """How many runs, each with its own start and its own examples."""
     learning_rate: Annotated[float, Gt(0)] = FILMS_RATE
@@ -81,7 +79,6 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T27 and T28, for the film's network, cost and data."""
     if not settings.is_the_films:
         return
     truth, answers = (result.confusion.sum(axis=axis) for axis in (-1, -2))  # sizes, seeds, classes
@@ -105,7 +102,6 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    """Right answers against how many examples are listened to; below, what every digit is then called."""
     right, num_sizes, (first, second, *_) = result.right, len(result.sizes), result.classes
     lower = [f"size {size}" for size in result.sizes]
     figure, axes = plots.new_mosaic(14, 7.5, [["top"] * num_sizes, lower], height_ratios=(1.5, 1))
@@ -113,7 +109,7 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     plots.seed_band(top, places, right.T, 0, f"median and range of {right.shape[1]} seeds")
     top.plot(places, right, "o", color=plots.COLOURS[0], alpha=0.4, markersize=4)
     for place, percent in enumerate(middle):
-        top.annotate(f"{percent:.0f} %", (place, percent), xytext=(-22, 8), textcoords="offset points", ha="center",
+        top.annotate(f"{percent:.0f} %", (place, percent), (-22, 8), textcoords="offset points", ha="center",
                      fontweight="bold")  # fmt: skip
     top.set(xlim=(-0.5, num_sizes - 0.5), ylim=(0, 105), ylabel="correct on the test images, %")
     *some, everyone = result.sizes.tolist()

@@ -39,8 +39,6 @@ STARTS = ("weights N(0, 1/n), biases 0", "weights and biases N(0, 1)")
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of listening to one image; every seed has its own starts and its own images."""
-
     num_seeds: Annotated[int, Ge(1)] = 3
     """How many runs of each kind, each with its own start and its own images."""
     learning_rate: Annotated[float, Gt(0)] = FILMS_RATE
@@ -109,7 +107,6 @@ def starts(problem: Problem, init_keys: Array) -> Params:
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    """Every seed, every digit and both kinds of start, all as runs of one descent."""
     init_keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
     orders, classes = teaching.listening(problem, settings)
     by_class = orders[:, np.argsort(classes)]  # the images listened to: of a 0, a 1, ...
@@ -126,7 +123,6 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T27 in its own words, for the 2 and for every digit in its place, for each kind of start."""
     if not settings.is_the_films or 100 not in result.steps:
         return
     named = 100 * everything_named(result)[..., result.steps == 100]

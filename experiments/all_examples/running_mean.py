@@ -37,8 +37,6 @@ from research.models import Params
 
 @dataclasses.dataclass(frozen=True)
 class Settings(asking.Settings):
-    """Settings of the orders."""
-
     num_shuffles: Annotated[int, Ge(1)] = 4
     """In how many orders the examples of every network are added up one by one."""
 
@@ -81,7 +79,6 @@ def expected_distance(noise_scale: np.ndarray, counts: np.ndarray, num_examples:
 
 
 def gradient_and_scale(problem: Problem, params: Params, train: Examples) -> tuple[Params, Array]:
-    """G, and B_simple."""
     found = problem.statistics.moments(params, train)
     return jax.grad(problem.cost)(params, train), statistics.noise_scale(found)
 
@@ -100,7 +97,6 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T28: how the average settles, for n up to N/2, evenly spaced on a logarithmic axis."""
     early = result.counts <= result.counts[-1] / 2
     ratio = result.distance[..., early] / result.expected[:, None, early]
     yield prediction("T28", "adding examples one by one, the running mean settles as sqrt(B_simple/n (N-n)/(N-1))",

@@ -43,8 +43,6 @@ FULL = Settings(num_seeds=10)
 
 
 class Result(NamedTuple):
-    """How far the outputs are from their targets, and how much they want to move."""
-
     distance: Float[np.ndarray, "seeds digits classes"]  # y - a
     nudge: Float[np.ndarray, "seeds digits classes"]  # quadratic cost: of the activation
     pull: Float[np.ndarray, "seeds digits classes"]  # quadratic cost: of the weighted sum, hence of bias and weights
@@ -93,17 +91,17 @@ def finding(result: Result, settings: Settings) -> str:
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, (panels,) = plots.new_figure(15, 5.8, columns=3, sharex=True)
-    away, distance, pull = np.linspace(-1, 1, 201), result.distance, "-dC/dz: the nudge of the bias"
-    reaches = "What reaches bias and weights: x slope of the sigmoid\nnot proportional, and nothing when saturated"
-    for axes, title, ylabel, line, wanted in zip(
+    line, distance = np.linspace(-1, 1, 201), result.distance
+    for axes, title, ylabel, theory, wanted in zip(
         panels,
-        ("The nudge of the activation:\nproportional, exactly 2 (y - a)", reaches,
+        ("The nudge of the activation:\nproportional, exactly 2 (y - a)",
+         "What reaches bias and weights: x slope of the sigmoid\nnot proportional, and nothing when saturated",
          "With cross-entropy instead:\nproportional again, exactly y - a"),
-        ("-dC/da", pull, pull),
-        (2 * away, 2 * away * np.abs(away) * (1 - np.abs(away)), away),
+        ("-dC/da", *["-dC/dz: the nudge of the bias"] * 2),
+        (2 * line, 2 * line * np.abs(line) * (1 - np.abs(line)), line),
         result[1:], strict=True,
     ):  # fmt: skip
-        axes.plot(away, line, color="0.5", linewidth=1.5, label="theory")
+        axes.plot(line, theory, color="0.5", linewidth=1.5, label="theory")
         for marker, colour, chosen, text in (
             ("^", plots.COLOURS[0], distance > 0, "should rise"), ("v", plots.COLOURS[1], distance <= 0, "should fall")
         ):  # fmt: skip
@@ -112,11 +110,9 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
         axes.set(title=title, xlabel="distance from the target, y - a", ylabel=ylabel, xticks=(-1, -0.5, 0, 0.5, 1))
     panels[0].legend(loc="upper left", fontsize=9.5)
     away, pull = most_wrong(result)
-    panels[1].annotate(
-        f"the most wrong output: {abs(away):.4f} away,\nyet its pull is only {abs(pull):.4f}", (away, pull),
-        xytext=(0.03, 0.93), textcoords="axes fraction", va="top", fontsize=9.5,
-        arrowprops={"arrowstyle": "->", "color": "0.3"},
-    )  # fmt: skip
+    panels[1].annotate(f"the most wrong output: {abs(away):.4f} away,\nyet its pull is only {abs(pull):.4f}",
+                       (away, pull), (0.03, 0.93), textcoords="axes fraction", va="top", fontsize=9.5,
+                       arrowprops={"arrowstyle": "->", "color": "0.3"})  # fmt: skip
     says = "'In proportion' is exact for the activation's nudge; a saturated neuron, however wrong, hardly moves"
     foot = f"every output for {distance.shape[1]} digits, untrained, weights from N(0, 1)"
     return {"distance_and_slope": plots.headline(figure, says, foot)}

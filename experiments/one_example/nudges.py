@@ -156,33 +156,35 @@ def measure(problem: Problem, settings: Settings) -> Result:
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     # rank one, nothing behind a dark pixel: tests/test_backprop.py holds these laws
     checks, num_classes = result.checks, result.targets.shape[1]
-    yield identity("T7", "the gradient by hand is the one of jax.grad", np.max(checks.by_hand), at_most(1e-5),
-                   "largest relative error", "the chain rule, float32")  # fmt: skip
     yield prediction("T14", "before any training the network's answers are no better than chance",
                      100 * float(np.mean(result.untrained)), about(100 / num_classes, share=0.3), "% correct, mean",
                      f"one class in {num_classes}; {len(result.untrained)} starts")  # fmt: skip
-    yield identity("T19", "the brighter the neuron before, the bigger the nudge of its weight",
-                   100 * np.min(checks.brightness), exactly(100), "% in the same order", "pull x a")  # fmt: skip
+    for film, says, errors, most, source in (
+        ("T7", "the gradient by hand is the one of jax.grad", checks.by_hand, 1e-5, "the chain rule, float32"),
+        ("T25", "a layer's columns of wishes add up to W^T pull", checks.column_sum, 1e-6, "Nielsen, chapter 2, BP2"),
+        ("T26", "the wishes of every layer, pixels included, are those of jax.grad", checks.nudges, 1e-5,
+         "the chain rule, float32"),
+    ):  # fmt: skip
+        yield identity(film, says, np.max(errors), at_most(most), "largest relative error", source)
+    shares = [("T19", "the brighter the neuron before, the bigger the nudge of its weight", checks.brightness,
+               "% in the same order", "pull x a")]  # fmt: skip
     hidden = [layer.numbers.activations for network in result.networks for layer in network.layers[:-1]]
     if all((activations >= 0).all() for activations in hidden):  # with others, such as tanh, two minuses make a plus
-        yield identity("T22", "the greatest strengthening joins the brightest neuron and the one that most wants to "
-                       "rise", 100 * np.min(checks.strongest), exactly(100), "% of layers",
-                       "an outer product")  # fmt: skip
-    yield identity("T25", "a layer's columns of wishes add up to W^T pull", np.max(checks.column_sum), at_most(1e-6),
-                   "largest relative error", "Nielsen, chapter 2, BP2, float32")  # fmt: skip
-    yield identity("T26", "the wishes of every layer, pixels included, are those of jax.grad", np.max(checks.nudges),
-                   at_most(1e-5), "largest relative error", "the chain rule, float32")  # fmt: skip
-    if not result.films:
-        return
-    yield identity("T16", "the digit's own output should rise, all others should fall",
-                   100 * np.min(checks.nudge_signs), exactly(100), "% of outputs", "0 < a < 1")  # fmt: skip
-    yield identity("T17", "each output's wish is twice its distance from the target, exactly",
-                   np.max(checks.proportional), at_most(1e-6), "largest |wish / distance - 2|",
-                   "the derivative of (y - a)^2")  # fmt: skip
-    yield identity("T24", "the wanted output asks neurons with a positive weight to rise, with a negative one to fall",
-                   100 * np.min(checks.wanted), exactly(100), "% of its column", "pull x w, pull > 0")  # fmt: skip
-    yield identity("C1", "the columns of the unwanted outputs have the sign opposite to the weight",
-                   100 * np.min(checks.unwanted), exactly(100), "% of their columns", "pull x w, pull < 0")  # fmt: skip
+        shares.append(("T22", "the greatest strengthening joins the brightest neuron and the one that most wants to "
+                       "rise", checks.strongest, "% of layers", "an outer product"))  # fmt: skip
+    if result.films:
+        shares += [
+            ("T16", "the digit's own output should rise, all others should fall", checks.nudge_signs, "% of outputs",
+             "0 < a < 1"),
+            ("T24", "the wanted output asks neurons with a positive weight to rise, with a negative one to fall",
+             checks.wanted, "% of its column", "pull x w, pull > 0"),
+            ("C1", "the columns of the unwanted outputs have the sign opposite to the weight", checks.unwanted,
+             "% of their columns", "pull x w, pull < 0"),
+        ]  # fmt: skip
+        yield identity("T17", "each output's wish is twice its distance from the target", np.max(checks.proportional),
+                       at_most(1e-6), "largest |wish / distance - 2|", "the derivative of (y - a)^2")  # fmt: skip
+    for film, says, share, unit, source in shares:
+        yield identity(film, says, 100 * np.min(share), exactly(100), unit, source)
 
 
 def finding(result: Result, settings: Settings) -> str:

@@ -75,7 +75,7 @@ def layer_name(picture: Picture, layer: int, shown: int) -> str:
 def network(picture: Picture) -> Figure:
     """The network lit up by the digit, with its strongest weights and every neuron's wish."""
     figure, ((left, right),) = plots.new_figure(13, 7.5, columns=2, width_ratios=(1, 3.6))
-    last = len(picture.activations) - 1
+    last, label, answers = len(picture.activations) - 1, picture.label, picture.activations[-1]
     _, width, channels = picture.image.shape
     brightest = np.argmax(picture.image[..., 0].sum(axis=0))  # of a colour image: by its first colour
     strip = np.arange(brightest, picture.image[..., 0].size, width) * channels
@@ -84,20 +84,19 @@ def network(picture: Picture) -> Figure:
     weights = [picture.weights[layer][np.ix_(shown[layer], shown[layer - 1])] for layer in range(1, last + 1)]
     heights = neurons(right, lit, weights)
     for layer, (rows, y) in enumerate(zip(shown, heights, strict=True)):
-        triangles(right, layer + 0.09, y, picture.nudges[layer][rows], size=min(150.0, 3200 / len(rows)))
+        triangles(right, layer + 0.09, y, picture.nudges[layer][rows], min(150.0, 3200 / len(rows)))
         right.text(layer, 1.02, layer_name(picture, layer, len(rows)), ha="center")
-    for output, answer, y in zip(shown[-1], lit[-1], heights[-1], strict=True):
-        wanted, weight = (1, "bold") if output == picture.label else (0, "normal")
-        right.text(last + 0.19, y, f"{output}:  {answer:.2f}  →  {wanted}", va="center", fontweight=weight)
+    for output, y in zip(shown[-1], heights[-1], strict=True):
+        wanted, weight = (1, "bold") if output == label else (0, "normal")
+        right.text(last + 0.19, y, f"{output}:  {answers[output]:.2f}  →  {wanted}", va="center", fontweight=weight)
     right.set(xlim=(-0.15, last + 0.62), ylim=(-0.02, 1.08))
     draw_digit(left, picture, brightest)
-    answer, label = int(np.argmax(picture.activations[-1])), picture.label
+    answer = int(np.argmax(answers))
     verdict = "rightly" if answer == label else "wrongly"
     return plots.headline(
         figure,
-        f"{picture.says.capitalize()} the network {verdict} calls this {label} a {answer} "
-        f"({picture.activations[-1][answer]:.2f}). Output {label} should rise and the others fall: backwards, that "
-        "makes a wish for every neuron and pixel",
+        f"{picture.says.capitalize()} the network {verdict} calls this {label} a {answer} ({answers[answer]:.2f}). "
+        f"Output {label} should rise and the others fall: backwards, that makes a wish for every neuron and pixel",
         "first seed",
     )
 
@@ -122,11 +121,11 @@ def draw_grid(axes: Axes, values: np.ndarray, rows: Any, columns: Any, size: int
     more column of triangles on the right, its values, and the value whose triangle has the full size."""
     height, width = values.shape
     names, places = [str(column) for column in columns], [*range(width)]
-    triangles(axes, np.arange(width)[None], np.arange(height)[:, None], values, size=size)
+    triangles(axes, np.arange(width)[None], np.arange(height)[:, None], values, size)
     axes.axhline(-0.7, color="0.6", linewidth=1)
     if beside:
         name, apart, largest = beside
-        triangles(axes, width + 0.6, np.arange(height), apart, size=size, largest=largest)
+        triangles(axes, width + 0.6, np.arange(height), apart, size, largest)
         axes.axvline(width - 0.2, color="0.6", linewidth=1)
         names, places = [*names, name], [*places, width + 0.6]
     axes.set(xlim=(-0.7, places[-1] + 0.7), ylim=(height - 0.3, -2.2))
@@ -148,7 +147,7 @@ def columns(picture: Picture, layer: int) -> Figure:
     draw_grid(left, computed, rows, asking, 190, "sum", picture.nudges[layer - 1][rows], largest)
     draw_grid(right, sizes * np.sign(weights), rows, asking, 190)
     for axis, on_top in ((left, np.sign(pulls)), (right, np.ones(width))):
-        triangles(axis, np.arange(width), -1.3, on_top, size=60)
+        triangles(axis, np.arange(width), -1.3, on_top, 60)
     ringed = np.nonzero(wrong & (sizes > largest / 200))
     right.scatter(*ringed[::-1], s=230, facecolors="none", edgecolors="0.35", linewidths=1)
     asked = f"{'neurons of ' * (layer > 1)}{layer_name(picture, layer - 1, len(rows))}"
@@ -171,7 +170,7 @@ def pixels_and_weights(picture: Picture, correlations: np.ndarray) -> Figure:
     figure, ((left, middle, right),) = plots.new_figure(16, 6.2, columns=3, width_ratios=(1, 1.15, 1))
     left.imshow(0.6 * picture.image + 0.4, cmap="gray", vmin=0, vmax=1)
     rows, columns = np.indices(picture.image.shape[:2])
-    triangles(left, columns, rows, picture.nudges[0].reshape(picture.image.shape).sum(axis=-1), size=75)
+    triangles(left, columns, rows, picture.nudges[0].reshape(picture.image.shape).sum(axis=-1), 75)
     left.set(title="pixels: ▲ lighter, ▼ darker would lower the cost", xticks=[], yticks=[],
              xlabel="-dC/da of every pixel; area in proportion")  # fmt: skip
     pull, before = picture.pulls[-1], picture.activations[-2]
@@ -226,7 +225,6 @@ def page(result: Any, dataset: str) -> str:
 
 
 def page_network(network: Any) -> dict[str, Any]:
-    """One network and every digit's story in it; item 0 of a list is for layer 1."""
     stories = [layer._asdict() | layer.numbers._asdict() for layer in network.layers]
     packed = {field: [in_base64(story[field]) for story in stories] for field in stories[0] if field != "numbers"}
     return {"name": network.name, "says": network.says, **packed}

@@ -9,11 +9,9 @@ from experiments.common import plots
 
 
 def wiggle(result: Any, epsilons: np.ndarray, exact: np.ndarray, measured: np.ndarray) -> Figure:
-    """Changes of the cost, their ratio, and the ratio's error, each against epsilon, for the first seed.
-
-    `exact` (seeds) is the ratio of the two components, `measured` (seeds, epsilons) that of the changes of the cost.
-    """
-    figure, ((left, middle, right),) = plots.new_figure(15, 5, columns=3)
+    """`exact` (seeds) is the ratio of the two components, `measured` (seeds, epsilons) that of the cost's changes."""
+    figure, (panels,) = plots.new_figure(15, 5, columns=3)
+    left, middle, right = panels
     changes, components = np.abs(result.changes[0]), np.abs(result.components[0])
     for series, label in enumerate(("the most sensitive weight", f"one nearest to 1/{exact[0]:.0f} of it")):
         left.plot(epsilons, changes[:, series], "o", color=plots.COLOURS[series], linestyle=plots.LINES[series],
@@ -23,30 +21,24 @@ def wiggle(result: Any, epsilons: np.ndarray, exact: np.ndarray, measured: np.nd
     between = np.sqrt(np.prod(changes[np.argmin(np.abs(epsilons - 3e-4))]))
     left.annotate(f"{exact[0]:.0f} times", (3e-4, between), ha="center")
     middle.plot(epsilons, measured[0], "o-", color=plots.COLOURS[2], label="one change over the other")
-    exactly = f"one component over the other: {exact[0]:.2f}"  # in the legend: beside the line it would meet the curve
-    middle.axhline(exact[0], color="0.4", linewidth=1, linestyle=(0, (2, 2)), label=exactly)
+    middle.axhline(exact[0], color="0.4", linewidth=1, linestyle=(0, (2, 2)),
+                   label=f"one component over the other: {exact[0]:.2f}")  # fmt: skip
     middle.set(ylabel="ratio of the two changes", title=f"Small wiggles: {exact[0]:.2f} times")
     for seed, (ratio, error_slope) in enumerate(zip(measured, result.error_slope, strict=True)):
         colour = plots.COLOURS[seed % len(plots.COLOURS)]
-        right.plot(epsilons, np.abs(ratio - exact[seed]), "o", color=colour)
-        right.plot(epsilons, error_slope * epsilons, "--", color=colour, linewidth=1)
+        right.plot(epsilons, np.abs(ratio - exact[seed]), "o", color=colour, label="measured")
+        right.plot(epsilons, error_slope * epsilons, "--", color=colour, linewidth=1, label="from the two curvatures")
     right.set(yscale="log", ylabel="distance of the ratio from the exact one",
               title=f"A tenth of the wiggle, a tenth of the error ({len(measured)} seeds)")  # fmt: skip
-    right.legend(right.lines[:2], ["measured", "from the two curvatures"])
-    for axes in (left, middle):
-        axes.legend(loc="upper left")
-    for axes in (left, middle, right):
+    for axes in panels:
         axes.set(xscale="log", xlabel="epsilon, added to one weight alone")
+        axes.legend(handles=axes.lines[:2], loc="upper left")
     times = f"{exact[0]:.0f} times"
-    return plots.headline(
-        figure,
-        f"A component {times} larger: the cost is {times} as sensitive to that weight",
-        "left and middle: first seed",
-    )
+    says = f"A component {times} larger: the cost is {times} as sensitive to that weight"
+    return plots.headline(figure, says, "left and middle: first seed")
 
 
 def sensitivity(result: Any, epsilon: float) -> Figure:
-    """The change of the cost per wiggle against the component, for weights drawn at random."""
     figure, ((axes,),) = plots.new_figure(7, 5)
     components, changes = np.abs(result.drawn_components[0]), np.abs(result.drawn_changes[0])
     shown = components > 1e-7 * components.max()  # the weights of pixels that are always black are 0 on both axes
