@@ -26,6 +26,7 @@ from experiments.common import asking
 from experiments.common.asking import Tally, Wishes
 from experiments.common.claims import Claim, exactly, prediction, within
 from experiments.common.problem import Problem, plain_layers
+from experiments.common.wish_tables import epochs_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +83,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     if not settings.is_the_films:
         return
     untrained, trained = np.split(result.share, 2)
-    expected, after = chance_of_dispute(10), f"after {settings.num_epochs} epoch{'s' * (settings.num_epochs > 1)}"
+    expected = chance_of_dispute(10)
     # nearly all weights are those of the first layer's 16 neurons, each of which is one draw
     spread = 3 * math.sqrt(expected * (1 - expected) / 16 / settings.num_seeds)
     yield prediction("T20", "examples disagree in sign on this share of the weights that anyone wants changed, "
@@ -91,8 +92,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                      why="flaw: the bound takes the 16 neurons of a seed as independent draws, but all see the same "
                      f"ten outputs, and the seeds lie between {untrained.min():.0%} and {untrained.max():.0%}; "
                      "resampling whole networks would set it right")  # fmt: skip
-    yield prediction("T20", f"and on nearly all of them {after}", trained.mean(), within(0.95, 1, 1), "mean share",
-                     "a wish: nearly all")  # fmt: skip
+    yield prediction("T20", f"and on nearly all of them after {epochs_of(settings.num_epochs)}", trained.mean(),
+                     within(0.95, 1, 1), "mean share", "a wish: nearly all")  # fmt: skip
     yield prediction("T20", f"untrained, nobody asks for the 16 weights of any of the {result.num_black} always black "
                      "pixels, and somebody for every other", result.silent[: settings.num_seeds].max(),
                      exactly(16.0 * result.num_black), "silent weights, most of all seeds",
@@ -103,8 +104,8 @@ def finding(result: Result, settings: Settings) -> str:
     untrained, trained = np.split(100 * result.share, 2)
     return (
         f"The examples pull {untrained.mean():.0f} % of the weights both ways before training (seeds: "
-        f"{untrained.min():.0f} to {untrained.max():.0f} %) and {trained.mean():.1f} % after {settings.num_epochs} "
-        f"epoch{'s' * (settings.num_epochs > 1)} ({trained.min():.1f} to {trained.max():.1f} %)."
+        f"{untrained.min():.0f} to {untrained.max():.0f} %) and {trained.mean():.1f} % after "
+        f"{epochs_of(settings.num_epochs)} ({trained.min():.1f} to {trained.max():.1f} %)."
     )
 
 

@@ -20,7 +20,6 @@ import optax
 from annotated_types import Ge, Gt, MultipleOf
 from jax import Array
 from jaxtyping import Float, Int
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, plots, runs, teaching
@@ -117,19 +116,15 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     top.set_xticks(places, [*(words.get(size, f"{size:,} examples") for size in some), f"all {everyone:,}"])
     top.legend(loc="upper left", title=f"{settings.num_steps:,} steps of {BATCH} examples each")
     for name, matrices in zip(lower, result.confusion, strict=True):
-        draw_confusion(axes[name], matrices.mean(axis=0))
+        panel, matrix = axes[name], matrices.mean(axis=0)
+        ticks = range(0, len(matrix), math.ceil(len(matrix) / 10))
+        panel.imshow(matrix / matrix.sum(axis=1, keepdims=True), cmap="Greys", vmin=0, vmax=1)
+        panel.grid(False)
+        panel.tick_params(length=0, labelsize=8)
+        panel.set(xticks=ticks, yticks=ticks)
+        panel.set_xlabel("... is called", fontsize=9)
     axes[lower[0]].set_ylabel("a test image of this digit ...", fontsize=9)
     title = f"All must be asked: taught by one {first} alone the network calls everything a {first} and "
     says = f"is right {middle[0]:.0f} % of the time, taught by everyone {middle[-1]:.0f} %"
     foot = "squares: black where all images of a digit are called the same, mean of the seeds"
     return {"more_and_more": plots.headline(figure, title + says, foot)}
-
-
-def draw_confusion(axis: Axes, matrix: np.ndarray) -> None:
-    """Each true class's answers as a row of grey levels: black where all of its images get that answer."""
-    axis.imshow(matrix / matrix.sum(axis=1, keepdims=True), cmap="Greys", vmin=0, vmax=1)
-    ticks = range(0, len(matrix), math.ceil(len(matrix) / 10))
-    axis.set(xticks=ticks, yticks=ticks)
-    axis.grid(False)
-    axis.tick_params(length=0, labelsize=8)
-    axis.set_xlabel("... is called", fontsize=9)

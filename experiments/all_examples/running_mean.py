@@ -116,8 +116,7 @@ def finding(result: Result, settings: Settings) -> str:
     untrained, trained = needed(result)
     return (
         f"To come within 10 % of the gradient takes some {untrained} examples before training and {trained} of "
-        f"{result.counts[-1]:,} after {settings.num_epochs} epoch{'s' * (settings.num_epochs > 1)} (median order; "
-        "median and range of the seeds)."
+        f"{result.counts[-1]:,} after {epochs_of(settings.num_epochs)} (median order; median and range of the seeds)."
     )
 
 
