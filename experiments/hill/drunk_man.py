@@ -120,7 +120,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         ratio = np.max(cost[num_full:] / cost[0])
         if np.isfinite(ratio):  # unless the clocks stopped at the start
             yield prediction("T35", f"quick steps win: after equally many {clock} every mini-batch size is at a lower "
-                             "cost than the full batch", ratio, at_most(1), "cost / its cost, largest of all",
+                             "cost than the full batch", ratio, at_most(1), "cost over the full batch's, largest",
                              "the film")  # fmt: skip
 
 

@@ -65,11 +65,11 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    yield prediction("T38", "with a learning rate that falls to zero the gradient ends smaller than with a constant "
-                     "one", np.max(result.falling_norm / result.constant_norm), at_most(1),
-                     "ratio of |G|, largest of all seeds", "the floor is proportional to rate/B")  # fmt: skip
-    yield prediction("T38", "and the cost ends lower", np.max(result.falling.cost[:, -1] / result.constant.cost[:, -1]),
-                     at_most(1), "ratio of costs, largest of all seeds", "likewise")  # fmt: skip
+    costs = result.falling.cost[:, -1] / result.constant.cost[:, -1]
+    for what, ratios in (("|G|", result.falling_norm / result.constant_norm), ("the cost", costs)):
+        yield prediction("T38", f"with a learning rate that falls to 0 {what} ends lower than with a constant one",
+                         np.max(ratios), at_most(1), "ratio, largest of all seeds",
+                         "the floor is proportional to rate/B")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:

@@ -141,9 +141,10 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield prediction("E21", "the floor of the network's cost with a constant rate grows with eta/B, from each to the "
                      "next", growth(settings, shuffled.heights), at_least(1), "least factor of all seeds",
                      "eta tr(Sigma) / (4 B)")  # fmt: skip
-    yield prediction("E21", "and so does |G|", growth(settings, norm), at_least(1), "least factor of all seeds",
-                     "a parabola with Sigma as it is", "finding: where the floor is high, single gradients scatter "
-                     "less; |G| over sqrt(eta tr(Sigma) / B) in place of |G| would decide")  # fmt: skip
+    yield prediction("E21", "|G| on the floor grows with eta/B, from each to the next", growth(settings, norm),
+                     at_least(1), "least factor of all seeds", "a parabola with Sigma as it is", "finding: where the "
+                     "floor is high, single gradients scatter less, and |G| falls beside sqrt(eta tr(Sigma) / B) too; "
+                     "the Hessian there would decide: in a parabola |G|^2 is eta tr(H Sigma) / (2 B)")  # fmt: skip
     if rate >= least_settled(result, settings):
         yield prediction("E21", "with batches drawn with replacement the floor is eta tr(Sigma) / (4 B), where eta is "
                          f"small beside 2/sharpness (at eta/B = {rate:g})", factor, about(1, by=0.3), "ratio, median",
@@ -151,8 +152,9 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield prediction("T38", "with a rate that falls to 0 the cost ends lower than it is on average with a constant "
                      "one, whatever eta and B", np.max(shuffled.falling_cost[..., -1] / settled(shuffled.cost)),
                      at_most(1), "ratio, largest of all seeds", "the floor is proportional to eta/B")  # fmt: skip
-    yield prediction("T38", "and the gradient smaller", np.max(shuffled.falling_norm[..., -1] / norm), at_most(1),
-                     "ratio, largest of all seeds", "likewise")  # fmt: skip
+    yield prediction("T38", "with a rate that falls to 0 the gradient ends smaller, whatever eta and B",
+                     np.max(shuffled.falling_norm[..., -1] / norm), at_most(1), "ratio, largest of all seeds",
+                     "likewise")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
