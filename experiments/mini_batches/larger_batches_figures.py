@@ -16,23 +16,17 @@ def trainings(result: Any, lines: Any, settings: Any, headline: str, alike: floa
     figure, axes = plots.new_figure(18, 6.5, columns=3, width_ratios=(1.25, 1, 1))
     grid, cost, steepness = axes[0]
     accuracy_panel(grid, 100 * np.median(result.accuracy, axis=0), settings.learning_rates, settings.batch_sizes)
-    sharpness = np.median(result.sharpness, axis=1)
+    sharpness, kept = np.median(result.sharpness, axis=1), lines.ratios <= alike
     for series, (rates, units, ratios) in enumerate(zip(lines.rates, lines.units, lines.ratios, strict=True)):
-        style = {
-            "color": plots.COLOURS[(series + 1) % len(plots.COLOURS)],
-            "linestyle": plots.LINES[series % len(plots.LINES)],
-        }
-        marker = plots.MARKERS[series % len(plots.MARKERS)]
-        label = f"from B = {settings.batch_sizes[0]}, η = {rates[0]:g}"
+        colour, marker = plots.COLOURS[(series + 1) % len(plots.COLOURS)], plots.MARKERS[series % len(plots.MARKERS)]
+        style: Any = {"color": colour, "linestyle": plots.LINES[series % len(plots.LINES)]}
         mark_diagonal(grid, rates, 2 / float(sharpness[series, 0]), settings.learning_rates, style)
-        cost.plot(units, ratios, marker=marker, label=label, **style)
-        steepness.plot(rates, sharpness[series], linewidth=1, **style)
-        points = {"marker": marker, "color": style["color"], "markersize": 8, "linestyle": ""}
-        kept = ratios <= alike
-        steepness.plot(rates[kept], sharpness[series, kept], label=label, **points)
-        steepness.plot(rates[~kept], sharpness[series, ~kept], fillstyle="none", **points)
+        cost.plot(units, ratios, marker=marker, label=f"from B = {settings.batch_sizes[0]}, η = {rates[0]:g}", **style)
+        steepness.plot(rates, sharpness[series], linewidth=1, marker=marker, markersize=8, fillstyle="none", **style)
+        near = kept[series]
+        steepness.plot(rates[near], sharpness[series, near], color=colour, linestyle="", marker=marker, markersize=8)
     finish_cost(cost)
-    finish_sharpness(steepness, np.unique(lines.rates), sharpness, sharpness[lines.ratios <= alike])
+    finish_sharpness(steepness, np.unique(lines.rates), sharpness, sharpness[kept])
     epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
     return plots.headline(figure, headline, f"medians; {epochs}")
 
@@ -64,8 +58,8 @@ def finish_cost(axis: Axes) -> None:
     plots.plain_log_ticks(axis.xaxis, (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10))
     plots.reference_line(axis, 1, "the linear scaling rule")
     plots.limit_line(axis, 1, "k η = 2/sharpness")
-    axis.set(xlabel="k η in units of 2/sharpness where the smallest batch ends", title="Cost along these lines")
-    axis.set_ylabel("cost after training with (k B, k η), over that with (B, η)")
+    axis.set(xlabel="k η in units of 2/sharpness where the smallest batch ends", title="Cost along these lines",
+             ylabel="cost after training with (k B, k η), over that with (B, η)")  # fmt: skip
     axis.legend(loc="upper left")
 
 
@@ -73,9 +67,8 @@ def finish_sharpness(axis: Axes, rates: np.ndarray, sharpness: np.ndarray, kept:
     """The axes of the sharpness, framed about that of the trainings whose cost is `kept`, and the line 2/rate."""
     axis.plot([], [], "o", color="0.4", fillstyle="none", label="cost more than 10 % higher")
     axis.plot(rates, 2 / rates, color="0.2", linewidth=1.2, label="2/(k η)")
-    axis.set(xscale="log", yscale="log", xlabel="learning rate k η", ylabel="sharpness where the training ended")
-    seen = kept[kept > 0]
-    axis.set_ylim(seen.min() / 10, 3 * seen.max())
-    outside = "\n(lines that leave the frame end on a plateau)" if sharpness.min() < seen.min() / 10 else ""
-    axis.set_title(f"How steep it is where they ended{outside}")
+    low, high = kept.min() / 10, 3 * kept.max()
+    outside = "\n(lines that leave the frame end on a plateau)" if sharpness.min() < low else ""
+    axis.set(xscale="log", yscale="log", ylim=(low, high), xlabel="learning rate k η",
+             ylabel="sharpness where the training ended", title=f"How steep it is where they end{outside}")  # fmt: skip
     axis.legend(loc="lower left", fontsize=9)
