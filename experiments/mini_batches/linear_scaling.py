@@ -12,6 +12,8 @@ second order rules; at x = 2 the one large step leaps over the valley, on a para
 Run:     python -m experiments linear_scaling [--quick | --full]
 Time:    default 15 s, --quick 10 s, --full 60 s, on 2 cores, compilation included
 Result:  slope 2.000 at the start and 1.999 after training, with the theory's vector to 6e-5 (6 seeds, k = 2, 8, 32).
+         After training the large step first raises its cost between 1.1 and 1.6 of 2/lambda, at the start it never does
+         up to 5.
 """
 
 import dataclasses
@@ -176,7 +178,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                        "largest relative error of the vector", "Taylor, second order")  # fmt: skip
         yield prediction("E10", f"below k eta = 2/sharpness the one large step lowers its cost, {place}",
                          min(float(first_rise(local).min()) for local in locals_), at_least(1),
-                         "least k eta that raises it, in 2/sharpness", "exact on a parabola")  # fmt: skip
+                         f"least k eta that raises it, in 2/sharpness; {XS[-1] / 2:g} if none does",
+                         "exact on a parabola")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
