@@ -187,14 +187,18 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         yield identity(film, says, 100 * np.min(share), exactly(100), unit, source)
 
 
+def along_hebb(result: Result, network: Network) -> list[float]:
+    """For every digit, the correlation of what it asks of the weights into the outputs with Hebb's rule."""
+    return [drawn.along_hebb(drawn.picture_of(result, network, digit)) for digit in range(len(result.rows))]
+
+
 def finding(result: Result, settings: Settings) -> str:
-    along = [(np.median(drawn.every_digit_along_hebb(result, network)), network.says) for network in result.networks]
-    correlations = " and ".join(f"{correlation:.2f} {says}" for correlation, says in along)
+    along = [f"{np.median(along_hebb(result, network)):.2f} {network.says}" for network in result.networks]
     return (
         "An output that should fall asks the opposite of what its weights say: drawn by the weight's sign, as in the "
         "film at 7:38, the columns of all unwanted outputs point the wrong way. What a digit asks of the weights into "
-        f"the outputs correlates with firing together, as Hebb's rule would, by {correlations} (first seed, median of "
-        f"{len(result.rows)} digits)."
+        f"the outputs correlates with firing together, as Hebb's rule would, by {' and '.join(along)} (first seed, "
+        f"median of {len(result.rows)} digits)."
     )
 
 
@@ -203,9 +207,8 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure | Page]:
     for network in result.networks:
         ending = "" if network.name == "start" else "_after_training"
         picture = drawn.picture_of(result, network, result.chosen)
-        hebb = drawn.every_digit_along_hebb(result, network)
         found[f"nudges{ending}"] = drawn.network(picture)
         found[f"columns{ending}"] = drawn.columns(picture, settings.layer or len(network.layers))
-        found[f"pixels_and_weights{ending}"] = drawn.pixels_and_weights(picture, hebb)
+        found[f"pixels_and_weights{ending}"] = drawn.pixels_and_weights(picture, along_hebb(result, network))
     page = drawn.page(result, Path(settings.dataset).name)
     return found | {"nudges.html": Page("", page.encode())}  # nudges.png has the same name

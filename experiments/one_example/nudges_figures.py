@@ -46,14 +46,10 @@ def output_weights(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
     return np.outer(picture.pulls[-1], before), np.outer(picture.activations[-1], before)
 
 
-def along_hebb(nudges: np.ndarray, together: np.ndarray) -> float:
+def along_hebb(picture: Picture) -> float:
     """The correlation between both of `output_weights`: 1 with Hebb's rule, -1 against it."""
+    nudges, together = output_weights(picture)
     return float(np.corrcoef(together.ravel(), nudges.ravel())[0, 1])
-
-
-def every_digit_along_hebb(result: Any, network: Any) -> np.ndarray:
-    pictures = (picture_of(result, network, digit) for digit in range(len(result.rows)))
-    return np.array([along_hebb(*output_weights(picture)) for picture in pictures])
 
 
 def strongest(values: np.ndarray, count: int) -> np.ndarray:
@@ -164,7 +160,7 @@ def columns(picture: Picture, layer: int) -> Figure:
     )
 
 
-def pixels_and_weights(picture: Picture, correlations: np.ndarray) -> Figure:
+def pixels_and_weights(picture: Picture, correlations: list[float]) -> Figure:
     """The wishes for the pixels, the nudges of the last layer's weights, and what Hebb's rule would ask; `correlations`
     with it of all digits."""
     figure, ((left, middle, right),) = plots.new_figure(16, 6.2, columns=3, width_ratios=(1, 1.15, 1))
@@ -174,13 +170,13 @@ def pixels_and_weights(picture: Picture, correlations: np.ndarray) -> Figure:
     left.set(title="pixels: ▲ lighter, ▼ darker would lower the cost", xticks=[], yticks=[],
              xlabel="-dC/da of every pixel; area in proportion")  # fmt: skip
     pull, before = picture.pulls[-1], picture.activations[-2]
-    order, (nudges, together) = np.argsort(-before)[:MOST_ROWS], output_weights(picture)
-    draw_grid(middle, nudges[:, order], range(len(pull)), order, 130, "pull", pull, None)
+    order = np.argsort(-before)[:MOST_ROWS]
+    draw_grid(middle, output_weights(picture)[0][:, order], range(len(pull)), order, 130, "pull", pull, None)
     middle.scatter(range(len(order)), np.full(len(order), -1.5), c=before[order], cmap="gray", vmin=0, vmax=1,
                    s=130, edgecolors="0.2")  # fmt: skip
     middle.set(title="weights into the outputs: nudge = pull x activation", ylabel="output",
                xlabel="neuron of the layer before, brightest first; disc: its activation")  # fmt: skip
-    draw_hebb(right, nudges, together)
+    draw_hebb(right, picture)
     low, median, high = np.quantile(correlations, (0, 0.5, 1))
     return plots.headline(
         figure,
@@ -191,8 +187,9 @@ def pixels_and_weights(picture: Picture, correlations: np.ndarray) -> Figure:
     )
 
 
-def draw_hebb(axes: Axes, nudges: np.ndarray, together: np.ndarray) -> None:
+def draw_hebb(axes: Axes, picture: Picture) -> None:
     """Every nudge of an output's weight against how much its two ends fire together."""
+    nudges, together = output_weights(picture)
     for chosen, marker, colour, text in (
         (nudges > 0, "^", plots.COLOURS[0], "strengthened"), (nudges <= 0, "v", plots.COLOURS[1], "weakened")
     ):  # fmt: skip
@@ -200,7 +197,7 @@ def draw_hebb(axes: Axes, nudges: np.ndarray, together: np.ndarray) -> None:
         axes.scatter(together[chosen], nudges[chosen], marker=marker, color=colour, s=32,
                      label=f"{text}: {share:.0f} % of all that is asked")  # fmt: skip
     axes.axhline(0, color="0.4", linewidth=1)
-    axes.set(title=f"every weight into an output; correlation {along_hebb(nudges, together):.2f}",
+    axes.set(title=f"every weight into an output; correlation {along_hebb(picture):.2f}",
              xlabel="how much both ends fire: product of the two activations\n"
                     "(Hebb's rule would strengthen in proportion)", ylabel="nudge of the weight, -dC/dw")  # fmt: skip
     axes.margins(y=0.2)
