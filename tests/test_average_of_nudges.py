@@ -59,8 +59,8 @@ def made_up(average=0.0, by_hand=0.0, exact=0.0, factor=(1.0, 0.0), halved=(0.5,
 @pytest.mark.parametrize(
     ("changes", "failing"),
     [({}, []), ({"average": 1e-3}, [0]), ({"by_hand": 2.0}, [1]), ({"exact": 1e-9}, [2]),
-     ({"factor": (2.0, 0.0)}, [3]), ({"factor": (1.0, 1e-3)}, [4]), ({"halved": (1.0, 0.0)}, [5]),
-     ({"halved": (0.5, 1e-3)}, [6]), ({"steps": 0.1}, [7]), ({"left_out": 1e-3}, [8])],
+     ({"steps": 0.1}, [3]), ({"left_out": 1e-3}, [4]), ({"factor": (2.0, 0.0)}, [5]), ({"factor": (1.0, 1e-3)}, [6]),
+     ({"halved": (1.0, 0.0)}, [7]), ({"halved": (0.5, 1e-3)}, [8])],
 )  # fmt: skip
 def test_the_claims_fail_where_the_average_is_not_the_gradient(changes, failing):
     found = list(average_of_nudges.claims(made_up(**changes), SMALLEST))

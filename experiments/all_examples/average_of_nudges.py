@@ -13,7 +13,6 @@ Result:  the average of all 60,000 nudges is minus the gradient, by hand and by 
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -157,27 +156,27 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    exact, checked = result.exact, partial(identity, source="linearity")
-    error = partial(checked, unit="largest relative error")
-    in_mean, spread = (partial(checked, unit=of) for of in ("mean over all components", "relative standard deviation"))
+    exact, (average, by_hand) = result.exact, result.errors.max(axis=0)
+    (factor, factor_spread), (half, half_spread) = exact.factor.T, exact.halved.T
     everyone = f"{result.num_examples:,} examples, float32"
     few = f"{min(SUBSET, result.num_examples)} examples, first seed, float64"
-    (factor, factor_spread), (half, half_spread) = exact.factor.T, exact.halved.T
-    average, by_hand = result.errors.max(axis=0)
-    small, tiny = at_most(1e-6), at_most(1e-12)
-    says = "the average of the nudges is minus the gradient of the average cost"
-    yield error("T28", f"{says} ({everyone})", average, small)
-    yield error("T28", f"and so is the average of the nudges by hand ({everyone})", by_hand, small)
-    yield error("T28", f"both again ({few})", np.max([exact.averaged, exact.by_hand]), tiny)
-    says = "averaged nudges over minus the gradient: the factor"
-    yield in_mean("T29", f"{says} ({few})", factor.mean(), about(1, by=1e-6))
-    yield spread("T29", "the factor is the same for every component", factor_spread.max(), small)
-    yield in_mean("T29", "with a 1/2 in every example's cost the factor is 1/2", half.mean(), about(0.5, by=1e-6))
-    yield spread("T29", "and again the same for every component", half_spread.max(), small)
-    says = "the average of separate steps is the step with the average gradient"
-    yield error("C6", f"{says} ({few})", exact.separate_steps.max(), tiny)
-    says = "leaving out example i changes the gradient by (g_i - G)/(N-1)"
-    yield error("T13", f"{says} ({few})", exact.leave_one_out.max(), tiny)
+    for film, says, error, most in (
+        ("T28", f"the average of the nudges is minus the gradient of the average cost ({everyone})", average, 1e-6),
+        ("T28", f"and so is the average of the nudges by hand ({everyone})", by_hand, 1e-6),
+        ("T28", f"both again ({few})", np.max([exact.averaged, exact.by_hand]), 1e-12),
+        ("C6", f"the average of separate steps is the step with the average gradient ({few})",
+         exact.separate_steps.max(), 1e-12),
+        ("T13", f"leaving out example i changes the gradient by (g_i - G)/(N-1) ({few})",
+         exact.leave_one_out.max(), 1e-12),
+    ):  # fmt: skip
+        yield identity(film, says, error, at_most(most), "largest relative error", "linearity")
+    for says, mean, expected, spread in (
+        (f"averaged nudges over minus the gradient: the factor ({few})", factor, 1, factor_spread),
+        ("with a 1/2 in every example's cost the factor is 1/2", half, 0.5, half_spread),
+    ):
+        yield identity("T29", says, mean.mean(), about(expected, by=1e-6), "mean over all components", "linearity")
+        yield identity("T29", "and it is the same for every component", spread.max(), at_most(1e-6),
+                       "relative standard deviation", "linearity")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
