@@ -111,29 +111,18 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                      "Meir et al. arXiv:2211.08430")  # fmt: skip
 
 
-class Law(NamedTuple):
-    """error = floor + height N^-exponent, in per cent."""
-
-    floor: float
-    height: float
-    exponent: float
-
-    def at(self, sizes: np.ndarray) -> np.ndarray:
-        return self.floor + self.height * sizes**-self.exponent
-
-
-def law(sizes: np.ndarray, errors: np.ndarray) -> Law:
-    """Least squares of the logarithms over a fine grid of floors, the rest a power law.
+def law(sizes: np.ndarray, errors: np.ndarray) -> tuple[float, float, float]:
+    """(a, b, c) of errors = a + b N^-c by least squares of the logarithms: a from a fine grid, the rest a power law.
 
     >>> [round(number, 2) for number in law(np.array([1.0, 4.0, 16.0]), 3 + np.array([2.0, 1.0, 0.5]))]
     [3.0, 2.0, 0.5]
     """
     floors = (errors.min() * np.arange(0, 1, 1e-3)).tolist()
-    tried = [Law(floor, *fits.power_law(sizes, errors - floor)[:2]) for floor in floors]
-    return min(tried, key=lambda each: np.sum(np.log(each.at(sizes) / errors) ** 2))
+    tried = [(floor, *fits.power_law(sizes, errors - floor)[:2]) for floor in floors]
+    return min(tried, key=lambda found: np.sum(np.log((found[0] + found[1] * sizes ** -found[2]) / errors) ** 2))
 
 
-def laws(result: Result) -> list[Law]:
+def laws(result: Result) -> list[tuple[float, float, float]]:
     """Each recipe's law of the mean errors, at least half an image, so that they have a logarithm."""
     least = 50 / result.num_test
     return [law(result.sizes, np.maximum(100 - each.mean(axis=1), least)) for each in result.accuracy]
@@ -141,7 +130,7 @@ def laws(result: Result) -> list[Law]:
 
 def finding(result: Result, settings: Settings) -> str:
     first, last = result.accuracy.mean(axis=2)[:, [0, -1]].T
-    said = [f"{each.floor:.1f} % + {each.height:.0f} % N^-{each.exponent:.2f}" for each in laws(result)]
+    said = [f"{floor:.1f} % + {height:.0f} % N^-{exponent:.2f}" for floor, height, exponent in laws(result)]
     return (
         f"{result.sizes[0]:,} images give {result.labels[0]} {first[0]:.1f} % right answers, {result.sizes[-1]:,} give "
         f"{last[0]:.1f} %; {result.labels[1]} {first[1]:.1f} % and {last[1]:.1f} % (means). The errors are about "
@@ -153,13 +142,13 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, axes = plots.new_figure(11.5, 6.8)
     axis, sizes, all_steps = axes[0, 0], result.sizes, (settings.num_steps, settings.films_steps)
     fine = np.geomspace(sizes[0], sizes[-1], 200)
-    for series, each in enumerate(laws(result)):
+    for series, (floor, height, exponent) in enumerate(laws(result)):
         error, colour = 100 - result.accuracy[series], plots.COLOURS[series]
         mean, label = error.mean(axis=1), f"{result.labels[series]}: {all_steps[series]:,} steps of 10 for every N"
         axis.errorbar(sizes, mean, [mean - error.min(axis=1), error.max(axis=1) - mean], fmt="os"[series],
                       color=colour, elinewidth=1.2, label=label)  # fmt: skip
-        axis.plot(fine, each.at(fine), color=colour, linestyle=plots.LINES[series], linewidth=1.5,
-                  label=f"${each.floor:.1f} + {each.height:.0f} N^{{-{each.exponent:.2f}}}$, fitted")  # fmt: skip
+        axis.plot(fine, floor + height * fine**-exponent, color=colour, linestyle=plots.LINES[series], linewidth=1.5,
+                  label=f"${floor:.1f} + {height:.0f} N^{{-{exponent:.2f}}}$, fitted")  # fmt: skip
     if settings.dataset == "mnist":
         axis.plot(SIZES, 100 - np.array(NIELSENS), "x", color="k", markersize=9, markeredgewidth=2, zorder=5,
                   label="Nielsen's nine numbers (784-30-10, 150,000 steps)")  # fmt: skip

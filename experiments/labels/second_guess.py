@@ -40,8 +40,6 @@ CLAIMED = 0.9999  # what the reader hopes for
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    """Settings of the guesses."""
-
     learning_rate: Annotated[float, Gt(0)] = 4.0
     """Learning rate; the best that full_batch_vs_sgd found for batches of 100."""
     batch_size: Annotated[int, Ge(1), of_train] = 100

@@ -53,7 +53,6 @@ class Settings(experiment.Settings):
     """Passes over all images, in batches of 10."""
 
     def check(self) -> None:
-        """The first share is the clean one."""
         require(self.shares[0] == 0, f"{typed('--shares', self.shares)}: the first must be 0, labels that are right")
 
 
@@ -184,7 +183,6 @@ def by_the_truth(shares: np.ndarray, right: np.ndarray, num_classes: int) -> np.
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    """T44 and E13: wrong labels are hardly learned by heart, and are found by |g_i|."""
     asked = (settings.dataset == "mnist", settings.is_the_films)
     for learned, name, is_asked in zip(result.recipes, ("cross-entropy", "the film's cost"), asked, strict=True):
         if not is_asked:

@@ -9,7 +9,6 @@ from experiments.common.race import Race, Settings
 
 
 def frontier(result: Race, settings: Settings, headline: str, begun: str = "") -> Figure:
-    """Steps to the target, examples to the target, and the rates that were best."""
     figure, axes = plots.new_figure(16, 6.4, columns=3)
     steps, examples, rates = axes[0]
     law, sizes = result.hyperbola, result.sizes.astype(float)

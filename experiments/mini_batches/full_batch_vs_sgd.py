@@ -174,8 +174,8 @@ def finding(result: Result, settings: Settings) -> str:
     verdict = "is ahead" if full < 0.95 * film else "is level" if full <= 1.05 * film else "is behind"
     return (
         f"{label} come as far as {settings.num_steps} full-batch steps with {in_words(examples)} times fewer examples, "
-        f"in {in_words(seconds)} times less time (from one look to the next); step for step the full batch {verdict} "
-        f"(cost {full:.3f}, {film:.3f})."
+        f"in {in_words(seconds)} times less time (somewhere between two looks at the cost); step for "
+        f"step the full batch {verdict} (cost {full:.3f}, {film:.3f})."
     )
 
 

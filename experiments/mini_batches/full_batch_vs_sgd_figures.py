@@ -16,7 +16,7 @@ CLOCKS = (
 
 def cost(result: Any, num_steps: int, times: list[str], headline: str, *, films_cost: bool) -> Figure:
     """`times`: how many times fewer examples, and seconds, the film's batches need to come as far as the full batch."""
-    figure, axes = on_three_clocks(result, num_steps, [curve.cost for curve in result.curves], 5)
+    figure, axes = on_three_clocks(result, num_steps, [curve.cost for curve in result.curves], headline, 5)
     plots.plain_log_ticks(axes[0].yaxis, (0.05, 0.1, 0.2, 0.5, 1, 2))
     axes[0].set_ylabel("cost on the training images")
     axes[0].legend(fontsize=9, loc="lower left")
@@ -28,28 +28,23 @@ def cost(result: Any, num_steps: int, times: list[str], headline: str, *, films_
         axis.axhline(target, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
         axis.annotate(f"{num_steps} full-batch steps", (0.02, target), (0, -4), ("axes fraction", "data"), **says)
         axis.annotate(f"{name}: {fewer}\ntimes fewer", (num_steps * scale, target), (0, -4), ha="right", **says)
-    return figure_with(figure, headline, result)
+    return figure
 
 
 def accuracy(result: Any, num_steps: int) -> Figure:
     found = [100 * curve.accuracy for curve in result.curves]
-    figure, axes = on_three_clocks(result, num_steps, found, -14)
-    axes[0].set_ylabel("correct on the test images, %")
-    axes[0].legend(fontsize=9, loc="upper right", bbox_to_anchor=(1, 0.85))
     right = [np.median(each[:, -1]) for each in found]
     read = [curve.steps[-1] * size for curve, size in zip(result.curves, result.batch_sizes, strict=True)]
     film = result.reference
     headline = (f"Batches of {result.batch_sizes[film]:,} are right in {right[film]:.1f} % of the test images after "
                 f"{read[film]:,} examples, the full batch in {right[0]:.1f} % after {read[0]:,}")  # fmt: skip
-    return figure_with(figure, headline, result)
+    figure, axes = on_three_clocks(result, num_steps, found, headline, -14)
+    axes[0].set_ylabel("correct on the test images, %")
+    axes[0].legend(fontsize=9, loc="upper right", bbox_to_anchor=(1, 0.85))
+    return figure
 
 
-def figure_with(figure: Figure, headline: str, result: Any) -> Figure:
-    flops = f"an example read takes {result.flops_per_example:,.0f} floating point operations"
-    return plots.headline(figure, headline, f"median and range; {flops}")
-
-
-def on_three_clocks(result: Any, num_steps: int, values: list[np.ndarray], above: int) -> tuple[Figure, np.ndarray]:
+def on_three_clocks(result: Any, num_steps: int, values: list, headline: str, above: int) -> tuple[Figure, np.ndarray]:
     """The panels; every line is named so many points `above` its beginning."""
     figure, axes = plots.new_figure(15, 5.6, columns=3, sharey=True)
     for series, (curve, value) in enumerate(zip(result.curves, values, strict=True)):
@@ -63,4 +58,5 @@ def on_three_clocks(result: Any, num_steps: int, values: list[np.ndarray], above
                           textcoords="offset points", fontsize=9, color=plots.COLOURS[series])  # fmt: skip
     for axis, (title, unit, scale) in zip(axes[0], CLOCKS, strict=True):
         axis.set(title=title, xlabel=unit, xscale=scale)
-    return figure, axes[0]
+    flops = f"an example read takes {result.flops_per_example:,.0f} floating point operations"
+    return plots.headline(figure, headline, f"median and range; {flops}"), axes[0]

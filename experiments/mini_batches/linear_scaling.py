@@ -67,7 +67,7 @@ FULL = Settings(num_seeds=6)
 
 
 class Local(NamedTuple):
-    """k steps and one, from one point, for every rate of XS."""
+    """For every rate of XS."""
 
     distance: Float[np.ndarray, "seeds rates"]  # between the two ends
     error: Float[np.ndarray, "seeds rates"]  # |difference - eta^2 times the theory's vector| / |the latter|

@@ -39,7 +39,6 @@ def off_theory(result: Any, x: np.ndarray, numbers: tuple[int, ...], near: float
 
 
 def draw_distance(axis: Axes, result: Any, x: np.ndarray, numbers: tuple[int, ...]) -> None:
-    """The distance for every k and place."""
     axis.plot(x, x**2, color="0.2", linewidth=1.2, label="theory: η² |Σⱼ Hⱼ Σ$_{i<j}$ gᵢ|, slope 2")
     for row, (place, locals_) in enumerate(result.places.items()):
         for column, (number, local) in enumerate(zip(numbers, locals_, strict=True)):
@@ -54,7 +53,6 @@ def draw_distance(axis: Axes, result: Any, x: np.ndarray, numbers: tuple[int, ..
 
 
 def draw_cost(axis: Axes, local: Any, x: np.ndarray, num_batches: int) -> None:
-    """The cost after k small steps and after the large one, at one place."""
     shown = x >= 0.03
     costs = {f"after {num_batches} steps, η": local.after_many, f"after one, {num_batches} η": local.after_one}
     for series, (label, cost) in enumerate(costs.items()):

@@ -95,7 +95,6 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def theory_claims(result: Result) -> Iterator[Claim]:
-    """What sampling theory says, for any network and any cost."""
     found, from_ten, (cosine, error) = result.quality, result.sizes >= 10, result.predicted()
     looked, source = f"at {len(result.epochs)} checkpoints", "sampling without replacement"
     off = (found.batches.cosine - cosine)[..., from_ten]

@@ -13,7 +13,6 @@ THIN: Any = {"color": "0.4", "linewidth": 1, "linestyle": (0, (2, 2))}
 
 
 def when(epochs: float) -> str:
-    """In words."""
     return f"after {epochs:g} epoch{'' if epochs == 1 else 's'}" if epochs else "at the start"
 
 
