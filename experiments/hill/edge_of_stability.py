@@ -106,23 +106,6 @@ def measure(problem: Problem, settings: Settings) -> Result:
     )
 
 
-def course(series: np.ndarray) -> str:
-    """How a sharpness (seeds, points) starts, whether it rises again, and how its last third ends, in words; medians.
-
-    A fall right from the start is no peak.
-
-    >>> course(np.array([[1.0, 0.2, 0.7, 0.1]])), course(np.array([[1.0, 0.2, 0.1]]))
-    ('starts at 1.00, falls, rises again to 0.70 and ends at 0.10', 'starts at 1.00 and falls to 0.10')
-    """
-    start, end = (f"{np.median(values):.2f}" for values in (series[:, 0], last_third(series)))
-    risen = np.cumsum(np.diff(series, axis=1) > 0, axis=1) > 0
-    if not risen.any(axis=1).all():
-        return f"starts at {start} and falls to {end}"
-    peak = np.median(np.max(series[:, 1:], axis=1, where=risen, initial=-np.inf))
-    fall = "falls, rises again" if series[0, 1] < series[0, 0] else "rises"
-    return f"starts at {start}, {fall} to {peak:.2f} and ends at {end}"
-
-
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     if settings.dataset == Settings.dataset:
         yield from tanh_claims(result, settings)
@@ -160,7 +143,8 @@ def finding(result: Result, settings: Settings) -> str:
     along = [np.median(last_third(each)) * settings.learning_rates[1] / 2 for each in result.batch_sharpness]
     minibatch = [f"batches of {size} {drawn.ending(curve):.2f} (batch sharpness {own:.2f})"
                  for size, curve, own in zip(settings.batch_sizes, result.minibatch, along, strict=True)]  # fmt: skip
-    network = [f"at rate {curve.learning_rate:g} it {course(curve.of_edge)}" for curve in result.network]
+    network = [f"at rate {curve.learning_rate:g} it starts at {np.median(curve.of_edge[:, 0]):.2f} and ends at "
+               f"{drawn.ending(curve):.2f}" for curve in result.network]  # fmt: skip
     return (
         "Sharpness in units of 2/eta, mean of the last third of the path: tanh with linear outputs, full batch "
         f"{', '.join(full_batch)}; at rate {settings.learning_rates[1]:g} {', '.join(minibatch)}. That of "

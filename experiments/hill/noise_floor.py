@@ -149,12 +149,11 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         yield prediction("E21", "with batches drawn with replacement the floor is eta tr(Sigma) / (4 B), where eta is "
                          f"small beside 2/sharpness (at eta/B = {rate:g})", factor, about(1, by=0.3), "ratio, median",
                          "a parabola, small steps")  # fmt: skip
-    yield prediction("T38", "with a rate that falls to 0 the cost ends lower than it is on average with a constant "
-                     "one, whatever eta and B", np.max(shuffled.falling_cost[..., -1] / settled(shuffled.cost)),
-                     at_most(1), "ratio, largest of all seeds", "the floor is proportional to eta/B")  # fmt: skip
-    yield prediction("T38", "with a rate that falls to 0 the gradient ends smaller, whatever eta and B",
-                     np.max(shuffled.falling_norm[..., -1] / norm), at_most(1), "ratio, largest of all seeds",
-                     "likewise")  # fmt: skip
+    costs, norms = shuffled.falling_cost[..., -1] / settled(shuffled.cost), shuffled.falling_norm[..., -1] / norm
+    for what, ends in (("the cost", costs), ("|G|", norms)):
+        yield prediction("T38", f"with a rate that falls to 0 {what} ends lower than it is on average with a constant "
+                         "one, whatever eta and B", np.max(ends), at_most(1), "ratio, largest of all seeds",
+                         "the floor is proportional to eta/B")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
