@@ -24,10 +24,9 @@ LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), "-"
 
 PLOTLY = "../plotly.min.js"  # as a page names it
 
-STYLE: Any = {
-    "figure.dpi": 110, "savefig.dpi": 150, "font.size": 11, "axes.titlesize": 11, "axes.titleweight": "bold",
-    "axes.grid": True, "grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False,
-    "legend.frameon": False, "lines.linewidth": 2.0,
+STYLE: Any = {  # of what matplotlib makes with the axes; what is drawn on them later has its defaults
+    "figure.dpi": 110, "font.size": 11, "axes.grid": True, "grid.alpha": 0.3, "axes.spines.top": False,
+    "axes.spines.right": False,
 }  # fmt: skip
 
 
