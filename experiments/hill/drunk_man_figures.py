@@ -128,14 +128,14 @@ def how_far(passed: float, read: Sequence[np.ndarray]) -> str:
 
 def as_gif(pictures: Iterable[np.ndarray]) -> bytes:
     """Pictures (height, width, 3 bytes) as a moving one, in the last one's commonest colours, that rests at its end."""
-    images = [Image.fromarray(picture & 252) for picture in pictures]  # Pillow compares the upper six bits only
-    colours, count = np.unique(np.reshape(images[-1], (-1, 3)), axis=0, return_counts=True)
+    coarse = [picture & 252 for picture in pictures]  # Pillow compares the upper six bits only
+    colours, count = np.unique(coarse[-1].reshape(-1, 3), axis=0, return_counts=True)
     commonest = colours[np.argsort(-count)[:255]]  # of 256 one is left for what does not change
     palette = Image.new("P", (1, 1))
     palette.putpalette(commonest.tobytes())
-    first, *others = images = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    images = [Image.fromarray(each).quantize(palette=palette, dither=Image.Dither.NONE) for each in coarse]
     for image in images:
         image.putpalette((commonest | 3).tobytes())  # white is white again
-    pauses, file = [*[120] * len(others), 2000], io.BytesIO()  # milliseconds
-    first.save(file, "GIF", save_all=True, append_images=others, duration=pauses, loop=0, optimize=True)
+    pauses, file = [*[120] * (len(images) - 1), 2000], io.BytesIO()  # milliseconds
+    images[0].save(file, "GIF", save_all=True, append_images=images[1:], duration=pauses, loop=0, optimize=True)
     return file.getvalue()
