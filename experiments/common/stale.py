@@ -6,6 +6,7 @@ comments do not count.
 """
 
 import ast
+import functools
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,8 @@ Read = Callable[[str], str | None]  # path within the repository -> its text, No
 
 def is_stale(module: str, commit: str) -> bool:
     """Whether what measures has changed since the commit, or had uncommitted changes then."""
-    return commit.endswith("+changes") or measuring(module, as_it_is) != measuring(module, at_commit(commit))
+    then = functools.partial(at_commit, commit)
+    return commit.endswith("+changes") or measuring(module, as_it_is) != measuring(module, then)
 
 
 def measuring(module: str, read: Read) -> dict[str, str]:
@@ -96,9 +98,7 @@ def as_it_is(path: str) -> str | None:
     return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
-def at_commit(commit: str) -> Read:
-    def read(path: str) -> str | None:
-        done = subprocess.run(["git", "-C", str(ROOT), "show", f"{commit}:{path}"], capture_output=True, text=True)
-        return done.stdout if done.returncode == 0 else None
-
-    return read
+@functools.cache  # many results are of one commit
+def at_commit(commit: str, path: str) -> str | None:
+    done = subprocess.run(["git", "-C", str(ROOT), "show", f"{commit}:{path}"], capture_output=True, text=True)
+    return done.stdout if done.returncode == 0 else None
