@@ -187,5 +187,5 @@ def test_each_claim_fails_where_it_is_not_so(change, verdicts):
 def test_the_finding_says_who_is_lower_and_what_the_map_hides():
     said = experiment.finding(made_up(), FILMS)
     assert said.startswith("After equally many examples the drunk man (batches of 10) is at cost 0.1, the careful man")
-    assert "hides the drunk man's stumbling: joined at 3 points, his path is 7 times as long" in said
+    assert "hides the drunk man's stumbling: seen at 3 points, his path is 7 times as long" in said
     assert "shows the drunk man's stumbling" in experiment.finding(made_up(winding=1.2), FILMS)
