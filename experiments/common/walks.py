@@ -39,7 +39,7 @@ class Settings(experiment.Settings):
     learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(1)] = (0.5, 4.0, 4.0)
     """Learning rate for each of the batch sizes; those that full_batch_vs_sgd --tune found."""
     full_batch_learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(1), different] = (4.0, 1.0)
-    """Learning rates of full-batch descent: the first, found likewise, is the careful man's; others are slower."""
+    """Learning rates of full-batch descent; the first, found likewise, is the careful man's."""
     num_steps: Annotated[int, Ge(LEAST_STEPS)] = 100
     """Full-batch steps."""
     num_epochs: Annotated[int, Ge(1)] = 3
