@@ -158,10 +158,11 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         yield identity("E6", f"{scheme}: all cases for N = {FEW} together have the covariance {formula} in every "
                        f"entry, in {PLAIN_DIRECTIONS} random directions", np.nanmax(result.errors[:, index]),
                        at_most(1e-12), "largest error over largest entry of Sigma", source)  # fmt: skip
-    for scheme, formula, (ratio, error) in zip(SCHEMES, FORMULAS, over_theory(result), strict=True):
+    sources = (source, source, f"{source}; where B divides N by algebra from the line before")
+    for scheme, formula, whence, (ratio, error) in zip(SCHEMES, FORMULAS, sources, over_theory(result), strict=True):
         yield prediction("E6", f"{scheme}: {settings.num_epochs:,} epochs drawn from N = {num:,} have the trace of "
                          f"{formula} in {DIRECTIONS} random directions", worst(ratio.mean(axis=0) - 1) + 1,
-                         about(1, by=0.05), "ratio, mean of the seeds, worst batch size", source)  # fmt: skip
+                         about(1, by=0.05), "ratio, mean of the seeds, worst batch size", whence)  # fmt: skip
         by_chance = error > 1e-5  # single images without replacement leave nothing to it
         yield prediction("E6", f"{scheme}: in standard errors of the drawn, in {DIRECTIONS} random directions",
                          worst((ratio[by_chance] - 1) / error[by_chance]), within(-4.5, 4.5, 0),
