@@ -168,10 +168,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         yield prediction("E10", "no training that keeps the cost within 10 % ends where k eta is above 2/sharpness",
                          kept.max(), at_most(1), "largest k eta in 2/sharpness at its own end",
                          "a parabola diverges")  # fmt: skip
-    why = (
-        "finding: such a training ends where it is less steep, and there it is below 2/sharpness; the rates are "
-        "2 times apart, a finer grid would tell where between two of them the cost rises"
-    )
+    why = ("finding: such a training ends where it is less steep, and there it is below 2/sharpness; a finer grid of "
+           "rates would tell where between two of them the cost rises")  # fmt: skip
     for rate, unit, ratio in zip(rates[:, 0], units, ratios, strict=True):
         if unit[-1] >= 1:
             last, first = breaks(unit, ratio)
