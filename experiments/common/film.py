@@ -42,7 +42,7 @@ ROWS: tuple[Row, ...] = (
     Row("T8", "Nobody can picture a direction in 13,000 dimensions.", "one_example"),
     Row("T9", "The size of a component is the cost's sensitivity to that parameter.", "one_example", essential=True),
     Row("T10", "Components 3.2 and 0.1: one wiggle changes the cost 32 times as much.", "one_example", essential=True),
-    Row("T11", "Notation and indices are what confuses most.", "one_example", unchecked="Readers are not measured here."),
+    Row("T11", "Notation and indices are what confuses most.", "one_example", unchecked="Nobody is asked here."),
     Row("T12", "The gradient is a sum of many small and simple adjustments.", "one_example", essential=True,
         unchecked="True by algebra; tests/test_backprop.py holds it."),
     Row("T13", "Strictly, each step of gradient descent depends on every example.", "all_examples"),
