@@ -201,6 +201,15 @@ def test_a_result_is_judged_and_drawn_by_todays_code_without_running(finished, t
     assert (tmp_path / "plotly.min.js").exists()
 
 
+def test_an_error_in_the_claims_loses_nothing_that_was_measured(finished, tmp_path):
+    run, folder = finished
+    with pytest.raises(ZeroDivisionError):
+        experiment.run(steepest_with(measure=lambda *_: run.result, claims=lambda *_: 1 / 0), run.settings)
+    assert {path.name for path in folder.iterdir()} == {"run.json", "arrays.npz"}
+    assert experiment.rejudge(steepest, folder) == list(steepest.claims(run.result, run.settings))
+    assert (folder / "steepest.png").exists()
+
+
 def test_a_result_of_another_version_is_named(finished):
     _, folder = finished
     record, arrays = folders.read_record(folder), folders.read_arrays(folder)

@@ -113,7 +113,8 @@ def name_of(module: ModuleType) -> str:
 def run(module: ModuleType, settings: Any) -> Run:
     """Checks first, then measures, judges, draws, and leaves all of it in OUT/NAME at once.
 
-    A run that diverges leaves a record that says so, in place of an earlier one.
+    A run that diverges leaves a record that says so, in place of an earlier one; one whose claims, finding or figures
+    raise leaves what it measured, for --rejudge when they are mended.
     """
     bounds.check(settings)
     jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
@@ -135,7 +136,11 @@ def run(module: ModuleType, settings: Any) -> Run:
         raise
     result = trees.to_numpy(module.Result, measured)
     finished = Run(settings, result, {"status": "finished", **facts, "seconds": time.perf_counter() - began})
-    terminal.show(*leave(module, finished, folder))
+    try:
+        terminal.show(*leave(module, finished, folder))
+    except Exception:
+        folders.write(folder, {**finished.record, "claims": [], "finding": ""}, trees.flat(result), {})
+        raise
     print(f"figures, arrays and run.json are in {folder}")
     return finished
 
