@@ -64,5 +64,5 @@ def test_other_rates_are_follow_ups_and_a_failure_says_why():
 def test_the_finding_compares_after_as_many_steps_as_the_shortest_path_has():
     said = experiment.finding(made_up((-0.3, 1.0, 0.0)), Settings(batch_sizes=(10,)))
     assert said.startswith("After 18 steps the drunk man (batches of 10) has walked 30 (30 to 3e+03) times as far")
-    assert "the careful man (full batch) 1.5 (1.5 to 1.5) times; a random walk would 4.2 times" in said
+    assert "the careful man (full batch) 1.5 (1.5 to 1.5) times; a random walk: 4.2 times" in said
     assert "-0.30 with full batch (rate 4)" in said
