@@ -111,8 +111,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                 yield prediction("E8", f"after equally many examples the path of batches of {DRUNKEST} winds more than "
                                  "that of the full batch", by_examples, at_least(5), "ratio of length / displacement, "
                                  "median", f"{PROBE} 24.5 / 1.42")  # fmt: skip
-                yield follow_up("E8", "and so it does after equally many steps", by_steps, at_least(1), "ratio, median",
-                                "asked since equally many examples set a few steps beside thousands")  # fmt: skip
+                yield follow_up("E8", "after equally many steps it winds more too", by_steps, at_least(1), "ratio, "
+                                "median", "equally many examples set a few steps beside thousands")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
