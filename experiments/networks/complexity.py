@@ -7,10 +7,10 @@ layer before, which the first layer saves) and as XLA counts them, and the memor
 once, and in chunks. Contestants in turn, medians, compilation left out; num_seeds is how often all is timed.
 
 Run:     python -m experiments complexity [--quick | --full]
-Time:    default 25 s, --quick 11 s, --full 55 s on 2 cores, compilation included
-Result:  proportional to N: slope 1.02 from 7,000 to 60,000 images, 50 ms (64 GFLOP/s, medians of 10 rounds); XLA
-         counts 54.6 thousand operations an example, the formula 52.7; memory 202 MB at once, 3.4 MB in chunks, whatever
-         N; 32 times the width takes 24 times the time, batches of one 3 times as long a pass as batches of 1,000.
+Time:    default 25 s, --quick 11 s, --full 50 s on 2 cores, compilation included
+Result:  proportional to N: slope 0.96 (0.79 to 1.06 in 10 rounds) from 7,000 to 60,000 images, 49 ms, 202 MB at once,
+         3.4 MB in chunks, whatever N; XLA counts 54.6 thousand operations an example, the formula 52.7. 32 times the
+         width takes 18 times the time; a pass in batches of 3 takes 7 times, of one 4 times as long as of 1,000.
 """
 
 import dataclasses
@@ -227,12 +227,12 @@ def finding(result: Result, settings: Settings) -> str:
     for name, sweep in (("width", result.width), ("depth", result.depth)):
         work, took = (f"{times:.3g} times the" for times in sweep.growth)
         parts.append(f"{name} {sweep.x[0]} to {sweep.x[-1]}: {work} operations in {took} time")
-    whole, batches = np.median(result.examples.seconds[:, -1]), result.batch
+    whole, slopes = np.median(result.examples.seconds[:, -1]), result.slopes
     return (
         f"The gradient over {result.examples.x[-1]:,} images takes {1000 * whole:.0f} ms "
-        f"({result.examples.flops[-1] / whole / 1e9:.0f} GFLOP/s), slope in N {np.median(result.slopes):.2f}; "
-        f"{'; '.join(parts)}; a pass in batches of {batches.x[0]} takes {1 / batches.growth[1]:.3g} times that in "
-        f"batches of {batches.x[-1]:,}."
+        f"({result.examples.flops[-1] / whole / 1e9:.0f} GFLOP/s), slope in N {np.median(slopes):.2f} "
+        f"({slopes.min():.2f} to {slopes.max():.2f}); {'; '.join(parts)}; a pass in small batches takes "
+        f"{drawn.slowest(result.batch)}."
     )
 
 

@@ -39,6 +39,13 @@ def times(result: Any, settings: Any) -> Figure:
     )
 
 
+def slowest(sweep: Any) -> str:
+    """The batch size with which a pass takes longest, against the largest."""
+    took = np.median(sweep.seconds, axis=0)
+    longest = f"up to {took.max() / took[-1]:.2g} times as long (batches of {sweep.x[took.argmax()]})"
+    return f"{longest} as in batches of {sweep.x[-1]:,}"
+
+
 def growth(name: str, sweep: Any) -> str:
     work, took = sweep.growth
     return f"{name} {sweep.x[0]} to {sweep.x[-1]}: {work:.3g} times the operations,\n{took:.3g} times the time"
@@ -60,8 +67,7 @@ def works(result: Any, settings: Any) -> Figure:
     return plots.headline(
         figure,
         f"The gradient over {x[-1]:,} images takes {at_once[-1]:,.0f} MB at once, {chunked[-1]:,.3g} MB in chunks; a "
-        f"pass in batches of {sweep.x[0]} takes {1 / sweep.growth[1]:.3g} times as long as in batches of "
-        f"{sweep.x[-1]:,}",
+        f"pass in small batches takes {slowest(sweep)}",
         FOOT,
     )
 
