@@ -6,9 +6,10 @@ one example's gradient; and the extreme eigenvalues of the Hessian, by Lanczos' 
 negative, the surface curves down, as at a saddle.
 
 Run:     python -m experiments minimum_or_saddle [--quick | --full]
-Time:    default 20 s, --quick 10 s, --full 2 min, on 2 cores, compilation included
-Result:  it ends at no minimum, in none of 6 seeds: the smallest curvature is -0.2 to -0.6 % of the largest, though the
-         cost falls that way by 1.4e-5 at most, from 0.035, and the gradient is less than half of what chance makes it.
+Time:    default 20 s, --quick 10 s, --full 1 min, on 2 cores, compilation included
+Result:  undecided: at the end |G| is still 7e-4 to 11e-4, less than half of what chance makes it, and in each of 6
+         seeds the smallest curvature is -0.2 to -0.6 % of the largest; the cost falls that way by 1.4e-5 at most, from
+         0.035.
 """
 
 import dataclasses
