@@ -48,9 +48,10 @@ def test_at_equal_cost_each_is_taken_where_it_first_came_down_so_far():
     np.testing.assert_allclose(valleys.ratio_at_equal_cost(minibatch, full_batch), [3.0 / 4.0])
 
 
-def made_up(*, levels=(1.0, 1.0), sizes=(6.0, 3.0), slow=2.0, network=0.1, residual=0.0):
-    """Paths of 13 points that end at `levels` of 2/eta with the rates 0.2 and 0.4, with batches at sharpness `sizes`,
-    and with the network at `network` of 2/eta; `slow` is what the rate 0.1 has everywhere but at the start."""
+def made_up(*, levels=(1.0, 1.0), sizes=(6.0, 3.0), slow=2.0, network=0.1, residual=0.0, along=1.0):
+    """Paths of 13 points that end at `levels` of 2/eta with the rates 0.2 and 0.4, with batches at sharpness `sizes`
+    and batch sharpness `along` of 2/eta, and with the network at `network` of it; `slow` is what the rate 0.1 has
+    everywhere but at the start."""
     start, rest = [1.0, 2.0], 11
     full_batch = [
         curve(0.1, [1.0, *[slow] * 12]),
@@ -60,7 +61,7 @@ def made_up(*, levels=(1.0, 1.0), sizes=(6.0, 3.0), slow=2.0, network=0.1, resid
     minibatch = [curve(0.2, [*start, *[size] * rest]) for size in sizes]
     minibatch[-1] = minibatch[-1]._replace(residual=np.full((1, 13), residual))
     films = [curve(2.0, [1.0, 0.2, 0.7, *[network] * 10])]
-    return experiment.Result(tuple(full_batch), tuple(minibatch), np.ones((2, 1, 13)), tuple(films))
+    return experiment.Result(tuple(full_batch), tuple(minibatch), np.full((2, 1, 13), 10 * along), tuple(films))
 
 
 def verdicts(result, settings=TWO_SIZES):
@@ -76,23 +77,24 @@ def verdicts(result, settings=TWO_SIZES):
         ({"slow": 2.1}, [1]),
         ({"sizes": (3.0, 6.0)}, [2]),
         ({"sizes": (20.0, 6.0)}, [2, 3]),
-        ({"residual": 0.02}, [4]),
-        ({"network": 0.95}, [5]),
+        ({"along": 0.3}, [4]),
+        ({"residual": 0.02}, [5]),
+        ({"network": 0.95}, [6]),
     ],
 )
 def test_each_claim_fails_where_it_is_not_so(change, failing):
-    assert verdicts(made_up(**change)) == [index not in failing for index in range(6)]
+    assert verdicts(made_up(**change)) == [index not in failing for index in range(7)]
 
 
 def test_nothing_is_claimed_of_other_data_and_of_another_network_less():
     assert verdicts(made_up(), Settings(dataset="kmnist")) == []
-    assert len(verdicts(made_up(), Settings(layer_sizes=(784, 10)))) == 5
+    assert len(verdicts(made_up(), Settings(layer_sizes=(784, 10)))) == 6
 
 
 def test_the_finding_says_where_each_one_ends():
     said = experiment.finding(made_up(), TWO_SIZES)
     assert "1.00 at rate 0.2, 1.00 at rate 0.4" in said
-    assert "batches of 50 0.60 (batch sharpness 0.10), batches of 10 0.30" in said
+    assert "batches of 50 0.60 (batch sharpness 1.00), batches of 10 0.30" in said
     assert "the film's network: at rate 2 it starts at 1.00 and ends at 0.10." in said
 
 

@@ -9,8 +9,8 @@ and cost, or yours (--cost, --activation, --model, ...), whose sigmoids flatten 
 Run:     python -m experiments edge_of_stability [--quick | --full]
 Time:    default 45 s, --quick 15 s, --full 80 s, on 2 cores, compilation included
 Result:  (10 seeds, last third of 2,000 steps) tanh, full batch: the sharpness is 0.97 to 1.05 of 2/eta; at eta 0.2,
-         batches of 50 and 10: 0.58 to 0.68 and 0.25 to 0.38, their batch sharpness 0.30 to 0.35. The film's network,
-         full batch: from 0.87 (eta 2) and 1.73 (eta 4) it falls, rises to 0.71 and 1.28, ends at 0.08 and 0.07.
+         batches of 50 and 10: 0.58 to 0.68 and 0.25 to 0.38. The film's network, full batch, ends at 0.06 to 0.09. One
+         claim does not hold: the batch sharpness is not at 2/eta, it is 0.30 to 0.35 of it.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, runs, valleys
 from experiments.common.bounds import below_train, falling, of_train, require, rising
-from experiments.common.claims import Claim, identity, prediction, within
+from experiments.common.claims import Claim, about, identity, prediction, within, worst
 from experiments.common.problem import Problem
 from experiments.common.valleys import Curve, last_third
 from experiments.hill import edge_of_stability_figures as drawn
@@ -133,6 +133,11 @@ def tanh_claims(result: Result, settings: Settings) -> Iterator[Claim]:
     at_equal_cost = [valleys.ratio_at_equal_cost(curve, full_batch[1]) for curve in minibatch]
     yield prediction("E11", "mini-batches are less sharp than the full batch at equal cost too", np.max(at_equal_cost),
                      within(0, 1), "sharpness over the full batch's, largest", COHEN)  # fmt: skip
+    along = np.array([np.median(last_third(each)) for each in result.batch_sharpness]) * fast / 2
+    yield prediction("E11", "with mini-batches it is the batch sharpness that comes to 2/eta (mean of the last third)",
+                     1 + worst(along - 1), about(1, by=0.1), "of 2/eta, median, farthest from 1", "arXiv:2412.20553",
+                     "flaw: nothing says that it gets there at this rate; larger ones, 0.6 to 0.8 for batches of 10, "
+                     "followed until it stops growing would decide")  # fmt: skip
     residual = max(np.max(curve.residual) for curve in (*full_batch, *minibatch))
     yield identity("E11", "the iteration has come to an eigenvalue: |Hv - lambda v| is small beside lambda",
                    100 * residual, within(0, 1, 0), "%, largest", "definition of an eigenvalue")  # fmt: skip
