@@ -72,9 +72,7 @@ def draw_costs(axes: Axes, result: Any) -> None:
         axes.plot(read[index][1:], walker.shadow_cost[1:], color=colour, linewidth=0.9)
     all_read = min(each[-1] for each in read)
     axes.axvline(all_read, color="0.3", linewidth=1, linestyle=(0, (2, 2)))
-    axes.annotate(
-        " equally many examples", (all_read, 0.03), xycoords=("data", "axes fraction"), fontsize=9, color="0.3"
-    )
+    axes.annotate(" equally many examples", (all_read, 0.03), xycoords=("data", "axes fraction"), color="0.3")
     log_costs(axes)
     axes.set(title="Thick: the true cost along each path; thin: that of its shadow on the map", ylabel="cost")
 
@@ -102,14 +100,12 @@ def frames(result: Any, num_frames: int) -> Iterator[np.ndarray]:
     axes["cost"].set_title("Cost on all training images")
     figure.legend(*axes["map"].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=10)
     for reading in readings(result, "examples", num_frames):
-        for walker, shadows, reached, (trail, head, height) in zip(
-            result.walkers, view.shadows, read, moving, strict=True
-        ):
-            at = seen_at(walker, "examples", reading)
-            shadow = shadows[: walker.looked_at[at] + 1]
+        for index, (trail, head, height) in enumerate(moving):
+            walker, at = result.walkers[index], seen_at(result.walkers[index], "examples", reading)
+            shadow = view.shadows[index][: walker.looked_at[at] + 1]
             trail.set_data(*shadow.T)
             head.set_data(*shadow[-1:].T)
-            height.set_data([reached[max(at, 1)]], [walker.cost[0][at]])
+            height.set_data([read[index][max(at, 1)]], [walker.cost[0][at]])
         figure.suptitle(how_far(reading / result.walkers[0].way.batch_size, read), fontsize=13, fontweight="bold")
         figure.canvas.draw()
         yield np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # pyright: ignore[reportAttributeAccessIssue]

@@ -49,11 +49,15 @@ def page(result: Any) -> Any:
     """Trace 0 is the surface; each walker adds six, of which the third, fourth and sixth move with the clock."""
     from plotly import graph_objects as go
 
-    figure: Any = go.Figure()
-    add_hill(figure, result.view)
+    figure, view, surface = go.Figure(), result.view, result.view.surface.T  # plotly's rows: betas
+    figure.add_surface(
+        x=rounded(view.alphas), y=rounded(view.betas), z=rounded(surface), surfacecolor=rounded(np.log10(surface)),
+        colorscale=[[0, "#e9edf2"], [1, "#5b6470"]], opacity=0.75, showscale=False, name="surface",
+        hovertemplate="cost on the plane %{z:.3g}<extra></extra>",
+    )  # fmt: skip
     for index in range(len(result.walkers)):
         add_walker(figure, result, index)
-    firsts = range(1, len(figure.data), 6)
+    firsts = range(1, 1 + 6 * len(result.walkers), 6)
     moving = [first + trace for first in firsts for trace in (2, 3, 5)]
     timed = [*moving, *(first + 4 for first in firsts)]
     for number, state in zip(timed, timed_state(result, "examples"), strict=True):
@@ -70,16 +74,6 @@ def page(result: Any) -> Any:
 def rounded(values: np.ndarray) -> list:
     """Four digits are enough for the eye, and make a small page."""
     return np.vectorize(lambda value: float(f"{value:.4g}"), otypes=[float])(values).tolist()
-
-
-def add_hill(figure: Any, view: Any) -> None:
-    """The exact surface; plotly wants rows along the second direction."""
-    surface = view.surface.T
-    figure.add_surface(
-        x=rounded(view.alphas), y=rounded(view.betas), z=rounded(surface), surfacecolor=rounded(np.log10(surface)),
-        colorscale=[[0, "#e9edf2"], [1, "#5b6470"]], opacity=0.75, showscale=False, name="surface",
-        hovertemplate="cost on the plane %{z:.3g}<extra></extra>",
-    )  # fmt: skip
 
 
 def add_walker(figure: Any, result: Any, index: int) -> None:
