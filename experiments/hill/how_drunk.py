@@ -119,7 +119,7 @@ def finding(result: Result, settings: Settings) -> str:
     number, num_steps = walks.drunkest([each.way for each in result.gaits]), equal_steps(result, settings)
     wound = [f"{np.median(each):.2g} ({each.min():.2g} to {each.max():.2g})"
              for each in result.together["steps"].tortuosity]  # fmt: skip
-    cosines = [f"{np.median(each.cosine):.2f} with {each.way.label} (rate {each.way.learning_rate:g})"
+    cosines = [f"{np.median(each.cosine).round(2) + 0:.2f} with {each.way.label} (rate {each.way.learning_rate:g})"
                for each in result.gaits]  # fmt: skip
     return (
         f"After {num_steps} steps the drunk man ({result.gaits[number].way.label}) has walked {wound[number]} times as "

@@ -15,7 +15,6 @@ DIGITS = [digit * 10.0**power for power in range(-5, 4) for digit in (1, 3)]
 
 
 def winding(result: Any, says: str, num_steps: int) -> Figure:
-    """Path length over displacement after `num_steps`, cosine of successive steps, and cost by three clocks."""
     figure, ((wound, cosine, cost),) = plots.new_figure(16, 6, columns=3)
     bars(wound, result, result.together["steps"].tortuosity)
     plots.reference_line(wound, num_steps**0.5, "a random walk, on average")
@@ -37,7 +36,6 @@ def winding(result: Any, says: str, num_steps: int) -> Figure:
 
 
 def planar(result: Any) -> Figure:
-    """Shares of the principal components, mean squared displacement, and cost gained per unit of path."""
     figure, ((shares, displacement, gained),) = plots.new_figure(16, 6, columns=3)
     random, two = 100 * np.asarray(landscape.random_walk_shares(3)), []
     for index, gait in enumerate(result.gaits):

@@ -94,7 +94,7 @@ def finding(result: Result, settings: Settings) -> str:
     of, off = result.distance[..., 0].size, wrong(result)
     return (
         f"On a parabola gradient descent diverges {'not exactly' if off else 'exactly'} where the rate is above "
-        f"2/lambda: {of - off} of {of} descents do as they should."
+        f"2/λ: {of - off} of {of} descents do as they should."
     )
 
 
@@ -109,7 +109,7 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     axis.set(xlabel="steps", ylabel="distance from the bottom, 1 at the start", yscale="log", ylim=(1e-4, 1e4),
              title="Along the steepest axis each step multiplies it by |1 - ηλ|")  # fmt: skip
     axis.set_xlim(0, 1.2 * NUM_STEPS)
-    says = finding(result, settings).partition(":")[0].replace("lambda", "λ")
+    says = finding(result, settings).partition(":")[0]
     curvatures = "C = Σ λᵢ θᵢ² / 2, twenty curvatures from 0.04 to 4, λ the largest"
     about = f"{curvatures}; median and range of {settings.num_seeds} start{'s' * (settings.num_seeds > 1)}"
     return {"parabola": plots.headline(figure, says, about=about)}
