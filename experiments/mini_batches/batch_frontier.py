@@ -10,11 +10,10 @@ B_crit should be near to the noise scale B_simple = tr Sigma / |G|^2 on the way 
 examples' gradients. How the race is held, and each batch size's learning rate found: experiments/common/race.py.
 
 Run:     python -m experiments batch_frontier [--quick | --full]
-Time:    default 2.8 min, --quick 15 s, --full 5 min, on 2 cores, compilation included
-Result:  (8 starts) to come down to 0.5 batches of 1 take 1,664 examples, batches of 16 3,000, the full batch 8 million,
-         in 1,664, 192 and 134 steps; a hyperbola with B_crit = 10 explains 99.5 %. One claim does not hold: the noise
-         scale on the way, 120, is 12 times B_crit, not within 5. For half of the way the network lies on the plateau
-         where all outputs are 0.1; past_the_plateau races from behind it.
+Time:    default 2.8 min, --quick 15 s, --full 3.5 min, on 2 cores, compilation included
+Result:  (8 starts, medians) down to 0.5 batches of 1 take 1,664 examples, of 16 3,072, the full batch 8 million, in
+         1,664, 192 and 134 steps; a hyperbola with B_crit = 10 explains 99.5 %. One claim fails: the noise scale on the
+         way, 122, is 12 times B_crit, not within 5: half of the way lies on a plateau (see past_the_plateau).
 """
 
 from collections.abc import Iterator
@@ -70,9 +69,9 @@ def finding(result: Result, settings: Settings) -> str:
     return (
         f"Down to cost {settings.target:g}, looked at every {LOOK_EVERY} examples, batches of {sizes[0]:,} take "
         f"{steps[0] * sizes[0]:,.0f} examples in {steps[0]:,.0f} steps, batches of {sizes[-1]:,} "
-        f"{steps[-1] * sizes[-1]:,.0f} in {steps[-1]:,.0f}. By the fitted hyperbola "
-        f"batches larger than {critical:,.0f} save at most half of its steps. The noise scale is "
-        f"{result.over_critical:.1f} times that."
+        f"{steps[-1] * sizes[-1]:,.0f} in {steps[-1]:,.0f}. By the fitted hyperbola larger "
+        f"batches save at most half of the steps that batches of {critical:,.0f} take. The noise scale is "
+        f"{result.over_critical:.1f} times that size."
     )
 
 
