@@ -4,8 +4,9 @@ Two laws that hold on any data, and check the optimizers that other_optimizers c
 a quadratic of d dimensions end after d steps; a step of optax.sgd is params - rate * gradient.
 
 Run:     python -m experiments exact_optimizers [--quick | --full]
-Time:    default 6 s, --quick 6 s, --full 6 s on 2 cores, compilation included
-Result:  both hold (results/README.md has the numbers).
+Time:    default 6 s, --quick 6 s, --full 3 s on 2 cores, compilation included
+Result:  in 20 dimensions conjugate gradients are off by 3e-6 of the solution after 19 steps and by 1e-15 after 20; a
+         step of optax.sgd is the plain step to the last bit.
 """
 
 import dataclasses
@@ -93,7 +94,7 @@ def finding(result: Result, settings: Settings) -> str:
     return (
         f"On a quadratic of {settings.dimensions} dimensions conjugate gradients are off by {before:.1g} after "
         f"{settings.dimensions - 1} steps and by {end:.1g} after {settings.dimensions}; optax.sgd is the plain step to "
-        f"{result.sgd_error:.0e}."
+        f"{result.sgd_error:.1g}."
     )
 
 
