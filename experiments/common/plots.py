@@ -78,7 +78,8 @@ def name_lines(axes: Axes, room: float = 0.055) -> None:
     least, rank = ends[order, 1], room * np.arange(len(lines))
     upwards = np.maximum.accumulate(least - rank) + rank
     downwards = np.minimum.accumulate((least - rank)[::-1])[::-1] + rank
-    for index, height in zip(order, (upwards + downwards) / 2, strict=True):
+    heights = (upwards + downwards) / 2
+    for index, height in zip(order, heights - max(0, heights[-1] - 1), strict=True):
         axes.text(1.02, height, str(lines[index].get_label()), transform=axes.transAxes, va="center", fontsize=9,
                   color=lines[index].get_color())  # fmt: skip
 

@@ -66,7 +66,7 @@ def draw_descents(left: Axes, right: Axes, both: tuple) -> None:
 
 def hills(result: Any) -> Figure:
     both = (result.new, result.film)
-    figure, axes = plots.new_mosaic(16, 7.5, [["two", 0], ["two", 1]])
+    figure, axes = plots.new_mosaic(16, 8.2, [["two", 0], ["two", 1]])
     draw_two(axes["two"], both)
     for series, each in enumerate(both):
         draw_hill(axes[series], each, series)
@@ -104,9 +104,13 @@ def draw_hill(axis: Axes, found: Any, series: int) -> None:
         plots.path_on_map(axis, shadow, 2 * index + series, method)
         axis.annotate(method, shadow[-1], (-4, 8), textcoords="offset points", fontsize=9, fontweight="bold")
     axis.plot(*found.hill.shadows[0][0], "k*", markersize=13)
-    (start, *_), (end, least, most) = (
-        (np.median(each), each.min(), each.max()) for each in found.scatter.noise_scale.T
-    )
-    axis.set(xlabel=f"first principal direction (the plane has {100 * found.share:.0f} % of the paths' variance)",
-             ylabel="second", title=f"The hill of {found.name}: noise scale {start:.1g} at the start (star),\n"
-             f"{end:,.0f} ({least:,.0f} to {most:,.0f}) after the mini-batches")  # fmt: skip
+    axis.set(xlabel="first principal direction of the paths" if series else "", ylabel="second",
+             title=f"The hill of {found.name}, {100 * found.share:.0f} % of the paths' variance; noise scale\n"
+             f"{np.median(found.scatter.noise_scale[:, 0]):.1g} at the star, {scale_at_end(found)} at the end of the "
+             "mini-batches")  # fmt: skip
+
+
+def scale_at_end(found: Any) -> str:
+    """The noise scale of all examples after the mini-batches, median and range."""
+    scales = found.scatter.noise_scale[:, 1]
+    return f"{np.median(scales):,.0f} ({scales.min():,.0f} to {scales.max():,.0f})"
