@@ -103,8 +103,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 def finding(result: Result, settings: Settings) -> str:
     untrained, trained = np.split(100 * result.share, 2)
     return (
-        f"The examples pull {untrained.mean():.0f} % of the weights both ways before training (seeds: "
-        f"{untrained.min():.0f} to {untrained.max():.0f} %) and {trained.mean():.1f} % after "
+        f"Of the parameters that anyone asks for, the examples pull {untrained.mean():.0f} % both ways before training "
+        f"(mean; {untrained.min():.0f} to {untrained.max():.0f} %) and {trained.mean():.1f} % after "
         f"{epochs_of(settings.num_epochs)} ({trained.min():.1f} to {trained.max():.1f} %)."
     )
 

@@ -7,9 +7,10 @@ parabola of any dimension: floor = eta tr(Sigma) / (4 B), Sigma the covariance o
 
 Run:     python -m experiments noise_floor [--quick | --full]
 Time:    default 35 s, --quick 14 s, --full 90 s, on 2 cores, compilation included
-Result:  (6 seeds) the floor grows with eta/B in every seed; it is 0.98 of theory's at eta/B = 0.1, and for batches of
-         10 and of 160 the same within 11 % (medians). A falling rate always ends lower. One claim does not hold: |G|
-         on the floor grows with eta/B too, but not from 0.1 to 0.4, where single gradients scatter half as much.
+Result:  (6 seeds) the floor grows with eta/B in every seed; with batches drawn by lot it is 0.98 of theory's at eta/B =
+         0.1, and for batches of 10 and of 160 the same within 11 % (medians). A falling rate always ends lower. One
+         claim does not hold: |G| on the floor grows with eta/B too, but not from 0.1 to 0.4, where single gradients
+         scatter half as much.
 """
 
 import dataclasses

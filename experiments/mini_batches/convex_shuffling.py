@@ -15,8 +15,8 @@ With A_i = x_i x_i^T + ridge and g_i the gradients there:
 Run:     python -m experiments convex_shuffling [--quick | --full]
 Time:    default 15 s, --quick 10 s, --full 15 s on 2 cores, compilation included
 Result:  slopes 1.01 by lot, 2.05 shuffled anew, each on theory's line (shuffled anew at small rates only: at the
-         largest theory is 3.6 times too high); at the smallest rate drawn by lot ends 2,600 times farther off. A fixed
-         order comes to rest as far off as it must, sorted by label farthest (8 seeds).
+         largest theory is 3.6 times too high); at the smallest rate the squared distance by lot is 2,600 times
+         as large. A fixed order comes to rest as far off as it must, sorted by label farthest (8 seeds).
 """
 
 import dataclasses

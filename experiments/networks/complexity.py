@@ -230,7 +230,7 @@ def finding(result: Result, settings: Settings) -> str:
     whole, slopes = np.median(result.examples.seconds[:, -1]), result.slopes
     return (
         f"The gradient over {result.examples.x[-1]:,} images takes {1000 * whole:.0f} ms "
-        f"({result.examples.flops[-1] / whole / 1e9:.0f} GFLOP/s), slope in N {np.median(slopes):.2f} "
+        f"(median; {result.examples.flops[-1] / whole / 1e9:.0f} GFLOP/s), slope in N {np.median(slopes):.2f} "
         f"({slopes.min():.2f} to {slopes.max():.2f}); {'; '.join(parts)}; a pass in small batches takes "
         f"{drawn.slowest(result.batch)}."
     )

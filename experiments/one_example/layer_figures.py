@@ -78,8 +78,8 @@ def blame(result: Any, settings: Any, most: int, cases: int) -> Figure:
     draw_costs(right, result.costs, settings, ways, says)
     return plots.headline(
         figure,
-        "The gradient does not know whose fault it is: whichever layer was shuffled, the last layer's share grows "
-        f"most, in {most} of {cases} cases",
+        "What grows most is not what is at fault: whichever layer was shuffled, the last layer's share of the gradient "
+        f"grows by the largest factor, in {most} of {cases} cases",
         f"costs and gradients on {settings.num_looked_at:,} of the images; median and range",
     )
 
