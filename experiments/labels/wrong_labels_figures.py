@@ -35,7 +35,7 @@ def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], target: tupl
     right.legend(loc="lower left", fontsize=9)
     lost = [each[0] - each for each in (100 * np.median(each.test, axis=1) for each in result.recipes)]
     dearest = max(lost, key=lambda each: each[-1])
-    costs = ", ".join(f"{share:.0f} % cost {points:.1f}" for share, points in zip(shares, dearest, strict=True)
+    costs = ", ".join(f"{share:.0f} % cost {points:.2f}" for share, points in zip(shares, dearest, strict=True)
                       if share in (bears, loses, shares[-1]))  # fmt: skip
     headline = f"Labels wrong at random hardly mislead: {costs} points on the test images (the more sensitive network)"
     return plots.headline(figure, headline, "median and range")
