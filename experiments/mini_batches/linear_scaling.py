@@ -194,4 +194,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"k_steps_and_one": drawn.steps(result, XS, settings, finding(result, settings).replace("eta", "η"))}
+    return {"k_steps_and_one": drawn.steps(result, XS, settings, finding(result, settings).partition(". ")[0])}
