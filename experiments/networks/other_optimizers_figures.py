@@ -40,7 +40,7 @@ def race(result: Any, settings: Any) -> Figure:
         f"After {settings.num_evaluations} passes over the images the best on the full batch, {full.label}, is at cost "
         f"{full.end:.2g}, the best on mini-batches, {short(mini)}, at {mini.end:.2g}",
         "median and range; each with the number of its grid that suits two other starts best\n"
-        "silent: digits whose output stays below 1/2 on all their images",
+        "silent: digits whose output stays below 1/2 on all their images; seconds: one timing",
     )
 
 
