@@ -210,6 +210,13 @@ def test_an_error_in_the_claims_loses_nothing_that_was_measured(finished, tmp_pa
     assert (folder / "steepest.png").exists()
 
 
+def test_the_command_is_recorded_as_one_types_it(finished, monkeypatch):
+    run, folder = finished
+    monkeypatch.setattr(sys, "argv", ["experiments", "steepest", "--out", "a folder"])
+    experiment.run(steepest_with(measure=lambda *_: run.result), run.settings)
+    assert folders.read_record(folder)["command"] == "python -m experiments steepest --out 'a folder'"
+
+
 def test_a_result_of_another_version_is_named(finished):
     _, folder = finished
     record, arrays = folders.read_record(folder), folders.read_arrays(folder)
@@ -366,3 +373,14 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
     assert "4 of 5 experiments to run: about 3 min, by the last runs of 3 of them" in said
     assert all(f"{name} ({why})" in said for name, why in due)
     assert (tmp_path / "README.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "sizes", "why"),
+    [("x", set(), ""), ("x --full", {"--full"}, ""), ("x", {"--full"}, "of another size"),
+     ("x --quick", {"--full"}, "of another size"), ("x --full", set(), "of another size")],
+)  # fmt: skip
+def test_a_result_of_another_size_is_due(command, sizes, why, monkeypatch):
+    monkeypatch.setattr(stale, "is_stale", lambda module, commit: False)
+    record = {"status": "finished", "commit": "new", "command": command}
+    assert gather.why_run(chapters.Question("name", "my.name", "?"), record, sizes) == why

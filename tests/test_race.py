@@ -118,6 +118,11 @@ def test_batch_frontiers_claims_hold_on_the_hyperbola_and_fail_off_it():
     assert bad[3].why
 
 
+def test_batch_frontiers_finding_counts_examples_as_well_as_steps():
+    said = batch_frontier.finding(a_race(100 * (1 + 20 / SIZES), 30.0)._replace(sizes=2 * SIZES), SETTINGS)
+    assert "batches of 2 take 4,200 examples in 2,100 steps" in said
+
+
 def test_past_the_plateaus_claims_hold_on_the_hyperbola_and_fail_off_it():
     settings = past_the_plateau.Settings()
     good = list(past_the_plateau.claims(a_race(100 * (1 + 20 / SIZES), 30.0), settings))
