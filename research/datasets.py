@@ -184,7 +184,7 @@ def _lacks_tensorflow(error: BaseException | None) -> bool:
 def _source(builder: Any, split: str) -> Any:
     try:
         return builder.as_data_source(split)
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # how TFDS says that it cannot read this format without TensorFlow
         raise DataError(
             f"{builder.data_dir} is prepared as {builder.info.file_format.value}, which only TensorFlow reads, where "
             f"array_record is needed; {_how_to_renew(builder)}."

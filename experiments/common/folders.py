@@ -21,7 +21,8 @@ import numpy as np
 from research.data import DataError
 
 RECORD, ARRAYS = "run.json", "arrays.npz"
-UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+# What numpy and zipfile raise for files with flipped bits: an unknown compression or encryption is a RuntimeError.
+UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of linux/fcntl.h and linux/fs.h
 
 
