@@ -16,6 +16,7 @@ from experiments.common import chapters
 
 def main(argv: list[str]) -> None:
     """python -m experiments"""
+    sys.path.insert(0, str(Path.cwd()))  # for a user's own modules
     if not argv:
         print(chapters.listing())
     elif argv[0].startswith("-"):
@@ -31,7 +32,6 @@ def one(name: str, argv: list[str]) -> None:
 
     with cli.exit_codes():
         found = chapters.all_questions()
-        sys.path.insert(0, str(Path.cwd()))
         path = found[name].module if name in found else name
         module = cli.import_module("the experiment", path)
         missing = [part for part in EIGHT if not hasattr(module, part)]

@@ -36,6 +36,7 @@ def test_quick_and_full_choose_the_values_that_other_words_change():
     [
         ("--num-seeds abc", "--num-seeds is abc; it must be a whole number"),
         ("--num-seeds 1.5", "--num-seeds is 1.5; it must be a whole number"),
+        ("--out=", "--out is ''; it must be a path"),
         ("--num-seeds", "--num-seeds: expected one argument"),
         ("--learning-rates", "--learning-rates: expected at least one argument"),
         ("--nonsense 3", "--nonsense 3 is no setting of full_batch_vs_sgd"),

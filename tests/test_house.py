@@ -33,6 +33,7 @@ from experiments.common import (
     terminal,
     trees,
 )
+from experiments.common.bounds import SettingsError
 from experiments.common.claims import about, at_least, at_most, exactly, identity, prediction, within
 from experiments.one_example import steepest
 from research.data import DataError
@@ -281,7 +282,7 @@ def test_the_foot_of_every_figure_says_network_data_and_seeds(monkeypatch):
     assert seen == [said, f"{said}; left: first", "a parabola"]
 
 
-MODULE, EXAMPLE = "experiments.hill.example", "experiments/hill/example.py"
+MODULE, EXAMPLE, HOUSE = "experiments.hill.example", "experiments/hill/example.py", "experiments/common/experiment.py"
 SOURCES = {
     EXAMPLE: '''"""A question?"""
 from experiments.common import plots
@@ -298,6 +299,7 @@ def shown(x): return x
     "research/costs.py": "from research.data import load\ndef one(x): return x",
     "research/data.py": "def load(): return 0",
     "experiments/common/plots.py": "def draw(): return 0",
+    HOUSE: "class Settings: seed = 0\ndef pose(): return load(1)\ndef load(x): return x\ndef draw(): return 2",
 }
 
 
@@ -314,6 +316,9 @@ def shown(x): return x
         ("research/costs.py", "return x", "return x  # a comment", False),
         ("research/data.py", "return 0", "return 1", True),
         ("experiments/common/plots.py", "return 0", "return 1", False),
+        (HOUSE, "seed = 0", "seed = 1", True),
+        (HOUSE, "return x", "return 2 * x", True),
+        (HOUSE, "return 2", "return 3", False),
     ],
 )
 def test_only_what_measure_needs_makes_a_result_stale(path, old, new, changed):
@@ -365,6 +370,8 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
         return subprocess.CompletedProcess(command, command[3] == "none")
 
     monkeypatch.setattr(gather.subprocess, "run", run)
+    monkeypatch.setattr(gather.cli, "import_module", lambda what, path: path)
+    monkeypatch.setattr(gather.cli, "parse", lambda module, name, words: None)
     with pytest.raises(SystemExit, match=r"^failed: none$"):
         gather.run_all(tmp_path, ["--full"])
     due = ("none", "missing"), ("older", "stale"), ("small", "of another size"), ("bad", "diverged")
@@ -373,6 +380,25 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
     assert "4 of 5 experiments to run: about 3 min, by the last runs of 3 of them" in said
     assert all(f"{name} ({why})" in said for name, why in due)
     assert (tmp_path / "README.md").exists()
+
+
+def test_all_refuses_a_word_that_one_of_them_does_not_know_before_any_runs(tmp_path, monkeypatch):
+    asked = {"parabola": chapters.all_questions()["parabola"]}
+    monkeypatch.setattr(chapters, "all_questions", lambda: asked)
+    monkeypatch.setattr(gather.subprocess, "run", lambda *_, **__: pytest.fail("it ran"))
+    with pytest.raises(SettingsError, match="--batch-size 3 is no setting of parabola"):
+        gather.run_all(tmp_path, ["--quick", "--batch-size", "3"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_users_own_result_is_judged_again_with_the_others_and_an_empty_folder_is_refused(finished, tmp_path):
+    _, folder = finished
+    with pytest.raises(SettingsError, match="there is no result in"):
+        gather.rejudge_all(tmp_path / "none")
+    assert gather.there_are(folder.parent) == {"steepest": steepest.__name__}
+    (folder.parent / "mine").mkdir()
+    (folder.parent / "mine" / "run.json").write_text((folder / "run.json").read_text())
+    assert gather.there_are(folder.parent) == {"steepest": steepest.__name__, "mine": steepest.__name__}
 
 
 @pytest.mark.parametrize(

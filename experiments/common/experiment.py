@@ -122,6 +122,7 @@ def run(module: ModuleType, settings: Any) -> Run:
     terminal.check_writable(settings.out)
     posed = pose(settings)
     facts = {
+        "module": module.__name__,
         "settings": dataclasses.asdict(settings),
         "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),
         **records.provenance(),
@@ -223,9 +224,10 @@ def pose(settings: Any) -> Problem:
 
 def load(settings: Any) -> tuple[Examples, Examples]:
     """The training examples that the settings ask for, and all test examples, as numpy arrays."""
-    whole, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
-    train = data.take(whole, slice(settings.num_examples))
-    what = settings.dataset + ", cut by --num-examples," * (len(train.inputs) < len(whole.inputs))
+    train, test = (data.load(settings.dataset, split, data_dir=settings.data_dir) for split in ("train", "test"))
+    bounds.check_with_data(settings, settings.dataset, {"train": len(train.inputs), "test": len(test.inputs)})
+    train = data.take(train, slice(settings.num_examples))
+    what = f"{settings.dataset}, cut by --num-examples,"
     bounds.check_with_data(settings, what, {"train": len(train.inputs), "test": len(test.inputs)})
     return train, test
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.common import chapters, cli, experiment, folders, ledger, stale
+from experiments.common.bounds import SettingsError, require
 from experiments.common.chapters import Question
 from research.data import DataError
 
@@ -35,6 +36,8 @@ def run_all(out: Path, passed_on: list[str]) -> None:
     records = {question: record_of(question, out) for question in chapters.all_questions().values()}
     sizes = cli.SIZES.intersection(passed_on)
     due = {question: why for question, record in records.items() if (why := why_run(question, record, sizes))}
+    for question in due:  # before any of them runs
+        cli.parse(cli.import_module("the experiment", question.module), question.name, passed_on)
     known = [records[question]["seconds"] for question in due if "seconds" in records[question]]
     print(f"{len(due)} of {len(records)} experiments to run: about {sum(known) / 60:.0f} min, by the last runs of "
           f"{len(known)} of them", flush=True)  # fmt: skip
@@ -49,27 +52,31 @@ def run_all(out: Path, passed_on: list[str]) -> None:
         raise SystemExit(f"failed: {', '.join(failed)}")
 
 
-def there_are(out: Path) -> list[Question]:
-    """The experiments of which a result lies in OUT."""
-    return [each for each in chapters.all_questions().values() if (out / each.name / folders.RECORD).exists()]
+def there_are(out: Path) -> dict[str, str]:
+    """The modules of the experiments of which a result lies in OUT, in the film's order, a user's own last."""
+    names = [path.parent.name for path in sorted(out.glob(f"*/{folders.RECORD}"))]
+    require(bool(names), f"there is no result in {out}; run an experiment first, or name another folder by --out")
+    ours = {name: question.module for name, question in chapters.all_questions().items() if name in names}
+    others = {name: folders.read_record(out / name).get("module", name) for name in names if name not in ours}
+    return ours | others
 
 
 def print_stale(out: Path) -> None:
     """A line for every result whose measuring code has changed since its commit."""
-    for question in there_are(out):
-        commit = folders.read_record(out / question.name)["commit"]
-        if stale.is_stale(question.module, commit):
-            print(f"{question.name}: measured by the code of {commit[:12]}")
+    for name, module in there_are(out).items():
+        commit = folders.read_record(out / name)["commit"]
+        if stale.is_stale(module, commit):
+            print(f"{name}: measured by the code of {commit[:12]}")
 
 
 def rejudge_all(out: Path) -> None:
     """Verdicts, sentences and figures of every result in OUT by today's code, then the ledger."""
-    for question in there_are(out):
+    for name, module in there_are(out).items():
         try:
-            claims = experiment.rejudge(cli.import_module("the experiment", question.module), out / question.name)
-            print(f"{question.name}: {sum(claim.holds for claim in claims)} of {len(claims)} claims hold")
-        except DataError as error:
-            print(f"{question.name}: {error}", file=sys.stderr)
+            claims = experiment.rejudge(cli.import_module("the experiment", module), out / name)
+            print(f"{name}: {sum(claim.holds for claim in claims)} of {len(claims)} claims hold")
+        except (DataError, SettingsError) as error:
+            print(f"{name}: {error}", file=sys.stderr)
     write_ledger(out)
 
 

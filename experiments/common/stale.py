@@ -1,8 +1,8 @@
 """Which results were measured by older code: the code that `measure` needs, now and at the commit of the result.
 
-Of the experiment itself that is what Settings, the sizes, Result and measure use; of research/ and experiments/, the
-files that it imports, and those that they import, but for the files that only judge, draw and run. Docstrings and
-comments do not count.
+Of the experiment itself that is what Settings, the sizes, Result and measure use, and of the house what Settings and
+pose use; of research/ and experiments/, the files that are imported there, and those that they import, but for the
+files that only judge, draw and run. Docstrings and comments do not count.
 """
 
 import ast
@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-MEASURES = {"Settings", "QUICK", "FULL", "Result", "measure"}
+HOUSE = "experiments.common.experiment"
+MEASURES = {"Settings", "QUICK", "FULL", "Result", "measure", "pose"}
 JUDGES = {f"experiments.common.{name}" for name in (
-    "bounds", "chapters", "claims", "cli", "experiment", "film", "folders", "gather", "ledger", "plots", "records",
+    "bounds", "chapters", "claims", "cli", "film", "folders", "gather", "ledger", "plots", "records",
     "stale", "terminal", "trees")}  # fmt: skip
 Read = Callable[[str], str | None]  # path within the repository -> its text, None where it does not exist
 
@@ -27,20 +28,21 @@ def is_stale(module: str, commit: str) -> bool:
 
 def measuring(module: str, read: Read) -> dict[str, str]:
     """The code that a result depends on, file by file, without docstrings and comments."""
-    found, todo = {}, {module}
+    found, todo = {}, {module, HOUSE}
     while todo:
         name = todo.pop()
         path = path_of(name)
         text = read(path)
         if path not in found and text is not None:
-            tree = ast.parse(text) if name != module else needed(ast.parse(text))
+            tree = ast.parse(text) if name not in (module, HOUSE) else needed(ast.parse(text))
             found[path] = bare(tree)
             todo |= imports(tree, read)
     return found
 
 
 def needed(tree: ast.Module) -> ast.Module:
-    """The part of an experiment that measures: what its five names use, directly or through others of the module."""
+    """The part of an experiment, or of the house, that measures: what those names use, if need be through
+    others of the module."""
     defined = {name: node for node in tree.body for name in names_defined(node)}
     wanted, todo = set(), MEASURES & defined.keys()
     while todo:
