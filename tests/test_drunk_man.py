@@ -11,9 +11,11 @@ from PIL import Image
 from plotly import graph_objects
 
 from experiments.common import experiment as house
+from experiments.common import microscope
 from experiments.common.bounds import SettingsError
 from experiments.common.hills import View
-from experiments.common.walks import Reading, Way
+from experiments.common.microscope import Footsteps, Microscope
+from experiments.common.walks import Reading, Walk, Way
 from experiments.hill import drunk_man as experiment
 from experiments.hill.drunk_man import Result, Settings, Walker
 from experiments.hill.drunk_man_page_figures import as_page
@@ -21,7 +23,7 @@ from research import data
 
 SMALLEST = Settings(
     num_seeds=1, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=10, num_epochs=2,
-    num_points=21, resolution=6, gif_frames=3, save_points=True,
+    num_points=21, resolution=6, microscope_steps=12, gif_frames=3, save_points=True,
 )  # fmt: skip
 DRAWN = "Boolean(window.Plotly) && document.querySelector('#figure .gl-container canvas') !== null"
 
@@ -59,6 +61,37 @@ def test_the_cost_of_the_last_point_is_that_of_the_network_it_stands_for(finishe
             activations = 1 / (1 + np.exp(-(activations @ weights.T.astype(float) + biases)))
         cost = np.mean(np.sum((activations - train.targets) ** 2, axis=1))
         assert walker.cost[0, -1] == pytest.approx(cost, rel=1e-5)
+
+
+def test_under_the_microscope_the_full_batch_walks_against_the_gradient_along_the_first_axis(finished):
+    _, result = finished
+    full, shadows = result.microscope.footsteps[0], result.microscope.view.shadows[0]
+    way, step = shadows[-1] - shadows[0], shadows[1] - shadows[0]
+    np.testing.assert_allclose(way, [full.distance[0, -1], 0], atol=1e-5)
+    np.testing.assert_allclose(step, full.lengths[0, 0] * full.downhill[0], atol=1e-5)  # a step is -rate G
+    assert all(0 < steps.share <= 1 for steps in result.microscope.footsteps)
+    assert [steps.lengths.shape for steps in result.microscope.footsteps] == [(1, 12)] * 2
+
+
+def test_footsteps_are_measured_as_by_hand():
+    points = np.array([[[0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [3.0, 4.0, 0.0], [3.0, 4.0, -5.0], [3.0, 4.0, 5.0]]])
+    path = Walk(WAYS[1], np.arange(5), *[points] * 4)
+    steps = microscope.footsteps(path, points[0][:, :2], np.zeros((2, 2)))
+    assert steps.lengths.tolist() == [[3, 4, 5, 10]]
+    assert steps.cosine.tolist() == [[0, 0, -1]]
+    assert steps.share == pytest.approx(25 / 150)
+    np.testing.assert_allclose(microscope.winding(steps), [[1, 7 / 5, 12 / 50**0.5, 22 / 50**0.5]])
+    np.testing.assert_allclose(microscope.own_steps_away(steps), (50 / 37.5) ** 0.5)
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.1, 1.0])
+def test_so_far_lead_steps_that_share_a_direction(memory):
+    rng, num_steps, dimensions = np.random.default_rng(0), 40, 4000
+    noise = rng.standard_normal((num_steps, dimensions)) / dimensions**0.5
+    shared = np.append(np.zeros(dimensions), memory**0.5)
+    steps = shared + np.pad((1 - memory) ** 0.5 * noise, ((0, 0), (0, 1)))  # two of them: cosine `memory`
+    far = np.linalg.norm(steps.sum(axis=0))
+    assert microscope.expected_distance(num_steps, memory) == pytest.approx(far, rel=0.03)
 
 
 def test_the_page_shows_names_as_they_are():
@@ -152,19 +185,28 @@ def test_batches_too_large_are_refused_before_anything_is_written(tmp_path, smal
     assert not list(tmp_path.iterdir())
 
 
-def made_up(*, costs=(0.9, 0.1), winding=7.0, wrong=0.0):
-    """The full batch and batches of 10, seen at three points, whose costs after equally many examples are `costs`."""
+WAYS = Way("full batch", 60, 4.0, True), Way("batches of 10", 10, 0.5, False)
+
+
+def made_up(*, costs=(0.9, 0.1), winding=7.0, wrong=0.0, cosine=0.0, distance=2.0):
+    """The full batch and batches of 10, seen at three points, whose costs after equally many examples are `costs`; four
+    steps under the microscope."""
     straight = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
     view = View(np.arange(2.0), np.arange(2.0), np.ones((2, 2)), (straight, straight), (np.zeros(3), np.zeros(3)))
     numbers, looked = np.arange(3), np.ones((2, 3))
     walkers = tuple(
         Walker(way, 1.0, numbers, numbers, looked, np.ones(3), length, winding)
-        for way, length in ((Way("full batch", 60, 4.0, True), 2.0), (Way("batches of 10", 10, 0.5, False), 9.0))
+        for way, length in zip(WAYS, (2.0, 9.0), strict=True)
     )
+    footsteps = tuple(
+        Footsteps(way, np.ones((2, 4)), np.full((2, 4), distance), np.full((2, 3), cosine), straight[:2], 0.2)
+        for way in WAYS
+    )
+    near = Microscope(2, footsteps, view, np.full(2, 1e6))
     reading = Reading(np.array(costs)[:, None] * np.ones((2, 2)), np.ones((2, 2)))
     shares = np.array([0.5, 0.3, 0.1])
     return Result(
-        walkers, dict.fromkeys(("steps", "examples", "seconds"), reading), view, shares, shares, wrong, 0.0, None
+        walkers, dict.fromkeys(("steps", "examples", "seconds"), reading), view, near, shares, shares, wrong, 0.0, None
     )
 
 
@@ -174,10 +216,12 @@ FILMS = Settings(batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_r
 @pytest.mark.parametrize(
     ("change", "verdicts"),
     [
-        ({}, [True, True, True, True]),
-        ({"costs": (0.1, 0.9)}, [True, True, False, False]),
-        ({"wrong": 1e-4}, [False, True, True, True]),
-        ({"costs": (np.nan, np.nan)}, [True, True]),  # the clocks stopped at the start
+        ({}, [True, True, True, True, True, True]),
+        ({"costs": (0.1, 0.9)}, [True, True, False, False, True, True]),
+        ({"wrong": 1e-4}, [False, True, True, True, True, True]),
+        ({"costs": (np.nan, np.nan)}, [True, True, True, True]),  # the clocks stopped at the start
+        ({"cosine": 0.1}, [True, True, True, True, False, True]),
+        ({"distance": 2.1}, [True, True, True, True, True, False]),
     ],
 )
 def test_each_claim_fails_where_it_is_not_so(change, verdicts):
@@ -188,4 +232,5 @@ def test_the_finding_says_who_is_lower_and_what_the_map_hides():
     said = experiment.finding(made_up(), FILMS)
     assert said.startswith("After equally many examples the drunk man (batches of 10) is at cost 0.1, the careful man")
     assert "hides the drunk man's stumbling: seen at 3 points, his path is 7 times as long" in said
+    assert said.endswith("as far as they get: full batch 2, batches of 10 2, a random walk 2.")
     assert "shows the drunk man's stumbling" in experiment.finding(made_up(winding=1.2), FILMS)

@@ -1,0 +1,106 @@
+"""The stumble under the microscope: steps from one place, how far they get, and how sharply they turn."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.common import microscope, plots
+
+SERIES = (0, 2, 3)  # of the full batch, the smallest batches and the next larger ones: as on the map
+ARROW = 0.13  # length of an arrow in the plane, as a share of the width of all steps
+
+
+def found(seen: Any) -> str:
+    """How much the steps of every batch size wind."""
+    num_steps = seen.footsteps[0].lengths.shape[1]
+    wound = [f"{steps.way.label} {np.median(microscope.winding(steps)[:, -1]):.3g}" for steps in seen.footsteps]
+    return (
+        f"Under the microscope, {num_steps} steps from one place walk so many times as far as they get: "
+        f"{', '.join(wound)}, a random walk {num_steps**0.5:.2g}."
+    )
+
+
+def stumble(seen: Any) -> Figure:
+    figure, axes = plots.new_mosaic(16, 6.4, [["map", "winding", "turns"]], width_ratios=[1.6, 1, 1])
+    draw_ground(axes["map"], seen)
+    for index in range(len(seen.footsteps)):
+        draw_steps(axes["map"], seen, index)
+    name_steps(axes["map"], seen)
+    axes["map"].set(title="Every step; thin arrows: minus the full gradient",
+                    xlabel="where the full batch goes (units of the weights)",
+                    ylabel="where the steps of the smallest batches vary most")  # fmt: skip
+    draw_winding(axes["winding"], seen)
+    draw_turns(axes["turns"], seen)
+    shares = ", ".join(f"{100 * steps.share:.0f} % ({steps.way.label})" for steps in seen.footsteps)
+    return plots.headline(
+        figure, found(seen), f"from where the smallest batches stand after {seen.after:,} steps, all with rate "
+        f"{seen.footsteps[0].way.learning_rate:g}; left: first seed, the plane shows {shares} of the squared lengths"
+    )  # fmt: skip
+
+
+def place(seen: Any, index: int) -> np.ndarray:
+    """Of one walker: the shadows of all points (points, 2), the common start at 0."""
+    return seen.view.shadows[index] - seen.view.shadows[index][0]
+
+
+def draw_ground(axes: Axes, seen: Any) -> None:
+    """The exact cost as thin height lines, the start as a star."""
+    x, y = (
+        each - zero for each, zero in zip((seen.view.alphas, seen.view.betas), seen.view.shadows[0][0], strict=True)
+    )
+    axes.contour(x, y, seen.view.surface.T, levels=12, colors="0.85", linewidths=0.8)
+    axes.plot(0, 0, "k*", markersize=15, markeredgecolor="white", zorder=6)
+    axes.set_aspect("equal")
+    axes.grid(False)
+
+
+def draw_steps(axes: Axes, seen: Any, index: int) -> None:
+    colour, points = plots.COLOURS[SERIES[index]], place(seen, index)
+    axes.plot(*points.T, color=colour, linewidth=1.2, marker="o", markersize=2.5, zorder=4 if index else 5)
+    axes.plot(*points[-1], marker="o", markersize=9, color=colour, markeredgecolor="white", zorder=6)
+    for tail, head in arrows(seen, index):
+        axes.annotate(
+            "", tuple(head), tuple(tail), arrowprops={"arrowstyle": "->", "color": "0.35", "linewidth": 0.7}, zorder=3
+        )
+
+
+def arrows(seen: Any, index: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+    """Tail and head of every arrow of one walker: shadows of unit vectors, all to one scale."""
+    width = np.ptp(np.concatenate(seen.view.shadows)[:, 0])
+    tails = place(seen, index)[:: microscope.EVERY]
+    return [*zip(tails, tails + ARROW * width * seen.footsteps[index].downhill, strict=True)]
+
+
+def name_steps(axes: Axes, seen: Any) -> None:
+    for index, steps in enumerate(seen.footsteps):
+        axes.annotate(steps.way.label, (0.02, 0.98 - 0.06 * index), xycoords="axes fraction", fontweight="bold",
+                      color=plots.COLOURS[SERIES[index]], va="top")  # fmt: skip
+
+
+def draw_winding(axes: Axes, seen: Any) -> None:
+    """Path length over distance from the start against steps, all seeds; straight on it is 1."""
+    count = 1 + np.arange(seen.footsteps[0].lengths.shape[1])
+    for index, steps in enumerate(seen.footsteps):
+        plots.seed_band(axes, count, microscope.winding(steps), SERIES[index], steps.way.label)
+    axes.plot(count, count**0.5, color="0.4", linewidth=1, label="random walk: √n")
+    axes.set(title="How many times as far as they get they walk", xlabel="steps n", ylabel="path length / distance",
+             ylim=(0, None))  # fmt: skip
+    plots.name_lines(axes)
+
+
+def draw_turns(axes: Axes, seen: Any) -> None:
+    """The cosine of every two successive steps, a dot each, with their mean and what the noise scale says."""
+    rng = np.random.default_rng(0)
+    for index, steps in enumerate(seen.footsteps):
+        colour, cosines = plots.COLOURS[SERIES[index]], steps.cosine.ravel()
+        axes.plot(cosines, index + rng.uniform(-0.28, 0.28, len(cosines)), ".", color=colour, markersize=3, alpha=0.5)
+        axes.plot([cosines.mean()] * 2, [index - 0.38, index + 0.38], color=colour, linewidth=3)
+        axes.plot(microscope.memory(seen, steps), index, "kD", markersize=6, markerfacecolor="none")
+        axes.annotate(f"{steps.way.label}: mean {cosines.mean().round(2) + 0:.2f}", (-1, index - 0.42), color=colour,
+                      fontweight="bold", va="bottom", fontsize=10)  # fmt: skip
+    axes.set(title="How they turn (diamond: noise scale)", xlim=(-1.05, 1.05), yticks=[],
+             ylim=(len(seen.footsteps) - 0.5, -0.6),
+             xlabel="cosine of successive steps (-1: back)")  # fmt: skip
