@@ -29,6 +29,17 @@ def test_equal_steps_are_equal():
     assert [one.tolist() for one in found] == [[20], [20], [20]]
 
 
+@pytest.mark.parametrize(("total", "opening"), [(20, 20), (39, 20), (75, 40), (100, 40), (1000, 40), (333, 600)])
+def test_looks_leave_no_step_out_keep_the_order_and_lie_an_eighth_apart(total, opening):
+    rows = np.arange(2 * total * 3).reshape(2, total, 3)
+    legs = [leg for (leg,) in full_batch_vs_sgd.legs(rows, opening)]
+    np.testing.assert_array_equal(np.concatenate([leg.reshape(2, -1, 3) for leg in legs], axis=1), rows)
+    lengths = np.concatenate([[leg.shape[2]] * leg.shape[1] for leg in legs])
+    before = np.cumsum(lengths) - lengths
+    assert (lengths <= np.where(before < opening, 20, before / 8)).all()
+    assert len(legs) <= 3 + max(0, np.log2(total / opening))
+
+
 def test_a_target_is_passed_between_two_looks():
     found = full_batch_vs_sgd.steps_to(curve((1, 2), (3, 2), (3, 2.5), (2, 1)), np.array([2.0, 2.0, 2.0]))
     np.testing.assert_array_equal(found, [[2, np.nan, 1], [1, np.nan, 0]])

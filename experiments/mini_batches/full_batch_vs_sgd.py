@@ -25,12 +25,14 @@ from matplotlib.figure import Figure
 from experiments.common import descents, experiment, runs, tune
 from experiments.common.bounds import below_train, different, require
 from experiments.common.claims import Claim, at_least, at_most, prediction, speed, within
-from experiments.common.descents import STEPS_PER_LEG, Curve, Method
+from experiments.common.descents import STEPS_PER_LEG, Beginning, Curve, Method
 from experiments.common.problem import Problem
 from experiments.common.tune import Tuned
 from experiments.mini_batches import full_batch_vs_sgd_figures as drawn
+from research.training import TrainState
 
 FILMS_BATCH = 100
+LOOKS = 8  # while the steps double
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +91,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     rates, tuned = (settings.full_batch_learning_rate, *settings.learning_rates), ()
 
     def curve(size: int, rate: float) -> Curve:
-        return descents.follow(problem, method_of(size, rate, num_examples), *beginning, settings.num_steps).curve
+        return follow(problem, method_of(size, rate, num_examples), beginning, settings.num_steps)
 
     if settings.tune:
         tuned = tuple(tune.tune(lambda rate, size=size: curve(size, rate).cost[:, -1]) for size in sizes)
@@ -101,6 +103,36 @@ def measure(problem: Problem, settings: Settings) -> Result:
     seconds = descents.seconds_per_step(problem, methods, first, beginning.order[0, 0])
     flops = descents.flops_per_example(problem)
     return Result(np.array(sizes), np.array(rates), curves, np.array(seconds), flops, tuned)
+
+
+def follow(problem: Problem, method: Method, beginning: Beginning, num_steps: int) -> Curve:
+    """One method's curve, looked at as `legs` says; full-batch descent makes `num_steps`, a look every 20."""
+    start, order = beginning
+    if method.batch_size == order.shape[-1]:
+        return descents.follow(problem, method, start, order, num_steps).curve
+    state = TrainState(start, jax.vmap(method.optimizer.init)(start))
+    chunks = legs(descents.in_batches(order, method.batch_size), num_steps)
+    loop = descents.minibatch_legs(problem, method)
+    run = runs.descend(method.label, loop, state, (problem.train, problem.test), chunks)
+    cost, accuracy = run.history.observed
+    runs.stop_if_diverged(method.label, cost[:, -1:], int(run.steps[-1]))  # the last step's cost is seen here only
+    return Curve(run.steps, cost, accuracy)
+
+
+def legs(rows: np.ndarray, num_steps: int) -> list[tuple[np.ndarray]]:
+    """Schedules (seeds, legs, steps, batch) of (seeds, steps, batch): a look every 20 steps for `num_steps`, then
+    LOOKS times until the steps have doubled, and so on: no farther apart than an eighth of what went before.
+
+    >>> [schedule.shape[1:3] for (schedule,) in legs(np.zeros((1, 100, 5)), 40)]
+    [(2, 20), (8, 5), (2, 10)]
+    """
+    num_seeds, total, size = rows.shape
+    at, length, until, found = 0, STEPS_PER_LEG, num_steps, []
+    while total - at >= length:
+        end = at + (min(until, total) - at) // length * length
+        found.append((rows[:, at:end].reshape(num_seeds, -1, length, size),))
+        at, length, until = end, end // LOOKS, 2 * end
+    return found + [(rows[:, None, at:],)] * (at < total)
 
 
 def require_steps(settings: Settings, num_examples: int) -> None:
