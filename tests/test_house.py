@@ -238,14 +238,18 @@ def test_arrays_and_record_of_two_runs_are_not_taken_for_one(name, finished):
         experiment.read(steepest, folder)
 
 
-@pytest.mark.parametrize(("measured", "verdict"), [(1.5, "holds"), (7, "does not hold")])
-def test_the_terminal_shows_bound_and_verdict_with_names_as_they_are(measured, verdict, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    terminal.show([prediction("T1", "[/red] is a name", measured, within(1, 2), "[unit]", "source", "a flaw")], "So.")
-    row = next(line for line in capsys.readouterr().out.splitlines() if "T1" in line)
-    cells = [cell.strip() for cell in row.strip("\u2502").split("\u2502")]
-    why = "" if verdict == "holds" else " Why: a flaw"
-    assert cells == ["T1", f"[/red] is a name{why}", f"{measured} [unit]", "1 to 2", verdict]
+@pytest.mark.parametrize("width", [60, 200])
+def test_the_terminal_shows_a_claim_in_two_lines_with_names_as_they_are_and_failures_last(width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    good, bad = (prediction("T1", f"[/red] is {'a name ' * 10}", measured, within(1, 2), "[unit]", "source", "a flaw")
+                 for measured in (1.5, 7))  # fmt: skip
+    terminal.show([bad, good], "So.")
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    says = f"  {good.says}".rstrip() if width == 200 else f"  {good.says}"[:59].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+    assert lines == [
+        "holds  T1  1.5, expected 1 to 2; [unit]", says,
+        "does not hold  T1  7, expected 1 to 2; [unit]", says, "  why: a flaw", "", "So.",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("status", "said"), [("", "abc"), (" M research/costs.py", "abc+changes")])

@@ -5,25 +5,23 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from experiments.common.bounds import SettingsError
 from experiments.common.claims import Claim, number
 
 
 def show(claims: Iterable[Claim], finding: str) -> None:
-    """A row for every claim, and then the finding."""
-    table = Table("claim", "says", "measured", "bound", "verdict", title_justify="left")
+    """Two lines for every claim, cut to the terminal's width, those that fail last and with their why; the finding."""
+    console = Console(highlight=False)
     for claim in sorted(claims, key=lambda claim: not claim.holds):
-        verdict = "[green]holds[/]" if claim.holds else "[red]does not hold[/]"
-        why = "" if claim.holds or not claim.why else f" Why: {claim.why}"
-        measured = f"{number(float(claim.measured))} {claim.unit}"
-        table.add_row(claim.id, escape(claim.says + why), escape(measured), str(claim.bound), verdict)
-    console = Console()
-    if table.row_count:
-        console.print(table)
-    console.print(finding, markup=False, highlight=False)
+        verdict = Text("holds" if claim.holds else "does not hold", "green" if claim.holds else "red")
+        found = f"  {claim.id}  {number(float(claim.measured))}, expected {claim.bound}; {claim.unit}"
+        for line in (verdict + Text(found), Text(f"  {claim.says}")):
+            console.print(line, no_wrap=True, overflow="ellipsis")
+        if claim.why and not claim.holds:
+            console.print(Text(f"  why: {claim.why}"))
+    console.print(Text(f"\n{finding}"))
 
 
 def check_writable(folder: Path) -> None:
