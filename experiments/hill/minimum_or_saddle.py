@@ -1,15 +1,14 @@
 """Does going through the mini-batches again and again end at a local minimum, or at a saddle?
 
-The film's network is trained for long, with a rate that falls to 0 in the second half. At the end: |G|, against what
-the choice of N training images alone would make of a gradient that is 0, sqrt(tr(Sigma) / N), Sigma the covariance of
-one example's gradient; and the extreme eigenvalues of the Hessian, by Lanczos' iteration. Where the smallest is clearly
-negative, the surface curves down, as at a saddle.
+The film's network is trained by mini-batches for long, with a rate that falls to 0 in the second half. From there
+L-BFGS (scipy's, in float64) goes on until |G| < 1e-7, on few enough images that it gets there. On the way the ends of
+the spectrum of the Hessian are looked at, by Lanczos' iteration. Near a stationary point |G| vanishes and the sharpness
+does not: it goes like |G|^0. Where the cost only flattens out, as sigmoids do towards 0 and 1 (1 - a ~ exp(-z)),
+gradient and curvature vanish together, |G|^1, and no point is ever reached: the parameters go to infinity.
 
 Run:     python -m experiments minimum_or_saddle [--quick | --full]
-Time:    default 20 s, --quick 10 s, --full 1 min, on 2 cores, compilation included
-Result:  undecided: at the end |G| is still 7e-4 to 11e-4, less than half of what chance makes it, and in each of 6
-         seeds the smallest curvature is -0.2 to -0.6 % of the largest; the cost falls that way by 1.4e-5 at most, from
-         0.035.
+Time:    not yet run
+Result:  not yet run with --full
 """
 
 import dataclasses
@@ -20,137 +19,153 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 from jax import Array
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.common import floors, long_training, plots, runs
-from experiments.common.claims import Claim, at_least, at_most, prediction
+from experiments.common import floors, hills, long_training, plots, runs, stationary
+from experiments.common.bounds import of_train
+from experiments.common.claims import Claim, at_least, at_most, follow_up, prediction
 from experiments.common.problem import Problem
-from research import curvature, statistics
+from experiments.hill import minimum_or_saddle_figures as drawn
+from research import curvature
 from research.data import Examples
-from research.models import Params
 
+LEVELS = (1e-5, 1e-6, 1e-7)  # it is looked where |G| first comes below each; at the last it has converged
 TOLERANCE = 1e-3  # of the sharpness: at the rate 2/sharpness descent leaves such a saddle e-fold in 500 steps
-SLICE = np.linspace(-1, 1, 21)  # lengths along the directions of the extreme curvatures
+HALF = 0.5  # exponent of the sharpness in |G|, between a stationary point's 0 and a saturated sigmoid's 1
+SAYS = {
+    "infinity": "to no minimum and no saddle, it flattens out: gradient and curvature vanish together",
+    "minimum": "to a local minimum",
+    "saddle": "to a saddle",
+    "undecided": "to where nothing is decided yet",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(long_training.Settings):
+    num_examples: Annotated[int | None, Ge(2), of_train] = 1000
+    """Training images, from the first on; L-BFGS needs hundreds of gradients on all of them."""
+    start_batch_size: Annotated[int, Ge(1), of_train] = 10
+    """Batch size of the long training."""
+    start_learning_rate: Annotated[float, Gt(0)] = 2.0
+    """Its learning rate, which falls to 0 in the second half."""
+    start_epochs: Annotated[int, Ge(1)] = 100
+    """Its passes over the training set."""
+    max_iterations: Annotated[int, Ge(1)] = 2000
+    """Iterations of L-BFGS after which it gives up."""
     lanczos_iterations: Annotated[int, Ge(2)] = 60
     """Products with the Hessian in the search for its extreme eigenvalues."""
 
 
-QUICK = Settings(num_seeds=1, start_epochs=2, lanczos_iterations=5)
-FULL = Settings(num_seeds=6, start_epochs=60, lanczos_iterations=140)
+QUICK = Settings(num_seeds=1, num_examples=200, start_epochs=50, lanczos_iterations=20)
+FULL = Settings(num_seeds=6, num_examples=2000, lanczos_iterations=140)
 
 
 class Result(NamedTuple):
-    cost: Float[np.ndarray, "seeds"]
-    gradient_norm: Float[np.ndarray, "seeds"]
-    scatter: Float[np.ndarray, "seeds"]  # tr(Sigma)
-    largest: Float[np.ndarray, "seeds"]  # eigenvalues of the Hessian of the training set's cost
-    smallest: Float[np.ndarray, "seeds"]
-    residuals: Float[np.ndarray, "seeds 2"]  # |H v - lambda v| of the two
-    along: Float[np.ndarray, "seeds 2 lengths"]  # the cost along their directions, at the lengths SLICE
+    """Places: where the long training ends, then one for each of LEVELS; the last stands for what was not reached."""
+
+    cost: Float[np.ndarray, "seeds places"]
+    gradient_norm: Float[np.ndarray, "seeds places"]
+    size: Float[np.ndarray, "seeds places"]  # |theta|
+    wrong: Float[np.ndarray, "seeds places"]  # outputs on the wrong side of 1/2, over the number of images
+    largest: Float[np.ndarray, "seeds places"]  # eigenvalues of the Hessian
+    smallest: Float[np.ndarray, "seeds places"]
+    residual: Float[np.ndarray, "seeds places"]  # |H v - lambda v| of the smallest
     missed: float  # bound on the probability that the smallest lies lower, by TOLERANCE of the spectrum's width
     num_examples: int
 
-    @property
-    def shares(self) -> np.ndarray:  # smallest over largest eigenvalue
-        return self.smallest / self.largest
 
-    @property
-    def resolved(self) -> bool:
-        """Whether the sign is settled for every seed: the smallest Ritz value is above the smallest eigenvalue, so that
-        a clearly negative one is enough; any other takes an iteration long enough not to have missed a lower one."""
-        return bool(np.all((self.shares < -TOLERANCE) | (self.missed < 0.05)))
-
-
-def survey(problem: Problem, num_iterations: int, params: Params, train: Examples, key: Array) -> tuple[Array, ...]:
-    """The fields of Result up to `along`, for one seed: extreme curvatures, and the cost along their directions."""
+def survey(problem: Problem, num_iterations: int, point: Array, train: Examples, key: Array) -> tuple[Array, ...]:
+    """The arrays of Result at one place."""
+    params = hills.unravel_of(problem)(point)
     pairs = curvature.ritz_pairs(problem.cost, params, train, key, num_iterations=num_iterations)
     ends = jax.tree.map(lambda leaf: leaf[jnp.array([0, -1])], pairs)
-    flat, unflatten = ravel_pytree(params)
-    cost, norm = floors.look(problem, params, train)
-
-    def slice_along(pair: curvature.Eigenpairs) -> Array:
-        lengths = jnp.asarray(SLICE, flat.dtype)
-        return jax.lax.map(lambda length: problem.cost(unflatten(flat + length * pair.vectors), train), lengths)
-
-    residuals, along = curvature.residuals(problem.cost, params, train, ends), jax.lax.map(slice_along, ends)
-    scatter = statistics.total_variance(problem.statistics.moments(params, train))
-    return cost, norm, scatter, *ends.values, residuals, along
+    residual = curvature.residuals(problem.cost, params, train, ends)[1]
+    count = lambda output, target: jnp.sum((output > 0.5) != (target > 0.5), dtype=output.dtype)
+    wrong = problem._replace(cost_fn=count).cost(params, train)
+    return *floors.look(problem, params, train), jnp.linalg.norm(point), wrong, *ends.values, residual
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
     end, (init_keys, _) = long_training.train(problem, settings), runs.seed_keys(settings.seed, settings.num_seeds)
-    runs.console.print("the largest and the smallest eigenvalue of the Hessian where it ends ...")
-    every_seed = jax.jit(runs.over_seeds(partial(survey, problem, settings.lanczos_iterations), (0, None, 0)))
-    missed = curvature.chance_of_missing(problem.num_parameters, settings.lanczos_iterations, TOLERANCE)
-    found = jax.device_get(every_seed(end, problem.train, init_keys))
-    result = Result(*found, missed=missed, num_examples=len(problem.train.inputs))
-    if not ((result.largest > 0) & (result.scatter > 0)).all():
+    paths = stationary.paths(problem, end, LEVELS, settings.max_iterations)
+    places, iterations = paths.shape[:2], settings.lanczos_iterations
+    every_place = runs.in_float64(jax.jit(runs.over_seeds(partial(survey, problem, iterations), (0, None, 0))))
+    found = every_place(paths.reshape(-1, paths.shape[-1]), problem.train, jnp.repeat(init_keys, places[1]))
+    missed = curvature.chance_of_missing(problem.num_parameters, iterations, TOLERANCE)
+    result = Result(*(each.reshape(places) for each in found), missed=missed, num_examples=len(problem.train.inputs))
+    if not (result.largest[:, 0] > 0).all():
         raise runs.Stuck(settings.start_epochs)
     return result
+
+
+def exponents(result: Result) -> np.ndarray:
+    """Of the sharpness in |G|, for every seed, between its first and its last place; NaN where neither changed."""
+    falls = [np.log(each[:, -1] / each[:, 0]) for each in (np.abs(result.largest), result.gradient_norm)]
+    return np.divide(*falls, out=np.full(len(falls[0]), np.nan), where=falls[1] != 0)
+
+
+def verdicts(result: Result) -> np.ndarray:
+    """For every seed "infinity", "saddle" or "minimum"; "undecided" where |G| is not small enough, or where the
+    smallest eigenvalue is not known well enough."""
+    lowest, slack = result.smallest[:, -1] / result.largest[:, -1], result.residual[:, -1] / result.largest[:, -1]
+    found = np.full(len(lowest), "undecided")
+    found[(lowest - slack >= -TOLERANCE) & (result.missed < 0.05)] = "minimum"
+    found[lowest + slack < -TOLERANCE] = "saddle"
+    found[exponents(result) > HALF] = "infinity"
+    found[result.gradient_norm[:, -1] >= LEVELS[-1]] = "undecided"
+    return found
+
+
+def left_over(result: Result) -> np.ndarray:
+    """N times the cost at the last place, less the number of outputs on the wrong side of 1/2."""
+    return (result.cost - result.wrong)[:, -1] * result.num_examples
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     if not settings.is_the_films:
         return
-    chance = np.sqrt(result.scatter / result.num_examples)
-    yield prediction("T38", "at the end of the long training the gradient is no larger than what the choice of the "
-                     "training images alone makes of 0: |G| / sqrt(tr(Sigma) / N)",
-                     np.max(result.gradient_norm / chance), at_most(1), "ratio, largest of all seeds",
-                     "the standard error of a mean that is 0")  # fmt: skip
-    if result.resolved:
-        yield prediction("T38", "the long training converges to a local minimum: smallest over largest eigenvalue of "
-                         f"the Hessian at its end (the surface curves down, as at a saddle, where it is below "
-                         f"-{TOLERANCE:g})", np.min(result.shares), at_least(-TOLERANCE), "ratio, least of all seeds",
-                         "the film; the tolerance: such a saddle is left in 500 steps", "finding: the surface curves "
-                         "down; whether for good is undecided, since |G| is still far from 0; to converge first, by "
-                         "Newton steps in float64 to |G| below 1e-7, would decide")  # fmt: skip
+    found = verdicts(result)
+    converged, at_infinity = result.gradient_norm[:, -1] < LEVELS[-1], found == "infinity"
+    if converged.any():
+        yield prediction("T38", "what the long training approaches is a point, a minimum or a saddle: exponent of the "
+                         f"sharpness in |G|, from its end to |G| < {LEVELS[-1]:g}",
+                         np.max(exponents(result)[converged]), at_most(HALF), "largest of all seeds",
+                         "0 at a stationary point, 1 where a sigmoid saturates; halfway between", "finding: gradient "
+                         "and curvature vanish together while the parameters grow: outputs saturate")  # fmt: skip
+    points = np.isin(found, ("minimum", "saddle"))
+    if points.any():
+        yield prediction("T38", "the point that it approaches is a local minimum: smallest over largest eigenvalue",
+                         np.min((result.smallest / result.largest)[points, -1]), at_least(-TOLERANCE),
+                         "ratio, least of all seeds", "the film; the tolerance: such a saddle is left in 500 steps",
+                         "finding: the surface curves down there")  # fmt: skip
+    if at_infinity.any():
+        yield follow_up("T38", "where it goes to infinity every output has saturated: N times the cost is the number "
+                        "of outputs on the wrong side of 1/2", np.max(np.abs(left_over(result)[at_infinity])),
+                        at_most(0.01), "outputs apart, farthest", "a saturated output costs 0 or 1; what |G| < 1e-7 "
+                        "leaves of N examples is 2 N |G| where nothing cancels, 4e-4 for 2,000")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    if not result.resolved:
-        return "Lanczos' iteration was too short to tell minimum from saddle."
-    shares, falls = 100 * result.shares, result.cost - result.along[:, 1].min(axis=1)
+    found, given_up = verdicts(result), (result.wrong[:, -1] * result.num_examples).round().astype(int)
+    said = [
+        f"{says} (in {np.sum(found == name)} of {len(found)} seeds)" for name, says in SAYS.items() if name in found
+    ]
+    (norm, least), (sharpness, last), (size, grown) = (
+        np.median(each, axis=0)[[0, -1]] for each in (result.gradient_norm, result.largest, result.size)
+    )
     return (
-        f"Where a long training ends, the surface curves down in {np.sum(result.shares < -TOLERANCE)} of {len(shares)} "
-        f"seeds, but |G| is still {np.median(result.gradient_norm):.1g}: minimum or saddle is undecided. The smallest "
-        f"curvature is {shares.min():.2g} to {shares.max():.2g} % of the largest; along its direction the cost falls "
-        f"by {falls.max():.2g} at most, from {np.median(result.cost):.3f}."
+        f"A long training on {result.num_examples:,} images leads {' and '.join(said)}. From its end on |G| goes from "
+        f"{norm:.1g} to {least:.1g}, the sharpness from {sharpness:.1g} to {last:.1g}, |θ| from {size:.0f} to "
+        f"{grown:.0f}; N times the cost ends within {np.abs(left_over(result)).max():.1g} of the number of outputs on "
+        f"the wrong side of 1/2, {given_up.min()} to {given_up.max()}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    figure, axes = plots.new_figure(15, 5.4, columns=3)
-    for index, name in enumerate(("largest", "smallest")):
-        draw_slices(axes[0, index], result.along[:, index] - result.cost[:, None], name)
-    axes[0, 0].legend(fontsize=9)
-    axis, seeds, limit = axes[0, 2], np.arange(len(result.shares)), 100 * TOLERANCE
-    axis.bar(seeds, 100 * result.shares, color=[plots.COLOURS[seed % len(plots.COLOURS)] for seed in seeds], width=0.6)
-    axis.axhspan(-limit, limit, color="0.8", zorder=0, label=f"called flat: within {limit:g} %")
-    axis.axhline(0, color="0.4", linewidth=1)
-    axis.set(xticks=seeds, xlabel="seed", ylabel="smallest over largest curvature, %", title="The smallest curvature")
-    axis.legend()
-    foot = (
-        f"curvatures: eigenvalues of the Hessian, off by {np.max(result.residuals / result.largest[:, None]):.1g} of "
-    )
-    says = finding(result, settings).partition(" The smallest")[0]
-    return {"minimum_or_saddle": plots.headline(figure, says, f"{foot}the largest at most")}
-
-
-def draw_slices(axis: Axes, rises: np.ndarray, name: str) -> None:
-    """How the cost (seeds, lengths) rises and falls along the direction of one curvature."""
-    for seed, rise in enumerate(rises):
-        plots.seed_band(axis, SLICE, rise[None], seed, f"seed {seed}")
-    axis.axhline(0, color="0.4", linewidth=1)
-    axis.set(xticks=[-1, -0.5, 0, 0.5, 1], xlabel="distance from the end of the long training",
-             ylabel="cost, less that at the end", title=f"Along the direction of the {name} curvature")  # fmt: skip
-    if name == "smallest" and rises.min() < 0:  # what falls is a thousandth of what rises
-        axis.set(ylim=(1.5 * rises.min(), -4 * rises.min()), title=f"{axis.get_title()}, enlarged")
+    figure, ((left, right),) = plots.new_figure(13, 5.6, columns=2)
+    drawn.curvatures(left, result)
+    drawn.costs(right, result)
+    return {"minimum_or_saddle": plots.headline(figure, finding(result, settings).partition(" From")[0])}
