@@ -29,6 +29,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
+# Three seeds of a made-up Result. Added to a number they leave its median, its mean, or all seeds but the last where
+# they are, so that another statistic, or the first seed taken for all, is noticed.
+SAME_MEDIAN = np.array([9.0, 0.0, -1.0])
+SAME_MEAN = np.array([-2.0, 1.0, 1.0])
+LAST_OFF = np.array([0.0, 0.0, 1.0])
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config, items):
     """Tests of pages need Chromium and its driver, which .ci/run installs; without them they are deselected. So are the

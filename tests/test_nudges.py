@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from conftest import SAME_MEAN
 
 from experiments.common import experiment
 from experiments.common.bounds import SettingsError
@@ -17,20 +18,21 @@ PERFECT = {"brightness": 1.0, "strongest": 1.0, "wanted": 1.0, "unwanted": 1.0, 
 
 
 def made_up(films=True, untrained=0.5, **changed):
-    """Two classes, where half of the outputs should fall; a network of one layer with two pixels."""
-    checks = dict.fromkeys(Checks._fields, 0.0) | PERFECT | changed
+    """Two classes, where half of the outputs should fall; a network of one layer with two pixels. What is changed is so
+    for the last of the digits in the last of the starts; the mean of the starts is right as often as `untrained`."""
+    checks = {name: np.full((1, 2, 2), PERFECT.get(name, 0.0)) for name in Checks._fields}
+    for name, number in changed.items():
+        checks[name][-1, -1, -1] = number
     one, two = np.ones((2, 2)), np.ones(2)
     network = Network("start", "before any training", one, (LayerStory(one, two, one, Numbers(*[one] * 5)),))
-    return Result(
-        Checks(**{name: np.full((1, 2, 2), number) for name, number in checks.items()}),
-        np.full(3, untrained), np.arange(2), one, np.eye(2), 0, (network,), (1, 2, 1), 2, films,
-    )  # fmt: skip
+    right = untrained + 0.05 * SAME_MEAN
+    return Result(Checks(**checks), right, np.arange(2), one, np.eye(2), 0, (network,), (1, 2, 1), 2, films)
 
 
 def test_below_zero_the_brightest_need_not_be_strengthened_most():
     result = made_up(strongest=0.5)
     (layer,) = result.networks[0].layers
-    dark = layer._replace(numbers=layer.numbers._replace(activations=-layer.numbers.activations))
+    dark = layer._replace(numbers=layer.numbers._replace(activations=np.array([[1, -1]])))
     dark = result.networks[0]._replace(layers=(dark, layer))
     assert failing(result._replace(networks=(dark,))) == []
 
@@ -47,14 +49,21 @@ def test_the_claims_hold_on_a_perfect_result():
 
 @pytest.mark.parametrize(
     ("changed", "ids"),
-    [({"by_hand": 2e-5}, ["T7"]), ({"untrained": 0.8}, ["T14"]), ({"brightness": 0.9}, ["T19"]),
-     ({"strongest": 0.5}, ["T22"]),
-     ({"column_sum": 1e-5}, ["T25"]), ({"nudges": 2e-5}, ["T26"]), ({"nudge_signs": 0.5}, ["T16"]),
-     ({"proportional": 0.1}, ["T17"]), ({"wanted": 0.9}, ["T24"]),
+    [({"untrained": 0.36}, []), ({"untrained": 0.34}, ["T14"]), ({"untrained": 0.64}, []),
+     ({"untrained": 0.66}, ["T14"]),
+     ({"by_hand": 9.5e-6, "column_sum": 9.5e-7, "nudges": 9.5e-6, "proportional": 9.5e-7}, []),
+     ({"by_hand": 1.05e-5}, ["T7"]), ({"brightness": 0.9}, ["T19"]), ({"strongest": 0.5}, ["T22"]),
+     ({"column_sum": 1.05e-6}, ["T25"]), ({"nudges": 1.05e-5}, ["T26"]), ({"nudge_signs": 0.5}, ["T16"]),
+     ({"proportional": 1.05e-6}, ["T17"]), ({"wanted": 0.9}, ["T24"]),
      ({"unwanted": 0.9}, ["C1"]), ({"by_hand": np.nan}, ["T7"])],
 )  # fmt: skip
 def test_each_claim_fails_where_it_should(changed, ids):
     assert failing(made_up(**changed)) == ids
+
+
+def test_the_finding_is_of_the_median_digit(monkeypatch):
+    monkeypatch.setattr(nudges, "along_hebb", lambda result, network: [0.9, 0.1, 0.2])
+    assert "by 0.20 before any training (first seed, median of 2 digits)" in nudges.finding(made_up(), SMALLEST)
 
 
 @pytest.mark.parametrize(

@@ -105,11 +105,22 @@ def made_up(**changes):
 
 @pytest.mark.parametrize(
     ("changes", "verdicts"),
-    [({}, [True, True, True]), ({"largest_difference": 6e-4}, [False, True, True]),
+    [({}, [True, True, True]), ({"largest_difference": 4.7e-4}, [True, True, True]),
+     ({"largest_difference": 5.3e-4}, [False, True, True]), ({"new_cost": 0.0}, [True, True, True]),
      ({"new_cost": 0.31}, [True, False, True]), ({"accuracy": np.array([1, 0.875])}, [True, True, False])],
 )  # fmt: skip
 def test_the_claims_tell_good_from_bad(changes, verdicts):
     assert [claim.holds for claim in pen_and_paper.claims(made_up(**changes), SMALLEST)] == verdicts
+
+
+def test_the_finding_counts_the_seeds_that_learn_all_patterns():
+    said = pen_and_paper.finding(
+        made_up(accuracy=np.array([1, 0.875, 0.5])), dataclasses.replace(SMALLEST, num_seeds=3)
+    )
+    assert (
+        "the cost from 0.3000 to 0.1000; trained on all eight patterns, the network answers all of them in 1 of 3"
+        in said
+    )
 
 
 def test_another_cost_is_written_down_too():

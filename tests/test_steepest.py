@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 
 from experiments.one_example import steepest
 from experiments.one_example.steepest import STEP_LENGTH, Result, Settings
@@ -27,17 +29,36 @@ def test_the_best_random_direction_is_expected_as_drawn_ones_are():
     assert abs(drawn.std() / deviation - 1) < 0.1
 
 
-def made_up(best_random=0.03, rms=1.0, others=0.2):
-    between = np.full((2, 250), rms / np.sqrt(13_002))
-    shares = np.array([[1.0, others, others, best_random]] * 2)
+LOW, HIGH = steepest.best_of_random(500, 13_002)
+
+
+def made_up(best_random=0.03, rms=1.0, steep=0.2):
+    """Three seeds that differ: the mean of the best random directions and the root mean square of the cosines are as
+    given; one parameter goes down as steeply as that in the last seed alone."""
+    between = rms / np.sqrt(13_002) * np.tile([0.0, 0.0, 0.0, 2.0], (3, 63))
+    shares = np.array([[1.0, 0.2, 0.2, 0.0]] * 3)
+    shares[:, 2] += (steep - 0.2) * LAST_OFF
+    shares[:, 3] = best_random * (1 + 0.02 * SAME_MEAN)
     return Result(between, shares, 0.01 * shares, 13_002)
 
 
-def test_the_claims_hold_where_theory_does_and_fail_elsewhere():
-    assert all(claim.holds for claim in steepest.claims(made_up(), SMALLEST))
-    wrong = list(steepest.claims(made_up(best_random=0.06, rms=1.3, others=1.1), SMALLEST))
-    assert not any(claim.holds for claim in wrong)
+@pytest.mark.parametrize(
+    ("changes", "failing"),
+    [({}, []), ({"steep": 0.95}, []), ({"steep": 1.05}, [0, 1]), ({"best_random": 1.01 * LOW}, []),
+     ({"best_random": 0.99 * LOW}, [2]), ({"best_random": 0.99 * HIGH}, []), ({"best_random": 1.01 * HIGH}, [2]),
+     ({"rms": 0.83}, []), ({"rms": 0.81}, [3]), ({"rms": 1.17}, []), ({"rms": 1.19}, [3])],
+)  # fmt: skip
+def test_the_claims_hold_where_theory_does_and_fail_elsewhere(changes, failing):
+    found = list(steepest.claims(made_up(**changes), SMALLEST))
+    assert [index for index, claim in enumerate(found) if not claim.holds] == failing
 
 
-def test_the_finding_is_of_the_medians():
-    assert "random directions 3.0%" in steepest.finding(made_up(), SMALLEST)
+def test_the_best_of_many_directions_is_expected_between_the_bounds():
+    claim = list(steepest.claims(made_up(), SMALLEST))[2]
+    assert LOW < claim.bound.expected < HIGH
+
+
+def test_the_finding_is_of_the_medians_and_the_ranges():
+    result = made_up()
+    result.first_order[:, 3] = 0.03 + 0.001 * SAME_MEDIAN
+    assert "random directions 3.0% (2.9% to 3.9%); medians" in steepest.finding(result, SMALLEST)
