@@ -50,18 +50,25 @@ def test_the_chunks_do_not_change_the_average(num_examples, chunk_size):
 
 
 def made_up(average=0.0, by_hand=0.0, exact=0.0, factor=(1.0, 0.0), halved=(0.5, 0.0), steps=0.0, left_out=0.0):
-    """Two networks whose errors and factors are these."""
-    twice = lambda number: np.array([number] * 2)
-    found = Exact(*map(twice, (exact, 0.0, steps, left_out, factor, halved)))
-    return Result(np.array([(average, by_hand), (0.0, 0.0)]), found, None, 60_000)
+    """Two networks: in the first everything is exact, in the second these are the errors and the factors."""
+    second = lambda number, first=0.0: np.array([first, number])
+    found = Exact(
+        *map(second, (exact, 0.0, steps, left_out)), second(factor, (1.0, 0.0)), second(halved, (0.5, 0.0))
+    )  # fmt: skip
+    return Result(np.array([(0.0, 0.0), (average, by_hand)]), found, None, 60_000)
 
 
 @pytest.mark.parametrize(
     ("changes", "failing"),
-    [({}, []), ({"average": 1e-3}, [0]), ({"by_hand": 2.0}, [1]), ({"exact": 1e-9}, [2]),
-     ({"steps": 0.1}, [3]), ({"left_out": 1e-3}, [4]), ({"factor": (2.0, 0.0)}, [5]), ({"factor": (1.0, 1e-3)}, [6]),
-     ({"halved": (1.0, 0.0)}, [7]), ({"halved": (0.5, 1e-3)}, [8])],
+    [({"average": 9.5e-7, "by_hand": 9.5e-7, "exact": 9.5e-13, "steps": 9.5e-13, "left_out": 9.5e-13}, []),
+     ({"average": 1.05e-6}, [0]), ({"by_hand": 1.05e-6}, [1]), ({"exact": 1.05e-12}, [2]), ({"steps": 1.05e-12}, [3]),
+     ({"left_out": 1.05e-12}, [4]), ({"factor": (2.0, 0.0)}, [5]), ({"factor": (1.0, 1.05e-6)}, [6]),
+     ({"halved": (1.0, 0.0)}, [7]), ({"halved": (0.5, 1.05e-6)}, [8])],
 )  # fmt: skip
 def test_the_claims_fail_where_the_average_is_not_the_gradient(changes, failing):
     found = list(average_of_nudges.claims(made_up(**changes), SMALLEST))
     assert [index for index, claim in enumerate(found) if not claim.holds] == failing
+
+
+def test_the_finding_is_of_the_largest_error():
+    assert "differs by at most 2e-07 of its length" in average_of_nudges.finding(made_up(by_hand=2e-7), SMALLEST)

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from conftest import make_examples, make_params
+from conftest import LAST_OFF, SAME_MEDIAN, make_examples, make_params
 from test_statistics import rows
 
 from experiments.all_examples import conflicts
@@ -53,20 +53,37 @@ def test_where_no_gradient_is_left_one_sentence_says_so():
         checkpoints.stop_if_stuck(epochs, np.where(np.arange(3) > 0, np.array([[1.0], [np.nan]]), fine))
 
 
-def made_up(different=(0.6, 0.0), same=(0.9, 0.2), coherence=(1000.0, 50.0), parts=1.0, error=1e-7):
-    """Two seeds alike, the start and the end."""
-    two = lambda pair: np.array([pair] * 2, float)
-    looks = Looks(np.zeros((2, 2, 10, 10)), parts * two((1, 1)), two((1, 1)), two((2, 2)), two(coherence),
-                  two(different), two(same))  # fmt: skip
+START, END = np.eye(2)
+LAST_START, LAST_END = np.outer(LAST_OFF, START), np.outer(LAST_OFF, END)
+DIFFERENT = np.array([0.6, 0.0]) + 0.05 * np.outer(SAME_MEDIAN, END)
+SAME = np.array([0.9, 0.5]) + 0.01 * SAME_MEDIAN[:, None]
+COHERENCE = np.array([1000.0, 50.0]) + 10 * SAME_MEDIAN[:, None]
+
+
+def made_up(different=DIFFERENT, same=SAME, coherence=COHERENCE, parts=1.0, error=1e-7):
+    """Three seeds that differ, the start and the end."""
+    two = lambda numbers: np.zeros((3, 2)) + numbers
+    looks = Looks(np.zeros((3, 2, 10, 10)), two(parts), two(1), two(2), coherence, different, same)
     pairs = Pairs(np.zeros((1, 2, 28, 28, 1)), np.array([[3, 5]]), np.array([-0.5]))
-    return Result(np.array([0.0, 30.0]), looks, (pairs, pairs), two((error, error)), 60_000)
+    return Result(np.array([0.0, 30.0]), looks, (pairs, pairs), two(error), 60_000)
 
 
 @pytest.mark.parametrize(
     ("changes", "failing"),
-    [({}, []), ({"parts": 1.01}, [0]), ({"error": 1e-4}, [1]), ({"different": (0.0, 0.05)}, [2]),
-     ({"different": (0.6, 0.15)}, [3]), ({"same": (0.5, 0.2)}, [4]), ({"coherence": (50.0, 60.0)}, [5])],
+    [({}, []), ({"parts": 1 + 1.9e-5 * LAST_END}, []), ({"parts": 1 + 2.1e-5 * LAST_END}, [0]),
+     ({"error": 9.5e-6 * LAST_END}, []), ({"error": 1.05e-5 * LAST_END}, [1]),
+     ({"different": DIFFERENT - 0.6 * LAST_START}, []), ({"different": DIFFERENT - 0.7 * LAST_START}, [2]),
+     ({"different": DIFFERENT + 0.095 * END}, []), ({"different": DIFFERENT + 0.105 * END}, [3]),
+     ({"different": DIFFERENT - 0.095 * END}, []), ({"different": DIFFERENT - 0.105 * END}, [3]),
+     ({"same": SAME - 0.25 * LAST_START}, []), ({"same": SAME - 0.31 * LAST_START}, [4]),
+     ({"coherence": COHERENCE + 900 * LAST_END}, []), ({"coherence": COHERENCE + 1000 * LAST_END}, [5])],
 )  # fmt: skip
 def test_the_claims_tell_good_from_bad(changes, failing):
     found = list(conflicts.claims(made_up(**changes), conflicts.FULL))
     assert [index for index, claim in enumerate(found) if not claim.holds] == failing
+
+
+def test_the_finding_is_of_the_medians_at_the_start_and_at_the_end():
+    said = conflicts.finding(made_up(), conflicts.FULL)
+    assert "goes from 0.60 at the start to 0.00 after 30 epochs, of one class from 0.90 to 0.50; one" in said
+    assert "as if 1,000 of 60,000 wanted the same at the start and 50 in the end (medians)" in said

@@ -52,15 +52,21 @@ def test_listening_to_one_is_the_same_as_steps_made_one_by_one():
 
 
 def made_up(share_of_two=1.0, share_of_seven=1.0):
-    """Two starts, two seeds, ten digits, looks after 0 and 100 steps; the second start's second seed is as given."""
-    named = np.ones((2, 2, 10, 2))
-    named[1, 1, 2], named[1, 1, 7] = share_of_two, share_of_seven
-    return Result(np.array([0, 100]), named, np.arange(10))
+    """Two starts, two seeds, ten digits, looks after 0, 1, 100 and 1,000 steps; the second start's second seed is as
+    given after 100."""
+    named = np.ones((2, 2, 10, 4)) * (0, 0.5, 1, 1)
+    named[1, 1, 2, 2], named[1, 1, 7, 2], named[0, 1, 3, 1] = share_of_two, share_of_seven, 1
+    return Result(np.array([0, 1, 100, 1000]), named, np.arange(10))
 
 
 @pytest.mark.parametrize(
     ("shares", "verdicts"),
-    [((1.0, 1.0), [True] * 4), ((0.98, 1.0), [True, True, False, False]), ((1.0, 0.5), [True, True, True, False])],
+    [
+        ((1.0, 1.0), [True] * 4),
+        ((0.991, 0.991), [True] * 4),
+        ((0.989, 1.0), [True, True, False, False]),
+        ((1.0, 0.5), [True, True, True, False]),
+    ],
 )
 def test_the_worst_seed_counts(shares, verdicts):
     assert [claim.holds for claim in only_a_two.claims(made_up(*shares), Settings())] == verdicts
@@ -68,4 +74,5 @@ def test_the_worst_seed_counts(shares, verdicts):
 
 def test_the_finding_counts_runs():
     found = only_a_two.finding(made_up(share_of_seven=0.5), Settings())
-    assert "in 20 of 20 runs from small weights and in 19 of 20 from N(0, 1)" in found
+    assert "after 100 steps in 20 of 20 runs from small weights and in 19 of 20 from N(0, 1)" in found
+    assert "after 1 already in 1 and 0, after 1,000 in 20 and 20" in found

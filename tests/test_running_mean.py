@@ -33,9 +33,20 @@ def test_over_all_orders_the_running_mean_is_as_far_away_as_theory_says(x64):
     np.testing.assert_allclose(np.sqrt((np.asarray(distances) ** 2).mean(axis=0)), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize(("factor", "holds"), [(1.0, True), (0.7, False), (1.3, False)])
+@pytest.mark.parametrize(("factor", "holds"), [(0.79, False), (0.81, True), (1.24, True), (1.26, False)])
 def test_the_claim_fails_where_the_mean_settles_otherwise(factor, holds):
-    counts = np.array([1, 10, 100])
+    counts, squares = np.array([1, 10, 100]), np.array([[0.4], [0.4], [2.2]])  # whose mean is 1
     expected = np.array([[3.0, 1.0, 0.0]] * 2)
-    result = Result(counts, factor * expected[:, None], expected)
+    result = Result(counts, factor * np.sqrt(squares) * expected[:, None], expected)
     assert [claim.holds for claim in running_mean.claims(result, SMALLEST)] == [holds]
+
+
+def test_the_finding_is_of_the_median_order_and_the_median_seed():
+    counts, reached = (
+        np.array([1, 10, 100, 1000]),
+        np.array([1, 2, 1, 3, 3, 2]),
+    )  # of three seeds, untrained and trained
+    orders = np.stack([0 * reached, reached, reached + 1], axis=1)[..., None]
+    result = Result(counts, np.where(np.arange(4) >= orders, 0.05, 0.5), np.ones((6, 4)))
+    said = running_mean.finding(result, SMALLEST)
+    assert "some 10 (10 to 100) examples before training and 1,000 (100 to 1,000) of 1,000 after" in said
