@@ -49,7 +49,7 @@ def test_numpys_variances_are_those_of_the_single_gradients(x64):
 
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios():
-    timed = Timed("work", ("own", "other"), np.array([[1.0, 2.0, 4.0], [3.0, 4.0, 20.0]]), np.zeros(2))
+    timed = Timed("work", ("own", "other"), np.array([[1.0, 2.0, 4.0], [2.0, 6.0, 20.0]]), np.zeros(2))
     assert timed.ratios.tolist() == [1.0, 3.0]
 
 
@@ -68,11 +68,17 @@ def test_numpy_and_pytorch_leave_out_what_they_do_not_know(others):
     assert works.prepare(posed._replace(**others), 0)[2:] == (None, None)
 
 
-@pytest.mark.parametrize(("apart", "holds"), [(1e-5, True), (1e-2, False)])
+@pytest.mark.parametrize(("apart", "holds"), [(9.5e-4, True), (1.05e-3, False)])
 def test_contestants_that_compute_something_else_are_noticed(apart, holds):
-    timed = Timed("work", ("own", "other"), np.ones((2, 3)), np.array([0, apart]))
-    (same,) = benchmark.claims(Result((timed,), "", "cpu"), Settings())
+    alike, timed = (Timed("work", ("own", "other"), np.ones((2, 3)), np.array([0, off])) for off in (0, apart))
+    (same,) = benchmark.claims(Result((alike, timed, alike), "", "cpu"), Settings())
     assert same.holds == holds
+
+
+def test_the_finding_is_of_the_median_and_the_slowest():
+    seconds = np.array([[1.0, 2.0, 9.0], [2.0, 6.0, 45.0], [1.0, 3.0, 90.0]])
+    timed = Timed("work", ("own", "other", "another"), seconds, np.zeros(3))
+    assert "work 2,000 ms (other: 3.0 times as long)" in benchmark.finding(Result((timed,), "", "cpu"), Settings())
 
 
 def test_every_ratio_that_was_asked_for_is_of_a_work_and_a_way():

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import SAME_MEDIAN
 
 from experiments.common.bounds import SettingsError
 from experiments.networks import complexity
@@ -33,22 +34,38 @@ def test_xla_counts_a_matrix_product_as_the_formula_does():
     assert complexity.count(jnp.matmul, *shapes)[0] == pytest.approx(2 * 50 * 60 * 70, rel=1e-3)
 
 
-def made_up(power, chunked_bytes, factor):
-    """Four numbers of images and one width; time and memory at once go as N^power."""
-    x, ones = np.array([7000, 15_000, 30_000, 60_000]), np.ones(2)
-    own = x.astype(float)
-    examples, width = Sweep(x, own, own[None] ** power), Sweep(np.array([16]), np.ones(1), np.ones((1, 1)))
-    return Result(examples, width, width, width, 52_672 * ones, factor * 52_672 * ones, own, own**power, chunked_bytes)
+def made_up(time=1.0, at_once=1.0, in_chunks=0.0, of_networks=1.0, of_examples=1.0):
+    """Five numbers of images, two networks, three rounds; time and memory go as these powers of the number, the time in
+    the median round, where there are more than 1/8 of all; XLA counts such factors of the last formulas."""
+    x = np.array([100, 7500, 15_000, 30_000, 60_000])
+    own, last = x.astype(float), np.arange(5) == 4
+    seconds = np.array([[9.0], [2.0], [1.0]]) * (own / 60_000) ** (time + 0.1 * SAME_MEDIAN[:, None]) + (x == 100)
+    sweep = Sweep(np.array([16, 64]), np.array([2.0, 8.0]), np.array([[1.0, 8.0], [2.0, 20.0], [3.0, 90.0]]))
+    formula = np.array([3e6, 4e6]), 3e6 * own
+    counted = formula[0] * (1, of_networks), formula[1] * np.where(last, of_examples, 1)
+    examples = Sweep(x, formula[1], seconds)
+    return Result(examples, sweep, sweep, sweep, formula[0], *counted, own**at_once, own**in_chunks)
 
 
-def test_the_claims_tell_proportional_from_not():
-    good = list(complexity.claims(made_up(1, np.full(4, 3.0), 1.05), FULL))
-    assert [claim.holds for claim in good] == [True] * 4
-    bad = list(complexity.claims(made_up(2, np.arange(1.0, 5), 1.2), FULL))
-    assert [claim.holds for claim in bad] == [False] * 4
-    np.testing.assert_allclose([bad[0].measured, bad[1].measured, bad[3].measured], [2, 2, 1.2], rtol=1e-6)
-    other = dataclasses.replace(FULL, dataset="kmnist")
-    assert list(complexity.claims(made_up(1, np.ones(4), 1), other)) == []
+@pytest.mark.parametrize(
+    ("changes", "failing"),
+    [({}, []), *[({name: size + off}, []) for name, size in (("time", 1), ("at_once", 1), ("in_chunks", 0))
+                 for off in (0.047, -0.047)],
+     ({"time": 1.053}, [0]), ({"time": 0.947}, [0]), ({"at_once": 1.053}, [1]), ({"at_once": 0.947}, [1]),
+     ({"in_chunks": 0.053}, [2]), ({"in_chunks": -0.053}, [2]), ({"of_networks": 1.095}, []),
+     ({"of_networks": 1.105}, [3]), ({"of_networks": 0.895}, [3]), ({"of_examples": 0.905}, []),
+     ({"of_examples": 0.895}, [3]), ({"of_examples": 1.105}, [3])],
+)  # fmt: skip
+def test_the_claims_tell_proportional_from_not(changes, failing):
+    found = list(complexity.claims(made_up(**changes), FULL))
+    assert [index for index, claim in enumerate(found) if not claim.holds] == failing
+    assert list(complexity.claims(made_up(**changes), dataclasses.replace(FULL, dataset="kmnist"))) == []
+
+
+def test_the_finding_is_of_the_median_round():
+    said = complexity.finding(made_up(), FULL)
+    assert "The gradient over 60,000 images takes 2000 ms (median; 90 GFLOP/s), slope in N 1.00 (0.90 to 1.90)" in said
+    assert "width 16 to 64: 4 times the operations in 10 times the time; depth 16 to 64: 4" in said
 
 
 def test_a_batch_larger_than_what_it_is_drawn_from_is_refused():

@@ -28,16 +28,27 @@ def test_the_fewest_voters_that_are_enough():
     assert how_many_annotators.needed(np.array([0.4, 0.3, 0.3]), 0.2) == "more than 31"
 
 
-def made_up(errors):
-    """Exact probabilities, and a simulation that is so many standard errors off."""
-    votes = np.array(
-        [[how_many_annotators.wrong_by_vote(rate, voters, 10) for voters in VOTERS.tolist()] for rate in RATES]
+def made_up(error, num_seeds=2):
+    """Exact probabilities, and a simulation of which one cell is so many standard errors off, and another, where less
+    than one wrong vote is expected, by a hundred."""
+    exact = np.array(
+        [[how_many_annotators.wrong_by_vote(rate, voters, 10) for voters in SIMULATED.tolist()] for rate in RATES]
     )
-    exact = votes[:, SIMULATED - 1]
-    simulated = exact + errors * np.sqrt(exact * (1 - exact) / 100_000)
-    return Result(votes, votes, simulated)
+    votes, errors = np.zeros((len(RATES), len(VOTERS))), np.zeros(exact.shape)
+    votes[:, SIMULATED - 1] = exact
+    errors[-1, 1], errors[0, -1] = error, 100
+    return Result(votes, votes, exact + errors * np.sqrt(exact * (1 - exact) / (num_seeds * 100_000)))
 
 
-@pytest.mark.parametrize(("errors", "holds"), [(0.0, True), (3.9, True), (4.1, False), (-4.1, False)])
-def test_a_simulation_that_is_far_off_fails(errors, holds):
-    assert [claim.holds for claim in how_many_annotators.claims(made_up(errors), SMALLEST)] == [holds]
+@pytest.mark.parametrize(("error", "holds"), [(3.95, True), (-3.95, True), (4.05, False), (-4.05, False)])
+def test_a_simulation_that_is_far_off_fails(error, holds):
+    found = how_many_annotators.claims(made_up(error), Settings(num_seeds=2))
+    assert [claim.holds for claim in found] == [holds]
+
+
+def test_the_finding_is_of_the_annotators_that_err_most():
+    votes = np.full((len(RATES), len(VOTERS)), 0.05)
+    votes[-1, :2] = 0.4
+    said = how_many_annotators.finding(Result(votes, np.full(votes.shape, 0.3), votes), SMALLEST)
+    assert "wrong 40 % of the time, 3 votes an image leave at most 10 % of the labels wrong" in said
+    assert "and more than 31 where all who err" in said
