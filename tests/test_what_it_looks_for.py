@@ -1,0 +1,94 @@
+"""Patterns whose share is known; a network whose sensitivities are written out; and Results on which the claims must
+hold, and must fail."""
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import make_params
+
+from experiments.networks import what_it_looks_for
+from experiments.networks.what_it_looks_for import Result, Settings
+from research import costs, gradients, statistics
+from research.data import Examples
+from research.models import mlp
+
+SMALLEST = Settings(num_seeds=2, checkpoints=(0.5, 1), num_looked_at=100)
+SHAPE = (28, 28, 1)
+
+
+@pytest.mark.parametrize(("waves", "share"), [(2, 1), (4, 1), (5, 0), (9, 0)])
+def test_a_wave_is_coarse_or_not_whatever_its_mean(waves, share):
+    image = 3 + np.cos(2 * np.pi * waves * np.arange(28) / 28)[:, None] * np.ones((1, 28))
+    assert what_it_looks_for.coarse_share(image.ravel(), SHAPE) == pytest.approx(share, abs=1e-12)
+
+
+def test_noise_has_the_share_of_the_patterns_within_the_bound():
+    patterns = what_it_looks_for.coarse_patterns(28, 28)
+    assert patterns.sum() == sum(0 < x * x + y * y <= 16 for x in range(-4, 5) for y in range(-4, 5))
+    expected = patterns.sum() / 783
+    noise = np.random.default_rng(0).normal(size=(2, 300, 784))
+    shares = what_it_looks_for.coarse_share(noise, SHAPE)
+    result = made_up(
+        coarse=np.zeros((2, 3)), coarse_noise=expected, weights=noise.repeat(2, axis=0)[:3], black=np.zeros(784, bool)
+    )
+    spread = what_it_looks_for.spread_of_noise(result) / 4  # of the mean of 2 x 300 images
+    assert shares.mean() == pytest.approx(expected, abs=4 * spread)
+    assert shares.std() / np.sqrt(600) == pytest.approx(spread, rel=0.1)
+
+
+def test_sensitivities_are_those_of_every_examples_gradient(x64):
+    params, rng = make_params(jax.random.key(0)), np.random.default_rng(0)
+    inputs = rng.uniform(size=(6, 12)) * (np.arange(12) > 1)
+    few = Examples(jnp.array(inputs), jnp.array(np.eye(4)[rng.integers(0, 4, 6)]))
+    one = gradients.example_cost(mlp((12, 5, 6, 4)).apply, costs.sum_of_squares)
+    factors = statistics.layer_factors(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
+    black = jnp.array(inputs.max(axis=0) == 0)
+    look = jax.jit(partial(what_it_looks_for.sensitivities, factors, black))
+    by_weight, told, by_pixel, on_black, share = look(params, few)
+    grads = jax.vmap(jax.grad(one), (None, 0))(params, few)[0]
+    np.testing.assert_allclose(by_weight, np.abs(grads.weights).mean(axis=(0, 1)), atol=1e-12)
+    rows = np.abs(grads.weights).mean(axis=0)
+    wanted = np.mean([np.corrcoef(row, inputs.mean(axis=0))[0, 1] for row in rows])
+    assert float(told) == pytest.approx(wanted)
+    pixels = jax.vmap(lambda image, target: jax.grad(lambda seen: one(params, Examples(seen, target)))(image))(*few)
+    squares = np.mean(np.asarray(pixels) ** 2, axis=0)
+    np.testing.assert_allclose(by_pixel, np.sqrt(squares), atol=1e-12)
+    assert float(share) == pytest.approx(squares[:2].sum() / squares.sum())
+    per_pixel = np.mean(np.sum(np.asarray(grads.biases) ** 2, axis=1)) / 12
+    assert float(on_black) == pytest.approx(squares[:2].mean() / per_pixel)
+
+
+def made_up(**changed):
+    """Two seeds, three looks, two neurons of four pixels, one of them always black."""
+    found = {
+        "epochs": np.array([0, 0.1, 1]), "weights": np.zeros((3, 2, 4)), "weight_sensitivity": np.ones((3, 4)),
+        "pixel_sensitivity": np.ones((3, 4)), "coarse": np.array([[0.06, 0.1, 0.5]] * 2),
+        "coarse_change": np.array([[0.9, 0.8]] * 2), "told": np.full((2, 3), 0.98), "on_black": np.ones((2, 3)),
+        "share_on_black": np.full((2, 3), 0.1), "moved": np.array([9, 9]), "moved_on_black": np.zeros(2),
+        "num_parameters": 11, "black": np.array([True, False, False, False]), "coarse_noise": 0.06,
+        "coarse_images": 0.66, "image_shape": (2, 2, 1),
+    }  # fmt: skip
+    return Result(**(found | changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "failing"),
+    [({}, []), ({"coarse": np.array([[0.6, 0.6, 0.6]] * 2)}, [0]), ({"coarse": np.array([[0.06, 0.1, 0.7]] * 2)}, [1]),
+     ({"coarse_change": np.array([[0.6, 0.5]] * 2)}, [2]), ({"coarse_change": np.array([[0.8, 0.81]] * 2)}, [3]),
+     ({"told": np.array([[0.9, 1, 1], [1, 1, 1]])}, [4]), ({"moved_on_black": np.array([0, 1e-9])}, [5]),
+     ({"moved": np.array([9, 8])}, [6]), ({"on_black": np.full((2, 3), 6.0)}, [7, 8])],
+)  # fmt: skip
+def test_the_claims_tell_good_from_bad(changed, failing):
+    claims = list(what_it_looks_for.claims(made_up(**changed), SMALLEST))
+    assert [index for index, claim in enumerate(claims) if not claim.holds] == failing
+    assert len(claims) == 9
+
+
+def test_where_no_pixel_is_always_black_nothing_is_claimed_of_such_and_of_other_networks_nothing():
+    assert len(list(what_it_looks_for.claims(made_up(black=np.zeros(4, bool)), SMALLEST))) == 5
+    other = dataclasses.replace(SMALLEST, activation="relu")
+    assert list(what_it_looks_for.claims(made_up(), other)) == []
