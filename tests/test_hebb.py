@@ -1,0 +1,122 @@
+"""Rules written out on a small network; theory against drawn networks; and Results on which the claims must hold, and
+must fail."""
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import make_examples, make_params
+
+from experiments.common import experiment, hebbian, runs
+from experiments.one_example import hebb
+from experiments.one_example.hebb import Result, Settings
+from research import backprop, costs, data, gradients, models
+from research.backprop import Functions
+
+SMALLEST = Settings(num_seeds=2, num_legs=3, steps_per_leg=5, batch_size=20, learning_rates=(1.0,), num_looked_at=50)
+FILM = Functions(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
+ONE = gradients.example_cost(models.mlp((12, 5, 6, 4)).apply, costs.sum_of_squares)
+
+
+def network():
+    return make_params(jax.random.key(0)), data.take(make_examples(jax.random.key(1), 1), 0)
+
+
+def close(found, wanted, sign=1.0):
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, sign * other, atol=1e-12), found, wanted)
+
+
+def test_backwards_through_its_own_weights_it_is_minus_the_gradient(x64):
+    params, example = network()
+    close(hebbian.requests(FILM, params, params, example), jax.grad(ONE)(params, example), -1.0)
+
+
+def test_feedback_alignment_changes_what_hidden_layers_are_asked_and_not_the_last(x64):
+    params, example = network()
+    other = make_params(jax.random.key(2))
+    asked = hebbian.requests(FILM, params, other, example)
+    close(asked[-1], jax.grad(ONE)(params, example)[-1], -1.0)
+    seen = backprop.feed_forward(params, example.inputs, *FILM[1:]).activations
+    slopes = [a * (1 - a) for a in seen]
+    last = 2 * (example.targets - seen[3]) * slopes[3]
+    second = (other[2].weights.T @ last) * slopes[2]
+    close(asked[0].biases, (other[1].weights.T @ second) * slopes[1])
+
+
+def test_hebbs_rule_is_firing_together(x64):
+    params, example = network()
+    seen = backprop.feed_forward(params, example.inputs, *FILM[1:]).activations
+    close(hebbian.hebbs(FILM, params, example)[1].weights, np.outer(seen[2], seen[1]))
+
+
+def test_the_correlation_is_that_of_all_products_written_out(x64):
+    pull, after, before = (jnp.array(np.random.default_rng(size).normal(size=size)) for size in (5, 5, 7))
+    after = after + 0.3 * pull**2
+    wanted = np.corrcoef(np.outer(pull, before).ravel(), np.outer(after, before).ravel())[0, 1]
+    assert float(hebbian.correlation(pull, after, before)) == pytest.approx(wanted)
+
+
+def test_a_look_is_the_mean_over_examples(x64):
+    params, few = make_params(jax.random.key(0)), make_examples(jax.random.key(3), 4)
+    other = make_params(jax.random.key(2))
+    rule = lambda params, example: hebbian.requests(FILM, params, other, example)
+    along, strengthened, aligned = jax.jit(partial(hebb.look, rule, FILM))(params, few)
+    grads = jax.vmap(jax.grad(ONE), (None, 0))(params, few)[2].weights
+    assert float(strengthened[2]) == pytest.approx(float(np.maximum(-grads, 0).sum() / np.abs(grads).sum()))
+    seen = [backprop.feed_forward(params, image, *FILM[1:]).activations for image in few.inputs]
+    wanted = [np.corrcoef(np.outer(a[3], a[2]).ravel(), -np.ravel(g))[0, 1] for a, g in zip(seen, grads, strict=True)]
+    assert float(along[2]) == pytest.approx(np.mean(wanted))
+    assert float(aligned[2]) == pytest.approx(1)
+    assert abs(float(aligned[0])) < 0.99
+
+
+def test_to_first_order_the_correlation_is_that_of_drawn_networks():
+    rng = np.random.default_rng(0)
+    before = 1 / 2 + rng.normal(size=(2000, 1, 400)) / 8  # wide layers, to leave only the order of the weights
+    after = 1 / 2 + rng.normal(size=(2000, 10)) * np.sqrt(1 / 4 + 1 / 64) / 4
+    pull = np.where(np.arange(10) == 0, 1, -1) / 4 - (after - 1 / 2) / 2
+    asked, together = ((side[:, :, None] * before).ravel() for side in (pull, after))
+    assert np.corrcoef(asked, together)[0, 1] == pytest.approx(hebbian.first_order(10), abs=0.01)
+
+
+def made_up(**changed):
+    """Three rules, five seeds, two looks, three layers."""
+    along, strengthened, accuracy = np.zeros((3, 5, 2, 3)), np.full((3, 5, 2, 3), 0.5), np.full((3, 5, 2), 0.1)
+    along[..., 0, 2], along[..., 1, 2], strengthened[..., 0, 2] = -0.47, 0.7, 0.1
+    accuracy[:2, :, 1] = 0.95
+    return Result((), accuracy, along, strengthened, np.full((3, 5, 2, 3), 0.5))._replace(**changed)
+
+
+def other(field, place, value):
+    whole = getattr(made_up(), field).copy()
+    whole[place] = value
+    return {field: whole}
+
+
+@pytest.mark.parametrize(
+    ("changed", "failing"),
+    [({}, []), (other("along_hebb", np.s_[0, :, 0, 2], -0.2), [0]), (other("along_hebb", np.s_[0, :, 0, 1], 0.6), [1]),
+     (other("strengthened", np.s_[0, :, 0, 2], 0.13), [2]), (other("strengthened", np.s_[0, :, 1, 2], 0.4), [3]),
+     (other("along_hebb", np.s_[0, 3, 1, 2], -0.1), [4]), (other("accuracy", np.s_[1, :, 1], 0.92), [5]),
+     (other("aligned", np.s_[1, 2, 1, 0], -0.1), [6]), (other("accuracy", np.s_[2, :, 1], 0.2), [7])],
+)  # fmt: skip
+def test_the_claims_tell_good_from_bad(changed, failing):
+    claims = list(hebb.claims(made_up(**changed), SMALLEST))
+    assert [index for index, claim in enumerate(claims) if not claim.holds] == failing
+    assert len(claims) == 8
+
+
+def test_of_other_networks_and_costs_nothing_is_claimed():
+    for changed in ({"cost": "absolute"}, {"activation": "tanh"}):
+        assert list(hebb.claims(made_up(), dataclasses.replace(SMALLEST, **changed))) == []
+
+
+def test_rates_that_all_diverge_say_so(small_mnist):
+    settings = dataclasses.replace(
+        SMALLEST, dataset=str(small_mnist), learning_rates=(1e30,), activation="relu", output_activation="identity"
+    )
+    with pytest.raises(runs.Diverged, match="backpropagation, every learning rate"):
+        hebb.measure(experiment.pose(settings), settings)
