@@ -87,5 +87,5 @@ def test_the_finding_names_the_place_at_which_the_noise_scale_is_farthest_off(ma
     result = made_up._replace(total_variance=made_up.total_variance * [1, 5])
     measured, formula, simple = (np.median(half[:, 1]) for half in result.halves)
     said = experiment.finding(result, Settings())
-    assert said.startswith(f"After 1 epochs one step of a batch of {measured:,.0f} gains half")
+    assert said.startswith(f"At epoch 1 one step of a batch of {measured:,.0f} gains half")
     assert said.endswith(f"foretells {formula:,.0f}, the noise scale {simple:,.0f}.")

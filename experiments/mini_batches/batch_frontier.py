@@ -58,8 +58,9 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                      "the way down over B_crit", result.over_critical, within(0.2, 5, 1),
                      "ratio; B_simple: mean of the way, median", "McCandlish et al. arXiv:1812.06162; the factor: a "
                      "wish", "finding: on the plateau G is small, hence B_simple large, but the learning rate, not the "
-                     "noise, limits a step; past_the_plateau leaves it out; tr(H Sigma) / (G'HG) in place of B_simple "
-                     "would decide")  # fmt: skip
+                     "noise, limits a step; past_the_plateau leaves it out. For single steps one_noisy_step decides "
+                     "it: tr(H Sigma)/(G'HG) is right, and on the plateau larger still, but for rates beyond this "
+                     "grid")  # fmt: skip
     yield prediction("E9", "every batch size has its best learning rate inside the grid", np.mean(inside), at_least(1),
                      "share of the batch sizes", "else a better rate may lie outside")  # fmt: skip
 

@@ -9,8 +9,10 @@ Where every direction curves alike that is B_simple = tr Sigma/|G|^2, which batc
 batches make steps of every rate, along a training, and the cost of the same N images is computed after each.
 
 Run:     python -m experiments one_noisy_step [--quick | --full]
-Time:    not yet measured
-Result:  not yet run with --full
+Time:    default 40 s, --quick 10 s, --full 5 min on 2 cores, compilation included; 1.8 GB
+Result:  (6 seeds, N = 2,000) steps gain what the formula says; half of the full batch's gain takes batches of 1, 430,
+         20, 118, 280 at epochs 0, 0.05, 0.3, 1, 5 (medians): B_noise is 7 % off at most, B_simple up to 2.2 times too
+         large. On the plateau the full batch's best rate is 32, twice the largest of batch_frontier.
 """
 
 import dataclasses
@@ -155,14 +157,15 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     for name, half in zip(("tr(H Sigma)/(G'HG) foretells", "B_simple foretells"), others, strict=True):
         yield follow_up("E9", f"half of the full batch's gain takes the batch size that {name}",
                         2 ** worst(half - measured), within(1 / 2, 2, 1), f"ratio, medians, worst of {half.size}",
-                        "McCandlish et al. arXiv:1812.06162; a factor of 2: a wish")  # fmt: skip
+                        "McCandlish et al. arXiv:1812.06162; a factor of 2: a wish", "finding: past the plateau the "
+                        "cost curves twice as much along G as along the noise")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
     measured, formula, simple = (np.median(half, axis=0) for half in result.halves)
     place = int(np.argmax(np.abs(np.log(simple / measured))))
     return (
-        f"After {result.epochs[place]:g} epochs one step of a batch of {measured[place]:,.0f} gains half of what the "
+        f"At epoch {result.epochs[place]:g} one step of a batch of {measured[place]:,.0f} gains half of what the "
         f"full batch's gains, each at its best rate; tr(H Sigma)/(G'HG) foretells {formula[place]:,.0f}, the noise "
         f"scale {simple[place]:,.0f}."
     )
@@ -183,6 +186,7 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
         plots.seed_band(right, result.epochs, result.halves[series], series, name, marker="o")
     right.set(yscale="log", xlabel="epochs of training", ylabel="batch size with half of the full batch's gain")
     right.set_xscale("symlog", linthresh=0.05)
+    right.set(xlim=(-0.01, None), xticks=result.epochs, xticklabels=[f"{when:g}" for when in result.epochs])
     for axis in (left, right):
         axis.legend()
     foot = f"points: measured, lines: to second order; N = {result.sizes[-1]:,} images; median and range"
