@@ -20,8 +20,12 @@ from research.data import Examples, load
 from research.models import Layer, mlp
 
 # XLA reads it at the first array, in the programs that tests start too. With jax 0.10 its newer code for fused loops
-# takes more than twice as long to compile; later ones have no other, and pass the word over.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters")
+# takes more than twice as long to compile; later ones have no other, and pass the word over. A program that is not
+# split, to be compiled in parts at once, takes a quarter less of the processors, and both are busy as it is.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters --xla_cpu_parallel_codegen_split_count=1",
+)
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_disable_most_optimizations", True)  # small data, many programs: compiling is what takes time

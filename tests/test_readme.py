@@ -14,7 +14,12 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = [
     line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if "-m" in line
 ]
-SMALL = ["--num-seeds", "1", "--num-examples", "2000"]
+SMALL = {  # words that make a command small, beside one seed and few images
+    "full_batch_vs_sgd": "--num-steps 20 --num-epochs 4",
+    "new_cost": "--num-examples 120 --batch-size 10 --num-steps 20 --num-epochs 2 --resolution 5 --learning-rates 1",
+    "steepest": "--num-examples 100 --num-directions 500",
+    "label_smoothing": "--num-examples 300",
+}
 FILES = {  # a user's own, and a word by which their snippet is known
     "my_costs.py": "def absolute",
     "my_models.py": "def thirty",
@@ -41,16 +46,17 @@ def test_there_are_commands_and_snippets():
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_commands_run(line, folder):
+def test_commands_run(line, folder, small_mnist):
     """As a user types them, but for the installation before, in a small size."""
     words = shlex.split(line.rpartition("uv run ")[2])
     assert words[:3] == ["python", "-m", "experiments"]
     if len(words) > 3:
-        words += ["--out", str(folder / "out"), *SMALL, *([] if "--quick" in words else ["--quick"])]
+        name = words[3].rpartition(".")[2]
+        words += ["--out", str(folder / "out"), "--dataset", str(small_mnist), "--num-seeds", "1", *SMALL[name].split()]
+        words += [] if "--quick" in words else ["--quick"]
     done = subprocess.run([sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     if len(words) > 3:
-        name = words[3].rpartition(".")[2]
         assert len(list((folder / "out" / name).glob("*.png"))) >= 1
 
 
