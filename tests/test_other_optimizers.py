@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from conftest import SAME_MEDIAN
 
 from experiments.common import optimizers
 from experiments.common.bounds import SettingsError
@@ -135,26 +136,55 @@ def test_a_method_that_begins_later_goes_as_a_plain_descent_and_then_as_itself(x
     np.testing.assert_allclose(found.end, params, rtol=1e-12)
 
 
-def made_up(changes=(), tuned=1):
-    """Every method ends at 0.5 of plain descent after 10 to 400 evaluations, but for the changes."""
+def made_up(changes=(), at=slice(None), tuned=1, head_start=0):
+    """Three seeds. After 1 to 400 evaluations plain descent is at 2 in the median one, the others at half of it, but
+    `changes`, there and then; of the last method the best number is that of three."""
+    plain = np.where(np.arange(401), 2.0, 6.0) + 0.1 * SAME_MEDIAN[:, None]
 
-    def outcome(label, factor):
-        costs = np.where(np.arange(3) == tuned, 0.1, 0.2)
-        return Outcome(label, Tuned(np.arange(3.0), costs), np.full((2, 401), factor), 0.1, np.zeros(2))
+    def outcome(label, best=1):
+        relative = np.full((3, 401), 1.0 if label == "plain descent" else 0.5)
+        relative[:, at] = np.reshape(dict(changes).get(label, relative[:, at]), (3, -1))
+        costs = np.where(np.arange(3) == best, 0.1, 0.2)
+        return Outcome(
+            label, Tuned(np.arange(3.0), costs), relative * plain, 0.2 if label == "SGD" else 0.1, np.zeros(3)
+        )
 
     labels = [method.label for method in (*optimizers.PLAIN, optimizers.BFGS, optimizers.CONJUGATE)]
-    full = [outcome(label, dict(changes).get(label, 1.0 if label == "plain descent" else 0.5)) for label in labels]
-    return Result(tuple(full), tuple(outcome(method.label, 0.1) for method in optimizers.MINIBATCH))
+    labels += [f"{method.label} later" for method in optimizers.BEGUN_LATER if head_start]
+    mini = [outcome(method.label) for method in optimizers.MINIBATCH[:-1]]
+    return Result(tuple(map(outcome, labels)), (*mini, outcome("Adam, mini-batches", tuned)))
+
+
+def last(label, relative):
+    return {"changes": {label: (0.5, 0.5, relative)}}
 
 
 @pytest.mark.parametrize(
-    ("changes", "tuned", "failing"),
-    [((), 1, []), ([("L-BFGS", 1.1)], 1, [0, 4]), ([("Adam", 1.01)], 1, [3]), ((), 0, [6]), ((), 2, [6])],
+    ("changes", "failing"),
+    [({}, []), (last("L-BFGS", 0.95), []), (last("L-BFGS", 1.05), [0, 4]), (last("L-BFGS", 1.05) | {"at": [20]}, [0]),
+     (last("L-BFGS", 1.05) | {"at": [21]}, []), (last("Adam", 0.95), []), (last("Adam", 1.05), [3]),
+     (last("Adam", 1.05) | {"at": [0]}, []), ({"tuned": 0}, [6]), ({"tuned": 2}, [6])],
 )  # fmt: skip
-def test_the_claims_tell_lower_from_higher(changes, tuned, failing):
-    settings = dataclasses.replace(FULL, head_start=0)
-    found = list(other_optimizers.claims(made_up(changes, tuned), settings))
+def test_the_claims_fail_where_the_last_seed_is_higher(changes, failing):
+    found = list(other_optimizers.claims(made_up(**changes), dataclasses.replace(FULL, head_start=0)))
     assert [index for index, claim in enumerate(found) if not claim.holds] == failing
+
+
+def test_who_begins_later_is_a_follow_up_and_few_evaluations_say_nothing_of_grids():
+    kinds = [claim.kind for claim in other_optimizers.claims(made_up(head_start=20), FULL)]
+    assert kinds == ["prediction"] * 6 + ["follow-up"] * 3 + ["prediction"]
+    few = list(other_optimizers.claims(made_up(), dataclasses.replace(FULL, num_evaluations=50, head_start=0)))
+    assert len(few) == 6
+    assert "(10 20 50 gradients" in few[0].says
+
+
+def test_the_finding_is_of_the_medians_and_of_equal_seconds():
+    result = made_up({"L-BFGS": (0.1,) * 3, "conjugate gradients": (0.2,) * 3, "Adam": (0.3,) * 3}, head_start=20)
+    result.mini[0].cost[:, 200] = 0.7 + 0.1 * SAME_MEDIAN  # an evaluation of L-BFGS takes half as long
+    said = other_optimizers.finding(result, FULL)
+    assert "400 gradients of the full batch L-BFGS comes down to 0.2, conjugate gradients to 0.4, Adam to 0.6" in said
+    assert "plain descent to 2, momentum 0.9 later 1, Nesterov 0.9 later 1, Adam later 1; plain SGD with as" in said
+    assert "as many passes to 1, and in the seconds of L-BFGS (one timing, 200 passes) to 0.7." in said
 
 
 def test_a_head_start_as_long_as_the_race_is_refused():
