@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import LAST_OFF, SAME_MEDIAN
 
 from experiments.common import valleys
 from experiments.common.bounds import SettingsError
@@ -17,9 +18,9 @@ TWO_SIZES = Settings(learning_rates=(0.1, 0.2, 0.4), network_learning_rates=(2.0
 
 
 def curve(rate, sharpness, cost=None):
-    """One seed's path, looked at after every step."""
-    values = np.array([sharpness], float)
-    costs = np.array([cost or range(len(sharpness), 0, -1)], float)
+    """The path of one seed, or of several, looked at after every step."""
+    values = np.atleast_2d(np.array(sharpness, float))
+    costs = np.tile(np.array(cost or range(values.shape[1], 0, -1), float), (len(values), 1))
     return Curve(rate, np.arange(values.shape[1]), costs, values, np.zeros_like(values))
 
 
@@ -48,20 +49,23 @@ def test_at_equal_cost_each_is_taken_where_it_first_came_down_so_far():
     np.testing.assert_allclose(valleys.ratio_at_equal_cost(minibatch, full_batch), [3.0 / 4.0])
 
 
-def made_up(*, levels=(1.0, 1.0), sizes=(6.0, 3.0), slow=2.0, network=0.1, residual=0.0, along=1.0):
-    """Paths of 13 points that end at `levels` of 2/eta with the rates 0.2 and 0.4, with batches at sharpness `sizes`
-    and batch sharpness `along` of 2/eta, and with the network at `network` of it; `slow` is what the rate 0.1 has
-    everywhere but at the start."""
-    start, rest = [1.0, 2.0], 11
-    full_batch = [
-        curve(0.1, [1.0, *[slow] * 12]),
-        curve(0.2, [*start, *[levels[0] * 10] * rest]),
-        curve(0.4, [*start, *[levels[1] * 5] * rest]),
-    ]
-    minibatch = [curve(0.2, [*start, *[size] * rest]) for size in sizes]
-    minibatch[-1] = minibatch[-1]._replace(residual=np.full((1, 13), residual))
-    films = [curve(2.0, [1.0, 0.2, 0.7, *[network] * 10])]
-    return experiment.Result(tuple(full_batch), tuple(minibatch), np.full((2, 1, 13), 10 * along), tuple(films))
+def made_up(*, levels=(1.0, 1.0), sizes=(6.0, 3.0), slow=2.0, network=0.1, residual=0.0, along=(1.0, 1.0)):
+    """Paths of 13 points and three seeds, of which the last ends at `levels` of 2/eta with the rates 0.2 and 0.4, with
+    batches at sharpness `sizes`, and with the network at `network` of 2/eta; `slow` is what it has with the rate 0.1.
+    The batch sharpness is `along` of 2/eta in the median seed."""
+    early, tail = np.array([1.0, 2.0]), np.array([*[1.0] * 7, 0.4, 1.2, 1.2, 1.2])  # the last third's mean is 1
+
+    def path(level, usual):
+        ends = np.where(LAST_OFF, level, usual)
+        return np.concatenate([np.tile(early, (3, 1)), np.outer(ends, tail)], axis=1)
+
+    first = np.concatenate([np.ones((3, 1)), np.repeat(np.where(LAST_OFF, slow, 2.0)[:, None], 12, axis=1)], axis=1)
+    full_batch = curve(0.1, first), curve(0.2, path(10 * levels[0], 10)), curve(0.4, path(5 * levels[1], 5))
+    minibatch = [curve(0.2, path(size, usual)) for size, usual in zip(sizes, (6, 3), strict=True)]
+    minibatch[-1].residual[-1, -1] = residual
+    films = curve(2.0, path(network, 0.05))
+    own = [np.outer(10 * (level + 0.2 * SAME_MEDIAN), [*[1.0] * 9, *tail[-4:]]) for level in along]
+    return experiment.Result(full_batch, tuple(minibatch), np.array(own), (films,))
 
 
 def verdicts(result, settings=TWO_SIZES):
@@ -72,18 +76,25 @@ def verdicts(result, settings=TWO_SIZES):
     ("change", "failing"),
     [
         ({}, []),
-        ({"levels": (1.0, 1.2)}, [0]),
-        ({"levels": (1.0, 0.8)}, [0]),
-        ({"slow": 2.1}, [1]),
-        ({"sizes": (3.0, 6.0)}, [2]),
-        ({"sizes": (20.0, 6.0)}, [2, 3]),
-        ({"along": 0.3}, [4]),
-        ({"residual": 0.02}, [5]),
-        ({"network": 0.95}, [6]),
+        *[({"levels": levels}, []) for levels in ((1.0, 1.095), (0.905, 1.0))],
+        *[({"levels": levels}, [0]) for levels in ((1.0, 1.105), (1.0, 0.895), (1.105, 1.0))],
+        *[({"slow": slow}, []) for slow in (2.019, 1.981)],
+        *[({"slow": slow}, [1]) for slow in (2.021, 1.979)],
+        ({"sizes": (9.5, 9.0)}, []),
+        ({"sizes": (2.8, 3.0)}, [2]),
+        ({"sizes": (10.5, 3.0)}, [2, 3]),
+        ({"sizes": (6.0, 10.5)}, [2, 3]),
+        *[({"along": along}, []) for along in ((1.0, 1.095), (1.0, 0.905))],
+        *[({"along": along}, [4]) for along in ((1.0, 1.105), (0.895, 1.0))],
+        ({"residual": 0.0095}, []),
+        ({"residual": 0.0105}, [5]),
+        ({"network": 0.89}, []),
+        ({"network": 0.91}, [6]),
     ],
 )
-def test_each_claim_fails_where_it_is_not_so(change, failing):
-    assert verdicts(made_up(**change)) == [index not in failing for index in range(7)]
+def test_each_claim_fails_where_one_seed_is_not_so(change, failing):
+    found = list(experiment.claims(made_up(**change), TWO_SIZES))
+    assert [index for index, claim in enumerate(found) if not claim.holds] == failing
 
 
 def test_nothing_is_claimed_of_other_data_and_of_another_network_less():
@@ -92,10 +103,10 @@ def test_nothing_is_claimed_of_other_data_and_of_another_network_less():
 
 
 def test_the_finding_says_where_each_one_ends():
-    said = experiment.finding(made_up(), TWO_SIZES)
+    said = experiment.finding(made_up(levels=(1.5, 1.5), sizes=(9, 9), along=(1.1, 0.9)), TWO_SIZES)
     assert "1.00 at rate 0.2, 1.00 at rate 0.4" in said
-    assert "batches of 50 0.60 (batch sharpness 1.00), batches of 10 0.30" in said
-    assert "the film's network: at rate 2 it starts at 1.00 and ends at 0.10." in said
+    assert "batches of 50 0.60 (batch sharpness 1.10), batches of 10 0.30 (batch sharpness 0.90)." in said
+    assert "the film's network: at rate 2 it starts at 1.00 and ends at 0.05." in said
 
 
 def test_steps_that_the_looks_do_not_divide_are_refused():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import LAST_OFF, SAME_MEDIAN
 
 from experiments.common.descents import Curve
 from experiments.hill import falling_rate
@@ -10,24 +11,27 @@ from experiments.hill.falling_rate import Result, Settings
 SMALLEST = Settings(num_seeds=2, num_epochs=2, batch_size=60)
 
 
-def made_up(falling_costs, norms):
-    steps = np.array([10, 20])
-    constant = Curve(steps, np.array([[0.5, 0.2], [0.5, 0.2]]), np.full((2, 2), 0.9))
-    falling = Curve(steps, np.array([[0.5, cost] for cost in falling_costs]), np.full((2, 2), 0.9))
-    return Result(constant, falling, np.full(2, 0.1), np.array(norms))
+def made_up(cost=0.5, norm=0.5):
+    """Three seeds; with the falling rate the cost and the gradient end at half of what they are with the constant one,
+    in the last seed at these shares."""
+    steps, ends = np.array([10, 20]), 0.2 + 0.01 * SAME_MEDIAN
+    constant = Curve(steps, np.stack([ends + 3, ends], axis=1), np.full((3, 2), 0.9))
+    falling = constant._replace(cost=np.stack([ends + 3, ends * np.where(LAST_OFF, cost, 0.5)], axis=1))
+    return Result(constant, falling, ends, ends * np.where(LAST_OFF, norm, 0.5))
 
 
 @pytest.mark.parametrize(
-    ("costs", "norms", "verdicts"),
-    [((0.1, 0.1), (0.05, 0.01), [True, True]), ((0.1, 0.3), (0.05, 0.01), [True, False]),
-     ((0.1, 0.1), (0.05, 0.2), [False, True])],
+    ("changes", "failing"),
+    [({"cost": 0.95, "norm": 0.95}, []), ({"norm": 1.05}, [0]), ({"cost": 1.05}, [1])],
 )  # fmt: skip
-def test_one_seed_that_ends_higher_is_enough_to_fail(costs, norms, verdicts):
-    found = falling_rate.claims(made_up(costs, norms), SMALLEST)
-    assert [claim.holds for claim in found] == verdicts
+def test_one_seed_that_ends_higher_is_enough_to_fail(changes, failing):
+    found = list(falling_rate.claims(made_up(**changes), SMALLEST))
+    assert [index for index, claim in enumerate(found) if not claim.holds] == failing
 
 
-def test_the_finding_gives_the_range_of_the_seeds():
-    assert "seed by seed 0.50 to 0.50 of it; the gradient is 0.10 to 0.50 times as long" in falling_rate.finding(
-        made_up((0.1, 0.1), (0.05, 0.01)), SMALLEST
+def test_the_finding_gives_the_medians_and_the_range_of_the_seeds():
+    said = falling_rate.finding(made_up(cost=0.3, norm=0.7), SMALLEST)
+    assert (
+        "the cost is 0.100 with a rate that falls to 0 and 0.200 with a constant one, seed by seed 0.30 to 0.50" in said
     )
+    assert "the gradient is 0.50 to 0.70 times as long" in said

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from conftest import SAME_MEDIAN
 
 from experiments.mini_batches import larger_batches as experiment
 
@@ -12,10 +13,15 @@ FOUR = dataclasses.replace(SMALLEST, batch_sizes=(1, 2, 4, 8), learning_rates=(0
 
 
 def made_up(settings, ratios, sharpness):
-    """Two seeds; the cost along the only diagonal is `ratios`, and it is as steep everywhere."""
-    cost = np.ones((2, len(settings.batch_sizes), len(settings.learning_rates)))
-    cost[:, np.arange(len(ratios)), experiment.diagonals(settings)[0]] = ratios
-    return experiment.Result(cost, cost, np.full((1, 2, len(ratios)), sharpness))
+    """Three seeds; along the only diagonal `ratios` are the median costs over the first, and where each ends it is so
+    sharp."""
+    cost = np.ones((3, len(settings.batch_sizes), len(settings.learning_rates)))
+    apart = np.outer(SAME_MEDIAN, np.arange(len(ratios)) > 0)
+    cost[:, np.arange(len(ratios)), experiment.diagonals(settings)[0]] = (ratios + 0.1 * apart) * np.array(
+        [[2.0], [3.0], [4.0]]
+    )
+    sharpness = sharpness * (1 + 0.1 * SAME_MEDIAN[:, None]) * np.ones(len(ratios))
+    return experiment.Result(cost, cost, sharpness[None])
 
 
 def test_diagonals_are_the_rates_that_can_be_scaled_with_every_batch_size():
@@ -42,13 +48,23 @@ def test_nothing_is_claimed_of_rates_that_were_not_tried():
     assert found.measured == pytest.approx(1 / 8)  # nothing else below a tenth, nothing beyond 1
 
 
+WIDE = dataclasses.replace(FOUR, batch_sizes=(1, 2, 8, 64, 128), learning_rates=(0.5, 1.0, 4.0, 32.0, 64.0))
+SHARP = np.array([0.2, 0.2, 0.48, 0.05, 0.03])  # the first makes the rates 1/20, 1/10, 4/10, ... of 2/sharpness
+
+
 @pytest.mark.parametrize(
-    ("ratios", "holds"),
-    [((1, 1.05, 1.21, 1.21), [True, True, True, True]), ((1, 1.2, 1, 1), [False, False, False, False]),
-     ((1, 1, 1, 1), [True, False, False, False])],
+    ("ratios", "sharpness", "failing"),
+    [((1, 1.05, 1.21, 9, 1.21), 1, []), ((1, 1.095, 1.21, 9, 1.21), 1, []), ((1, 1.105, 1.21, 9, 1.21), 1, [0, 3]),
+     ((1, 0.905, 1.21, 9, 1.21), 1, []), ((1, 0.895, 1.21, 9, 1.21), 1, [0]), ((1, 1, 1.21, 9, 1.11), 1, []),
+     ((1, 1, 1.21, 9, 1.09), 1, [1]), ((1, 1, 1.05, 9, 1.21), 1, []), ((1, 1, 1.05, 9, 1.21), (1, 1, 1.08, 1, 1), [2]),
+     ((1, 1.05, 1.21, 9, 1.21), (0.95, 1, 1, 1, 1), [3]), ((1, 1, 1, 1, 1), 1, [1, 3])],
 )  # fmt: skip
-def test_claims_hold_where_trainings_behave_as_in_a_parabola_and_fail_where_not(ratios, holds):
-    wide = dataclasses.replace(FOUR, batch_sizes=(1, 2, 8, 64), learning_rates=(0.5, 1.0, 4.0, 32.0))
-    found = list(experiment.claims(made_up(wide, ratios, 0.2), wide))  # 1/20, 1/10, 4/10, 32/10 of 2/0.2
-    assert [claim.holds for claim in found] == holds
-    assert experiment.finding(made_up(wide, ratios, 0.2), wide).endswith(".")
+def test_claims_hold_where_trainings_behave_as_in_a_parabola_and_fail_where_not(ratios, sharpness, failing):
+    found = list(experiment.claims(made_up(WIDE, ratios, SHARP * sharpness), WIDE))
+    assert [index for index, claim in enumerate(found) if not claim.holds] == failing
+
+
+def test_the_finding_says_up_to_where_and_how_far_the_next_rate_is():
+    said = experiment.finding(made_up(WIDE, (1, 1.05, 1.21, 9, 1.21), SHARP), WIDE)
+    assert "up to 0.10 to 0.10 of 2/sharpness, and more at the next rate tried, 2 times as large." in said
+    assert "do not show from where on" in experiment.finding(made_up(WIDE, np.ones(5), SHARP), WIDE)

@@ -87,6 +87,23 @@ def test_each_verdict_and_its_claims(change, verdict, holds):
     assert f"{experiment.SAYS[verdict]} (in 2 of 2 seeds)" in experiment.finding(result, SETTINGS)
 
 
+@pytest.mark.parametrize(
+    ("falls", "field", "value", "holds"),
+    [
+        (1.0, "largest", 1e-7**0.49, [True, True]),
+        (1.0, "largest", 1e-7**0.51, [False, True, True]),
+        (1.0, "smallest", -0.00095, [True, True]),
+        (1.0, "smallest", -0.00105, [True, False]),
+        (1e-7, "cost", 0.002 + 9.5e-6, [False, True]),
+        (1e-7, "cost", 0.002 - 1.05e-5, [False, False]),
+    ],
+)
+def test_one_seed_is_enough_to_fail(falls, field, value, holds):
+    result = made_up(falls=falls)
+    getattr(result, field)[-1, -1] = value
+    assert [claim.holds for claim in experiment.claims(result, SETTINGS)] == holds
+
+
 def test_the_exponent_is_that_of_a_power_law():
     np.testing.assert_allclose(experiment.exponents(made_up(falls=1e-7)), 1)
     np.testing.assert_allclose(experiment.exponents(made_up(falls=1e-7**0.3)), 0.3)

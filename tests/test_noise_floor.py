@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from conftest import LAST_OFF, SAME_MEDIAN
 
 from experiments.common.floors import Floor
 from experiments.hill import noise_floor as experiment
@@ -15,40 +16,58 @@ SMALLEST = experiment.Settings(
 GRID = dataclasses.replace(SMALLEST, batch_sizes=(10, 20), learning_rates=(0.1, 0.2))
 
 
-def made_up(per_ratio, *, norm=1.0, base=0.1):
-    """Two seeds whose floor is `per_ratio` eta/B; its |G| goes like (eta/B)^norm, and falls to a tenth."""
+def made_up(per_ratio=2.0, *, last=1.0, last_norm=1.0, last_cost=0.01, last_end=0.1, sharpness=0.9):
+    """Three seeds whose floor is `per_ratio` eta/B in the median one, and |G| eta/B. In the last both are multiplied
+    at the largest eta/B, and at one the falling rate ends at such shares of what the constant one does."""
     each = np.array(GRID.learning_rates) / np.array(GRID.batch_sizes)[:, None]
-    whole = np.broadcast_to(each[..., None], (2, 2, 2, 4))
-    floor = Floor(
-        cost=base + per_ratio * whole,
-        gradient_norm=whole**norm,
-        falling_cost=np.full((2, 2, 2, 2), base),
-        falling_norm=0.1 * whole[..., 2:] ** norm,
-        scatter=np.full((2, 2, 2), 8.0),
-    )
-    return experiment.Result(np.full(2, base), np.ones(2), np.full(2, 1.0), floor, floor, 60_000)
+    apart, top = 1 + 0.2 * SAME_MEDIAN[:, None, None], np.array([[0, 1], [0, 0]]) * LAST_OFF[:, None, None]
+    uneven = np.array([[4.0, 1.0], [1.0, 0.25]])  # of the two cells that share eta/B the geometric mean stays
+    norms = uneven * apart * each * (1 + (last_norm - 1) * top)
+    looks = lambda values, times: values[..., None] * np.array(times)  # whose mean from halftime on is 1
+    heights = per_ratio * uneven * apart * each * (1 + (last - 1) * top)
+    falling_cost, cost = np.full((3, 2, 2, 2), 0.1), 0.1 + looks(heights, (9, 0.5, 1.0, 1.5))
+    falling_cost[..., 0] = 9
+    falling_cost[-1, 1, 0, -1] = last_cost * (0.1 + heights[-1, 1, 0]) if last_cost > 0.5 else 0.1
+    falling_norm = looks(0.1 * norms, (90, 1))
+    falling_norm[-1, 1, 0, -1] = last_end * norms[-1, 1, 0]
+    shuffled = Floor(cost, looks(norms, (9, 0.5, 1.0, 1.5)), falling_cost, falling_norm, np.full((3, 2, 2), 8.0))
+    drawn = shuffled._replace(cost=0.1 + looks(per_ratio * uneven * apart * each, (9, 0.5, 1.0, 1.5)))
+    drawn = drawn._replace(falling_cost=np.full((3, 2, 2, 2), 0.1))
+    return experiment.Result(
+        np.full(3, 0.1), np.ones(3), sharpness * (1 + 0.3 * SAME_MEDIAN), shuffled, drawn, 60_000
+    )  # fmt: skip
 
 
 def test_heights_are_the_floor_and_theory_is_met_where_rates_are_small():
     result = made_up(2.0)  # tr(Sigma) / 4
-    np.testing.assert_allclose(result.shuffled.heights, 2 * np.broadcast_to(experiment.ratios(GRID), (2, 2, 2)))
+    ratios = experiment.ratios(GRID) * np.array([[4.0, 1.0], [1.0, 0.25]])
+    np.testing.assert_allclose(result.shuffled.heights[1], 2 * ratios)
     assert experiment.over_theory(result, GRID) == (0.02, pytest.approx(1))
-    assert experiment.least_settled(result, GRID) == pytest.approx(1 / 60)
+    assert experiment.over_theory(made_up(sharpness=1.1), GRID) == (0.01, pytest.approx(4))
+    assert experiment.least_settled(result, GRID) == pytest.approx(1 / 54)
 
 
-def test_claims_hold_where_the_floor_is_theorys_and_fail_where_it_is_not():
-    assert [claim.holds for claim in experiment.claims(made_up(2.0), GRID)] == [True] * 5
-    upside_down = list(experiment.claims(made_up(-2.0, norm=-1.0), GRID))
-    assert [claim.holds for claim in upside_down] == [False, False, False, False, True]
-    assert upside_down[1].why
-    worse = made_up(2.0)
-    worse = worse._replace(shuffled=worse.shuffled._replace(falling_norm=np.ones((2, 2, 2, 2))))
-    assert not list(experiment.claims(worse, GRID))[-1].holds
+@pytest.mark.parametrize(
+    ("changes", "failing"),
+    [({}, []), ({"last": 0.525, "last_norm": 0.525}, []), ({"last": 0.475}, [0]), ({"last_norm": 0.475}, [1]),
+     ({"per_ratio": 2.58}, []), ({"per_ratio": 2.62}, [2]), ({"per_ratio": 1.42}, []), ({"per_ratio": 1.38}, [2]),
+     ({"last_cost": 1.05}, [0, 3]), ({"last_end": 0.95}, []), ({"last_end": 1.05}, [4])],
+)  # fmt: skip
+def test_claims_hold_where_the_floor_is_theorys_and_fail_where_one_seeds_is_not(changes, failing):
+    found = list(experiment.claims(made_up(**changes), GRID))
+    assert [index for index, claim in enumerate(found) if not claim.holds] == failing
+    assert found[1].why
 
 
 def test_a_run_too_short_to_settle_claims_no_height():
-    short = made_up(2.0)._replace(num_examples=1000)
+    short = made_up()._replace(num_examples=50_000)
     assert [claim.id for claim in experiment.claims(short, GRID)] == ["E21", "E21", "T38", "T38"]
+
+
+def test_the_finding_says_whether_the_floor_grows():
+    said = experiment.finding(made_up(), GRID)
+    assert "on a floor that grows with η/B: 0.04 at η/B = 0.02." in said
+    assert "on a floor that does not always grow with η/B: 0.04" in experiment.finding(made_up(last=0.475), GRID)
 
 
 def test_a_cost_that_still_falls_has_no_floor():

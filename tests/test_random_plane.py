@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from conftest import SAME_MEDIAN
 from jax.flatten_util import ravel_pytree
 
 from experiments.common.problem import Problem
@@ -30,7 +31,7 @@ def test_the_plane_goes_through_the_end_as_far_as_the_weights_are_long():
 
 
 def test_the_finding_is_about_the_full_batch_and_the_farthest_path():
-    shown, moved, hidden = np.array([[1.0, 9.0]]), np.array([[20.0, 30.0]]), np.array([[5.0, 50.0]])
+    shown, moved, hidden = (np.array(pair) + SAME_MEDIAN[:, None] for pair in ((1.0, 9.0), (20.0, 30.0), (5.0, 50.0)))
     result = experiment.Result((), None, moved, shown, hidden)
     said = experiment.finding(result, SMALLEST)
     assert "path goes 20 from start to end, its shadow on the plane 1, and the paths run up to 50 off it" in said
