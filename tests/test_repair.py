@@ -1,17 +1,22 @@
 """Damage on a network whose weights are known; and Results on which the claims must hold, and must fail."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import make_examples, make_params
 
 from experiments.common import experiment, runs
 from experiments.one_example import repair
 from experiments.one_example.repair import Result, Settings
-from research.models import Layer
+from research import costs, data, gradients
+from research.backprop import Functions
+from research.models import Layer, mlp
 
+FILM = Functions(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
 SMALLEST = Settings(num_seeds=2, num_legs=4, steps_per_leg=5, batch_size=20, repair_steps=5, num_looked_at=200)
 
 
@@ -31,12 +36,25 @@ def test_damage_shuffles_the_weights_of_one_layer_and_touches_nothing_else():
             np.testing.assert_array_equal(layer.biases[at_fault], whole.biases)
 
 
+def test_patched_at_the_damaged_layer_or_behind_it_the_network_is_whole_and_before_it_nothing_changes(x64):
+    """Against the network with its first layers exchanged for those of the undamaged one: the same activations."""
+    whole, few = make_params(jax.random.key(0)), make_examples(jax.random.key(1), 4)
+    broken = data.take(jax.jit(repair.damaged)(whole, jax.random.key(2)), 1)  # the second of three layers
+    costs_when_patched = jax.jit(partial(repair.cost_when_patched, FILM))(broken, whole, few)
+    cost = gradients.mean_over_examples(gradients.example_cost(mlp((12, 5, 6, 4)).apply, costs.sum_of_squares))
+    wanted = [cost([*whole[:layer], *broken[layer:]], few) for layer in (1, 2, 3)]
+    np.testing.assert_allclose(costs_when_patched, wanted, rtol=1e-12)
+    assert float(wanted[0]) == pytest.approx(float(cost(broken, few)))
+    assert float(wanted[1]) == pytest.approx(float(cost(whole, few)))
+
+
 def test_a_case_is_the_largest_of_its_own_row_or_above_zero():
     matrix = np.array([[[2.0, 1.0], [3.0, 2.0]]])
-    rises, most, best = repair.cases(made_up(blame=matrix, repaired=matrix - 2.5))
+    rises, most, best, first = repair.cases(made_up(blame=matrix, repaired=matrix - 2.5, patched=matrix / 3))
     np.testing.assert_array_equal(rises, [[True, True]])
     np.testing.assert_array_equal(most, [[True, False]])
     np.testing.assert_array_equal(best, [[True, False]])
+    np.testing.assert_array_equal(first, [[True, False]])
 
 
 BEYOND = np.array([9.0, 0.0, 0.0, -0.5])[:, None, None]  # four seeds whose median is 0
@@ -48,7 +66,8 @@ def made_up(apart=0.05, **changed):
     costs = np.array([[3.0, 2.0, 1.0], [1.0, 1.0, 1.5]]) + np.zeros((4, 1, 1))
     costs[-1, 1, -1] = 1 + apart
     own = np.stack([np.array([[2.0, -1.0], [-1.0, 2.0]])] * 4)
-    return Result(costs, own, own, True)._replace(**changed)
+    patched = np.stack([np.array([[1.0, 1.0], [0.0, 1.0]])] * 4)
+    return Result(costs, own, own, patched, True)._replace(**changed)
 
 
 def turned(num_cases):
@@ -60,12 +79,13 @@ def turned(num_cases):
 @pytest.mark.parametrize(
     ("changed", "verdicts"),
     [
-        ({}, [True, True, True, True]),
-        ({"blame": turned(1), "repaired": turned(1)}, [True, True, True, True]),  # 88 %
-        ({"blame": turned(2)}, [False, False, True, True]),  # 75 %
-        ({"blame": made_up().blame + 5 * np.array([0, 1])}, [True, False, True, True]),
-        ({"repaired": turned(2)}, [True, True, False, True]),
-        ({"apart": -0.05}, [True, True, True, False]),
+        ({}, [True, True, True, True, True]),
+        ({"blame": turned(1), "repaired": turned(1)}, [True, True, True, True, True]),  # 88 %
+        ({"blame": turned(2)}, [False, False, True, True, True]),  # 75 %
+        ({"blame": made_up().blame + 5 * np.array([0, 1])}, [True, False, True, True, True]),
+        ({"repaired": turned(2)}, [True, True, False, True, True]),
+        ({"patched": made_up().patched * [1, 0.99]}, [True, True, True, False, True]),
+        ({"apart": -0.05}, [True, True, True, True, False]),
     ],
 )
 def test_the_claims_tell_good_from_bad(changed, verdicts):
@@ -78,6 +98,7 @@ def test_the_finding_counts_the_last_layer_and_every_layers_own_repair():
     said = repair.finding(made_up(blame=turned(3), repaired=turned(1), costs=made_up().costs + BEYOND), SMALLEST)
     assert "grows by the largest factor, in 3 of 8 cases" in said
     assert "its own best repair in 4 (layer 1), 3 (layer 2) of 4 seeds" in said
+    assert "finds it in 8 of 8 cases" in said
     assert "the last layer alone ends at a cost of 1.50, all layers at 1.00 (medians)" in said
 
 

@@ -66,32 +66,45 @@ def draw_shares(axes: Axes, shares: np.ndarray, steps_per_leg: int) -> None:
 
 def blame(result: Any, settings: Any, most: int, cases: int) -> Figure:
     """`most`: in how many of the cases the last layer's share grows most."""
-    figure, ((left, middle, right),) = plots.new_figure(16, 5.5, columns=3)
+    figure, ((left, middle, right),) = plots.new_figure(16, 5.8, columns=3)
     grown, mended = np.median(result.blame, axis=0), 100 * np.median(result.repaired, axis=0)
     draw_matrix(left, grown, "{:+.1f}", "layer that is looked at\n(doublings of its share of |G|$^2$ by the damage")
     left.set_title("Whose share of the gradient grows:\nthe most is bold")
     undone = f"damage undone in {settings.repair_steps} steps"
     draw_matrix(middle, mended, "{:.0f} %", f"the one layer that may learn\n({undone}")
     middle.set_title("Who can repair it:\nthe best is bold")
-    ways = ("all layers at once", "the last layer alone")
-    says = "Trained from the start, all layers\nend at {:.2f}, the last alone at {:.2f}"
-    draw_costs(right, result.costs, settings, ways, says)
+    restored = 100 * np.median(result.patched, axis=0) + 0  # + 0 turns -0 into 0
+    draw_matrix(right, restored, "{:.0f} %", "the one layer whose activations are put back\n(damage undone", first=99.9)
+    right.set_title("Activation patching: the first layer\nthat undoes it all is bold")
     return plots.headline(
         figure,
         "What grows most is not what is at fault: whichever layer was shuffled, the last layer's share of the gradient "
-        f"grows by the largest factor, in {most} of {cases} cases",
-        f"costs and gradients on {settings.num_looked_at:,} of the images; median and range",
+        f"grows by the largest factor, in {most} of {cases} cases; activation patching finds the layer",
+        f"costs and gradients on {settings.num_looked_at:,} of the images",
     )
 
 
-def draw_matrix(axes: Axes, matrix: np.ndarray, form: str, columns: str) -> None:
-    """A square of numbers (damaged layer, layer); the largest of every row is bold."""
+def last_alone(result: Any, settings: Any) -> Figure:
+    figure, ((axes,),) = plots.new_figure(8, 5.2)
+    at_once, alone = np.median(result.costs[:, :, -1], axis=0)
+    draw_costs(axes, result.costs, settings, ("all layers at once", "the last layer alone"), "")
+    return plots.headline(
+        figure,
+        f"The last layer alone does not get far: it ends at a cost of {alone:.2f}, all layers at {at_once:.2f}",
+        "median and range",
+    )
+
+
+def draw_matrix(axes: Axes, matrix: np.ndarray, form: str, columns: str, *, first: float = np.inf) -> None:
+    """A square of numbers (damaged layer, layer); bold in every row: the first that is at least `first`, else the
+    largest."""
+    bold = np.where((matrix >= first).any(axis=1), (matrix >= first).argmax(axis=1), matrix.argmax(axis=1))
     largest, places = np.abs(matrix).max(), range(len(matrix))
     axes.imshow(matrix, cmap="PuOr_r", vmin=-largest, vmax=largest)
     axes.grid(visible=False)
     for (row, column), value in np.ndenumerate(matrix):
         axes.annotate(form.format(value), (column, row), ha="center", va="center", fontsize=13,
-                      fontweight="bold" if column == matrix[row].argmax() else "normal",
+                      fontweight="bold" if column == bold[row] else "normal",
                       color="white" if abs(value) > 0.6 * largest else "black")  # fmt: skip
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_ticks(places, [str(layer + 1) for layer in places])

@@ -2,11 +2,12 @@
 
 How can one be sure, a reader asks, that it was not the last layer's fault alone? In a trained network the weights of
 one layer are shuffled. Where does the gradient grow: each layer's share of |G|^2 after the damage against before. Then
-one single layer alone may learn for some steps: which one undoes most of the damage? And from the start, how far does
-the last layer come alone, beside all layers together?
+one single layer alone may learn for some steps: which one undoes most of the damage? Then each layer's activations in
+turn are put back to those of the undamaged network (activation patching): the first layer where that undoes all of it
+is the one at fault. And from the start, how far does the last layer come alone, beside all layers together?
 
 Run:     python -m experiments repair [--quick | --full]
-Time:    default 9 s, --quick 7 s, --full 40 s on 2 cores, compilation included
+Time:    default 9 s, --quick 8 s, --full 50 s on 2 cores, compilation included
 Result:  the layer whose share grows by the largest factor is not the one at fault: it is the last, whichever is damaged
          (59 of 60 cases; its share was the smallest before). Damage in the first layer is best repaired there, in 20 of
          20 seeds, in the second in 13; in the last as well by any layer (there in 4). The last alone ends at a cost of
@@ -27,19 +28,21 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import layer_descents, runs
-from experiments.common.claims import Claim, at_least, prediction, within
+from experiments.common.claims import Claim, at_least, exactly, identity, prediction, within
 from experiments.common.problem import Problem, plain_layers
 from experiments.one_example import layer_figures
-from research import data, gradients, layerwise, training
+from research import backprop, data, gradients, layerwise, training
+from research.backprop import Functions
 from research.data import Examples
 from research.models import Layer
 from research.training import TrainState
 
+PLAIN = "one layer after another is damaged and repaired"
 WHY = (
     "wish: no theory says 80 %. The finding: the last layer's share, the smallest before, grows by the largest factor "
     "whichever layer is damaged, so what grows most is not what is at fault; damage in the first layer is repaired "
-    "best there, damage in the last nearly as well by any layer. To restore one layer's activations after another "
-    "would decide it."
+    "best there, damage in the last nearly as well by any layer. To put back one layer's activations after another "
+    "finds it every time, but needs the undamaged network."
 )
 
 
@@ -59,6 +62,7 @@ class Result(NamedTuple):
     costs: Float[np.ndarray, "seeds 2 looks"]  # all layers at once; the last layer alone
     blame: Float[np.ndarray, "seeds layers layers"]  # log2 of the layer's share of |G|^2 over that before the damage
     repaired: Float[np.ndarray, "seeds layers layers"]  # the one that may learn; share of the damage that is undone
+    patched: Float[np.ndarray, "seeds layers layers"]  # the one whose activations are put back; likewise
     sigmoids: bool  # whether all neurons are
 
 
@@ -72,10 +76,27 @@ def damaged(params: list[Layer], key: Array) -> list[Layer]:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
 
 
+def cost_when_patched(
+    functions: Functions, broken: list[Layer], whole: list[Layer], few: Examples
+) -> Float[Array, "layers"]:
+    """The broken network's mean cost when one layer's activations are those of the whole network, for every layer."""
+
+    def activations(params: list[Layer], seen: Array) -> list[Array]:
+        return backprop.feed_forward(params, seen, *functions[1:]).activations
+
+    def of_one(example: Examples) -> Array:
+        _, *restored, last = activations(whole, example.inputs)
+        answers = [activations(broken[layer:], seen)[-1] for layer, seen in enumerate(restored, start=1)]
+        return jnp.stack([functions.cost_fn(each, example.targets) for each in [*answers, last]])
+
+    return jnp.mean(jax.lax.map(of_one, few, batch_size=100), axis=0)
+
+
 def of_seed(
     settings: Settings, problem: Problem, params: list[Layer], key: Array, shared: tuple[Examples, Examples]
-) -> tuple[Array, Array, Array]:
-    """(costs, blame, repaired): trains one seed's network in both ways from one start, then damages the first."""
+) -> tuple[Array, Array, Array, Array]:
+    """(costs, blame, repaired, patched): trains one seed's network in both ways from one start, then damages the
+    first."""
     train, few = shared
     shuffle_key, blame_key = jax.random.split(key)
     damage_key, repair_key = jax.random.split(blame_key)
@@ -104,39 +125,46 @@ def of_seed(
     cost, share = look(whole)
     broken_cost, broken_share = jax.lax.map(look, broken)
     mended = jax.lax.map(lambda params: jax.lax.map(partial(repair, params), layers), broken)
-    undone = (broken_cost[:, None] - mended) / (broken_cost - cost)[:, None]
-    return costs, jnp.log2(broken_share / share[None]), undone
+    functions = Functions(problem.cost_fn, *plain_layers(problem, PLAIN))
+    patched = jax.lax.map(lambda params: cost_when_patched(functions, params, whole, few), broken)
+    undone = [(broken_cost[:, None] - better) / (broken_cost - cost)[:, None] for better in (mended, patched)]
+    return costs, jnp.log2(broken_share / share[None]), *undone
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
-    functions = plain_layers(problem, "one layer after another is damaged and repaired")
-    costs, blame, repaired = layer_descents.every_seed(problem, settings, partial(of_seed, settings, problem))
+    functions = plain_layers(problem, PLAIN)
+    costs, blame, repaired, patched = layer_descents.every_seed(problem, settings, partial(of_seed, settings, problem))
     if np.isnan(repaired).any():
         raise runs.Diverged("repair", settings.repair_steps)
-    return Result(costs, blame, repaired, functions == (jax.nn.sigmoid, jax.nn.sigmoid))
+    return Result(costs, blame, repaired, patched, functions == (jax.nn.sigmoid, jax.nn.sigmoid))
 
 
 def cases(result: Result) -> list[np.ndarray]:
     """(seeds, damaged layers): whether the damaged layer's own share of |G|^2 is above what it was before, whether it
-    rises more than that of any other layer, and whether this layer repairs itself best."""
+    rises more than that of any other layer, whether this layer repairs itself best, and whether it is the first where
+    putting back the activations undoes all of the damage."""
     own = np.arange(result.blame.shape[1])
     return [
         np.diagonal(result.blame, axis1=1, axis2=2) > 0,
         result.blame.argmax(axis=2) == own,
         result.repaired.argmax(axis=2) == own,
+        (result.patched > 0.999).argmax(axis=2) == own,
     ]
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     if not (settings.has_films_cost and result.sigmoids):  # which the learning rate is meant for
         return
-    rises, most, best = (100 * float(found.mean()) for found in cases(result))
+    rises, most, best, first = (100 * float(found.mean()) for found in cases(result))
     for says, measured in (
         ("the share of |G|^2 of a damaged layer rises above what it was before the damage", rises),
         ("the share of |G|^2 of a damaged layer rises more than that of any other layer", most),
         ("a damaged layer is repaired best when it is itself the one layer that may learn", best),
     ):
         yield prediction("C11", says, measured, within(80, 100), "% of seeds and layers", "a wish", WHY)
+    yield identity("C11", "the first layer whose activations, put back to those before the damage, undo all of it is "
+                   "the damaged one", first, exactly(100), "% of seeds and layers",
+                   "before it nothing differs, behind it everything follows from it")  # fmt: skip
     yield prediction("C11", "training the last layer alone ends at a higher cost than training all layers",
                      np.min(result.costs[:, 1, -1] / result.costs[:, 0, -1]), at_least(1), "smallest ratio of costs",
                      "fewer parameters may move")  # fmt: skip
@@ -150,16 +178,18 @@ def last_grows_most(result: Result) -> tuple[int, int]:
 
 def finding(result: Result, settings: Settings) -> str:
     most, of = last_grows_most(result)
-    *_, best = cases(result)
+    *_, best, first = cases(result)
     own = ", ".join(f"{seeds} (layer {layer})" for layer, seeds in enumerate(best.sum(axis=0), 1))
     at_once, alone = np.median(result.costs[:, :, -1], axis=0)
     return (
         f"Whichever layer is damaged, the last layer's share of the gradient grows by the largest factor, in {most} of "
         f"{of} cases: what grows most is not what is at fault. The damaged layer is its own best repair in {own} of "
-        f"{len(best)} seeds. Trained from the start, the last layer alone ends at a cost of {alone:.2f}, all layers at "
-        f"{at_once:.2f} (medians)."
+        f"{len(best)} seeds; activation patching, with the undamaged network at hand, finds it in {first.sum()} of "
+        f"{first.size} cases. Trained from the start, the last layer alone ends at a cost of {alone:.2f}, all layers "
+        f"at {at_once:.2f} (medians)."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"blame": layer_figures.blame(result, settings, *last_grows_most(result))}
+    blame = layer_figures.blame(result, settings, *last_grows_most(result))
+    return {"blame": blame, "last_alone": layer_figures.last_alone(result, settings)}
