@@ -239,6 +239,6 @@ def test_the_finding_says_who_is_lower_and_what_the_map_hides():
     assert said.startswith("After equally many examples the drunk man (batches of 10) is at cost 0.4, the careful man")
     assert "(full batch) at 0.8. The map" in said
     assert "hides the drunk man's stumbling: seen at 3 points, his path is 7 times as long" in said
-    assert said.endswith("as far as they get: full batch 1, batches of 10 2, a random walk 2.")
+    assert said.endswith("as from start to end: full batch 1, batches of 10 2; a random walk 2.")
     assert "shows the drunk man's stumbling" in experiment.finding(made_up(winding=1.45), FILMS)
     assert "hides the drunk man's stumbling" in experiment.finding(made_up(winding=1.55), FILMS)

@@ -1,7 +1,7 @@
 """The hill with all paths on it: the map, the costs, what the map hides; and the moving picture."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from experiments.common import plots
-from experiments.common.walks import Way
+from experiments.hill import drunk_man_stumble_figures as near
+from experiments.hill.drunk_man_stumble_figures import SERIES
 
 TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)  # of costs
-PANELS = [["map", "cost"], ["map", "off"], ["legend", "legend"]]
+MEN = ("careful man", "drunk man")
 
 
 def times(walker: Any, clock: str) -> np.ndarray:
@@ -39,93 +40,180 @@ def passes(result: Any) -> list[np.ndarray]:
     return [times(walker, "examples") / result.walkers[0].way.batch_size for walker in result.walkers]
 
 
+def shown(result: Any) -> list[int]:
+    """Numbers of the walkers in the pictures: of each batch size under the microscope the first. Drawn with more, the
+    paths hide one another; the page has all."""
+    labels = [walker.way.label for walker in result.walkers]
+    return [labels.index(steps.way.label) for steps in result.microscope.footsteps]
+
+
 def hill(result: Any, says: str) -> Figure:
-    figure, axes = plots.new_mosaic(16, 9.6, PANELS, width_ratios=[1.15, 1], height_ratios=[1, 0.8, 0.2])
-    draw_map(axes["map"], result.view, [walker.way for walker in result.walkers])
+    figure, axes = plots.new_mosaic(16, 8.2, [["map", "cost"], ["map", "off"]], width_ratios=[1.25, 1])
+    draw_map(axes["map"], result, shown(result))
     shares, null = (sum(each[:2]) for each in (result.shares, result.null_shares))
     axes["map"].set(title=f"The plane nearest to all paths: {100 * shares:.0f} % of their variance\n(of random walks "
                     f"that get as far: {100 * null:.0f} %)", xlabel="first direction of the plane (units of the "
                     "weights)", ylabel="second direction of the plane")  # fmt: skip
-    draw_costs(axes["cost"], result)
-    for index, (walker, distance) in enumerate(zip(result.walkers, result.view.off_plane, strict=True)):
+    draw_costs(axes["cost"], result, shown(result))
+    axes["cost"].set_title("The cost along each path")
+    for index, number in enumerate(shown(result)):
+        walker, distance = result.walkers[number], result.view.off_plane[number]
         share = 100 * walker.steps / walker.steps[-1]
-        axes["off"].plot(share, distance, color=plots.COLOURS[index], linestyle=plots.LINES[index])
-    axes["off"].set(title="What the map hides: how far off its plane each path runs", ylim=(0, None),
+        axes["off"].plot(share, distance, **styled(index), label=walker.way.label)
+    axes["off"].set(title="What the map hides: how far off its plane each path runs", xlim=(0, 100), ylim=(0, None),
                     xlabel="% of a walker's own steps", ylabel="distance (units of the weights)")  # fmt: skip
-    plots.legend_in(axes["legend"], *axes["map"].get_legend_handles_labels(), columns=3)
+    plots.name_lines(axes["off"])
     return plots.headline(figure, says, "paths of the first seed; costs in the headline: medians")
 
 
-def draw_map(axes: Axes, view: Any, ways: Sequence[Way]) -> None:
-    plots.map_of_hill(axes, view.alphas, view.betas, view.surface)
-    for index, (shadow, way) in enumerate(zip(view.shadows, ways, strict=True)):
-        plots.path_on_map(axes, shadow, index, way.name, linewidth=1.8)
-    axes.plot(*view.shadows[0][0], "k*", markersize=17, markeredgecolor="white", zorder=6, label="common start")
+def styled(index: int) -> dict[str, Any]:
+    """How a walker's line looks in all pictures; the careful man's is wide, for others walk over it."""
+    series = SERIES[index]
+    return {"color": plots.COLOURS[series], "linestyle": plots.LINES[series], "linewidth": 2 if index else 3.5}
 
 
-def draw_costs(axes: Axes, result: Any) -> None:
-    """The true cost along each path, and that of its projection; a line where the first walker ends."""
+def draw_map(axes: Axes, result: Any, numbers: Sequence[int]) -> None:
+    plots.map_of_hill(axes, result.view.alphas, result.view.betas, result.view.surface)
+    for index, number in enumerate(numbers):
+        walker, shadow = result.walkers[number], result.view.shadows[number]
+        axes.plot(*shadow.T, **styled(index))
+        axes.plot(*shadow[-1], **disc(index))
+        rate = f"rate {walker.way.learning_rate:g}"
+        name(axes, shadow[-1], f"{walker.way.label}, {rate}\n{walker.steps[-1]:,} steps", index)
+    mark(axes, result)
+    axes.plot(*result.view.shadows[0][0], "k*", markersize=17, markeredgecolor="white", zorder=6)
+    axes.annotate("start", result.view.shadows[0][0], (-8, 12), textcoords="offset points", ha="right")
+
+
+def mark(axes: Axes, result: Any) -> None:
+    """A square where the microscope is."""
+    number = shown(result)[1]
+    place = result.view.shadows[number][result.walkers[number].steps == result.microscope.after][0]
+    axes.annotate("microscope", tuple(place), (-8, -10), textcoords="offset points", ha="right", va="top")
+    axes.plot(*place, "ks", markersize=10, markerfacecolor="none", markeredgewidth=1.5, zorder=6)
+
+
+def disc(index: int) -> dict[str, Any]:
+    colour = plots.COLOURS[SERIES[index]]
+    return {"marker": "o", "color": colour, "markersize": 10, "markeredgecolor": "white", "zorder": 5}
+
+
+def name(axes: Axes, at: np.ndarray, text: str, index: int) -> None:
+    axes.annotate(text, tuple(at), (10, -4), textcoords="offset points", va="top", zorder=7, fontsize=10,
+                  color=plots.COLOURS[SERIES[index]], fontweight="bold")  # fmt: skip
+
+
+def draw_costs(axes: Axes, result: Any, numbers: Sequence[int], **options) -> None:
+    """The true cost along each path, and a line where the first walker ends."""
     read = passes(result)
-    for index, walker in enumerate(result.walkers):
-        colour, line = plots.COLOURS[index], plots.LINES[index]
-        axes.plot(read[index][1:], walker.cost[0][1:], color=colour, linestyle=line)
-        axes.plot(read[index][1:], walker.shadow_cost[1:], color=colour, linewidth=0.9)
-    all_read = min(each[-1] for each in read)
+    for index, number in enumerate(numbers):
+        walker = result.walkers[number]
+        axes.plot(read[number][1:], walker.cost[0][1:], **styled(index), **options)
+        at = len(walker.cost[0]) // 3
+        beside = {"xytext": (-8, -8), "ha": "right"} if index == 1 else {"xytext": (8, 8), "ha": "left"}
+        axes.annotate(walker.way.label, (read[number][at], walker.cost[0][at]), textcoords="offset points", **beside,
+                      color=plots.COLOURS[SERIES[index]], fontweight="bold")  # fmt: skip
+    all_read = min(read[number][-1] for number in numbers)
     axes.axvline(all_read, color="0.3", linewidth=1, linestyle=(0, (2, 2)))
     axes.annotate(" equally many examples", (all_read, 0.03), xycoords=("data", "axes fraction"), color="0.3")
-    log_costs(axes)
-    axes.set(title="Thick: the true cost along each path; thin: that of its shadow on the map", ylabel="cost")
-
-
-def log_costs(axes: Axes) -> None:
-    axes.set(xscale="log", yscale="log", xlabel="passes over the training images")
+    axes.set(xscale="log", yscale="log", xlabel="passes over the training images", ylabel="cost")
     plots.plain_log_ticks(axes.xaxis, [10.0**power for power in range(-5, 5)])
     plots.plain_log_ticks(axes.yaxis, TICKS)
 
 
 def frames(result: Any, num_frames: int) -> Iterator[np.ndarray]:
-    figure, axes = plots.new_mosaic(10, 5.2, [["map", "cost"]], width_ratios=[1.1, 1])
-    figure.set_dpi(84)
-    view, read, moving = result.view, passes(result), []
-    plots.map_of_hill(axes["map"], view.alphas, view.betas, view.surface)
-    axes["map"].set(xticks=[], yticks=[], title="The real hill from above: height lines are costs")
-    for index, walker in enumerate(result.walkers):
-        colour, line = plots.COLOURS[index], plots.LINES[index]
-        disc = {"marker": "o", "color": colour, "markersize": 9, "markeredgecolor": "white", "zorder": 5}
-        axes["cost"].plot(read[index][1:], walker.cost[0][1:], color=colour, linestyle=line, alpha=0.45)
-        trail = axes["map"].plot([], [], color=colour, linestyle=line, label=walker.way.name, linewidth=2)
-        moving.append((*trail, *axes["map"].plot([], [], **disc), *axes["cost"].plot([], [], **disc)))
-    axes["map"].plot(*view.shadows[0][0], "k*", markersize=14, markeredgecolor="white", label="common start")
-    log_costs(axes["cost"])
-    axes["cost"].set_title("Cost on all training images")
-    figure.legend(*axes["map"].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=10)
-    for reading in readings(result, "examples", num_frames):
-        for index, (trail, head, height) in enumerate(moving):
-            walker, at = result.walkers[index], seen_at(result.walkers[index], "examples", reading)
-            shadow = view.shadows[index][: walker.looked_at[at] + 1]
-            trail.set_data(*shadow.T)
-            head.set_data(*shadow[-1:].T)
-            height.set_data([read[index][max(at, 1)]], [walker.cost[0][at]])
-        figure.suptitle(how_far(reading / result.walkers[0].way.batch_size, read), fontsize=13, fontweight="bold")
-        figure.canvas.draw()
-        yield np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # pyright: ignore[reportAttributeAccessIssue]
+    """The careful man and the drunk man: first their ways by the clock of examples, then steps under the microscope."""
+    figure, axes = plots.new_mosaic(10, 5.2, [["map", "cost"]], width_ratios=[1, 1])
+    axes["near"] = figure.add_subplot(axes["cost"].get_subplotspec())
+    figure.set_dpi(96)
+    figure.suptitle(how_far(0, passes(result)), fontsize=13, fontweight="bold")
+    walk, stumbling = moving_walk(axes, result), moving_steps(axes["near"], result.microscope)
+    figure.canvas.draw()
+    figure.set_layout_engine("none")  # nothing shifts from now on
+    num_near = num_frames // 3
+    for reading in readings(result, "examples", num_frames - num_near):
+        axes["near"].set_visible(False)
+        figure.suptitle(walk(reading), fontsize=13, fontweight="bold")
+        yield picture(figure)
+    axes["cost"].set_visible(False)
+    axes["near"].set_visible(True)
+    mark(axes["map"], result)
+    for step in np.linspace(0, result.microscope.footsteps[0].lengths.shape[1], num_near + 1)[1:].astype(int):
+        figure.suptitle(stumbling(step), fontsize=13, fontweight="bold")
+        yield picture(figure)
     plt.close(figure)
 
 
+def picture(figure: Figure) -> np.ndarray:
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def moving_walk(axes: dict[str, Axes], result: Any) -> Callable[[float], str]:
+    """Draws the two men on map and cost; the function puts them where they are after so many examples, and says it."""
+    view, read, numbers, moving = result.view, passes(result), shown(result)[:2], []
+    plots.map_of_hill(axes["map"], view.alphas, view.betas, view.surface)
+    axes["map"].set(xticks=[], yticks=[], title="The real hill from above: height lines are costs")
+    draw_costs(axes["cost"], result, numbers, alpha=0.5)
+    axes["cost"].set_title("The cost on all training images")
+    axes["map"].plot(*view.shadows[0][0], "k*", markersize=14, markeredgecolor="white", zorder=6)
+    for index in range(2):
+        trail, head = axes["map"].plot([], [], **styled(index))[0], axes["map"].plot([], [], **disc(index))[0]
+        label = axes["map"].annotate(MEN[index], (0, 0), (10, -4), textcoords="offset points", va="top",
+                                     color=plots.COLOURS[SERIES[index]], fontweight="bold", zorder=7)  # fmt: skip
+        moving.append((trail, head, label, axes["cost"].plot([], [], **disc(index))[0]))
+
+    def go_on(reading: float) -> str:
+        for number, (trail, head, label, height) in zip(numbers, moving, strict=True):
+            walker, at = result.walkers[number], seen_at(result.walkers[number], "examples", reading)
+            shadow = view.shadows[number][: walker.looked_at[at] + 1]
+            trail.set_data(*shadow.T)
+            head.set_data(*shadow[-1:].T)
+            label.xy = tuple(shadow[-1])
+            height.set_data([read[number][max(at, 1)]], [walker.cost[0][at]])
+        return how_far(reading / result.walkers[0].way.batch_size, [read[number] for number in numbers])
+
+    return go_on
+
+
+def moving_steps(axes: Axes, seen: Any) -> Callable[[int], str]:
+    """Draws the ground under the microscope; the function draws so many steps of both men, and says how they walk."""
+    near.draw_ground(axes, seen)
+    axes.set(xticks=[], yticks=[], title="Under the microscope: every step, from one place")
+    lines = []
+    for index in range(2):
+        colour: dict[str, Any] = {"color": plots.COLOURS[SERIES[index]]}
+        lines.append(axes.plot([], [], **colour, linewidth=1.3, marker="o", markersize=3, zorder=5 - index)[0])
+        axes.annotate(f"{MEN[index]}: {seen.footsteps[index].way.label}", (0.03, 0.97 - 0.06 * index), **colour,
+                      xycoords="axes fraction", va="top", fontweight="bold")  # fmt: skip
+
+    def go_on(step: int) -> str:
+        for index, line in enumerate(lines):
+            line.set_data(*near.place(seen, index)[: step + 1].T)
+        careful, drunk = (near.wound_in_the_end(each) for each in seen.footsteps[:2])
+        if step < seen.footsteps[0].lengths.shape[1]:
+            return f"Under the microscope: {step} steps, the same rate for both"
+        return f"The careful man walks {careful:.2f} times as far as he gets, the drunk man {drunk:.1f} times"
+
+    return go_on
+
+
 def how_far(passed: float, read: Sequence[np.ndarray]) -> str:
-    """How often the careful man and the drunk ones have gone through the training set, who stop where they end.
+    """How often the careful man and the drunk one have gone through the training set; each stops where he ends.
 
     >>> how_far(400.0, [np.array([0.0, 400.0]), np.array([0.0, 12.0])])
-    'Passes over the training images: full batch 400, mini-batches 12'
+    'Passes over the training images: careful man 400, drunk man 12'
     """
     careful, drunk = (min(passed, float(each[-1])) for each in (read[0], read[-1]))
-    return f"Passes over the training images: full batch {careful:.3g}, mini-batches {drunk:.3g}"
+    return f"Passes over the training images: careful man {careful:.3g}, drunk man {drunk:.3g}"
 
 
 def as_gif(pictures: Iterable[np.ndarray]) -> bytes:
-    """Pictures (height, width, 3 bytes) as a moving one, in the last one's commonest colours, that rests at its end."""
+    """Pictures (height, width, 3 bytes) as a moving one, all in the commonest colours of the middle and the last one
+    together, so that none changes; it rests at its end."""
     coarse = [picture & 252 for picture in pictures]  # Pillow compares the upper six bits only
-    colours, count = np.unique(coarse[-1].reshape(-1, 3), axis=0, return_counts=True)
+    both = np.concatenate([coarse[len(coarse) // 2], coarse[-1]])
+    colours, count = np.unique(both.reshape(-1, 3), axis=0, return_counts=True)
     commonest = colours[np.argsort(-count)[:255]]  # of 256 one is left for what does not change
     palette = Image.new("P", (1, 1))
     palette.putpalette(commonest.tobytes())

@@ -1,4 +1,5 @@
-"""The page: the surface to turn, all paths to play on a common clock, and the costs below it; a plotly figure."""
+"""The page: the surface to turn, all paths to play on a common clock, the costs below it, and below these the stumble
+under the microscope; a plotly figure."""
 
 import html
 from typing import Any
@@ -6,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from experiments.common import plots
-from experiments.hill.drunk_man_figures import TICKS, readings, seen_at, times
+from experiments.hill import drunk_man_stumble_figures as near
+from experiments.hill.drunk_man_figures import TICKS, readings, seen_at, shown, times
 
 DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot")  # plotly's, in the order of plots.LINES
 CLOCKS = {"examples": "examples read", "seconds": "seconds of one run, compilation apart"}
 NUM_FRAMES = 60
-BAR: dict[str, Any] = {"type": "buttons", "direction": "left", "y": 1.05, "yanchor": "bottom"}
+BAR: dict[str, Any] = {"type": "buttons", "direction": "left", "y": 1.03, "yanchor": "bottom"}
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -46,7 +48,8 @@ if (eye && window.innerWidth < 700) {
 
 
 def page(result: Any) -> Any:
-    """Trace 0 is the surface; each walker adds six, of which the third, fourth and sixth move with the clock."""
+    """Trace 0 is the surface; each walker adds six, of which the third, fourth and sixth move with the clock; then come
+    the steps under the microscope."""
     from plotly import graph_objects as go
 
     figure, view, surface = go.Figure(), result.view, result.view.surface.T  # plotly's rows: betas
@@ -68,6 +71,7 @@ def page(result: Any) -> Any:
         for number, reading in enumerate(readings(result, clock, NUM_FRAMES))
     ]
     lay_out(figure, result, timed)
+    add_microscope(figure, result.microscope, [plots.COLOURS[number] for number in shown(result)])
     return figure
 
 
@@ -102,6 +106,31 @@ def add_walker(figure: Any, result: Any, index: int) -> None:
     figure.add_scatter(mode="markers", marker=place, **quiet)
 
 
+def add_microscope(figure: Any, seen: Any, colours: list[str]) -> None:
+    """The steps from one place, and minus the full gradient as thin arrows, below all else."""
+    wound = []
+    for index, (steps, colour) in enumerate(zip(seen.footsteps, colours, strict=True)):
+        x, y = map(rounded, near.place(seen, index).T)
+        wound.append(f'<span style="color: {colour}">{steps.way.label} {near.wound_in_the_end(steps):.3g}</span>')
+        figure.add_scatter(
+            x=x, y=y, mode="lines+markers", xaxis="x2", yaxis="y2", line={"color": colour, "width": 1.5},
+            marker={"size": 4}, showlegend=False, customdata=list(range(len(x))),
+            hovertemplate=f"{steps.way.label}<br>step %{{customdata}}<extra></extra>",
+        )  # fmt: skip
+        for tail, head in near.arrows(seen, index):
+            ends = dict(zip(("ax", "ay", "x", "y"), rounded(np.append(tail, head)), strict=True))
+            figure.add_annotation(**ends, xref="x2", yref="y2", axref="x2", ayref="y2", text="", showarrow=True,
+                                  arrowhead=2, arrowwidth=0.7, arrowcolor="#555")  # fmt: skip
+    figure.add_annotation(
+        text=f"<b>Under the microscope: every step, one rate</b><br>path length over distance: {', '.join(wound)}",
+        xref="paper", yref="paper", x=0, y=0.325, xanchor="left", yanchor="top", align="left", showarrow=False,
+    )  # fmt: skip
+    figure.update_layout(
+        xaxis2={"title": "where the full batch goes", "anchor": "y2"},
+        yaxis2={"domain": [0.04, 0.27], "anchor": "x2", "scaleanchor": "x2", "title": "across"},
+    )  # fmt: skip
+
+
 def walkers_at(result: Any, clock: str, reading: float) -> list[dict[str, Any]]:
     """Where the traces that move are when the clock shows `reading`: each walker, his line down, his place in time."""
     placed = []
@@ -127,16 +156,16 @@ def lay_out(figure: Any, result: Any, timed: list[int]) -> None:
     ticks = {"tickvals": TICKS, "ticktext": [f"{tick:g}" for tick in TICKS]}
     choice = {**BAR, "x": 1, "xanchor": "right", "buttons": [clock_button(result, clock, timed) for clock in CLOCKS]}
     figure.update_layout(
-        height=960, margin={"l": 45, "r": 15, "t": 80, "b": 0}, hovermode="closest", template="plotly_white",
+        height=1400, margin={"l": 45, "r": 15, "t": 80, "b": 0}, hovermode="closest", template="plotly_white",
         legend={"orientation": "h", "y": 1.0, "yanchor": "top", "x": 0},
         scene={
-            "domain": {"y": [0.4, 1]}, "aspectmode": "manual", "aspectratio": {"x": 1.5, "y": 1.5, "z": 0.85},
+            "domain": {"y": [0.6, 1]}, "aspectmode": "manual", "aspectratio": {"x": 1.5, "y": 1.5, "z": 0.85},
             "xaxis": {"title": "1st direction"}, "yaxis": {"title": "2nd direction"},
             "zaxis": {"title": "cost", "type": "log", **ticks},
             "camera": {"eye": {"x": 1.05, "y": -1.7, "z": 1.05}, "center": {"x": 0, "y": 0, "z": -0.15}},
         },
         xaxis={"type": "log", "title": CLOCKS["examples"], "exponentformat": "SI", "dtick": 1},
-        yaxis={"type": "log", "title": "cost", "domain": [0.155, 0.37], **ticks},
+        yaxis={"type": "log", "title": "cost", "domain": [0.44, 0.58], **ticks},
         sliders=[slider(result, clock) for clock in CLOCKS],
         updatemenus=[choice, *map(play_button, CLOCKS)],
     )  # fmt: skip
@@ -152,7 +181,7 @@ def slider(result: Any, clock: str) -> dict[str, Any]:
     steps = [{"label": label, "method": "animate", "args": [[f"{clock} {number}"], at_once(0, redraw=True)]}
              for number, label in enumerate(shown)]  # fmt: skip
     return {
-        "visible": clock == "examples", "active": NUM_FRAMES - 1, "x": 0, "len": 1, "y": 0.07, "pad": {"t": 0, "b": 0},
+        "visible": clock == "examples", "active": NUM_FRAMES - 1, "x": 0, "len": 1, "y": 0.385, "pad": {"t": 0, "b": 0},
         "currentvalue": {"prefix": f"{CLOCKS[clock]}: ", "font": {"size": 14, "color": "#1a1a1a"}},
         "ticklen": 0, "minorticklen": 0, "font": {"color": "rgba(0,0,0,0)"}, "steps": steps,
     }  # fmt: skip

@@ -14,13 +14,17 @@ ARROW = 0.13  # length of an arrow in the plane, as a share of the width of all 
 
 
 def found(seen: Any) -> str:
-    """How much the steps of every batch size wind."""
+    """How many times as far as it gets every walker walks."""
     num_steps = seen.footsteps[0].lengths.shape[1]
-    wound = [f"{steps.way.label} {np.median(microscope.winding(steps)[:, -1]):.3g}" for steps in seen.footsteps]
+    wound = [f"{wound_in_the_end(steps):.3g} ({steps.way.label})" for steps in seen.footsteps]
     return (
-        f"Under the microscope, {num_steps} steps from one place walk so many times as far as they get: "
-        f"{', '.join(wound)}, a random walk {num_steps**0.5:.2g}."
+        f"Under the microscope, {num_steps} steps from one place, a path is {', '.join(wound)} times as long as from "
+        f"start to end; a random walk {num_steps**0.5:.3g} times."
     )
+
+
+def wound_in_the_end(steps: Any) -> float:
+    return float(np.median(microscope.winding(steps)[:, -1]))
 
 
 def stumble(seen: Any) -> Figure:
@@ -86,7 +90,7 @@ def draw_winding(axes: Axes, seen: Any) -> None:
     for index, steps in enumerate(seen.footsteps):
         plots.seed_band(axes, count, microscope.winding(steps), SERIES[index], steps.way.label)
     axes.plot(count, count**0.5, color="0.4", linewidth=1, label="random walk: √n")
-    axes.set(title="How many times as far as they get they walk", xlabel="steps n", ylabel="path length / distance",
+    axes.set(title="How much they wind", xlabel="steps n", ylabel="path length over distance from the start",
              ylim=(0, None))  # fmt: skip
     plots.name_lines(axes)
 
@@ -101,6 +105,7 @@ def draw_turns(axes: Axes, seen: Any) -> None:
         axes.plot(microscope.memory(seen, steps), index, "kD", markersize=6, markerfacecolor="none")
         axes.annotate(f"{steps.way.label}: mean {cosines.mean().round(2) + 0:.2f}", (-1, index - 0.42), color=colour,
                       fontweight="bold", va="bottom", fontsize=10)  # fmt: skip
-    axes.set(title="How they turn (diamond: noise scale)", xlim=(-1.05, 1.05), yticks=[],
+    axes.set(title="How they turn (diamond: by the noise scale)", xlim=(-1.05, 1.05),
+        xticks=np.linspace(-1, 1, 5), yticks=[],
              ylim=(len(seen.footsteps) - 0.5, -0.6),
-             xlabel="cosine of successive steps (-1: back)")  # fmt: skip
+             xlabel="cosine of successive steps; -1: back")  # fmt: skip
