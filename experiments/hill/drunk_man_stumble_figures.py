@@ -16,10 +16,10 @@ ARROW = 0.13  # length of an arrow in the plane, as a share of the width of all 
 def found(seen: Any) -> str:
     """How many times as far as it gets every walker walks."""
     num_steps = seen.footsteps[0].lengths.shape[1]
-    wound = [f"{wound_in_the_end(steps):.3g} ({steps.way.label})" for steps in seen.footsteps]
+    wound = [f"{steps.way.label} {wound_in_the_end(steps):.3g}" for steps in seen.footsteps]
     return (
-        f"Under the microscope, {num_steps} steps from one place, a path is {', '.join(wound)} times as long as from "
-        f"start to end; a random walk {num_steps**0.5:.3g} times."
+        f"Under the microscope, {num_steps} steps from one place are so many times as long as from start to end: "
+        f"{', '.join(wound)}; a random walk {num_steps**0.5:.3g}."
     )
 
 
