@@ -53,10 +53,10 @@ def on_three_clocks(result: Any, num_steps: int, values: list, headline: str, ab
         label = f"{'batches of ' * bool(series)}{name}, rate {result.rates[series]:g}"
         plots.seed_band(axes[0, 0], curve.steps[shown], value[:, shown], series, label)
         for axis, scale in zip(axes[0, 1:], (size, result.seconds[series]), strict=True):
-            plots.seed_band(axis, curve.steps * scale, value, series, label)
+            plots.seed_band(axis, curve.steps * scale, value, series, label, marker=".", markersize=4)
             axis.annotate(name, (curve.steps[0] * scale, np.median(value[:, 0])), (0, above),
                           textcoords="offset points", fontsize=9, color=plots.COLOURS[series])  # fmt: skip
     for axis, (title, unit, scale) in zip(axes[0], CLOCKS, strict=True):
         axis.set(title=title, xlabel=unit, xscale=scale)
     flops = f"an example read takes {result.flops_per_example:,.0f} floating point operations"
-    return plots.headline(figure, headline, f"median and range; {flops}"), axes[0]
+    return plots.headline(figure, headline, f"median and range, a dot where one looked; {flops}"), axes[0]
