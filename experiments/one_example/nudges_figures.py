@@ -144,13 +144,17 @@ def columns(picture: Picture, layer: int) -> Figure:
     draw_grid(right, sizes * np.sign(weights), rows, asking, 190)
     for axis, on_top in ((left, np.sign(pulls)), (right, np.ones(width))):
         triangles(axis, np.arange(width), -1.3, on_top, 60)
-    ringed = np.nonzero(wrong & (sizes > largest / 200))
-    right.scatter(*ringed[::-1], s=230, facecolors="none", edgecolors="0.35", linewidths=1)
+    ringed = np.nonzero(wrong & (sizes > largest / 50))  # a ring round what one cannot see is empty
+    right.scatter(
+        *ringed[::-1], s=40 + 190 * sizes[ringed] / largest, facecolors="none", edgecolors="0.35", linewidths=1
+    )
     asked = f"{'neurons of ' * (layer > 1)}{layer_name(picture, layer - 1, len(rows))}"
     left.set(title="computed: pull of the neuron x weight (▲ brighter, ▼ dimmer)", ylabel=f"who is asked: {asked}")
     left.set_xlabel(f"who asks: {layer_name(picture, layer, width)}; on top, which way it should go itself", fontsize=9)
     right.set_title("as drawn in the film at 7:38: by the weight's sign alone; ringed: wrong")
-    right.set_xlabel("the same neurons; on top, as if each of them should rise", fontsize=9)
+    right.set_xlabel(
+        "the same neurons; on top, as if each of them should rise; rings from 1/50 of the largest on", fontsize=9
+    )
     return plots.headline(
         figure,
         "A neuron that should fall asks the opposite of what its weights say: drawn by the weight's sign alone, "
@@ -183,7 +187,7 @@ def pixels_and_weights(picture: Picture, correlations: list[float]) -> Figure:
         f"What a digit asks of the weights into the outputs, {picture.says}, goes "
         f"{'against' if median < 0 else 'with'} Hebb's rule: correlation with firing together {median:.2f} (median of "
         f"{len(correlations)} digits, {low:.2f} to {high:.2f})",
-        f"first seed; drawn: what one {picture.label} asks",
+        f"first seed; drawn: what one {picture.label} of the {len(correlations)} digits asks",
     )
 
 
@@ -197,7 +201,7 @@ def draw_hebb(axes: Axes, picture: Picture) -> None:
         axes.scatter(together[chosen], nudges[chosen], marker=marker, color=colour, s=32,
                      label=f"{text}: {share:.0f} % of all that is asked")  # fmt: skip
     axes.axhline(0, color="0.4", linewidth=1)
-    axes.set(title=f"every weight into an output; correlation {along_hebb(picture):.2f}",
+    axes.set(title=f"every weight into an output; this {picture.label}'s correlation: {along_hebb(picture):.2f}",
              xlabel="how much both ends fire: product of the two activations\n"
                     "(Hebb's rule would strengthen in proportion)", ylabel="nudge of the weight, -dC/dw")  # fmt: skip
     axes.margins(y=0.2)
