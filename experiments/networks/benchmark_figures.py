@@ -32,15 +32,16 @@ TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100)
 def dots(result: Any, rounds: int) -> Figure:
     """On a common logarithmic axis of ratios, with a diamond where a ratio was asked for."""
     figure, axes = plots.new_figure(12, 1.8 + 0.34 * sum(len(work.ways) for work in result.works))
-    axis, names = axes[0, 0], []
+    axis, names, headings = axes[0, 0], [], []
     for work in result.works:
+        headings.append(len(names))
         names.append(f"{work.name}: {1000 * np.median(work.seconds[0]):,.0f} ms")
         for way in range(1, len(work.ways)):
             draw(axis, len(names), work, way)
             names.append(PLAINLY.get(work.ways[way], work.ways[way]))
     axis.set_yticks(range(len(names)), names)
-    for label in axis.get_yticklabels():
-        label.set_fontweight("bold" if label.get_text().endswith(" ms") else "normal")
+    for row in headings:
+        axis.get_yticklabels()[row].set_fontweight("bold")
     axis.axvline(1, color=plots.COLOURS[0])
     plots.plain_log_ticks(axis.xaxis, TICKS)
     axis.set(xlabel="times as long as the library, in the same round", ylim=(len(names) - 0.5, -0.5))
@@ -49,7 +50,7 @@ def dots(result: Any, rounds: int) -> Figure:
         (ratio, PLAINLY.get(way, way), work.name)
         for work in result.works
         for way, ratio in zip(work.ways, work.ratios, strict=True)
-        if not way.startswith("the library")
+        if who(way) != who(work.ways[0])
     ]
     (least, quickest, at), (most, slowest, where) = min(others), max(others)
     torch = f"PyTorch {result.torch}" if result.torch else "PyTorch is not installed here"
@@ -62,9 +63,18 @@ def dots(result: Any, rounds: int) -> Figure:
     )
 
 
+def who(way: str) -> str:
+    """Who takes that way, "who: how"; the first way of every work is the library's.
+
+    >>> who("the library: one device")
+    'the library'
+    """
+    return way.partition(": ")[0]
+
+
 def draw(axis: Axes, row: int, work: Any, way: int) -> None:
     times, ratio, mark = work.seconds[way] / work.seconds[0], work.ratios[way], ASKED.get((work.name, work.ways[way]))
-    colour = plots.COLOURS[0] if work.ways[way].startswith("the library") else plots.COLOURS[6]
+    colour = plots.COLOURS[0] if who(work.ways[way]) == who(work.ways[0]) else plots.COLOURS[6]
     axis.plot([times.min(), times.max()], [row, row], color=colour, linewidth=1.5)
     axis.plot(ratio, row, "o", color=colour, markersize=9)
     if mark:

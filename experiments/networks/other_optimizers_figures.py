@@ -7,26 +7,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common import plots
+from experiments.common.optimizers import BEGUN_LATER, BFGS, CONJUGATE, PLAIN
 
-SERIES = 6  # methods on the full batch that begin at the start; the others follow them
+FROM_THE_START = (*PLAIN, BFGS, CONJUGATE)  # on the full batch; those of BEGUN_LATER follow them
 TICKS = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)]
 
 
 def race(result: Any, settings: Any) -> Figure:
     """A method has its colour in every panel; plain descent or L-BFGS is drawn once more for comparison."""
-    plain, bfgs = (next(each for each in result.full if each.label == label) for label in ("plain descent", "L-BFGS"))
-    later = result.full[SERIES:]
+    names = [method.label for method in (*FROM_THE_START, *BEGUN_LATER)]
+    begun, later, bfgs = result.full[: len(FROM_THE_START)], result.full[len(FROM_THE_START) :], len(PLAIN)
     figure, axes = plots.new_figure(17 if later else 12, 6, columns=3 if later else 2, sharey=True)
     left, *middle, right = axes[0]
-    for series, outcome in enumerate(result.full[:SERIES]):
-        draw(left, outcome, series)
+    for series, (outcome, name) in enumerate(zip(begun, names, strict=False)):
+        draw(left, outcome, series, name)
     left.set(title="On the full batch", xlabel="gradients of the full batch")
     for axis in middle:
-        for series, outcome in enumerate((plain, *later)):
-            draw(axis, outcome, series)
+        for series, (outcome, name) in enumerate(
+            zip((begun[0], *later), (names[0], *names[len(begun) :]), strict=True)
+        ):
+            draw(axis, outcome, series, name)
         axis.set(title=f"Begun after {settings.head_start} plain steps", xlabel="gradients of the full batch")
-    for series, outcome in (*enumerate(result.mini), (result.full.index(bfgs), bfgs)):
-        draw(right, outcome, series, outcome.seconds)
+    for series, outcome in (*enumerate(result.mini), (bfgs, begun[bfgs])):
+        draw(right, outcome, series, outcome.label, outcome.seconds)
     right.set(title=f"Mini-batches, by the clock: {settings.num_evaluations} passes, beside L-BFGS",
               xlabel="seconds of one run, compilation apart")  # fmt: skip
     for axis in axes[0]:
@@ -34,22 +37,18 @@ def race(result: Any, settings: Any) -> Figure:
         plots.plain_log_ticks(axis.yaxis, TICKS)
         plots.name_lines(axis)
     left.set_ylabel("cost on the training images")
-    full, mini = (min(part, key=lambda outcome: outcome.end) for part in (result.full[:SERIES], result.mini))
+    full, mini = (min(part, key=lambda outcome: outcome.end) for part in (begun, result.mini))
     return plots.headline(
         figure,
         f"After {settings.num_evaluations} passes over the images the best on the full batch, {full.label}, is at cost "
-        f"{full.end:.2g}, the best on mini-batches, {short(mini)}, at {mini.end:.2g}",
+        f"{full.end:.2g}, the best on mini-batches, {mini.label}, at {mini.end:.2g}",
         "median and range; each with the number of its grid that suits two other starts best\n"
         "silent: digits whose output stays below 1/2 on all their images; seconds: one timing",
     )
 
 
-def short(outcome: Any) -> str:
-    return outcome.label.removesuffix(", mini-batches").partition(" after ")[0]
-
-
-def draw(axis: Axes, outcome: Any, series: int, unit: float = 1.0) -> None:
+def draw(axis: Axes, outcome: Any, series: int, name: str, unit: float = 1.0) -> None:
     """One method's cost after 1, 2, ... evaluations, each of them `unit` long, named by its end."""
     cost, silent = outcome.cost[:, 1:], float(np.median(outcome.silent))
-    label = f"{short(outcome)}: {outcome.end:.2g}" + (f" ({silent:g} silent)" if silent else "")
+    label = f"{name}: {outcome.end:.2g}" + (f" ({silent:g} silent)" if silent else "")
     plots.seed_band(axis, unit * np.arange(1, cost.shape[1] + 1), cost, series, label)
