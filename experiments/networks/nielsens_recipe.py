@@ -148,10 +148,16 @@ def finding(result: Result, settings: Settings) -> str:
     return f"Correct on the test images after {epochs}, median: {'; '.join(parts)}."
 
 
+def below_his(result: Result) -> dict[str, float]:
+    """How far each network is below his number, the farthest last."""
+    below = {name: said - each.end for name, each in result.outcomes.items() if (said := SAID[name])}
+    return dict(sorted(below.items(), key=lambda item: item[1]))
+
+
 def on_top(result: Result) -> str:
     """Which network is farthest below his number, and how far the others are; nothing where there is none."""
-    below = {name: said - each.end for name, each in result.outcomes.items() if (said := SAID[name])}
-    *others, worst = sorted(below, key=below.__getitem__) or [""]
+    below = below_his(result)
+    *others, worst = below or [""]
     rest = f"; of the others none is more than {below[others[-1]]:.1f} points below his" if others else ""
     return (
         f"{worst} reaches {result.outcomes[worst].end:.1f} % where Nielsen has {SAID[worst]} %{rest}" if worst else ""
@@ -161,19 +167,24 @@ def on_top(result: Result) -> str:
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, axes = plots.new_figure(15, 6, columns=2, width_ratios=[1, 1.2])
     left, right = axes[0]
+    best = max(result.outcomes, key=lambda name: result.outcomes[name].end)
+    shown = {best, *[*below_his(result)][-1:]}
     for row, (name, outcome) in enumerate(result.outcomes.items()):
         accuracy, said = 100 * outcome.test_accuracy, SAID[name]
         style = {"color": plots.COLOURS[row], "linestyle": plots.LINES[row]}
         left.plot(accuracy[:, -1], np.full(len(accuracy), row), "o", color=plots.COLOURS[row], alpha=0.6)
         if said:
             left.plot(said, row + 0.25, "*", color="black", markersize=11)
-        right.plot(np.arange(1, settings.num_epochs + 1), accuracy.T, linewidth=1.2, **style)
+        if name in shown:
+            right.plot(np.arange(1, settings.num_epochs + 1), accuracy.T, linewidth=1.2, **style)
+            right.annotate(name, (settings.num_epochs, accuracy[:, -1].max()), (0, 4), textcoords="offset points",
+                           ha="right", va="bottom", color=plots.COLOURS[row], fontweight="bold")  # fmt: skip
     names = [f"{name}: {outcome.end:.2f} %" for name, outcome in result.outcomes.items()]
     left.set_yticks(range(len(names)), names)
     left.set(ylim=(len(names) - 0.5, -0.5), xlabel="correct on the 10,000 test images, %",
              title="At the end: every seed, median by the name; star: his")  # fmt: skip
     right.set(ylabel="correct on the test images, %", xlabel="epochs of 50,000 images, in batches of 10",
-              title="On the way there, colours as on the left")  # fmt: skip
+              title="On the way there: every seed of two networks")  # fmt: skip
     about = (
         f"his networks on the first 50,000 training images, all parameters from N(0, 1) if nothing is said; "
         f"{settings.num_seeds} seeds\nhis numbers: with the squares the best epoch of the best of three runs, with "
