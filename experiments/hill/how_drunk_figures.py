@@ -27,11 +27,10 @@ def winding(result: Any, says: str, num_steps: int) -> Figure:
         for place, value in zip(grouped(cost, result, index, values, gait.way.name), values, strict=True):
             cost.annotate(f"{value:.2g}", (place, value), (0, 3), textcoords="offset points", ha="center", rotation=90)
     cost.set(xticks=range(3), xticklabels=[f"equal {clock}" for clock in CLOCKS], yscale="log", ylabel="cost, median",
-             title="Who is lower depends on the clock")  # fmt: skip
+             title="Who is lower depends on the clock\n(colours as on the left)")  # fmt: skip
     plots.plain_log_ticks(cost.yaxis, TICKS)
     low, high = cost.get_ylim()
-    cost.set_ylim(low / 2, high * (high / low) ** 0.5)  # room for the names
-    cost.legend(fontsize=9)
+    cost.set_ylim(low / 2, 2 * high)  # room for the numbers
     return plots.headline(figure, says, "bars: medians of the seeds; dots: every seed")
 
 
