@@ -18,6 +18,7 @@ from research.models import Params
 
 HEAT_ROWS = 12  # parameters of every layer in the heat map
 HEAT_COLUMNS = 4  # examples of every class in the heat map
+SHOWN = slice(None, None, 3)  # of the rows those that are drawn: their names can be read
 
 
 def stages(problem: Problem, params: Params, scatter: Tally, settings: Any) -> tuple[Wishes, Wishes]:
@@ -42,26 +43,28 @@ def heat_map_rows(mean_square: np.ndarray, layer_sizes: tuple[int, ...], seed: i
 def heat_map(result: Any, num_epochs: int) -> Figure:
     """Many more weights and examples, before and after training; a wish for less carries a dash besides its colour."""
     num_columns, after = len(result.before.labels), f"after {wish_tables.epochs_of(num_epochs)}"
-    figure, axes = plots.new_figure(17, 9, columns=4, sharey=True, width_ratios=(num_columns, 2, num_columns, 2))
+    figure, axes = plots.new_figure(17, 6.5, columns=4, sharey=True, width_ratios=(num_columns, 2, num_columns, 2))
     both = (result.before, result.after)
     for stage, title, (left, right) in zip(both, ("before training", after), axes[0].reshape(2, 2), strict=True):
         scaled = wish_tables.row_scaled(stage.wanted, stage.minus_gradient)
         wanted, average = (np.sign(array) * np.sqrt(np.abs(array)) for array in scaled)
-        draw_wishes(left, wanted)
-        draw_wishes(right, average[:, None])
+        draw_wishes(left, wanted[SHOWN])
+        draw_wishes(right, average[SHOWN, None])
         name_classes(left, stage.labels)
         left.set(title=title, xlabel=f"examples, the first {HEAT_COLUMNS} of every class")
         right.set_xticks([0], [f"average\nof all {result.num_examples:,}"])
-    names = result.before.names
-    axes[0, 0].set_yticks(range(len(names)), names, fontsize=8)
+    names = result.before.names[SHOWN]
+    axes[0, 0].set_yticks(range(len(names)), names)
     colours, ticks = ScalarMappable(Normalize(-1, 1), WISH_COLOURS), (-1, -0.5, 0, 0.5, 1)
     bar = figure.colorbar(colours, ax=axes, shrink=0.5, ticks=ticks)
     bar.ax.set_yticklabels([f"{MINUS} less: {MINUS}1", f"{MINUS}1/4", "0", "+1/4", "+ more: +1"])
     bar.set_label("what the example wants for the weight,\nas a share of the largest wish in its row")
     first, last = (100 * agreement(stage.more, stage.less) for stage in both)
     title = f"Which way should a weight go? Before training {first:.0f} % of the examples that care agree, "
-    says = f"{after} {last:.0f} % (median of {len(names)} weights)"
-    return plots.headline(figure, title + says, "first seed; colours scaled row by row")
+    says = f"{after} {last:.0f} % (median of {len(result.before.names)} weights)"
+    return plots.headline(
+        figure, title + says, f"first seed; {len(names)} of these weights are drawn; colours scaled row by row"
+    )
 
 
 def agreement(more: np.ndarray, less: np.ndarray) -> float:
