@@ -11,8 +11,8 @@ from experiments.hill import edge_of_stability as experiment
 from experiments.hill.edge_of_stability import Settings
 
 SMALLEST = Settings(
-    num_seeds=1, num_examples=40, num_steps=10, batch_sizes=(10,), network_learning_rates=(1.0,), num_looks=5,
-    layer_sizes=(784, 10),
+    num_seeds=1, num_examples=40, num_steps=10, batch_sizes=(10,), edge_learning_rates=(0.4,), num_edge_steps=10,
+    network_learning_rates=(1.0,), num_looks=5, layer_sizes=(784, 10),
 )  # fmt: skip
 TWO_SIZES = Settings(learning_rates=(0.1, 0.2, 0.4), network_learning_rates=(2.0,))
 
@@ -49,10 +49,11 @@ def test_at_equal_cost_each_is_taken_where_it_first_came_down_so_far():
     np.testing.assert_allclose(valleys.ratio_at_equal_cost(minibatch, full_batch), [3.0 / 4.0])
 
 
-def made_up(*, levels=(1.0, 1.0), sizes=(6.0, 3.0), slow=2.0, network=0.1, residual=0.0, along=(1.0, 1.0)):
+def made_up(*, levels=(1.0, 1.0), sizes=(6.0, 3.0), slow=2.0, network=0.1, residual=0.0, along=(1.0, 1.0), edge=0.7):
     """Paths of 13 points and three seeds, of which the last ends at `levels` of 2/eta with the rates 0.2 and 0.4, with
     batches at sharpness `sizes`, and with the network at `network` of 2/eta; `slow` is what it has with the rate 0.1.
-    The batch sharpness is `along` of 2/eta in the median seed."""
+    With the rates 0.6 and 0.8 it has the sharpness `edge` of 2/eta; the batch sharpness of the median seed is `along`
+    of it."""
     early, tail = np.array([1.0, 2.0]), np.array([*[1.0] * 7, 0.4, 1.2, 1.2, 1.2])  # the last third's mean is 1
 
     def path(level, usual):
@@ -64,8 +65,13 @@ def made_up(*, levels=(1.0, 1.0), sizes=(6.0, 3.0), slow=2.0, network=0.1, resid
     minibatch = [curve(0.2, path(size, usual)) for size, usual in zip(sizes, (6, 3), strict=True)]
     minibatch[-1].residual[-1, -1] = residual
     films = curve(2.0, path(network, 0.05))
-    own = [np.outer(10 * (level + 0.2 * SAME_MEDIAN), [*[1.0] * 9, *tail[-4:]]) for level in along]
-    return experiment.Result(full_batch, tuple(minibatch), np.array(own), (films,))
+    edges = [2 / rate for rate in (0.6, 0.8)]
+    ends = tuple(curve(2 / at, path(edge * at, 0.7 * at)) for at in edges)
+    own = [
+        np.outer(at * (level + 0.2 * SAME_MEDIAN), [*[1.0] * 9, *tail[-4:]])
+        for level, at in zip(along, edges, strict=True)
+    ]
+    return experiment.Result(full_batch, tuple(minibatch), ends, np.array(own), (films,))
 
 
 def verdicts(result, settings=TWO_SIZES):
@@ -84,12 +90,14 @@ def verdicts(result, settings=TWO_SIZES):
         ({"sizes": (2.8, 3.0)}, [2]),
         ({"sizes": (10.5, 3.0)}, [2, 3]),
         ({"sizes": (6.0, 10.5)}, [2, 3]),
-        *[({"along": along}, []) for along in ((1.0, 1.095), (1.0, 0.905))],
-        *[({"along": along}, [4]) for along in ((1.0, 1.105), (0.895, 1.0))],
         ({"residual": 0.0095}, []),
-        ({"residual": 0.0105}, [5]),
+        ({"residual": 0.0105}, [4]),
+        *[({"along": along}, []) for along in ((1.0, 1.095), (0.905, 1.0))],
+        *[({"along": along}, failing) for along, failing in (((1.0, 1.105), [6]), ((0.895, 1.0), [5]))],
+        ({"edge": 0.99}, []),
+        ({"edge": 1.01}, [7]),
         ({"network": 0.89}, []),
-        ({"network": 0.91}, [6]),
+        ({"network": 0.91}, [8]),
     ],
 )
 def test_each_claim_fails_where_one_seed_is_not_so(change, failing):
@@ -97,18 +105,37 @@ def test_each_claim_fails_where_one_seed_is_not_so(change, failing):
     assert [index for index, claim in enumerate(found) if not claim.holds] == failing
 
 
+def test_where_the_batch_sharpness_still_grows_nothing_is_said_of_where_it_ends():
+    result = made_up(along=(0.3, 1.0))
+    growing = result._replace(batch_sharpness=result.batch_sharpness * np.linspace(0.8, 1.0, 13))
+    assert verdicts(growing) == [True] * 7
+    assert "still growing" in experiment.finding(growing, TWO_SIZES)
+    assert "still growing" not in experiment.finding(result, TWO_SIZES)
+
+
+def test_rest_takes_more_than_one_seed_and_more_than_chance():
+    flat = np.ones((4, 16))
+    assert experiment.at_rest(flat)
+    assert not experiment.at_rest(flat[:1])
+    noisy = flat + np.array([0.2, -0.2, 0.2, -0.2])[:, None] * (np.arange(16) >= 8)
+    assert not experiment.at_rest(noisy)  # 0 on average, give or take 0.23
+
+
 def test_nothing_is_claimed_of_other_data_and_of_another_network_less():
     assert verdicts(made_up(), Settings(dataset="kmnist")) == []
-    assert len(verdicts(made_up(), Settings(layer_sizes=(784, 10)))) == 6
+    assert len(verdicts(made_up(), Settings(layer_sizes=(784, 10)))) == 8
 
 
 def test_the_finding_says_where_each_one_ends():
     said = experiment.finding(made_up(levels=(1.5, 1.5), sizes=(9, 9), along=(1.1, 0.9)), TWO_SIZES)
-    assert "1.00 at rate 0.2, 1.00 at rate 0.4" in said
-    assert "batches of 50 0.60 (batch sharpness 1.10), batches of 10 0.30 (batch sharpness 0.90)." in said
-    assert "the film's network: at rate 2 it starts at 1.00 and ends at 0.05." in said
+    assert "by full batch 1.00 at rate 0.2, 1.00 at rate 0.4" in said
+    assert "at rate 0.2 0.60 by batches of 50, 0.30 by batches of 10" in said
+    assert "batches of 10 1.10 at rate 0.6, at rest, sharpness 0.70; 0.90 at rate 0.8, at rest, sharpness 0.70." in said
+    assert "the film's network: 0.05 at rate 2." in said
 
 
 def test_steps_that_the_looks_do_not_divide_are_refused():
     with pytest.raises(SettingsError, match="--num-steps is 21; it must be a multiple of --num-looks, 5"):
         Settings(num_steps=21, num_looks=5).check()
+    with pytest.raises(SettingsError, match="--num-edge-steps is 21; it must be a multiple of --num-looks, 5"):
+        Settings(num_steps=20, num_edge_steps=21, num_looks=5).check()

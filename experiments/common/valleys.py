@@ -6,7 +6,7 @@ descent on a parabola diverges exactly where the sharpness is above 2/eta, eta t
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +17,15 @@ from jaxtyping import Float, Int, PyTree
 
 from experiments.common import descents, runs
 from experiments.common.problem import CHUNK, Problem
-from research import curvature, gradients, training
-from research.data import Examples
+from research import curvature, gradients, models, sharding, training
+from research.data import Examples, unit_interval
 from research.models import Params
 from research.training import TrainState
 
 BEFORE = 0.9  # of 2/eta: up to there a path counts as before the edge
 ITERATIONS = 40  # of Lanczos; at the edge several eigenvalues lie close together, and 30 do not part them
+
+SMALL_WEIGHTS = jax.nn.initializers.variance_scaling(0.25, "fan_in", "normal", in_axis=-1, out_axis=-2)
 
 
 class Curve(NamedTuple):
@@ -45,6 +47,21 @@ class Network(NamedTuple):
     objective: Callable  # (params, examples) -> mean cost
     start: Params  # every leaf leads with a seed axis
     look: Callable  # (path, examples) -> cost, sharpness, residual: compiled once for all paths of this network
+
+
+def tanh_problem(problem: Problem) -> Problem:
+    """tanh, tanh, linear, from weights half as large as usual; the mean image is taken off every image.
+
+    With the mean image left in, or with larger weights, the start is sharper already than most 2/eta.
+    """
+    train = problem.train
+    sizes = train.inputs.shape[1], 16, 16, train.targets.shape[1]
+    model = models.mlp(sizes, jnp.tanh, lambda z: z, init_weights=SMALL_WEIGHTS)
+    images = np.asarray(unit_interval(jnp.asarray(train.inputs)))
+    centred: Any = images - images.mean(axis=0, keepdims=True)
+    train = sharding.on_every_device(train._replace(inputs=centred))
+    half_squares = lambda output, target: jnp.sum((output - target) ** 2) / 2  # half the film's cost
+    return problem._replace(model=model, cost_fn=half_squares, train=train, activations=None, mlp=None)
 
 
 def network_of(problem: Problem, init_keys: Array) -> Network:
@@ -121,6 +138,17 @@ def last_third(series: np.ndarray) -> np.ndarray:
     [2.0]
     """
     return series[:, -(series.shape[1] // 3) :].mean(axis=1)
+
+
+def growth(series: np.ndarray) -> np.ndarray:
+    """By what share it grows, for every seed, while the steps double for the last time: from its mean over the second
+    quarter of the points to that over the last half.
+
+    >>> growth(np.array([[9.0, 9.0, 2.0, 2.0, 3.0, 2.0, 3.0, 2.0]])).tolist()
+    [0.25]
+    """
+    quarter = series.shape[1] // 4
+    return series[:, -2 * quarter :].mean(axis=1) / series[:, -3 * quarter : -2 * quarter].mean(axis=1) - 1
 
 
 def apart_before_the_edge(slow: Curve, fast: Curve) -> np.ndarray:

@@ -11,33 +11,35 @@ from experiments.common.valleys import Curve, last_third
 
 
 def figure(result: Any, settings: Any) -> Figure:
-    whole, ((careful, drunk, network),) = plots.new_figure(17, 6.4, columns=3, sharex=True)
-    rate, name = settings.learning_rates[1], name_of_network(settings)
+    whole, ((careful, drunk, edge),) = plots.new_figure(17, 6.4, columns=3)
+    name, smallest = name_of_network(settings), settings.batch_sizes[-1]
     for series, curve in enumerate(result.full_batch):
         draw(careful, curve, series, f"η = {curve.learning_rate:g}")
+    for series, curve in enumerate(result.network, 5):
+        draw(careful, curve, series, f"{name}, η = {curve.learning_rate:g}")
     draw(drunk, result.full_batch[1], 1, "full batch")
     for series, (size, curve) in enumerate(zip(settings.batch_sizes, result.minibatch, strict=True), 3):
         draw(drunk, curve, series, f"batches of {size}")
-        along = np.median(result.batch_sharpness[series - 3], axis=0) * rate / 2
-        drunk.plot(curve.steps, along, "x", color=plots.COLOURS[series % len(plots.COLOURS)], markersize=5,
-                   label=f"batch sharpness, batches of {size}")  # fmt: skip
-    for series, curve in enumerate(result.network, 5):
-        draw(network, curve, series, f"η = {curve.learning_rate:g}")
-    careful.set_title("tanh, linear outputs, full batch: it rises to 2/η")
-    drunk.set_title(f"The same with mini-batches, η = {rate:g}: it is flatter there")
-    network.set_title(f"{name[0].upper()}{name[1:]}, full batch")
-    for axis in (careful, drunk, network):
+    for series, (curve, along) in enumerate(zip(result.edge, result.batch_sharpness, strict=True), 2):
+        of_edge = along * curve.learning_rate / 2
+        label = f"batch sharpness, η = {curve.learning_rate:g}: ends at {np.median(last_third(of_edge)):.2f}"
+        plots.seed_band(edge, curve.steps, of_edge, series, label)
+    draw(edge, result.edge[-1], 5, f"sharpness, η = {result.edge[-1].learning_rate:g}")
+    careful.set_title("Full batch, tanh: the sharpness rises to 2/η")
+    drunk.set_title(f"With mini-batches, η = {settings.learning_rates[1]:g}, it is lower")
+    edge.set_title(f"Batches of {smallest}: the batch sharpness, each\nbatch's curvature along its own gradient")
+    for axis in (careful, drunk, edge):
         plots.reference_line(axis, 1, "")
-        axis.set(xlabel="steps", ylabel="sharpness, in units of 2/η", ylim=(0, 1.4 * axis.get_ylim()[1]))
+        axis.set(xlabel="steps", ylabel="in units of 2/η", ylim=(0, 1.4 * axis.get_ylim()[1]))
         axis.legend(loc="upper right", fontsize=9)
-    stays = all(abs(ending(curve) - 1) < 0.1 for curve in result.full_batch[1:])
-    ends = "flattens out again" if max(map(ending, result.network)) < 0.9 else "ends near it or above"
-    says = f"tanh: the valley steepens to what the careful man's step allows, 2/η, {'and stays' if stays else 'nearly'}"
+    says = "The careful man's sharpness comes to what his step allows, 2/η"
+    if abs(np.median(last_third(result.batch_sharpness[-1])) * result.edge[-1].learning_rate / 2 - 1) < 0.1:
+        says += "; the drunk man's stays below, it is the batch sharpness that comes there"
     foot = (
-        "sharpness: largest eigenvalue of the Hessian, median and range; above 2/η descent on a parabola diverges\n"
-        "ends: mean of the last third, cost at the end; tanh: 16 and 16 hidden neurons"
+        "sharpness: largest eigenvalue of the Hessian, median and range; above 2/η descent on a parabola diverges; "
+        "tanh: 16 and 16 hidden neurons, linear outputs; ends: mean of the last third, cost at the end"
     )
-    return plots.headline(whole, f"{says}; {name} {ends}", foot)
+    return plots.headline(whole, says, foot)
 
 
 def draw(axis: Axes, curve: Curve, series: int, name: str) -> None:
