@@ -22,9 +22,10 @@ def test_constant_and_falling_rates_go_as_by_hand_in_a_parabola(x64):
         *jax.jit(partial(floors.stumble, problem))(jnp.asarray(2.0), train, jnp.asarray(rows), jnp.array([0.1, 0.3]))
     )
     for index, rate in enumerate((0.1, 0.3)):
-        at, middle, path = 2.0, None, []
+        at, middle, path, own = 2.0, None, [], []
         for step, batch in enumerate(rows.reshape(-1, 2)):
             middle = at if step == 18 else middle
+            own.append(np.mean(steepness / 2 * (at - x[batch]) ** 2))
             at -= rate * steepness * (at - x[batch].mean())
             path.append(at)
         falls = [middle]
@@ -37,6 +38,7 @@ def test_constant_and_falling_rates_go_as_by_hand_in_a_parabola(x64):
             heights = [np.mean(steepness / 2 * (point - x) ** 2) for point in points]
             np.testing.assert_allclose(cost[index], heights, rtol=1e-12)
             np.testing.assert_allclose(norm[index], steepness * np.abs(np.array(points) - x.mean()), rtol=1e-12)
+        np.testing.assert_allclose(found.batch_cost[index], np.reshape(own, (12, 3)).mean(axis=1), rtol=1e-12)
         assert float(found.scatter[index]) == pytest.approx(steepness**2 * np.var(x))
 
 

@@ -21,6 +21,8 @@ from research.data import Examples
 from research.models import Params
 from research.training import TrainState
 
+REST = 0.3  # of a floor's height may its cost still change; as far off may theory be
+
 
 class Floor(NamedTuple):
     """What every batch size did with every rate; looks are those of both halves, late ones those of the second."""
@@ -30,10 +32,26 @@ class Floor(NamedTuple):
     falling_cost: Float[np.ndarray, "seeds sizes rates late"]  # with the falling rate
     falling_norm: Float[np.ndarray, "seeds sizes rates late"]  # likewise
     scatter: Float[np.ndarray, "seeds sizes rates"]  # tr(Sigma) at the end, with the constant rate
+    batch_cost: Float[np.ndarray, "seeds sizes rates looks"]  # each batch's own, mean over the steps before a look
 
     @property
     def heights(self) -> np.ndarray:  # seeds, sizes, rates
         return settled(self.cost) - self.falling_cost[..., -1]
+
+    @property
+    def at_rest(self) -> np.ndarray:  # sizes, rates
+        """Whether the cost has stopped changing: the batches' costs, in the mean of the seeds, differ between the two
+        halves of the second half by at most REST of the floor's height, two standard errors included.
+
+        These are means over all steps, the looks are few. A single seed has no standard error.
+        """
+        num_seeds, late = len(self.cost), self.batch_cost[..., self.cost.shape[-1] // 2 :]
+        if num_seeds == 1:
+            return np.zeros(self.cost.shape[1:3], bool)
+        half = late.shape[-1] // 2
+        changes = late[..., -half:].mean(axis=-1) - late[..., :half].mean(axis=-1)
+        error = changes.std(axis=0, ddof=1) / num_seeds**0.5
+        return np.abs(changes.mean(axis=0)) + 2 * error <= REST * np.median(self.heights, axis=0)
 
 
 def settled(looks: np.ndarray) -> np.ndarray:
@@ -59,21 +77,22 @@ def stumble(problem: Problem, params: Params, train: Examples, rows: Array, rate
     batch)."""
     objective, num_steps = gradients.mean_over_examples(problem.example_cost), rows[0, ..., 0].size
 
-    def half(rate: Array, share: Array, params: Params, rows: Array) -> tuple[Params, tuple[Array, Array]]:
-        """With a rate that has lost `share` of itself after `num_steps`."""
+    def half(rate: Array, share: Array, params: Params, rows: Array) -> tuple[Params, tuple[Array, Array, Array]]:
+        """With a rate that has lost `share` of itself after `num_steps`: the end; cost, |G| and the batches' cost."""
         optimizer = optax.sgd(lambda count: rate * (1 - share * jnp.asarray(count, rate.dtype) / num_steps))
         state, step = TrainState(params, optimizer.init(params)), training.make_step(objective, optimizer)
         observe = lambda state: look(problem, state.params, train)
         state, history = training.minibatch_descent(step, state, train, rows, observe)
-        return state.params, history.observed
+        return state.params, (*history.observed, history.costs.mean(axis=1))
 
     def of_rate(rate: Array) -> tuple[Array, ...]:
         constant_and_falling = jnp.arange(2, dtype=rate.dtype)
         middle, first = half(rate, constant_and_falling[0], params, rows[0])
         ends, second = jax.lax.map(lambda share: half(rate, share, middle, rows[1]), constant_and_falling)
         end = jax.tree.map(lambda leaf: leaf[0], ends)
-        cost, norm = (jnp.concatenate([early, late[0]]) for early, late in zip(first, second, strict=True))
-        return cost, norm, second[0][1], second[1][1], statistics.total_variance(problem.statistics.moments(end, train))
+        cost, norm, own = (jnp.concatenate([early, late[0]]) for early, late in zip(first, second, strict=True))
+        scatter = statistics.total_variance(problem.statistics.moments(end, train))
+        return cost, norm, second[0][1], second[1][1], scatter, own
 
     return jax.lax.map(of_rate, rates)
 

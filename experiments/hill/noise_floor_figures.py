@@ -40,21 +40,23 @@ def points(axis: Axes, row: int, ratios: np.ndarray, values: np.ndarray, **optio
     plots.plain_log_ticks(axis.xaxis, RATIOS)
 
 
-def heights(axis: Axes, result: Any, settings: Any, ratios: np.ndarray, least_settled: float) -> None:
-    """The floor against eta/B, both ways of sampling, with the theory's line; shaded where runs were too short."""
+def heights(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
+    """The floor against eta/B, both ways of sampling, with the theory's line; crossed out where it is not at rest."""
+    at, levels = [], []
     for row, size in enumerate(settings.batch_sizes):
-        points(axis, row, ratios, result.shuffled.heights[:, row], label=f"B = {size}, shuffled")
-        points(axis, row, ratios, result.drawn.heights[:, row], fillstyle="none", label=f"B = {size}, with replacement")
+        for floor, way, style in ((result.shuffled, "shuffled", "full"), (result.drawn, "with replacement", "none")):
+            points(axis, row, ratios, floor.heights[:, row], fillstyle=style, label=f"B = {size}, {way}")
+            at.append(ratios[row][~floor.at_rest[row]])
+            levels.append(np.median(floor.heights[:, row], axis=0)[~floor.at_rest[row]])
+    if np.concatenate(at).size:
+        axis.plot(*map(np.concatenate, (at, levels)), "x", color="0.2", markersize=13, label="not yet at rest")
     order, theory = np.argsort(ratios, axis=None), ratios * np.median(result.drawn.scatter, axis=0) / 4
     axis.plot(ratios.ravel()[order], theory.ravel()[order], color="0.2", linewidth=1.2, label="theory: (η/B) tr Σ / 4")
-    low, high = axis.get_xlim()
-    if low < least_settled:
-        axis.axvspan(low, min(least_settled, high), color="0.9", zorder=0, label="too short a run to settle")
     floors = np.median(result.shuffled.heights, axis=0)
-    pairs = [floors[ratios == ratio] for ratio in np.unique(ratios)]
-    factor = max(pair.max() / pair.min() for pair in pairs) if (floors > 0).all() else np.inf
+    pairs = [floors[result.shuffled.at_rest & (ratios == ratio)] for ratio in np.unique(ratios)]
+    factor = max((pair.max() / pair.min() for pair in pairs if len(pair) > 1), default=np.inf)
     same = f"The same η/B, the same height (within a factor of {factor:.2f})"
-    axis.set(xlim=(low, high), ylabel="floor: cost above the end of the falling rate, median",
+    axis.set(ylabel="floor: cost above the end of the falling rate, median",
              title=same if 1 < factor < 1.5 else "The floor against η/B")  # fmt: skip
     axis.legend(fontsize=9, loc="lower right")
 
