@@ -1,0 +1,58 @@
+"""play.html: the template with networks, images and the hill in it; it asks for nothing outside itself."""
+
+import base64
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+TEMPLATE, ENGINE = (Path(__file__).with_name(name) for name in ("play.html", "play_engine.js"))
+
+
+def page(result: Any, dataset: str, rates: tuple[float, float], batch_size: int) -> bytes:
+    """`rates` of the careful man and of the drunk man, and how many images the latter asks, at first."""
+    shown = {
+        "dataset": Path(dataset).name,
+        "sizes": result.sizes.tolist(),
+        "shape": result.train_images.shape[1:],
+        "labels": np.concatenate([result.train_labels, result.test_labels]).tolist(),
+        "trainCount": len(result.train_images),
+        "sheet": sheet(np.concatenate([result.train_images, result.test_images])),
+        "networks": {"untrained": floats(result.start), "trained": floats(result.trained)},
+        "accuracy": result.accuracy,
+        "origin": floats(result.origin),
+        "directions": [floats(direction) for direction in result.directions],
+        "alphas": rounded(result.view.alphas),
+        "betas": rounded(result.view.betas),
+        "surface": [rounded(row) for row in result.view.surface],
+        "rates": rates,
+        "batchSize": batch_size,
+    }
+    text = json.dumps(shown).replace("<", "\\u003c")  # no name can end the script
+    template = TEMPLATE.read_text(encoding="utf-8").replace("ENGINE;", ENGINE.read_text(encoding="utf-8"))
+    return template.replace('"DATA"', text).encode()
+
+
+def sheet(images: np.ndarray) -> str:
+    """All images, row by row, in one PNG that is about square, as the address of a picture."""
+    count, height, width = images.shape
+    across = math.ceil(count**0.5)
+    padded = np.zeros((across * math.ceil(count / across), height, width), np.uint8)
+    padded[:count] = images
+    tiled = padded.reshape(-1, across, height, width).swapaxes(1, 2).reshape(-1, across * width)
+    file = io.BytesIO()
+    Image.fromarray(tiled).save(file, "png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def floats(array: np.ndarray) -> str:
+    """The array's bytes, float32, little-endian, as text."""
+    return base64.b64encode(np.ascontiguousarray(array, "<f4").tobytes()).decode()
+
+
+def rounded(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.5g}") for value in values]

@@ -1,0 +1,238 @@
+"""The page to play with, in headless Chromium: its engine is jax.grad, minibatch_descent and statistics; it can be
+drawn in, clicked through and read on a telephone. See browser.py for what the tests marked `browser` need."""
+
+import base64
+import io
+import json
+import re
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.flatten_util import ravel_pytree
+from PIL import Image
+
+from experiments.common import hills
+from experiments.common.bounds import SettingsError
+from experiments.common.problem import Problem
+from experiments.networks import play, play_figures
+from experiments.networks.play import Result, Settings
+from research import costs, data, gradients, landscape, models, statistics, training
+from research.landscape import Plane
+from research.training import TrainState
+
+SMALLEST = Settings(num_shown=100, num_shown_test=20, trained_epochs=1, num_steps=10, num_epochs=10, num_points=10,
+                    batch_sizes=(50,), resolution=2)  # fmt: skip
+SIGMOID = jax.nn.sigmoid
+MODEL, ONE = models.mlp(), gradients.example_cost(models.mlp().apply, costs.sum_of_squares)
+ORDER = np.random.default_rng(0).permuted(np.tile(np.arange(120), (5, 1)), axis=1).reshape(-1, 6)  # 100 batches of 6
+
+
+@pytest.fixture(scope="module")
+def examples(small_mnist):
+    return data.take(data.load(str(small_mnist)), slice(120))
+
+
+@pytest.fixture(scope="module")
+def result(examples):
+    """Two starts in place of a start and a trained network, and a plane through them; no hill was computed."""
+    points = [ravel_pytree(MODEL.init(jax.random.key(seed)))[0] for seed in (0, 1, 2)]
+    plane = landscape.spanned_plane(points[0], points[1] - points[0], points[2] - points[0])
+    side = np.linspace(-5, 5, 4)
+    images, labels = play.grey(examples, 28, 28)
+    return Result(
+        np.array([784, 16, 16, 10]), *map(np.asarray, points[:2]), images, labels, images[:20], labels[:20],
+        np.asarray(plane.origin), np.asarray(plane.directions),
+        hills.View(side, side, np.exp(np.add.outer(side, side) / 10), (), ()), (0.1, 0.9),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page(result, tmp_path_factory):
+    path = tmp_path_factory.mktemp("play") / "play.html"
+    path.write_bytes(play_figures.page(result, "mnist", (4.0, 2.0), 30))
+    return path
+
+
+def show(browser, page, address=""):
+    browser.visit(f"{page.as_uri()}{address}")
+    assert browser.becomes("document.body.dataset.ready", "yes")
+
+
+def asked(browser, expression):
+    """The value of an expression, with the engine's rows of numbers as lists."""
+    return browser.run(f"(() => {{ const plain = row => [...row]; return {expression}; }})()")
+
+
+@pytest.fixture
+def start(result):
+    """The start as parameters, in float32 as in the page."""
+    return jax.tree.map(jnp.asarray, ravel_pytree(MODEL.init(jax.random.key(0)))[1](result.start))
+
+
+@pytest.mark.browser
+def test_its_gradient_is_that_of_jax_and_its_scatter_that_of_statistics(browser, page, examples, start):
+    show(browser, page)
+    asks = "ask(LAYERS, NETWORKS.untrained, IMAGES, LABELS, ALL)"
+    found = asked(browser, f"(all => ({{...all, gradient: plain(all.gradient)}}))({asks})")
+    cost, gradient = jax.value_and_grad(gradients.mean_over_examples(ONE))(start, examples)
+    gradient = ravel_pytree(gradient)[0]
+    np.testing.assert_allclose(found["gradient"], gradient, atol=1e-5 * float(jnp.abs(gradient).max()))
+    assert found["cost"] == pytest.approx(float(cost), rel=1e-6)
+    right = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, costs.is_correct))
+    assert found["accuracy"] == pytest.approx(float(right(start, examples)))
+    moments = statistics.moments(ONE)(start, examples)
+    assert found["squares"] == pytest.approx(float(moments.squared_norms.mean()), rel=1e-5)
+    expected = asked(browser, f"expectedCosine({asks}, 6, 120)")
+    wanted = statistics.expected_cosine(statistics.noise_scale(moments), 6, 120)
+    assert expected == pytest.approx(float(wanted), rel=1e-4)
+    batch = data.take(examples, ORDER[0])
+    step = ravel_pytree(jax.grad(gradients.mean_over_examples(ONE))(start, batch))[0]
+    of_batch = asks.replace("ALL", str(ORDER[0].tolist()))
+    cosine = asked(browser, f"cosine({of_batch}.gradient, {asks}.gradient)")
+    along = step @ gradient / jnp.linalg.norm(step) / jnp.linalg.norm(gradient)
+    assert cosine == pytest.approx(float(along), rel=1e-4)
+
+
+@pytest.mark.browser
+def test_a_hundred_steps_end_where_minibatch_descent_does(browser, page, examples, start, result):
+    show(browser, page)
+    walked = "step(params, ask(LAYERS, params, IMAGES, LABELS, rows).gradient, 2)"
+    found = asked(browser, f"plain({ORDER.tolist()}.reduce((params, rows) => {walked}, NETWORKS.untrained))")
+    step = training.make_step(gradients.mean_over_examples(ONE), optax.sgd(2.0))
+    state = TrainState(start, optax.sgd(2.0).init(start))
+    walk = jax.jit(partial(training.minibatch_descent, step, observe=lambda state: ()))
+    end = ravel_pytree(walk(state, examples, ORDER[None])[0].params)[0]
+    assert float(jnp.linalg.norm(end - result.start)) > 1
+    np.testing.assert_allclose(found, end, atol=1e-4)
+
+
+@pytest.mark.browser
+def test_what_a_digit_wants_of_its_pixels_is_minus_the_gradient_by_the_pixels(browser, page, examples, start):
+    show(browser, page, "#image=3&target=7&network=untrained")
+    found = asked(browser, "plain(asked().pixels)")
+    pixels, target = data.unit_interval(jnp.asarray(examples.inputs[3])), jax.nn.one_hot(7, 10)
+    wanted = -jax.grad(lambda pixels: costs.sum_of_squares(MODEL.apply(start, pixels), target))(pixels)
+    np.testing.assert_allclose(found, wanted, atol=1e-6 * float(jnp.abs(wanted).max()) + 1e-9)
+
+
+@pytest.mark.browser
+def test_a_place_on_the_hill_is_that_of_landscape(browser, page, result):
+    show(browser, page)
+    plane, point = Plane(jnp.asarray(result.origin), jnp.asarray(result.directions)), jnp.asarray(2 * result.trained)
+    found = browser.run("placeOf(NETWORKS.trained.map(each => 2 * each), ORIGIN, DIRECTIONS)")
+    np.testing.assert_allclose([found["alpha"], found["beta"]], landscape.coordinates(plane, point), rtol=1e-4)
+    assert found["off"] == pytest.approx(float(landscape.off_plane(plane, point)), rel=1e-4)
+
+
+@pytest.mark.browser
+def test_a_drawn_digit_is_put_in_a_box_of_20_pixels_with_its_centre_of_mass_in_the_middle(browser, page):
+    show(browser, page)
+    browser.run(
+        "wipe() || (ink.fillStyle = '#fff') && [[20, 30, 20, 100], [40, 110, 30, 20]].map(box => ink.fillRect(...box))"
+    )
+    levels = asked(browser, "plain(dense(seenFrom(pad)))")
+    image = np.array(levels).reshape(28, 28)
+    rows, columns = np.nonzero(image > 0.5)
+    assert np.ptp(rows) + 1 == pytest.approx(20, abs=1)
+    assert np.ptp(columns) + 1 == pytest.approx(10, abs=1)
+    assert image.sum(axis=1) @ np.arange(28) / image.sum() == pytest.approx(13.5, abs=0.2)
+    assert image.sum(axis=0) @ np.arange(28) / image.sum() == pytest.approx(13.5, abs=0.2)
+    browser.run("document.querySelector('#clear').click()")
+    assert browser.run("dense(image()).every(level => level === 0)")
+
+
+@pytest.mark.browser
+def test_a_stroke_of_the_pointer_is_what_the_networks_see(browser, page):
+    show(browser, page)
+    before = browser.run("document.querySelector('#answers').textContent")
+    pad = browser.find("#pad")
+    moves = [{"type": "pointerMove", "duration": 0, "origin": pad, "x": 0, "y": y} for y in (-60, 60)]
+    down, up = {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}
+    actions = [moves[0], down, moves[1], up]
+    browser.ask("POST", "/actions", actions=[{"type": "pointer", "id": "mouse", "actions": actions}])
+    seen = np.array(asked(browser, "plain(dense(image()))")).reshape(28, 28)
+    assert seen[5:23, 13:15].min() > 0.5  # an upright line
+    assert seen[:, :8].max() == 0
+    assert browser.run("document.querySelector('#answers').textContent") != before
+
+
+@pytest.mark.browser
+def test_the_digit_alone_teaches_its_own_name_and_the_page_says_so(browser, page):
+    show(browser, page, "#image=3&target=2&ask=0")
+    browser.run("(() => { for (let k = 0; k < 40; k++) tick(k === 39); draw(); })()")
+    assert (
+        browser.run("document.querySelector('#says').textContent") == "Your network calls 100 % of the test images a 2."
+    )
+    assert browser.run("you.images") == 40
+    assert browser.run("careful.images") == 40 * 120
+
+
+@pytest.mark.browser
+def test_on_the_clock_of_images_both_have_read_equally_many(browser, page):
+    show(browser, page, "#clock=images")
+    assert browser.run("batchSize()") == 30
+    browser.run("(() => { for (let k = 0; k < 10; k++) tick(true); })()")
+    assert browser.run("[you.images, careful.images]") == [300, 240]  # his third step is due at 360
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 900, 1400])
+def test_two_hundred_clicks_leave_no_error_and_nothing_sticks_out(browser, page, width):
+    browser.errors()
+    if width < 500:
+        browser.narrow(width)
+    show(browser, page)
+    browser.ask("POST", "/window/rect", width=width, height=900)
+    browser.run("window.draws = generator(5)")
+    click = "(all => all[Math.floor(draws() * all.length)].dispatchEvent(new MouseEvent('click', {bubbles: true})))"
+    browser.run(f"[...Array(200)].map(() => {click}(document.querySelectorAll('button, [data-neuron]')))")
+    browser.run("state.running = false")
+    assert browser.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert browser.errors() == []
+    if width < 500:
+        browser.widen()
+
+
+@pytest.mark.browser
+def test_keys_and_address_choose(browser, page):
+    show(browser, page, "#image=4&target=9&network=yours&rate=-2&ask=1")
+    assert browser.run("[state.image, state.target, state.network, state.rate, asks()]") == [4, 9, "yours", -2, 1]
+    for key in ("6", "s"):
+        browser.run(f"document.dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}'}}))")
+    assert browser.run("[state.target, you.steps]") == [6, 1]
+    assert browser.becomes("location.hash.includes('target=6')", True)
+    show(browser, page, "#image=99999&target=x&network=none&rate=1e9")
+    assert browser.run("[state.image, state.network, state.rate]") == [0, "trained", 1]
+
+
+def test_the_page_is_one_file_that_names_no_other_and_no_data_set_ends_its_script(page, result):
+    text = page.read_text()
+    script = re.sub(r'"[A-Za-z0-9+/=:;,]{60,}"', '""', text)  # without the numbers
+    assert not re.search(r"\b(?:fetch|import|XMLHttpRequest|WebSocket)\b|@import|url\(|https?://", script)
+    assert play_figures.page(result, "a<b><script>", (1.0, 1.0), 30).count(b"<script>") == 1
+    assert json.loads(re.search(r"const DATA = (.*);\n", text)[1])["trainCount"] == 120
+
+
+def test_the_sheet_holds_every_image(result):
+    picture = Image.open(io.BytesIO(base64.b64decode(play_figures.sheet(result.train_images).partition(",")[2])))
+    across = picture.width // 28
+    tiles = np.asarray(picture).reshape(-1, 28, across, 28).swapaxes(1, 2).reshape(-1, 28, 28)
+    np.testing.assert_array_equal(tiles[:120], result.train_images)
+
+
+@pytest.mark.parametrize(
+    ("problem", "sentence"),
+    [
+        ({"cost_fn": costs.sigmoid_cross_entropy}, "computes sigmoids and the film's cost by hand; leave out --cost"),
+        ({"activations": None}, "computes sigmoids and the film's cost by hand, which needs plain layers"),
+        ({"image_shape": (14, 28, 2)}, "has images of 14 x 28 x 2; one draws in play.html in grey"),
+    ],
+)
+def test_what_the_page_cannot_compute_is_refused(examples, problem, sentence):
+    posed = Problem(MODEL, costs.sum_of_squares, examples, examples, (28, 28, 1), (SIGMOID, SIGMOID))
+    with pytest.raises(SettingsError, match=re.escape(sentence)):
+        play.measure(posed._replace(**problem), SMALLEST)
