@@ -1,0 +1,76 @@
+"""Descent on a parabola, whose gradient is known at every step; and Results on which the claims must hold, and must
+fail."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.common import experiment, runs
+from experiments.hill import stop_rule
+from experiments.hill.stop_rule import Result, Settings
+from research.data import Examples
+from research.models import Model
+
+SMALLEST = Settings(num_seeds=2, num_examples=200, num_legs=5)
+
+
+def test_on_a_parabola_every_step_sees_the_cost_and_the_gradient_of_where_it_is(x64):
+    """C = 2 p^2 from p = 1 at a rate of 1/8: p halves with every step, and G = 4 p."""
+    train = Examples(jnp.zeros((1, 1)), jnp.zeros((1, 1)))
+    parabola = SimpleNamespace(
+        model=Model(lambda key: jnp.ones(()), lambda params, inputs: params), train=train,
+        cost=lambda params, train: 2 * params**2, accuracy=lambda params, train: params,
+    )  # fmt: skip
+    result = stop_rule.measure(parabola, Settings(num_seeds=2, learning_rate=1 / 8, num_legs=2))  # pyright: ignore
+    places = 0.5 ** np.arange(20)
+    np.testing.assert_allclose(result.cost, [2 * places**2] * 2)
+    np.testing.assert_allclose(result.gradient, [4 * places] * 2)
+    np.testing.assert_allclose(result.accuracy, [[1, 0.5**10, 0.5**20]] * 2)
+
+
+def made_up(**changed):
+    """Two seeds: |G| is smallest at step 2, in the saddle, and as small again at step 5."""
+    cost = np.array([[2.5, 1.0, 0.9, 0.8, 0.3, 0.1, 0.05]] * 2)
+    gradient = np.array([[1.4, 0.1, 0.02, 0.06, 0.05, 0.02, 0.01]] * 2)
+    return Result(cost, gradient, np.array([[0.1, 0.9]] * 2))._replace(**changed)
+
+
+def test_it_halts_in_the_saddle_and_where_the_gradient_is_as_small_again():
+    halt, again = stop_rule.halts(made_up())
+    assert halt.tolist() == [2, 2]
+    assert again.tolist() == [5, 5]
+    never = made_up().gradient + np.array([0, 0, 0, 0, 0, 1, 1])
+    assert stop_rule.halts(made_up(gradient=never))[1].tolist() == [6, 6], "the last step"
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdicts"),
+    [({}, [True, True, True]), ({"gradient": np.full((2, 7), 2.0)}, [False, False, False]),
+     ({"cost": made_up().cost - np.array([0, 0, 0.05, 0, 0, 0, 0])}, [True, False, True]),
+     ({"gradient": made_up().gradient * np.array([1, 1, 1, 0.6, 0.6, 1, 1])}, [True, True, False])],
+)  # fmt: skip
+def test_the_claims_tell_good_from_bad(changed, verdicts):
+    assert [claim.holds for claim in stop_rule.claims(made_up(**changed), SMALLEST)] == verdicts
+
+
+def test_the_promise_is_kept_to_the_letter_where_the_rate_is_1_over_the_sharpness():
+    """C = h p^2 / 2 at a rate of 1/h is at its minimum in one step: |G|^2 = h^2 p^2 = 2 (C_0 - C_1) / rate."""
+    h, place = 4.0, 3.0
+    result = made_up(cost=np.array([[h * place**2 / 2, 0.0]]), gradient=np.array([[h * place, 0.0]]))
+    promise, *_ = stop_rule.claims(result, dataclasses.replace(SMALLEST, learning_rate=1 / h))
+    assert promise.measured == pytest.approx(1)
+
+
+def test_of_other_networks_nothing_is_claimed():
+    assert list(stop_rule.claims(made_up(), dataclasses.replace(SMALLEST, activation="relu"))) == []
+
+
+def test_a_descent_that_diverges_says_so(small_mnist):
+    settings = dataclasses.replace(
+        SMALLEST, dataset=str(small_mnist), learning_rate=1e30, activation="relu", output_activation="identity"
+    )
+    with pytest.raises(runs.Diverged, match="full-batch descent"):
+        stop_rule.measure(experiment.pose(settings), settings)
