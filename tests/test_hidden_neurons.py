@@ -17,8 +17,9 @@ from research import costs
 from research.models import mlp
 
 SMALLEST = Settings(
-    num_seeds=2, widths=(0, 3), depths=(0, 1, 2), depth_width=3, num_epochs=1, batch_size=60, learning_rates=(0.5, 2.0)
-)
+    num_seeds=2, widths=(0, 3), depths=(0, 1, 2), depth_width=3, num_epochs=1, batch_size=60, learning_rates=(0.5, 2.0),
+    layer_sizes=(784, 3, 10),
+)  # fmt: skip
 
 
 def sigmoid(sums):

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -125,27 +126,37 @@ def test_what_a_killed_run_left_is_swept_and_what_another_writes_is_not(tmp_path
 
 def test_killed_while_writing_the_folder_is_the_earlier_run_or_the_new_one(tmp_path):
     code = textwrap.dedent("""
+        import os
         import sys
         from pathlib import Path
         import numpy as np
         from experiments.common import folders
-        number = 0
-        while True:
-            number += 1
-            drawn = {f"{index}.png": str(number).encode() for index in range(20)}
-            folders.write(Path(sys.argv[1]), {"number": number}, {"number": np.full(9, number)}, drawn)
-            print(number, flush=True)
+        for asked in sys.stdin:  # one start for all who are killed
+            if child := os.fork():
+                os.waitpid(child, 0)
+                print("dead", flush=True)
+                continue
+            number = 0
+            while True:
+                number += 1
+                drawn = {f"{index}.png": str(number).encode() for index in range(20)}
+                folders.write(Path(sys.argv[1]), {"number": number}, {"number": np.full(9, number)}, drawn)
+                if number == 1:
+                    print(os.getpid(), flush=True)
     """)
     rng = np.random.default_rng(0)
-    for _ in range(6):
-        words = [sys.executable, "-c", code, str(tmp_path / "name")]
-        with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE) as process:
-            process.stdout.readline()
+    words = [sys.executable, "-c", code, str(tmp_path / "name")]
+    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        for _ in range(6):
+            print("write", file=process.stdin, flush=True)
+            writing = int(process.stdout.readline())
             time.sleep(rng.uniform(0, 0.1))
-            process.kill()
-        number = json.loads((tmp_path / "name" / "run.json").read_text())["number"]
-        assert {(tmp_path / "name" / f"{index}.png").read_text() for index in range(20)} == {str(number)}
-        assert set(folders.read_arrays(tmp_path / "name")["number"].tolist()) == {number}
+            os.kill(writing, signal.SIGKILL)
+            assert process.stdout.readline() == "dead\n"
+            number = json.loads((tmp_path / "name" / "run.json").read_text())["number"]
+            drawn = {(tmp_path / "name" / f"{index}.png").read_text() for index in range(20)}
+            assert drawn == {str(number)}
+            assert set(folders.read_arrays(tmp_path / "name")["number"].tolist()) == {number}
 
 
 def test_a_write_that_fails_leaves_the_earlier_run(tmp_path, monkeypatch):
