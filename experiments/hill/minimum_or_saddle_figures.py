@@ -20,7 +20,7 @@ def curvatures(axis: Axes, result: Any) -> None:
     axis.plot(norm, largest[0] * norm / norm[0], color="0.3", linewidth=1.2, linestyle=(0, (2, 2)))
     axis.plot(norm[[0, -1]], largest[[0, 0]], color="0.3", linewidth=1.2, linestyle=(0, (2, 2)))
     for height, text in (
-        (largest[0], "near a minimum\nor a saddle"),
+        (largest[0], "near a minimum\nor a saddle it stays"),
         (largest[-1], "largest; dashed:\nin proportion to |G|"),
         (smallest[-1], "smallest, without\nits sign"),
     ):
@@ -42,5 +42,5 @@ def costs(axis: Axes, result: Any) -> None:
         axis.plot(norms, result.cost[seed] * result.num_examples, "o-", color=colour, label=label)
     axis.invert_xaxis()
     axis.set(xscale="log", ylabel=f"{result.num_examples:,} times the cost", xlabel="|G|, as L-BFGS goes on",
-             title="The cost, beside the outputs wrong at the end", ylim=(0, None))  # fmt: skip
+             title="The cost comes to the number of outputs left wrong", ylim=(0, None))  # fmt: skip
     plots.name_lines(axis)
