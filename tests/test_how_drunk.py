@@ -35,7 +35,7 @@ def made_up(cosines=(0.9, 1.0, 0.05), by_examples=20.0, by_steps=20.0):
         Gait(way, np.array([-1, cosine, 1]), np.ones(3), np.ones(3), np.ones((3, 3)), np.ones((3, 4)))
         for way, cosine in zip((*FULL_BATCH, BATCHES), cosines, strict=True)
     ]
-    full = np.array([2.0, 1.5, 1.0])
+    full = np.array([2.0, 1.0, 1.5])
     readings = {
         clock: Reading(np.ones((3, 3)), np.stack([full, full, full * (times + 0.1 * SAME_MEDIAN)]))
         for clock, times in (("steps", by_steps), ("examples", by_examples), ("seconds", 20.0))

@@ -70,7 +70,7 @@ def made_up(
     """Three seeds, the start, 5 and 5.3 epochs, sizes 10 to 10,000, |G|^2 = 2; theory's numbers, disturbed: at 5
     epochs the mean ratio at one size, the cosine of a thousand and the median estimate, at the end the last seed."""
     sizes, num, one = np.array([10, 100, 1000, 10_000]), 60_000, np.ones((3, 3))
-    scale = np.stack([start * (1 + 0.09 * SAME_MEAN), np.full(3, middle), 50 * start + SAME_MEDIAN], axis=1)
+    scale = np.stack([start * (1 + 0.09 * SAME_MEAN), middle * (1 + 0.1 * SAME_MEAN), 50 * start + SAME_MEDIAN], axis=1)
     scale[-1, -1] = growth * scale[-1, 0]
     share = np.asarray(sampling.finite_population(sizes, num)) / sizes
     cosine = np.array(statistics.expected_cosine(scale[..., None], sizes, num))

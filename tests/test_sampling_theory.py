@@ -65,12 +65,12 @@ def test_projections_have_no_mean():
 LOTS, SHUFFLES, PAIRS = np.eye(3)  # which of the three schemes is disturbed
 
 
-def made_up(*, own=0.0, error=0.0, epoch=0.0, lots_epoch=0.0, schemes=LOTS):
-    """Three seeds whose drawn covariances are theory's, but for such a share of it (seeds) in batches of 3, each known
-    to a standard error of 2 %."""
+def made_up(*, own=0.0, error=0.0, epoch=0.0, lots_epoch=0.0, schemes=LOTS, size=3):
+    """Three seeds whose drawn covariances are theory's, but for such a share of it (seeds) in batches of one size, each
+    known to a standard error of 2 %."""
     sizes, num = np.array([1, 3, 10, 30, 60]), 60
     noise = 1 + 0.3 / np.sqrt(2) * np.resize(SAME_MEAN, 201) + np.zeros((3, 5, 1))
-    disturbed = lambda share: noise * (1 + np.outer(share + np.zeros(3), (0, 1, 0, 0, 0))[..., None])
+    disturbed = lambda share: noise * (1 + np.outer(share + np.zeros(3), sizes == size)[..., None])
     lots, shuffled, both = (disturbed(own * chosen) for chosen in schemes)
     without = (num - sizes) / (num - 1) / sizes
     whole = np.zeros((3, 5, 201))
@@ -100,7 +100,8 @@ def test_the_claims_hold_where_drawn_covariances_are_theorys_and_fail_elsewhere(
     [({}, []), ({"error": 9.5e-13, "epoch": 9.5e-6}, []), ({"error": 1.05e-12}, [0]), ({"epoch": 1.05e-5}, [9]),
      ({"error": 1.05e-12, "schemes": SHUFFLES}, [1]), ({"error": 1.05e-12, "schemes": PAIRS}, [2]),
      ({"lots_epoch": np.array([-0.011, 0.077, 0.077])}, []), ({"lots_epoch": np.array([-0.02, 0.09, 0.09])}, [10]),
-     ({"lots_epoch": -0.053}, [10])],
+     ({"lots_epoch": -0.053}, [10]),
+     ({"own": np.array([-0.02, 0.09, 0.09]), "schemes": PAIRS, "size": 30}, [7])],
 )  # fmt: skip
 def test_the_claims_about_all_cases_and_whole_epochs(changes, failing):
     found = list(sampling_theory.claims(made_up(**changes), SMALLEST))

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import make_params
+from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN, make_params
 
 from experiments.networks import what_it_looks_for
 from experiments.networks.what_it_looks_for import Result, Settings
@@ -62,30 +62,42 @@ def test_sensitivities_are_those_of_every_examples_gradient(x64):
     assert float(on_black) == pytest.approx(squares[:2].mean() / per_pixel)
 
 
-def made_up(**changed):
-    """Two seeds, three looks, two neurons of four pixels, one of them always black."""
+def made_up(*, noise=0.06, trained=0.5, first=0.9, later=0.8, told=0.98, before=1.0, after=1.0, **changed):
+    """Three seeds, three looks, two neurons of four pixels, one of them always black: the means of the coarse shares
+    and of what is on black pixels, and the last seed's other numbers."""
+    last = LAST_OFF[:, None]
     found = {
         "epochs": np.array([0, 0.1, 1]), "weights": np.zeros((3, 2, 4)), "weight_sensitivity": np.ones((3, 4)),
-        "pixel_sensitivity": np.ones((3, 4)), "coarse": np.array([[0.06, 0.1, 0.5]] * 2),
-        "coarse_change": np.array([[0.9, 0.8]] * 2), "told": np.full((2, 3), 0.98), "on_black": np.ones((2, 3)),
-        "share_on_black": np.full((2, 3), 0.1), "moved": np.array([9, 9]), "moved_on_black": np.zeros(2),
-        "num_parameters": 11, "black": np.array([True, False, False, False]), "coarse_noise": 0.06,
-        "coarse_images": 0.66, "image_shape": (2, 2, 1),
+        "pixel_sensitivity": np.ones((3, 4)), "coarse": np.array([noise, 0.1, trained]) + 0.01 * SAME_MEAN[:, None],
+        "coarse_change": np.where(last, [first, later], [0.9, 0.7]), "told": np.where(last, [told, 0.1, 0.1], 0.98),
+        "on_black": np.array([before, 9.0, after]) + 0.2 * SAME_MEAN[:, None],
+        "share_on_black": np.array([0.1, 0.2, 0.3]) + 0.01 * SAME_MEDIAN[:, None], "moved": np.array([9, 9, 9]),
+        "moved_on_black": np.zeros(3), "num_parameters": 11, "black": np.array([True, False, False, False]),
+        "coarse_noise": 0.06, "coarse_images": 0.66, "image_shape": (2, 2, 1),
     }  # fmt: skip
     return Result(**(found | changed))
 
 
 @pytest.mark.parametrize(
     ("changed", "failing"),
-    [({}, []), ({"coarse": np.array([[0.6, 0.6, 0.6]] * 2)}, [0]), ({"coarse": np.array([[0.06, 0.1, 0.7]] * 2)}, [1]),
-     ({"coarse_change": np.array([[0.6, 0.5]] * 2)}, [2]), ({"coarse_change": np.array([[0.8, 0.81]] * 2)}, [3]),
-     ({"told": np.array([[0.9, 1, 1], [1, 1, 1]])}, [4]), ({"moved_on_black": np.array([0, 1e-9])}, [5]),
-     ({"moved": np.array([9, 8])}, [6]), ({"on_black": np.full((2, 3), 6.0)}, [7, 8])],
+    [({}, []), ({"noise": 0.3}, []), ({"noise": 0.31}, [0]), ({"trained": 0.32}, []), ({"trained": 0.29}, [1]),
+     ({"trained": 0.655}, []), ({"trained": 0.665}, [1]), ({"first": 0.67, "later": 0.66}, []),
+     ({"first": 0.65, "later": 0.6}, [2]), ({"later": 0.89}, []), ({"later": 0.91}, [3]), ({"told": 0.953}, []),
+     ({"told": 0.947}, [4]), ({"moved_on_black": 1e-9 * LAST_OFF}, [5]), ({"moved": np.array([9, 9, 8])}, [6]),
+     ({"moved": np.array([10, 10, 10])}, [6]), ({"before": 4.2}, []), ({"before": 4.35}, [7]), ({"after": 4.2}, []),
+     ({"after": 4.35}, [8])],
 )  # fmt: skip
 def test_the_claims_tell_good_from_bad(changed, failing):
     claims = list(what_it_looks_for.claims(made_up(**changed), SMALLEST))
     assert [index for index, claim in enumerate(claims) if not claim.holds] == failing
     assert len(claims) == 9
+
+
+def test_the_finding_is_of_the_medians():
+    said = what_it_looks_for.finding(made_up(coarse=np.array([0.06, 0.1, 0.5]) + 0.01 * SAME_MEDIAN[:, None]), SMALLEST)
+    assert "6% lie in coarse patterns before training, as of noise (6%), and 50% after it; of the images 66%" in said
+    assert "coarse at first (90%) and finer later (70%)" in said
+    assert "carry 10.0 % of the sensitivity before and 30.0 % after (medians)." in said
 
 
 def test_where_no_pixel_is_always_black_nothing_is_claimed_of_such_and_of_other_networks_nothing():
