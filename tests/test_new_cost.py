@@ -18,8 +18,9 @@ from experiments.networks.new_cost import Descended, OfCost, Result, Settings, c
 from research import costs, models
 
 SMALLEST = Settings(
-    num_seeds=2, num_examples=120, batch_size=10, num_steps=20, num_epochs=4, resolution=5, learning_rates=(0.5, 2.0)
-)
+    num_seeds=2, num_examples=120, batch_size=10, num_steps=20, num_epochs=4, resolution=5, learning_rates=(0.5, 2.0),
+    layer_sizes=(784, 3, 10),
+)  # fmt: skip
 SAMPLES = make_examples(jax.random.key(1), 20, 12, 4)
 PARAMS = make_params(jax.random.key(0))
 

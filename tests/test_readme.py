@@ -16,7 +16,7 @@ COMMANDS = [
 ]
 SMALL = {  # words that make a command small, beside one seed and few images
     "full_batch_vs_sgd": "--num-steps 20 --num-epochs 4",
-    "new_cost": "--num-examples 120 --batch-size 10 --num-steps 20 --num-epochs 2 --resolution 5 --learning-rates 1",
+    "new_cost": "--layer-sizes 784 10 --num-examples 120 --batch-size 10 --num-steps 20 --num-epochs 4 --resolution 5",
     "steepest": "--num-examples 100 --num-directions 500",
     "label_smoothing": "--num-examples 300",
 }
