@@ -9,7 +9,9 @@ the variance of the start, 1/784, for ever.
 
 Run:     python -m experiments what_it_looks_for [--quick | --full]
 Time:    default 20 s, --quick 9 s, --full 2 min on 2 cores, compilation included
-Result:  not yet run with --full
+Result:  6 % of the variance of a neuron's weights lie in coarse patterns before training, as of noise, 49 % after 20
+         epochs; of the images 66 %. What training adds is coarse at first (85 %, after 0.1 epochs) and finer later
+         (49 %). Always black pixels carry 8.8 % of the sensitivity before and 0.1 % after (medians of 10 seeds).
 """
 
 import dataclasses

@@ -54,8 +54,8 @@ def weights(result: Any) -> Figure:
     start, end = 100 * np.median(result.coarse[:, [0, -1]], axis=0)
     return plots.headline(
         figure,
-        f"A neuron starts as noise and ends as blots: its weights are {start:.0f} % coarse before and {end:.0f} % "
-        f"after training, where digits are {100 * result.coarse_images:.0f} %",
+        f"A neuron starts as noise and ends as blots and strokes: its weights are {start:.0f} % coarse before and "
+        f"{end:.0f} % after training, where digits are {100 * result.coarse_images:.0f} %",
         "images: first seed; right: median and range",
     )
 
@@ -68,7 +68,7 @@ def sensitivity(result: Any) -> Figure:
          "mean |dC/dw|, the mean digit", cmap="magma")  # fmt: skip
     for axes, look, when in (
         (middle, 0, "untrained:\nnoise"),
-        (right, -1, "trained:\nwhere the digits are, and beyond"),
+        (right, -1, "trained:\nwhere the strokes are"),
     ):
         show(axes, picture(result.pixel_sensitivity[look]), f"to the pixel itself, {when}", cmap="magma", vmin=0)
         axes.contour(picture(result.black), levels=[0.5], colors="white", linewidths=1)
@@ -76,6 +76,6 @@ def sensitivity(result: Any) -> Figure:
     return plots.headline(
         figure,
         "Before training the cost's sensitivity to the pixels is noise; those that no image ever lights carry "
-        f"{before:.1f} % of it, and still {after:.1f} % after training",
+        f"{before:.1f} % of it, and {after:.1f} % after training",
         "bright: sensitive; outside the white line: black in every image; drawn: first seed",
     )

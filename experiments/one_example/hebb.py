@@ -141,7 +141,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                      along[0, -1], about(expected, by=0.1), correlated, "first order in the weights")  # fmt: skip
     yield prediction("T23", "in the hidden layers neither with it nor against it", worst(along[0, :-1]),
                      about(0, by=4 / math.sqrt(15 * len(result.accuracy[0]))), correlated,
-                     "flip the signs of the weights after; four standard errors, 16 neurons")  # fmt: skip
+                     "to first order the weights after may change signs; four standard errors")  # fmt: skip
     yield prediction("C5", "by size, of what is asked of the outputs' weights one tenth is to be strengthened",
                      strengthened[0, -1], about(10, by=2), share, "one output of ten, pulls equally large")  # fmt: skip
     yield prediction("T23", "after training one half", strengthened[-1, -1], about(50, by=5), share,
