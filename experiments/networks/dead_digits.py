@@ -10,8 +10,9 @@ The same sigma' holds elsewhere: in only_a_two outputs that are saturated and wr
 other_optimizers digits that momentum drove to 0; in wrong_labels it mutes |g_i| of an output that is sure and wrong.
 
 Run:     python -m experiments dead_digits [--quick | --full]
-Time:    default 60 s, --quick 15 s, --full 5 min on 2 cores, compilation included
-Result:  not yet run with --full
+Time:    default 40 s, --quick 15 s, --full 4 min on 2 cores, compilation included
+Result:  of 100 starts 13 have no dead digit after epoch 6 (95 % right), 35 one (86 %), 52 two or three; of the film's
+         network all 100 have none. The best of three has none with a probability of 0.34 (0.22 to 0.51).
 """
 
 import dataclasses
@@ -38,7 +39,7 @@ from research.data import Examples
 from research.training import TrainState
 
 RATE, BATCH, IMAGES = teaching.FILMS_RATE, teaching.BATCH, 50_000  # Nielsen's 3.0 with his 1/2, and his images
-HIDDEN, HIS_BEST = 100, 96.59  # %, the best of his three runs, after 30 epochs
+HIDDEN, HIS_BEST = 100, 96.59  # %, his best of three
 KINDS = ("784-100-10, N(0, 1)", "the film's network")
 FIRST_LOOKS = (10, 100, 1000)  # steps; after the last the waits are foretold
 DEAD = 0.01  # of the test images are called so, or fewer: a tenth of a digit's share
@@ -101,8 +102,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 
 def patience(result: Result) -> tuple[float, int]:
-    """(least ratio, number) of the steps that Nielsen's outputs that are dead after FIRST_LOOKS, and at some look no
-    more, waited after them, over those foretold."""
+    """(least, number) of the waits, over those foretold, of Nielsen's outputs that are revived after FIRST_LOOKS."""
     at = np.flatnonzero(result.steps <= FIRST_LOOKS[-1])[-1]
     alive = ~np.moveaxis(result.dead[0, :, at:], 1, -1)  # seeds, classes, looks
     revived = ~alive[..., 0] & alive.any(axis=-1)
@@ -133,14 +133,12 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     least, number = patience(result)
     yield prediction("C8", f"a digit that is dead after {FIRST_LOOKS[-1]} steps is not said before it has waited "
                      "1/(2 eta a/10 (|h|^2 + 1)) steps", least, at_least(1), f"waited over foretold, least of {number}",
-                     "sigma' of the output, and its digit's share of the images",
-                     "finding: it rises faster than its own layer alone could raise it")  # fmt: skip
+                     "sigma'", "flaw: the least only waver about 1 %; outputs above 1/2 would decide")  # fmt: skip
     yield prediction("C8", f"where an output is after {FIRST_LOOKS[-1]} steps tells which digits are dead in the end",
                      tells(result, len(FIRST_LOOKS)), at_least(0.9), "AUROC", "the order of the waits",
                      "finding: later steps kill digits too")  # fmt: skip
     yield follow_up("C8", "and so does where it starts: saturated outputs are the dead ones", tells(result, 0),
-                    at_least(0.9), "AUROC", "a guess, from failures of four experiments",
-                    "finding: how far steps throw an output down decides, not where it starts")  # fmt: skip
+                    at_least(0.9), "AUROC", "a guess", "finding: how far steps throw it down decides")  # fmt: skip
     yield follow_up("C8", f"the best of three starts of {KINDS[0]} has no dead digit after {settings.num_epochs} "
                     f"epochs, as {HIS_BEST} % need", best_of_three(float(np.mean(whole[0])), count)[2], at_least(0.5),
                     "probability, upper end of Wilson's interval", "Nielsen, chapter 1: no luck",
@@ -148,33 +146,35 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    count, dead = settings.num_seeds, result.dead[..., -1, :].sum(axis=-1)
-    reached = float(np.mean(result.accuracy[0].max(axis=-1) >= 0.96))
-    p, low, high = best_of_three(reached, count)
+    count, dead, right = settings.num_seeds, result.dead[..., -1, :].sum(axis=-1), 100 * result.accuracy[0, :, -1]
+    said = [f"{np.median(right[dead[0] == number]):.0f} % with {number or 'none'}" for number in np.unique(dead[0])]
+    p, low, high = best_of_three(float(np.mean(dead[0] == 0)), count)
+    good, _, most = best_of_three(float(np.mean(right >= 96)), count)
     return (
-        f"Of {count} starts of {KINDS[0]}, {np.sum(dead[0] > 0)} have digits that are hardly ever said (after epoch "
-        f"{settings.num_epochs}; {dead[0].mean():.1f} of ten, mean), of the film's network {np.sum(dead[1] > 0)}; "
-        f"{reached:.0%} reach 96 %, the best of three with a probability of {p:.2f} ({low:.2f} to {high:.2f})."
+        f"{np.sum(dead[0] > 0)} of {count} starts of 784-100-10 from N(0, 1) have dead digits after epoch "
+        f"{settings.num_epochs}, of the film's {np.sum(dead[1] > 0)}. Right are {', '.join(said)} (medians). The best of three "
+        f"has none with a probability of {p:.2f} ({low:.2f} to {high:.2f}), and 96 % with {good:.2f} (to {most:.2f})."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, [[left, middle, right]] = plots.new_figure(17, 5.5, columns=3)
-    steps, dead = np.maximum(result.steps, 1), result.dead.sum(axis=-1)
+    steps, dead, chosen = np.maximum(result.steps, 1), result.dead.sum(axis=-1), result.dead[0, :, -1]
     for series, name in enumerate(KINDS):
         left.plot(steps, dead[series].mean(axis=0), color=plots.COLOURS[series], marker="o", label=name)
     left.set(xscale="log", xlabel="steps (the start at 1)", ylabel="dead digits, mean", ylim=(0, 10))
-    output, dead_ones = np.maximum(result.output[0], 1e-12), result.dead[0, :, -1]
-    for series, (chosen, name) in enumerate(((~dead_ones, "said in the end"), (dead_ones, "dead in the end"))):
-        if chosen.any():
-            low, mid, high = np.quantile(np.moveaxis(output, 1, -1)[chosen], [0.1, 0.5, 0.9], axis=0)
+    output = np.moveaxis(np.maximum(result.output[0], 1e-12), 1, -1)  # seeds, classes, looks
+    for series, (these, name) in enumerate(((~chosen, "said in the end"), (chosen, "dead in the end"))):
+        if these.any():
+            low, mid, high = np.quantile(output[these], [0.1, 0.5, 0.9], axis=0)
             middle.fill_between(steps, low, high, color=plots.COLOURS[2 + series], alpha=0.2, linewidth=0)
             middle.plot(steps, mid, color=plots.COLOURS[2 + series], marker=plots.MARKERS[series], label=name)
     middle.set(xscale="log", yscale="log", xlabel="steps (the start at 1)", ylabel="output on its own digit's images")
     left.legend()
     middle.legend(title=f"{KINDS[0]}: median, 10 to 90 %")
-    apart, right_share = dead[0, :, -1] + np.linspace(-0.3, 0.3, len(dead[0])), 100 * result.accuracy[0, :, -1]
-    right.plot(apart, right_share, "o", color=plots.COLOURS[0], alpha=0.5)
+    apart = dead[0, :, -1] + np.linspace(-0.3, 0.3, len(dead[0]))
+    right.plot(apart, 100 * result.accuracy[0, :, -1], "o", color=plots.COLOURS[0], alpha=0.5)
     plots.reference_line(right, HIS_BEST, f"Nielsen's best of three, after 30 epochs: {HIS_BEST}")
-    right.set(xlabel="dead digits at the end", ylabel="correct on the test images, %", ylim=(0, 100))
-    return {"dead_digits": plots.headline(figure, finding(result, settings).partition(" (")[0], "batches of 10")}
+    right.set(xticks=np.unique(dead[0, :, -1]), xlabel="dead digits at the end", ylabel="correct, %", ylim=(0, 100))
+    about = f"784-100-10 from N(0, 1), the film's network; first 50,000 images, batches of 10; {len(apart)} starts each"
+    return {"dead_digits": plots.headline(figure, finding(result, settings).partition(". ")[0], about=about)}
