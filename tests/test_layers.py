@@ -15,13 +15,14 @@ FLOORS = [  # from below
         ("research", "gradients backprop sampling"),
         ("research", "statistics agreement"),
         ("research", "training landscape curvature layerwise"),
-        ("experiments.common", "film claims trees bounds chapters plots filters wishes wish_tables"),
+        ("experiments.common", "film claims trees bounds chapters plots filters wishes wish_tables hebbian"),
         ("experiments.common", "folders terminal stale ledger runs"),
         ("experiments.common", "problem tune records batch_gradients cost_looks"),
         ("experiments.common", "descents cli"),
         ("experiments.common", "hills peers experiment floors teaching optimizers"),
-        ("experiments.common", "long_training two_networks works layer_descents"),
+        ("experiments.common", "long_training two_networks works layer_descents stationary"),
         ("experiments.common", "checkpoints gather valleys asking race walks"),
+        ("experiments.common", "microscope"),
     )
 ]
 FIGURES, EXPERIMENTS, ENTRY = len(FLOORS), len(FLOORS) + 1, len(FLOORS) + 2
