@@ -8,7 +8,7 @@ independent, have the cosine 1/(1 + B_simple/B). A page, drunk_man.html, lets bo
 is, in numbers: how_drunk.
 
 Run:     python -m experiments drunk_man [--quick | --full] [--gif-frames 48] [--save-points] [--self-contained]
-Time:    default 50 s, --quick 15 s, --full 5 min, on 2 cores, compilation included
+Time:    default 70 s, --quick 20 s, --full 6 min, on 2 cores, compilation included
 Result:  (5 seeds) after 12 passes over the images the cost is 0.07 with batches of 10 and 0.91 with the full batch,
          after 400 steps 0.79 and 0.16. One does not see the stumbling: at 181 points the path of batches of 10 is 7.7
          times as long as the way from its start to its end, its projection on the best plane 1.04 times. Under the

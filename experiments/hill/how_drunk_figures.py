@@ -43,7 +43,7 @@ def planar(result: Any) -> Figure:
         two.append(values[:2].sum())
         num_lags = gait.displacements.shape[1]
         lags = 100 * np.arange(1, num_lags + 1) / num_lags / 2
-        label = f"{gait.way.short.replace(chr(10), ', ')}: exponent {np.median(gait.exponent):.2f}"
+        label = f"{gait.way.short}:\n{np.median(gait.exponent):.2f}"
         plots.seed_band(displacement, lags, gait.displacements, index, label)
     for component, share in enumerate(random):
         shares.plot(
@@ -52,12 +52,12 @@ def planar(result: Any) -> Figure:
     shares.set(xticks=range(3), xticklabels=["1st", "2nd", "3rd"], xlabel="principal component of a path",
                ylabel="share of the path's variance, %", title="A random walk looks planar too")  # fmt: skip
     displacement.set(xscale="log", yscale="log", xlabel="lag, % of a walker's own steps",
-                     ylabel="mean squared displacement", title="Exponent: 2 straight, 1 random")  # fmt: skip
+                     ylabel="mean squared displacement", title="Exponents: 2 straight, 1 random")  # fmt: skip
     bars(gained, result, [gait.gained for gait in result.gaits])
     gained.set(yscale="log", title="Cost gained per unit of path", ylabel="cost gained / path length")
     plots.plain_log_ticks(gained.yaxis, DIGITS)
-    for axis in (shares, displacement):
-        axis.legend(fontsize=9)
+    shares.legend(fontsize=9)
+    plots.name_lines(displacement, room=0.15)
     says = f"Two directions hold {min(two):.0f} to {max(two):.0f} % of a path's variance, of a random walk's "
     return plots.headline(figure, f"{says}{random[:2].sum():.0f} %", "medians of the seeds; dots and bands: every seed")
 
