@@ -152,8 +152,8 @@ def finding(result: Result, settings: Settings) -> str:
     good, _, most = best_of_three(float(np.mean(right >= 96)), count)
     return (
         f"{np.sum(dead[0] > 0)} of {count} starts of 784-100-10 from N(0, 1) have dead digits after epoch "
-        f"{settings.num_epochs}, of the film's {np.sum(dead[1] > 0)}. Right are {', '.join(said)} (medians). The best of three "
-        f"has none with a probability of {p:.2f} ({low:.2f} to {high:.2f}), and 96 % with {good:.2f} (to {most:.2f})."
+        f"{settings.num_epochs}, of the film's {np.sum(dead[1] > 0)}. Right are {', '.join(said)} (medians). Best of "
+        f"three: none with probability {p:.2f} ({low:.2f} to {high:.2f}), 96 % with {good:.2f} (up to {most:.2f})."
     )
 
 
