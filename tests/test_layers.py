@@ -16,7 +16,7 @@ FLOORS = [  # from below
         ("research", "statistics agreement"),
         ("research", "training landscape curvature layerwise"),
         ("experiments.common", "film claims trees bounds chapters plots filters wishes wish_tables hebbian"),
-        ("experiments.common", "folders terminal stale ledger runs"),
+        ("experiments.common", "folders terminal stale ledger front runs"),
         ("experiments.common", "problem tune records batch_gradients cost_looks"),
         ("experiments.common", "descents cli"),
         ("experiments.common", "hills peers experiment floors teaching optimizers"),

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +37,16 @@ def questions(chapter: str) -> list[Question]:
 def all_questions() -> dict[str, Question]:
     """Every experiment by its name, in the film's order."""
     return {question.name: question for chapter in CHAPTERS for question in questions(chapter)}
+
+
+def in_order(names: Iterable[str]) -> dict[str, list[str]]:
+    """Those of the experiments, by the titles of their chapters, in the film's order; a user's own come last."""
+    left, found = list(names), {}
+    for chapter in CHAPTERS:
+        here = [question.name for question in questions(chapter) if question.name in left]
+        left = [name for name in left if name not in here]
+        found[first_line(FOLDER / chapter / "__init__.py").removesuffix(".")] = here
+    return {title: here for title, here in (found | {"Your own": left}).items() if here}
 
 
 def listing() -> str:

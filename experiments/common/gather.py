@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from experiments.common import chapters, cli, experiment, folders, ledger, stale
+from experiments.common import chapters, cli, experiment, folders, front, ledger, stale
 from experiments.common.bounds import SettingsError, require
 from experiments.common.chapters import Question
 from research.data import DataError
@@ -81,7 +81,8 @@ def rejudge_all(out: Path) -> None:
 
 
 def write_ledger(out: Path) -> None:
-    """OUT/README.md, gathered from the runs that lie in OUT."""
+    """OUT/README.md and OUT/index.html, gathered from the runs that lie in OUT."""
     found = {path.parent.name: folders.read_record(path.parent) for path in sorted(out.glob(f"*/{folders.RECORD}"))}
     folders.write_file(out / "README.md", ledger.text(found).encode())
-    print(f"the ledger is {out / 'README.md'}")
+    folders.write_file(out / "index.html", front.page(found).encode())
+    print(f"the ledger is {out / 'README.md'}, the front page {out / 'index.html'}")

@@ -1,5 +1,6 @@
 """The ledger: every claim of every result with its number, its bound and its verdict, as a page of markdown."""
 
+from collections import Counter
 from typing import Any
 
 from experiments.common import chapters
@@ -11,39 +12,50 @@ Gathered by `python -m experiments --rejudge` from the run.json of every experim
 a run; they come from theory or the literature. A prediction may fail; an identity checks the code; a follow-up was
 asked after a failure; speed is a wish. A claim that does not hold is shown as such, and why.
 """
+HEAD = ["| claim | kind | says | measured | bound | verdict |", "|---|---|---|---|---|---|"]
 
 
 def text(records: dict[str, dict[str, Any]]) -> str:
     """The page for the records of finished runs, by the names of their experiments."""
-    order = chapters.all_questions()
-    names = [name for name in order if name in records] + [name for name in records if name not in order]
-    lines = [INTRODUCTION, totals([claim for name in names for claim in records[name]["claims"]])]
-    for name in names:
-        lines += ["", f"## {name}", "", *section(name, records[name])]
+    parts = chapters.in_order(records)
+    lines = [INTRODUCTION, *totals([claim for record in records.values() for claim in record["claims"]]), ""]
+    usual = Counter(map(made_by, records.values())).most_common(1)
+    lines += [f"Where nothing else is said: {made}." for made, _ in usual]
+    lines += [f"- {title}: {', '.join(f'[{name}](#{name})' for name in names)}" for title, names in parts.items()]
+    for title, names in parts.items():
+        lines += ["", f"# {title}"]
+        for name in names:
+            lines += ["", f"## {name}", "", *section(name, records[name], usual[0][0])]
     return "\n".join(lines) + "\n"
 
 
-def totals(claims: list[dict[str, Any]]) -> str:
+def made_by(record: dict[str, Any]) -> str:
+    return f"commit `{record['commit'][:12]}`, {record['device']}, {record['status']}"
+
+
+def totals(claims: list[dict[str, Any]]) -> list[str]:
     """How many of each kind hold."""
     rows = ["| kind | claims | hold |", "|---|---|---|"]
     for kind in KINDS:
         found = [claim["holds"] for claim in claims if claim.get("kind") == kind]
         rows.append(f"| {kind} | {len(found)} | {sum(found)} |")
-    return "\n".join(rows)
+    return rows
 
 
-def section(name: str, record: dict[str, Any]) -> list[str]:
-    """One experiment: its finding, its claims, and links to its figures and pages."""
-    files = record.get("files", [])
+def section(name: str, record: dict[str, Any], usual: str) -> list[str]:
+    """One experiment: its finding, its claims, identities folded, and links to its figures and pages."""
+    files, made = record.get("files", []), made_by(record)
+    identities = [row(claim) for claim in record["claims"] if claim["kind"] == "identity"]
+    others = [claim for claim in record["claims"] if claim["kind"] != "identity"]
+    rows = [row(claim) for claim in sorted(others, key=lambda claim: KINDS.index(claim["kind"]))]
+    folded = f"<details><summary>{len(identities)} identities</summary>"
     return [
         plain(record["finding"]),
         "",
-        f"`{record['command']}`, commit `{record['commit'][:12]}`, {record['device']}; {record['status']}.",
+        f"`{record['command']}`" + f"; {made}." * (made != usual),
         "",
-        "| claim | kind | says | measured | bound | verdict |",
-        "|---|---|---|---|---|---|",
-        *(row(claim) for claim in sorted(record["claims"], key=lambda claim: KINDS.index(claim["kind"]))),
-        "",
+        *([*HEAD, *rows, ""] if rows else []),
+        *([folded, "", *HEAD, *identities, "", "</details>", ""] if identities else []),
         *(f"![{file.removesuffix('.png')}]({name}/{file})" for file in files if file.endswith(".png")),
         *(f"[{file}]({name}/{file})" for file in files if file.endswith((".html", ".txt", ".gif"))),
     ]

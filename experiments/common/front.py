@@ -1,0 +1,77 @@
+"""index.html: the film in ten sentences and what became of them, what surprised, and every claim, to search through."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+
+from experiments.common import chapters
+from experiments.common.claims import KINDS, Bound, number
+from experiments.common.film import FILM
+
+TEMPLATE = Path(__file__).with_name("front.html")
+
+
+class Sentence(NamedTuple):
+    """One of the ten: what the film says, in our words, who computes it, and an exercise for a class."""
+
+    says: str
+    name: str
+    exercise: str
+
+
+TEN = (
+    Sentence("No direction lowers the cost as fast as minus the gradient.", "steepest",
+             "How steep is the best of 100 random directions? Guess, then ask --num-directions."),
+    Sentence("The size of a component says how sensitive the cost is to that weight.", "wiggle",
+             "Wiggle one weight by 0.1, by 0.01, by 0.001: by how much does the ratio of the changes miss?"),
+    Sentence("One image wants its own output up and the others down; going back, that makes a wish for every neuron.",
+             "nudges", "Follow one pixel of nudges.html from its wish to the ten outputs, with a pencil."),
+    Sentence("Weights grow most between neurons that fire and those that should: what fires together wires together.",
+             "hebb", "Which weights of a 2 go against Hebb's rule? Say why before you look."),
+    Sentence("A network that listened to one 2 alone would call every image a 2.", "only_a_two",
+             "Do it: in play.html, ask one digit alone. After how many steps?"),
+    Sentence("So every example is asked, and the average of what they want is minus the gradient.", "average_of_nudges",
+             "Average the nudges of two images by hand. Whose wish wins?"),
+    Sentence("A mini-batch's gradient is not the true one, but a pretty good approximation.", "minibatch_quality",
+             "In play.html, compare the measured cosine with the formula's for batches of 10, at the start and later."),
+    Sentence("And it is a significant speed-up.", "full_batch_vs_sgd",
+             "Choose a rate for batches of 1 that beats batches of 100 on every clock. Is there one?"),
+    Sentence("A drunk man stumbles down the hill with quick steps, a careful man takes slow ones.", "drunk_man",
+             "Turn drunk_man.html until both paths look straight. What does the map hide?"),
+    Sentence("Both end near a local minimum of the cost.", "minimum_or_saddle",
+             "Two directions curve up at a saddle and one down. How would you find the one among 13,002?"),
+)  # fmt: skip
+
+
+def page(records: dict[str, dict[str, Any]]) -> str:
+    """The page for the records of finished runs, by the names of their experiments; it links what lies beside it."""
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    asks = {name: question.asks for name, question in chapters.all_questions().items()}
+    shown = {name: card(name, record, asks.get(name, "")) for name, record in records.items()}
+    claims = [claim for each in shown.values() for claim in each["claims"]]
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        ten=[(sentence, shown[sentence.name]) for sentence in TEN if sentence.name in shown],
+        surprises=[claim for claim in claims if claim["why"].startswith("finding")],
+        chapters={title: [shown[name] for name in names] for title, names in chapters.in_order(shown).items()},
+        totals=[(kind, [claim["holds"] for claim in claims if claim["kind"] == kind]) for kind in KINDS],
+        pages=[f"{name}/{file}" for name, each in shown.items() for file in each["files"] if file.endswith(".html")],
+    )
+
+
+def card(name: str, record: dict[str, Any], asks: str) -> dict[str, Any]:
+    """One experiment, ready to be shown."""
+    files = record.get("files", [])
+    pictures = sorted((file for file in files if file.endswith(".png")), key=lambda file: file != f"{name}.png")
+    claims = [
+        {
+            "name": name, "id": claim["id"], "film": FILM[claim["id"]].sentence if claim["id"] in FILM else "",
+            "kind": claim["kind"], "says": claim["says"], "measured": number(claim["measured"]), "unit": claim["unit"],
+            "bound": str(Bound(*claim["bound"])), "holds": claim["holds"], "why": claim.get("why", ""),
+        }
+        for claim in sorted(record["claims"], key=lambda claim: (claim["holds"], KINDS.index(claim["kind"])))
+    ]  # fmt: skip
+    return {
+        "name": name, "asks": asks, "finding": record["finding"], "command": record["command"], "files": files,
+        "pictures": pictures, "claims": claims, "hold": sum(claim["holds"] for claim in claims),
+    }  # fmt: skip

@@ -1,0 +1,92 @@
+"""The front page: what it links to exists, it can be searched, and names are shown as they are."""
+
+import re
+import shutil
+
+import pytest
+
+from experiments.common import chapters, front, gather
+from experiments.common.film import FILM
+
+CLAIM = {
+    "id": "T6", "kind": "prediction", "says": "<b>bold</b> {{ 1 }} & co", "measured": 2.0, "unit": "`times`",
+    "bound": [None, 1.0, None], "source": "theory", "holds": False, "why": "finding: <script>alert(1)</script>",
+}  # fmt: skip
+RECORD = {"status": "finished", "finding": "Found <i>it</i>.", "command": "x", "commit": "0" * 40, "device": "cpu",
+          "files": ["steepest.png", "other.png", "run.json"], "settings": {}}  # fmt: skip
+
+
+def records():
+    good = {**CLAIM, "kind": "identity", "says": "an identity", "holds": True, "why": ""}
+    return {"mine": {**RECORD, "claims": []}, "steepest": {**RECORD, "claims": [good, CLAIM]}}
+
+
+def test_what_comes_from_a_user_is_shown_as_it_is():
+    page = front.page(records())
+    assert "Found &lt;i&gt;it&lt;/i&gt;." in page
+    assert "&lt;b&gt;bold&lt;/b&gt; {{ 1 }} &amp; co" in page
+    assert page.count("<script>") == 1
+    assert "<i>it</i>" not in page
+
+
+def test_failures_come_first_and_findings_among_them_are_what_surprised():
+    page = front.page(records())
+    assert page.count("alert(1)") == 2
+    assert page.index('data-verdict="fails"') < page.index('data-verdict="holds"')
+    assert "prediction 0 of 1, identity 1 of 1." in page
+    assert FILM["T6"].sentence in page
+    assert page.index('id="steepest"') < page.index('id="mine"')
+    assert "What surprised us" not in front.page({"mine": records()["mine"]})
+
+
+def test_the_ten_sentences_are_of_experiments_that_there_are():
+    assert len(front.TEN) == 10
+    assert {sentence.name for sentence in front.TEN} <= chapters.all_questions().keys()
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    """The committed results, and the page that is made of them."""
+    out = tmp_path_factory.mktemp("out") / "results"
+    shutil.copytree(chapters.FOLDER.parent / "results", out, ignore=shutil.ignore_patterns("*.npz"))
+    gather.write_ledger(out)
+    return out
+
+
+def test_the_committed_pages_are_the_built_ones(committed):
+    for name in ("README.md", "index.html"):
+        assert (committed / name).read_text() == (chapters.FOLDER.parent / "results" / name).read_text(), name
+
+
+def test_every_link_and_picture_is_there(committed):
+    page = (committed / "index.html").read_text()
+    assert len(page.encode()) < 3_000_000
+    links = re.findall(r'(?:href|src)="([^"]+)"', page)
+    assert len(links) > 100
+    for link in links:
+        if link.startswith("#"):
+            assert f'id="{link[1:]}"' in page, link
+        elif not link.startswith("data:"):
+            assert (committed / link).exists(), link
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 900, 1400])
+def test_it_can_be_searched_and_nothing_sticks_out(browser, committed, width):
+    browser.errors()
+    if width < 500:
+        browser.narrow(width)
+    browser.visit((committed / "index.html").as_uri(), width)
+    assert browser.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    left = "filter(claim => claim.closest('details').open && !claim.hidden).map(claim => claim.textContent)"
+    shown = f"[...document.querySelectorAll('li[data-kind]')].{left}"
+    assert browser.run(shown) == []
+    browser.run("(field('verdict').value = 'fails', field('kind').value = 'prediction', filter(), 1)")
+    failed = browser.run(shown)
+    assert failed
+    assert all("does not hold" in each for each in failed)
+    browser.run("(field('words').value = 'no such words', filter(), 1)")
+    assert browser.run(shown) == []
+    assert browser.errors() == []
+    if width < 500:
+        browser.widen()
