@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from experiments.common import plots
+from experiments.common import microscope, plots
 from experiments.hill import drunk_man_stumble_figures as near
 from experiments.hill.drunk_man_stumble_figures import SERIES
 
@@ -159,7 +159,8 @@ def moving_walk(axes: dict[str, Axes], result: Any) -> Callable[[float], str]:
     axes["map"].plot(*view.shadows[0][0], "k*", markersize=14, markeredgecolor="white", zorder=6)
     for index in range(2):
         trail, head = axes["map"].plot([], [], **styled(index))[0], axes["map"].plot([], [], **disc(index))[0]
-        label = axes["map"].annotate(MEN[index], (0, 0), (10, -4), textcoords="offset points", va="top",
+        label = axes["map"].annotate(MEN[index], (0, 0), (10, -6 if index else 6), textcoords="offset points",
+                                     va="top" if index else "bottom",
                                      color=plots.COLOURS[SERIES[index]], fontweight="bold", zorder=7)  # fmt: skip
         moving.append((trail, head, label, axes["cost"].plot([], [], **disc(index))[0]))
 
@@ -170,7 +171,7 @@ def moving_walk(axes: dict[str, Axes], result: Any) -> Callable[[float], str]:
             trail.set_data(*shadow.T)
             head.set_data(*shadow[-1:].T)
             label.xy = tuple(shadow[-1])
-            height.set_data([read[number][max(at, 1)]], [walker.cost[0][at]])
+            height.set_data([read[number][max(at, 1)]], [walker.cost[0][max(at, 1)]])
         return how_far(reading / result.walkers[0].way.batch_size, [read[number] for number in numbers])
 
     return go_on
@@ -179,8 +180,8 @@ def moving_walk(axes: dict[str, Axes], result: Any) -> Callable[[float], str]:
 def moving_steps(axes: Axes, seen: Any) -> Callable[[int], str]:
     """Draws the ground under the microscope; the function draws so many steps of both men, and says how they walk."""
     near.draw_ground(axes, seen)
-    axes.set(xticks=[], yticks=[], title="Under the microscope: every step, from one place")
-    lines = []
+    axes.set(xticks=[], yticks=[], title="Every step, from one place; thin arrows: straight down")
+    lines, arrows = [], near.draw_arrows(axes, seen, 1)
     for index in range(2):
         colour: dict[str, Any] = {"color": plots.COLOURS[SERIES[index]]}
         lines.append(axes.plot([], [], **colour, linewidth=1.3, marker="o", markersize=3, zorder=5 - index)[0])
@@ -190,6 +191,8 @@ def moving_steps(axes: Axes, seen: Any) -> Callable[[int], str]:
     def go_on(step: int) -> str:
         for index, line in enumerate(lines):
             line.set_data(*near.place(seen, index)[: step + 1].T)
+        for number, arrow in enumerate(arrows):
+            arrow.set_visible(number * microscope.EVERY <= step)
         careful, drunk = (near.wound_in_the_end(each) for each in seen.footsteps[:2])
         if step < seen.footsteps[0].lengths.shape[1]:
             return f"Under the microscope: {step} steps, the same rate for both"

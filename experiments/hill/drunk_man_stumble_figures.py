@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from experiments.common import microscope, plots
 
@@ -65,10 +66,13 @@ def draw_steps(axes: Axes, seen: Any, index: int) -> None:
     colour, points = plots.COLOURS[SERIES[index]], place(seen, index)
     axes.plot(*points.T, color=colour, linewidth=1.2, marker="o", markersize=2.5, zorder=4 if index else 5)
     axes.plot(*points[-1], marker="o", markersize=9, color=colour, markeredgecolor="white", zorder=6)
-    for tail, head in arrows(seen, index):
-        axes.annotate(
-            "", tuple(head), tuple(tail), arrowprops={"arrowstyle": "->", "color": "0.35", "linewidth": 0.7}, zorder=3
-        )
+    draw_arrows(axes, seen, index)
+
+
+def draw_arrows(axes: Axes, seen: Any, index: int) -> list[Annotation]:
+    thin = {"arrowstyle": "->", "color": "0.35", "linewidth": 0.7}
+    return [axes.annotate("", tuple(head), tuple(tail), arrowprops=thin, zorder=3)
+            for tail, head in arrows(seen, index)]  # fmt: skip
 
 
 def arrows(seen: Any, index: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
