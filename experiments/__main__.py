@@ -70,4 +70,7 @@ def together(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:  # while the libraries are imported
+        raise SystemExit(130) from None

@@ -1,6 +1,8 @@
 """The command line: words become checked settings, import paths functions, and errors one sentence and an exit code."""
 
 import dataclasses
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -119,7 +121,8 @@ def test_what_is_the_films_does_not_hang_on_its_spelling(changes, films):
         (OverflowError("too large"), 2, "error: these settings ask for more than this machine can hold"),
         (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 1 TiB"), 2, "error: these settings ask for more"),
         (Diverged("full batch", 3), 1, "diverged: full batch: the cost was no longer a finite number at step 3"),
-        (KeyboardInterrupt(), 130, "stopped by hand"),
+        (KeyboardInterrupt(), 130, "stopped by hand; earlier results stand"),
+        (cli.Stopped(signal.SIGTERM), 143, "stopped by SIGTERM; earlier results stand"),
     ],
 )
 def test_every_end_has_its_exit_code_and_one_sentence(error, code, said, capsys):
@@ -127,6 +130,28 @@ def test_every_end_has_its_exit_code_and_one_sentence(error, code, said, capsys)
         raise error
     assert left.value.code == code
     assert capsys.readouterr().err.startswith(said)
+
+
+def test_a_signal_ends_a_run_in_a_sentence_and_what_nohup_ignores_stays_ignored(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "ENDS", [signal.SIGUSR1])
+    with pytest.raises(SystemExit) as left, cli.exit_codes():
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert left.value.code == 128 + signal.SIGUSR1
+    assert capsys.readouterr().err.startswith("stopped by SIGUSR1")
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    with cli.exit_codes():
+        os.kill(os.getpid(), signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_users_function_or_module_that_leaves_the_program_is_named(tmp_path, monkeypatch):
+    with pytest.raises(SettingsError, match="the cost failed: SystemExit: 7"), bounds.blaming("the cost failed"):
+        sys.exit(7)
+    (tmp_path / "leaving.py").write_text("import sys; sys.exit('no')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SettingsError, match="importing it failed: SystemExit: no"):
+        cli.import_module("--cost", "leaving")
 
 
 def test_a_fault_of_the_program_is_not_taken_for_a_large_setting():

@@ -115,6 +115,28 @@ def test_a_folder_is_replaced_at_once_and_a_users_own_files_are_kept(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["name"]
 
 
+@pytest.mark.parametrize("refused", ["mkdir", "write_bytes", "exchange"])
+def test_where_the_system_refuses_one_sentence_says_so_and_the_earlier_run_is_untouched(refused, tmp_path, monkeypatch):
+    folder = tmp_path / "name"
+    folders.write(folder, {"status": "finished"}, {"a": np.ones(2)}, {"old.png": b"old"})
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(*(folders, refused) if refused == "exchange" else (folders.Path, refused), fail)
+    with pytest.raises(DataError, match=r"name could not be written \(No space left on device\); what lay there"):
+        folders.write(folder, {"status": "finished"}, {"a": np.ones(3)}, {})
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == ["name"]
+    assert {path.name for path in folder.iterdir()} == {"run.json", "arrays.npz", "old.png"}
+
+
+def test_a_file_where_the_folder_should_be_is_refused_before_any_work(tmp_path):
+    (tmp_path / "steepest").write_text("mine")
+    with pytest.raises(SettingsError, match="steepest, which is not a folder that can be written to"):
+        experiment.run(steepest, steepest.Settings(out=tmp_path))
+
+
 def test_what_a_killed_run_left_is_swept_and_what_another_writes_is_not(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -157,15 +179,6 @@ def test_killed_while_writing_the_folder_is_the_earlier_run_or_the_new_one(tmp_p
             drawn = {(tmp_path / "name" / f"{index}.png").read_text() for index in range(20)}
             assert drawn == {str(number)}
             assert set(folders.read_arrays(tmp_path / "name")["number"].tolist()) == {number}
-
-
-def test_a_write_that_fails_leaves_the_earlier_run(tmp_path, monkeypatch):
-    folders.write(tmp_path / "name", {"number": 1}, {}, {})
-    monkeypatch.setattr(folders, "exchange", lambda new, old: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        folders.write(tmp_path / "name", {"number": 2}, {}, {})
-    assert json.loads((tmp_path / "name" / "run.json").read_text())["number"] == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["name"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"status": "finished"}'])

@@ -33,7 +33,7 @@ def blaming(what: str, hint: str = "") -> Iterator[None]:
         yield
     except MemoryError:  # the size's fault, not the function's
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SettingsError(f"{what}: {first_line(error)}" + (f"; {hint}" if hint else "")) from error
 
 

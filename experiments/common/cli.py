@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 import inspect
 import itertools
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,8 @@ from research.data import DataError
 
 KINDS = {int: "a whole number", float: "a number", Path: "a path", str: "text"}
 SIZES = {"--quick", "--full"}
+ENDS = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
+STANDS = "earlier results stand, what was not finished is gone"
 
 
 class Parser(argparse.ArgumentParser):
@@ -92,8 +95,9 @@ def docs_of(kind: type) -> dict[str, str]:
 
 @contextlib.contextmanager
 def exit_codes() -> Iterator[None]:
-    """Says in one sentence what went wrong. 2: a wrong setting, file or function, before anything is written; 1: a run
-    that diverged; 130: stopped by hand."""
+    """Says in one sentence what went wrong. 2: a wrong setting, file or function, or a full disk; 1: a run that
+    diverged; 130, 143, 129: stopped by hand, by SIGTERM, by a terminal that was closed."""
+    before = {number: signal.signal(number, stop) for number in ENDS if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield
     except (SettingsError, DataError) as error:
@@ -106,7 +110,23 @@ def exit_codes() -> Iterator[None]:
     except Diverged as error:
         leave(1, f"diverged: {error}")
     except KeyboardInterrupt:
-        leave(130, "stopped by hand")
+        leave(130, f"stopped by hand; {STANDS}")
+    except Stopped as stopped:
+        leave(128 + stopped.number, f"stopped by {signal.Signals(stopped.number).name}; {STANDS}")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Stopped(BaseException):
+    """A signal asked the program to end; no `except Exception` of a library is to swallow it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def stop(number: int, frame: Any) -> NoReturn:
+    raise Stopped(number)
 
 
 def leave(code: int, sentence: str) -> NoReturn:
@@ -124,7 +144,7 @@ def import_module(what: str, path: str) -> ModuleType:
             f"{what} is {path}, but there is no module {error.name}; give its name from the folder in which its file "
             "lies, and install what it imports"
         ) from error
-    except Exception as error:  # whatever a user's own module raises while it is imported
+    except (Exception, SystemExit) as error:  # whatever a user's own module raises while it is imported
         raise SettingsError(f"{what} is {path}, but importing it failed: {first_line(error)}; mend it first") from error
 
 

@@ -119,7 +119,8 @@ def run(module: ModuleType, settings: Any) -> Run:
     bounds.check(settings)
     jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
     folder, began = settings.out / name_of(module), time.perf_counter()
-    terminal.check_writable(settings.out)
+    for each in (settings.out, folder):
+        terminal.check_writable(each)
     posed = pose(settings)
     facts = {
         "module": module.__name__,

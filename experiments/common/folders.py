@@ -27,16 +27,19 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of linux/fcntl.h and linux/fs.h
 
 
 def write(folder: Path, record: dict[str, Any], arrays: Mapping[str, np.ndarray], drawn: Mapping[str, bytes]) -> None:
-    """Leaves run.json, arrays.npz and what was drawn, by file name, in `folder`: all of it, or nothing."""
+    """Leaves run.json, arrays.npz and what was drawn, by file name, in `folder`: all of it, or nothing.
+
+    Raises DataError where the system refuses, as when the disk is full.
+    """
     files = {**drawn, ARRAYS: packed(arrays), RECORD: b""}
     hashes = {name: sha256(content) for name, content in sorted(files.items()) if name != RECORD}
     record = {**record, "files": sorted(files), "sha256": hashes}
     files[RECORD] = (json.dumps(record, indent=1, allow_nan=False, default=os.fspath) + "\n").encode()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    sweep(folder)
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
-    unfinished.mkdir()
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
+        unfinished.mkdir()
         for name, content in files.items():
             (unfinished / name).write_bytes(content)
         for kept in foreign(folder):
@@ -44,6 +47,9 @@ def write(folder: Path, record: dict[str, Any], arrays: Mapping[str, np.ndarray]
             if not (unfinished / kept.name).exists():
                 copy(kept, unfinished / kept.name)
         exchange(unfinished, folder)
+    except (OSError, shutil.Error) as error:
+        what = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DataError(f"{folder} could not be written ({what}); what lay there before is untouched") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

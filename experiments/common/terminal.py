@@ -25,7 +25,7 @@ def show(claims: Iterable[Claim], finding: str) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises SettingsError unless a file can be made in `folder`, or in the nearest that exists above it.
+    """Raises SettingsError unless a file can be made in `folder`, if it exists, or else in the nearest above it.
 
     It is tried: who may do everything, as root, is told by `os.access` that every folder will do, even /proc.
     """
