@@ -41,8 +41,8 @@ from research.models import Layer
 from research.training import TrainState
 
 WHY = (
-    "flaw of short runs: the weights have first to align with the random ones, so that feedback alignment starts later; "
-    "--full, with 6,000 steps, decides it."
+    "flaw of short runs: the weights have first to align with the random ones, so that feedback alignment starts "
+    "later; --full, with 6,000 steps, decides it."
 )
 RULES = ("backpropagation", "feedback alignment", "Hebb's rule alone")
 
