@@ -41,7 +41,8 @@ COARSE = 4  # waves across the image, at most
 BATCH_SIZE = 100
 WHY = (
     "flaw: in float32 a step shorter than half of a weight's last digit is lost, and a pixel that few images light "
-    "dimly makes no longer ones; the gradient there is not 0 (avenues, C13). Training in float64 would decide it."
+    "dimly makes no longer ones; the gradient there is not 0 (avenues, C13). An epoch in float64, tried once with one "
+    "seed, moved all 11,930 where float32 moved 11,921."
 )
 
 
