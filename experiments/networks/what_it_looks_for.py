@@ -3,15 +3,13 @@
 How does one find out what a network has learned, a reader asks, one after Hubel and Wiesel? The weights of every neuron
 of the first layer are an image, before and after training. How smooth it is, a number says: the share of its variance
 in the coarse patterns, of at most 4 waves across the image. Of white noise that is the share of such patterns. The size
-of a component is the cost's sensitivity, says the film: |dC/dw| behind every pixel and dC/dpixel are images as well. A
-pixel that is black in every image never moves its weights, so they stay noise: there (dC/dpixel)^2 is |delta|^2 times
-the variance of the start, 1/784, for ever.
+of a component is the cost's sensitivity, says the film: |dC/dw| behind every pixel and dC/dpixel are images as well.
+Weights behind a pixel that is always black stay noise: (dC/dpixel)^2 is |delta|^2 times their variance, 1/784.
 
 Run:     python -m experiments what_it_looks_for [--quick | --full]
-Time:    default 20 s, --quick 9 s, --full 2 min on 2 cores, compilation included
-Result:  6 % of the variance of a neuron's weights lie in coarse patterns before training, as of noise, 49 % after 20
-         epochs; of the images 66 %. What training adds is coarse at first (85 %, after 0.1 epochs) and finer later
-         (49 %). Always black pixels carry 8.8 % of the sensitivity before and 0.1 % after (medians of 10 seeds).
+Time:    default 40 s, --quick 9 s, --full 2 min on 2 cores, compilation included
+Result:  6 % of the variance of a neuron's weights lie in coarse patterns before training, as of noise, and 49 % after
+         20 epochs; of the images 66 %. What training adds is coarse at first (85 %), finer later (medians, 10 seeds).
 """
 
 import dataclasses
