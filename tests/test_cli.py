@@ -121,6 +121,7 @@ def test_what_is_the_films_does_not_hang_on_its_spelling(changes, films):
         (OverflowError("too large"), 2, "error: these settings ask for more than this machine can hold"),
         (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 1 TiB"), 2, "error: these settings ask for more"),
         (Diverged("full batch", 3), 1, "diverged: full batch: the cost was no longer a finite number at step 3"),
+        (OSError(36, "File name too long", "aaa"), 2, "error: File name too long: aaa; name another"),
         (KeyboardInterrupt(), 130, "stopped by hand; earlier results stand"),
         (cli.Stopped(signal.SIGTERM), 143, "stopped by SIGTERM; earlier results stand"),
     ],
@@ -148,6 +149,8 @@ def test_a_signal_ends_a_run_in_a_sentence_and_what_nohup_ignores_stays_ignored(
 def test_a_users_function_or_module_that_leaves_the_program_is_named(tmp_path, monkeypatch):
     with pytest.raises(SettingsError, match="the cost failed: SystemExit: 7"), bounds.blaming("the cost failed"):
         sys.exit(7)
+    with pytest.raises(KeyboardInterrupt), bounds.blaming("the cost failed"):
+        raise KeyboardInterrupt
     (tmp_path / "leaving.py").write_text("import sys; sys.exit('no')")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(SettingsError, match="importing it failed: SystemExit: no"):

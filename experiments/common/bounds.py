@@ -31,9 +31,9 @@ def blaming(what: str, hint: str = "") -> Iterator[None]:
     """Turns whatever a user's own function raises into a SettingsError: what failed, how, and what to do."""
     try:
         yield
-    except MemoryError:  # the size's fault, not the function's
+    except (MemoryError, KeyboardInterrupt):  # the size's fault, not the function's; or somebody stops the program
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise SettingsError(f"{what}: {first_line(error)}" + (f"; {hint}" if hint else "")) from error
 
 

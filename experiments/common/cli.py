@@ -109,17 +109,21 @@ def exit_codes() -> Iterator[None]:
         leave(2, f"error: {more}; give smaller numbers")
     except Diverged as error:
         leave(1, f"diverged: {error}")
-    except KeyboardInterrupt:
-        leave(130, f"stopped by hand; {STANDS}")
     except Stopped as stopped:
         leave(128 + stopped.number, f"stopped by {signal.Signals(stopped.number).name}; {STANDS}")
+    except KeyboardInterrupt:
+        leave(130, f"stopped by hand; {STANDS}")
+    except OSError as error:
+        if error.filename is None:
+            raise
+        leave(2, f"error: {error.strerror}: {error.filename}; name another file or folder")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-class Stopped(BaseException):
-    """A signal asked the program to end; no `except Exception` of a library is to swallow it."""
+class Stopped(KeyboardInterrupt):
+    """A signal asked the program to end, as a key would."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -144,7 +148,9 @@ def import_module(what: str, path: str) -> ModuleType:
             f"{what} is {path}, but there is no module {error.name}; give its name from the folder in which its file "
             "lies, and install what it imports"
         ) from error
-    except (Exception, SystemExit) as error:  # whatever a user's own module raises while it is imported
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a user's own module raises while it is imported
         raise SettingsError(f"{what} is {path}, but importing it failed: {first_line(error)}; mend it first") from error
 
 

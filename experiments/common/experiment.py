@@ -121,6 +121,7 @@ def run(module: ModuleType, settings: Any) -> Run:
     folder, began = settings.out / name_of(module), time.perf_counter()
     for each in (settings.out, folder):
         terminal.check_writable(each)
+    check_start(settings)
     posed = pose(settings)
     facts = {
         "module": module.__name__,
@@ -145,6 +146,16 @@ def run(module: ModuleType, settings: Any) -> Run:
         raise
     print(f"figures, arrays and run.json are in {folder}")
     return finished
+
+
+def check_start(settings: Any) -> None:
+    """Raises SettingsError unless a user's own function that draws the weights draws finite numbers."""
+    *_, init_weights = functions_of(settings)
+    if init_weights in (models.scaled_normal, models.unit_normal):
+        return
+    with blaming(f"--init-weights is {settings.init_weights}, which draws no weights"):
+        drawn = jax.numpy.isfinite(init_weights(jax.random.key(0), (3, 4), jax.numpy.float32)).all()
+    require(bool(drawn), f"--init-weights is {settings.init_weights}, which draws numbers that are not finite")
 
 
 def leave(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim], str]:
