@@ -32,9 +32,11 @@ def figure(result: Any, settings: Any) -> Figure:
         plots.reference_line(axis, 1, "")
         axis.set(xlabel="steps", ylabel="in units of 2/η", ylim=(0, 1.4 * axis.get_ylim()[1]))
         axis.legend(loc="upper right", fontsize=9)
-    says = "The careful man's sharpness comes to what his step allows, 2/η"
-    if abs(np.median(last_third(result.batch_sharpness[-1])) * result.edge[-1].learning_rate / 2 - 1) < 0.1:
-        says += "; the drunk man's stays below, it is the batch sharpness that comes there"
+    level = np.median(last_third(result.batch_sharpness[-1])) * result.edge[-1].learning_rate / 2
+    says = (
+        "The careful man's sharpness comes to what his step allows, 2/η; the drunk man's stays below, "
+        f"his batch sharpness comes to {level:.2f} of it at η = {result.edge[-1].learning_rate:g}"
+    )
     foot = (
         "sharpness: largest eigenvalue of the Hessian, median and range; above 2/η descent on a parabola diverges; "
         "tanh: 16 and 16 hidden neurons, linear outputs; ends: mean of the last third, cost at the end"
