@@ -135,13 +135,13 @@ def test_the_page_shows_the_numbers_of_the_run_and_its_buttons_work(browser, fin
     walkers = "figure.data.filter(t => t.type == 'scatter3d' && t.mode == 'markers').map(t => t.z[0])"
     ends = browser.run(walkers)
     np.testing.assert_allclose(ends, [walker.cost[0, -1] for walker in result.walkers], rtol=1e-3)
-    click_button(browser, "clock: seconds")
+    click_button(browser, "equal seconds")
     assert browser.becomes("figure.layout.xaxis.title.text.split(' ')[0]", "seconds")
-    assert browser.run("figure.layout.sliders.map(s => s.visible)") == [False, True]
+    assert browser.run("figure.layout.sliders.map(s => s.visible)") == [False, False, True]
     assert all(name.startswith("file:") for name in browser.run("performance.getEntries().map(e => e.name)")
                if "://" in name)  # fmt: skip
     click_button(browser, "▶ Play")
-    assert browser.becomes("figure.layout.sliders[1].active < 59", True)  # from the start on, no longer at the end
+    assert browser.becomes("figure.layout.sliders[2].active < 59", True)  # from the start on, no longer at the end
     assert [error for error in browser.errors() if error["level"] == "SEVERE"] == []  # plotly's own warnings apart
     browser.widen()
 

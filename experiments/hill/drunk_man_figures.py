@@ -20,7 +20,7 @@ MEN = ("careful man", "drunk man")
 
 def times(walker: Any, clock: str) -> np.ndarray:
     """What the clock showed when each of the points that were looked at was reached."""
-    per_step = {"examples": walker.way.batch_size, "seconds": walker.seconds_per_step}[clock]
+    per_step = {"steps": 1, "examples": walker.way.batch_size, "seconds": walker.seconds_per_step}[clock]
     return per_step * walker.steps[walker.looked_at]
 
 

@@ -11,7 +11,7 @@ from experiments.hill import drunk_man_stumble_figures as near
 from experiments.hill.drunk_man_figures import TICKS, readings, seen_at, shown, times
 
 DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot")  # plotly's, in the order of plots.LINES
-CLOCKS = {"examples": "examples read", "seconds": "seconds of one run, compilation apart"}
+CLOCKS = {"examples": "examples read", "steps": "steps", "seconds": "seconds of one run, compilation apart"}
 NUM_FRAMES = 60
 BAR: dict[str, Any] = {"type": "buttons", "direction": "left", "y": 1.03, "yanchor": "bottom"}
 
@@ -122,7 +122,7 @@ def add_microscope(figure: Any, seen: Any, colours: list[str]) -> None:
             figure.add_annotation(**ends, xref="x2", yref="y2", axref="x2", ayref="y2", text="", showarrow=True,
                                   arrowhead=2, arrowwidth=0.7, arrowcolor="#555")  # fmt: skip
     figure.add_annotation(
-        text=f"<b>Under the microscope: every step, one rate</b><br>path length over distance: {', '.join(wound)}",
+        text=f"<b>Under the microscope: every step, one rate</b><br>path length over distance:<br>{', '.join(wound)}",
         xref="paper", yref="paper", x=0, y=0.325, xanchor="left", yanchor="top", align="left", showarrow=False,
     )  # fmt: skip
     figure.update_layout(
@@ -154,9 +154,15 @@ def timed_state(result: Any, clock: str) -> list[dict[str, Any]]:
 
 def lay_out(figure: Any, result: Any, timed: list[int]) -> None:
     ticks = {"tickvals": TICKS, "ticktext": [f"{tick:g}" for tick in TICKS]}
-    choice = {**BAR, "x": 1, "xanchor": "right", "buttons": [clock_button(result, clock, timed) for clock in CLOCKS]}
+    choice = {
+        **BAR,
+        "y": 1.06,
+        "x": 0,
+        "xanchor": "left",
+        "buttons": [clock_button(result, clock, timed) for clock in CLOCKS],
+    }
     figure.update_layout(
-        height=1400, margin={"l": 45, "r": 15, "t": 80, "b": 0}, hovermode="closest", template="plotly_white",
+        height=1400, margin={"l": 45, "r": 15, "t": 115, "b": 0}, hovermode="closest", template="plotly_white",
         legend={"orientation": "h", "y": 1.0, "yanchor": "top", "x": 0},
         scene={
             "domain": {"y": [0.6, 1]}, "aspectmode": "manual", "aspectratio": {"x": 1.5, "y": 1.5, "z": 0.85},
@@ -177,7 +183,7 @@ def at_once(duration: int, *, redraw: bool) -> dict[str, Any]:
 
 
 def slider(result: Any, clock: str) -> dict[str, Any]:
-    shown = [f"{each:,.0f}" if clock == "examples" else f"{each:.2g}" for each in readings(result, clock, NUM_FRAMES)]
+    shown = [f"{each:.2g}" if clock == "seconds" else f"{each:,.0f}" for each in readings(result, clock, NUM_FRAMES)]
     steps = [{"label": label, "method": "animate", "args": [[f"{clock} {number}"], at_once(0, redraw=True)]}
              for number, label in enumerate(shown)]  # fmt: skip
     return {
@@ -196,14 +202,14 @@ def play_button(clock: str) -> dict[str, Any]:
 
 
 def clock_button(result: Any, clock: str, timed: list[int]) -> dict[str, Any]:
-    """Equal examples or equal seconds: which clock both walkers share, and whose slider and play button are seen."""
+    """Equally many examples, steps or seconds: whose slider, axis and play button are seen."""
     states = timed_state(result, clock)
     moved = {axis: [state.get(axis) for state in states] for axis in ("x", "y", "z")}
     layout: dict[str, Any] = {"xaxis.title.text": CLOCKS[clock], "xaxis.autorange": True}
     for number, other in enumerate(CLOCKS):
         layout[f"sliders[{number}].visible"] = layout[f"updatemenus[{number + 1}].visible"] = other == clock
     layout[f"sliders[{list(CLOCKS).index(clock)}].active"] = NUM_FRAMES - 1
-    return {"label": f"clock: {clock}", "method": "update", "args": [moved, layout, timed]}
+    return {"label": f"equal {clock}", "method": "update", "args": [moved, layout, timed]}
 
 
 def as_page(figure: Any, *, title: str, says: str, self_contained: bool) -> bytes:
