@@ -52,7 +52,7 @@ def test_a_walk_is_descent_and_averages_where_it_was(x64):
     objective = lambda point, some: jnp.mean((point[0] - some.inputs[:, 0]) ** 2)
     examples = Examples(jnp.asarray(x)[:, None], jnp.zeros((4, 1)))
     place, mean = experiment.walk(objective, examples, jnp.asarray(rates), jnp.array([5.0]), jnp.asarray(rows))
-    theta, path = 5.0, []
+    theta, path = np.float64(5.0), []
     for batch, rate in zip(rows, rates, strict=True):
         theta -= rate * 2 * (theta - x[batch].mean())
         path.append(theta)
