@@ -8,8 +8,8 @@ Soon after the start all ten outputs are 1/10 whatever the image, at a cost of 1
 
 Run:     python -m experiments stop_rule [--quick | --full]
 Time:    default 30 s, --quick 10 s, --full 3 min on 2 cores, compilation included
-Result:  |G| falls below 0.013 within 27 steps in every seed, where 18 % of the images are read correctly; it grows again
-         and is as small only after 1,114 steps, at 92 % (medians of 5 seeds, 5,000 images).
+Result:  |G| falls below 0.013 within 27 steps in every seed, where 18 % of the images are read correctly; it grows
+         again, and is as small only after 1,114 steps, at 92 % (medians of 5 seeds, 5,000 images).
 """
 
 import dataclasses
