@@ -128,7 +128,7 @@ def test_nothing_is_claimed_of_other_data_and_of_another_network_less():
 
 def test_the_finding_says_where_each_one_ends():
     said = experiment.finding(made_up(levels=(1.5, 1.5), sizes=(9, 9), along=(1.1, 0.9)), TWO_SIZES)
-    assert "by full batch 1.00 at rate 0.2, 1.00 at rate 0.4" in said
+    assert "1.00 at rate 0.2, 1.00 at rate 0.4, at rate 0.2 0.60" in said
     assert "at rate 0.2 0.60 by batches of 50, 0.30 by batches of 10" in said
     assert "batches of 10 1.10 at rate 0.6, at rest, sharpness 0.70; 0.90 at rate 0.8, at rest, sharpness 0.70." in said
     assert "the film's network: 0.05 at rate 2." in said

@@ -88,4 +88,4 @@ def test_the_finding_names_the_place_at_which_the_noise_scale_is_farthest_off(ma
     measured, formula, simple = (np.median(half[:, 1]) for half in result.halves)
     said = experiment.finding(result, Settings())
     assert said.startswith(f"At epoch 1 one step of a batch of {measured:,.0f} gains half")
-    assert said.endswith(f"foretells {formula:,.0f}, the noise scale {simple:,.0f}.")
+    assert said.endswith(f"foretells {formula:,.0f} on the same rates, the noise scale {simple:,.0f} (medians).")

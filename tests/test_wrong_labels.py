@@ -107,15 +107,8 @@ def test_the_finding_is_of_the_more_sensitive_one_and_of_the_last_look():
     first, second = (each._replace(test=end) for each, end in zip((first, second), ends, strict=True))
     second.areas[-1, -1] = areas
     said = wrong_labels.finding(Result((first, second), 10), SHARES)
-    assert "0 % wrong labels cost neither network a point, 25 % do; 50 % cost 5.0 (medians, the more sens" in said
-    assert (
-        "b: wrong labels come before right ones with probability 0.80 if sorted by |g_i|, 0.85 if sorted by the cost"
-        in said
-    )
-    calm = second._replace(test=first.test[[0, 0, 0]])
-    assert "50 % wrong labels cost neither network a point; 50 % cost 0.0" in wrong_labels.finding(
-        Result((calm, calm), 10), SHARES
-    )
+    assert "0 % wrong labels cost neither network a point, 25 % cost one of them more; 50 % cost 5.0 (medi" in said
+    assert "b, 50% wrong: they come before right ones with probability 0.80 if sorted by |g_i|, 0.85 if sor" in said
 
 
 def test_shares_that_begin_with_wrong_labels_are_refused():

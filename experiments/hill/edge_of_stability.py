@@ -157,7 +157,7 @@ def edge_claims(result: Result, settings: Settings) -> Iterator[Claim]:
 def finding(result: Result, settings: Settings) -> str:
     full_batch, network = (
         ", ".join(f"{drawn.ending(curve):.2f} at rate {curve.learning_rate:g}" for curve in curves)
-        for curves in (result.full_batch[1:], result.network)
+        for curves in (result.full_batch, result.network)
     )
     minibatch = [f"{drawn.ending(curve):.2f} by batches of {size}"
                  for size, curve in zip(settings.batch_sizes, result.minibatch, strict=True)]  # fmt: skip
@@ -166,9 +166,9 @@ def finding(result: Result, settings: Settings) -> str:
             f"{drawn.ending(curve):.2f}"
             for curve, along in zip(result.edge, result.batch_sharpness, strict=True)]  # fmt: skip
     return (
-        "In units of 2/eta, mean of the last third of the path: tanh with linear outputs, sharpness by full batch "
-        f"{full_batch}, at rate {settings.learning_rates[1]:g} {', '.join(minibatch)}; batch sharpness of batches of "
-        f"{settings.batch_sizes[-1]} {'; '.join(edge)}. The sharpness of "
+        "In units of 2/eta, mean of the last third of the path, medians: tanh with linear outputs, sharpness by full "
+        f"batch {full_batch}, at rate {settings.learning_rates[1]:g} {', '.join(minibatch)}; batch sharpness of "
+        f"batches of {settings.batch_sizes[-1]} {'; '.join(edge)}. The sharpness of "
         f"{drawn.name_of_network(settings)}: {network}."
     )
 

@@ -9,8 +9,8 @@ wins with 1/(j + 1). For K = 2 that is the binomial tail of Condorcet's theorem.
 
 Run:     python -m experiments how_many_annotators [--quick | --full]
 Time:    default 6 s, --quick 6 s, --full 6 s on 2 cores
-Result:  if everyone is wrong 40 % of the time, 6 votes an image leave 10 % wrong if errors spread evenly; if all who
-         err give the same wrong label, over 31.
+Result:  if everyone is wrong 40 % of the time, 6 votes an image leave 8 % wrong if errors spread evenly (5 leave 12 %);
+         for at most 10 % it takes over 31 if all who err give the same wrong label.
 """
 
 import dataclasses

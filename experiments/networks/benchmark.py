@@ -105,7 +105,7 @@ def finding(result: Result, settings: Settings) -> str:
         label, own = timed.ways[slowest], 1000 * np.median(timed.seconds[0])
         label = benchmark_figures.PLAINLY.get(label, label)
         parts.append(f"{timed.name} {own:,.0f} ms ({label}: {timed.ratios[slowest]:.1f} times as long)")
-    return f"The library takes for {'; '.join(parts)}."
+    return f"The library takes for {'; '.join(parts)}; medians, of the ratios round by round."
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:

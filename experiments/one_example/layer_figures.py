@@ -78,8 +78,8 @@ def blame(result: Any, settings: Any, most: int, cases: int) -> Figure:
     right.set_title("Activation patching: the first layer\nthat undoes it all is bold")
     return plots.headline(
         figure,
-        "What grows most is not what is at fault: whichever layer was shuffled, the last layer's share of the gradient "
-        f"grows by the largest factor, in {most} of {cases} cases; activation patching finds the layer",
+        "What grows most does not tell what is at fault: whichever layer was shuffled, the last layer's share of the "
+        f"gradient grows by the largest factor, in {most} of {cases} cases; activation patching finds the layer",
         f"costs and gradients on {settings.num_looked_at:,} of the images",
     )
 
