@@ -109,6 +109,9 @@ def test_the_finding_is_of_the_more_sensitive_one_and_of_the_last_look():
     said = wrong_labels.finding(Result((first, second), 10), SHARES)
     assert "0 % wrong labels cost neither network a point, 25 % cost one of them more; 50 % cost 5.0 (medi" in said
     assert "b, 50% wrong: they come before right ones with probability 0.80 if sorted by |g_i|, 0.85 if sor" in said
+    calm = second._replace(test=first.test[[0, 0, 0]])
+    said = wrong_labels.finding(Result((calm, calm), 10), SHARES)
+    assert "50 % wrong labels cost neither network a point; 50 % cost 0.0" in said
 
 
 def test_shares_that_begin_with_wrong_labels_are_refused():
