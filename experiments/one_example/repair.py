@@ -184,9 +184,9 @@ def finding(result: Result, settings: Settings) -> str:
     return (
         f"Whichever layer is damaged, the last layer's share of the gradient grows by the largest factor, in {most} of "
         f"{of} cases: what grows most does not tell what is at fault. The damaged layer is its own best repair in "
-        f"{own} of {len(best)} seeds; activation patching, with the undamaged network at hand, finds it in {first.sum()} "
-        f"of {first.size} cases. Trained from the start, the last layer alone ends at a cost of {alone:.2f}, all layers "
-        f"at {at_once:.2f} (medians)."
+        f"{own} of {len(best)} seeds; activation patching, with the undamaged network at hand, finds it in "
+        f"{first.sum()} of {first.size} cases. Trained from the start, the last layer alone ends at a cost of "
+        f"{alone:.2f}, all layers at {at_once:.2f} (medians)."
     )
 
 
