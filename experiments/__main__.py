@@ -8,10 +8,11 @@ python -m experiments --rejudge [--out OUT]                 today's verdicts, se
 """
 
 import argparse
+import difflib
 import sys
 from pathlib import Path
 
-from experiments.common import chapters
+from experiments.common import chapters, stopping
 
 
 def main(argv: list[str]) -> None:
@@ -33,6 +34,10 @@ def one(name: str, argv: list[str]) -> None:
     with cli.exit_codes():
         found = chapters.all_questions()
         path = found[name].module if name in found else name
+        own = name in found or "." in name or Path(f"{name}.py").exists()
+        near = "".join(f"; did you mean {each}?" for each in difflib.get_close_matches(name, found, 1))
+        require(own, f"there is no experiment {name}{near}; `python -m experiments` lists those that there are, and "
+                "one of your own is named from the folder you are in, as my_folder.my_file")  # fmt: skip
         module = cli.import_module("the experiment", path)
         missing = [part for part in EIGHT if not hasattr(module, part)]
         require(
@@ -70,7 +75,5 @@ def together(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except KeyboardInterrupt:  # while the libraries are imported
-        raise SystemExit(130) from None
+    stopping.listen()
+    main(sys.argv[1:])

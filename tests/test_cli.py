@@ -1,10 +1,10 @@
 """The command line: words become checked settings, import paths functions, and errors one sentence and an exit code."""
 
 import dataclasses
-import os
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import jax
@@ -122,8 +122,6 @@ def test_what_is_the_films_does_not_hang_on_its_spelling(changes, films):
         (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 1 TiB"), 2, "error: these settings ask for more"),
         (Diverged("full batch", 3), 1, "diverged: full batch: the cost was no longer a finite number at step 3"),
         (OSError(36, "File name too long", "aaa"), 2, "error: File name too long: aaa; name another"),
-        (KeyboardInterrupt(), 130, "stopped by hand; earlier results stand"),
-        (cli.Stopped(signal.SIGTERM), 143, "stopped by SIGTERM; earlier results stand"),
     ],
 )
 def test_every_end_has_its_exit_code_and_one_sentence(error, code, said, capsys):
@@ -133,17 +131,27 @@ def test_every_end_has_its_exit_code_and_one_sentence(error, code, said, capsys)
     assert capsys.readouterr().err.startswith(said)
 
 
-def test_a_signal_ends_a_run_in_a_sentence_and_what_nohup_ignores_stays_ignored(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "ENDS", [signal.SIGUSR1])
-    with pytest.raises(SystemExit) as left, cli.exit_codes():
-        os.kill(os.getpid(), signal.SIGUSR1)
-    assert left.value.code == 128 + signal.SIGUSR1
-    assert capsys.readouterr().err.startswith("stopped by SIGUSR1")
-    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
-    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    with cli.exit_codes():
-        os.kill(os.getpid(), signal.SIGUSR1)
-    signal.signal(signal.SIGUSR1, before)
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_signal_ends_the_program_and_what_it_started_and_what_nohup_ignores_stays_ignored(ignored):
+    code = textwrap.dedent("""
+        import signal, subprocess, sys
+        from experiments.common import stopping
+        if sys.argv[1] == "True":
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        stopping.listen()
+        child = [sys.executable, "-c", "import time; print('begun', flush=True); time.sleep(60)"]
+        sys.exit(stopping.run(child))
+    """)
+    process = subprocess.Popen([sys.executable, "-c", code, str(ignored)], cwd=ROOT, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()
+    sent = [signal.SIGHUP, signal.SIGTERM] if ignored else [signal.SIGHUP]
+    for number in sent:
+        process.send_signal(number)
+    _, said = process.communicate(timeout=20)  # ends when the child has closed the pipe too
+    assert process.returncode == 128 + sent[-1]
+    assert said.strip() == f"stopped by {sent[-1].name}; earlier results stand, what was not finished is gone"
 
 
 def test_a_users_function_or_module_that_leaves_the_program_is_named(tmp_path, monkeypatch):
@@ -183,8 +191,9 @@ def test_a_wrong_setting_exits_with_2_and_one_sentence_and_writes_nothing(tmp_pa
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("no_such_experiment", "the experiment is no_such_experiment, but there is no module no_such_experiment"),
-        ("../x", "the experiment is ../x, which names no module"),
+        ("steepestt", "there is no experiment steepestt; did you mean steepest?; `python -m experiments` lists those"),
+        ("no.such", "the experiment is no.such, but there is no module no"),
+        ("../x", "the experiment is ../x, which names no module; write it with dots"),
         (
             "research.costs",
             "research.costs has no Settings, QUICK, FULL, Result, measure, claims, finding, figures; an",

@@ -393,11 +393,11 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
         folders.write(tmp_path / name, record | changed, {}, {})
     started = []
 
-    def run(command, **options):
+    def run(command):
         started.append(command[3:])
-        return subprocess.CompletedProcess(command, command[3] == "none")
+        return int(command[3] == "none")
 
-    monkeypatch.setattr(gather.subprocess, "run", run)
+    monkeypatch.setattr(gather.stopping, "run", run)
     monkeypatch.setattr(gather.cli, "import_module", lambda what, path: path)
     monkeypatch.setattr(gather.cli, "parse", lambda module, name, words: None)
     with pytest.raises(SystemExit, match=r"^failed: none$"):
@@ -413,7 +413,7 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
 def test_all_refuses_a_word_that_one_of_them_does_not_know_before_any_runs(tmp_path, monkeypatch):
     asked = {"parabola": chapters.all_questions()["parabola"]}
     monkeypatch.setattr(chapters, "all_questions", lambda: asked)
-    monkeypatch.setattr(gather.subprocess, "run", lambda *_, **__: pytest.fail("it ran"))
+    monkeypatch.setattr(gather.stopping, "run", lambda command: pytest.fail("it ran"))
     with pytest.raises(SettingsError, match="--batch-size 3 is no setting of parabola"):
         gather.run_all(tmp_path, ["--quick", "--batch-size", "3"])
     assert not list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ FLOORS = [  # from below
         ("research", "gradients backprop sampling"),
         ("research", "statistics agreement"),
         ("research", "training landscape curvature layerwise"),
-        ("experiments.common", "film claims trees bounds chapters plots filters wishes wish_tables hebbian"),
+        ("experiments.common", "film claims trees bounds chapters plots filters wishes wish_tables hebbian stopping"),
         ("experiments.common", "folders terminal stale ledger front runs"),
         ("experiments.common", "problem tune records batch_gradients cost_looks"),
         ("experiments.common", "descents cli"),

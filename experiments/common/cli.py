@@ -10,7 +10,6 @@ import dataclasses
 import importlib
 import inspect
 import itertools
-import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -27,8 +26,6 @@ from research.data import DataError
 
 KINDS = {int: "a whole number", float: "a number", Path: "a path", str: "text"}
 SIZES = {"--quick", "--full"}
-ENDS = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
-STANDS = "earlier results stand, what was not finished is gone"
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,11 +39,14 @@ def parse(module: ModuleType, name: str, argv: Sequence[str]) -> Any:
     require(len(chosen) <= 1, "--quick and --full were both given; choose one of them, or neither")
     default = {"--quick": module.QUICK, "--full": module.FULL}[chosen.pop()] if chosen else module.Settings()
     fields, docs = bounds.fields_of(type(default)), docs_of(type(default))
+    own = module.__name__ if not module.__name__.startswith("experiments.") else name
     parser = Parser(
-        f"python -m experiments {name}", description=inspect.cleandoc(module.__doc__ or ""), allow_abbrev=False,
+        f"python -m experiments {own} [--quick | --full]",
+        description=inspect.cleandoc(module.__doc__ or ""),
+        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Sizes: --quick, a first look; --full, the committed results; neither, the default.",
-    )  # fmt: skip
+    )
     for field in fields:
         add_argument(parser, field, getattr(default, field.name), docs.get(field.name, ""))
     found, unknown = parser.parse_known_args([word for word in argv if word not in SIZES])
@@ -96,8 +96,7 @@ def docs_of(kind: type) -> dict[str, str]:
 @contextlib.contextmanager
 def exit_codes() -> Iterator[None]:
     """Says in one sentence what went wrong. 2: a wrong setting, file or function, or a full disk; 1: a run that
-    diverged; 130, 143, 129: stopped by hand, by SIGTERM, by a terminal that was closed."""
-    before = {number: signal.signal(number, stop) for number in ENDS if signal.getsignal(number) != signal.SIG_IGN}
+    diverged. Signals: experiments/common/stopping.py."""
     try:
         yield
     except (SettingsError, DataError) as error:
@@ -109,28 +108,10 @@ def exit_codes() -> Iterator[None]:
         leave(2, f"error: {more}; give smaller numbers")
     except Diverged as error:
         leave(1, f"diverged: {error}")
-    except Stopped as stopped:
-        leave(128 + stopped.number, f"stopped by {signal.Signals(stopped.number).name}; {STANDS}")
-    except KeyboardInterrupt:
-        leave(130, f"stopped by hand; {STANDS}")
     except OSError as error:
         if error.filename is None:
             raise
         leave(2, f"error: {error.strerror}: {error.filename}; name another file or folder")
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class Stopped(KeyboardInterrupt):
-    """A signal asked the program to end, as a key would."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-
-def stop(number: int, frame: Any) -> NoReturn:
-    raise Stopped(number)
 
 
 def leave(code: int, sentence: str) -> NoReturn:
@@ -140,7 +121,10 @@ def leave(code: int, sentence: str) -> NoReturn:
 
 def import_module(what: str, path: str) -> ModuleType:
     """The module of that name, where `what` (a flag, or 'the experiment') asked for it."""
-    require(all(part.isidentifier() for part in path.split(".")), f"{what} is {path}, which names no module")
+    require(
+        all(part.isidentifier() for part in path.split(".")),
+        f"{what} is {path}, which names no module; write it with dots and without .py, as my_folder.my_file",
+    )
     try:
         return importlib.import_module(path)
     except ModuleNotFoundError as error:

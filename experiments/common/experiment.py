@@ -137,11 +137,16 @@ def run(module: ModuleType, settings: Any) -> Run:
     except Diverged as error:
         folders.write(folder, {"status": f"diverged: {error}", **facts, "claims": [], "finding": ""}, {}, {})
         raise
+    require(
+        isinstance(measured, module.Result),
+        f"measure of {name_of(module)} returned a {type(measured).__name__}; it must return its Result",
+    )
     result = trees.to_numpy(module.Result, measured)
     finished = Run(settings, result, {"status": "finished", **facts, "seconds": time.perf_counter() - began})
     try:
         terminal.show(*leave(module, finished, folder))
-    except Exception:
+    except Exception as error:
+        error.add_note(f"What was measured is kept in {folder}: mend it, and type --rejudge --out {settings.out}.")
         folders.write(folder, {**finished.record, "claims": [], "finding": ""}, trees.flat(result), {})
         raise
     print(f"figures, arrays and run.json are in {folder}")

@@ -50,12 +50,14 @@ def page(records: dict[str, dict[str, Any]]) -> str:
     asks = {name: question.asks for name, question in chapters.all_questions().items()}
     shown = {name: card(name, record, asks.get(name, "")) for name, record in records.items()}
     claims = [claim for each in shown.values() for claim in each["claims"]]
+    pages = [(f"{name}/{file}", each["asks"] or name)
+             for name, each in reversed(shown.items()) for file in each["files"] if file.endswith(".html")]  # fmt: skip
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         ten=[(sentence, shown[sentence.name]) for sentence in TEN if sentence.name in shown],
         surprises=[claim for claim in claims if claim["why"].startswith("finding")],
         chapters={title: [shown[name] for name in names] for title, names in chapters.in_order(shown).items()},
         totals=[(kind, [claim["holds"] for claim in claims if claim["kind"] == kind]) for kind in KINDS],
-        pages=[f"{name}/{file}" for name, each in shown.items() for file in each["files"] if file.endswith(".html")],
+        pages=pages,
     )
 
 

@@ -1,12 +1,11 @@
 """All experiments together: run what is stale or missing, judge again, and gather the ledger."""
 
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from experiments.common import chapters, cli, experiment, folders, front, ledger, stale
+from experiments.common import chapters, cli, experiment, folders, front, ledger, stale, stopping
 from experiments.common.bounds import SettingsError, require
 from experiments.common.chapters import Question
 from research.data import DataError
@@ -45,7 +44,7 @@ def run_all(out: Path, passed_on: list[str]) -> None:
     for number, (question, why) in enumerate(due.items(), start=1):
         print(f"\n[{number}/{len(due)}] {question.name} ({why}), {time.strftime('%H:%M')}", flush=True)
         command = [sys.executable, "-m", "experiments", question.name, "--out", str(out), *passed_on]
-        if subprocess.run(command).returncode:
+        if stopping.run(command):
             failed.append(question.name)
     write_ledger(out)
     if failed:

@@ -28,7 +28,6 @@ from experiments.common import hills, plots, walks
 from experiments.common.claims import Claim
 from experiments.common.problem import Problem
 from experiments.common.walks import Way
-from experiments.hill import drunk_man_figures as drawn
 from research import landscape
 
 
@@ -96,7 +95,11 @@ def finding(result: Result, settings: Settings) -> str:
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, axes = plots.new_mosaic(8.5, 8.8, [["map"], ["legend"]], height_ratios=[1, 0.12])
-    drawn.draw_map(axes["map"], result.view, result.ways)
+    view, start = result.view, result.view.shadows[0][0]
+    plots.map_of_hill(axes["map"], view.alphas, view.betas, view.surface)
+    for index, (shadow, way) in enumerate(zip(view.shadows, result.ways, strict=True)):
+        plots.path_on_map(axes["map"], shadow, index, way.name, linewidth=1.8)
+    axes["map"].plot(*start, "k*", markersize=17, markeredgecolor="white", zorder=6, label="common start")
     axes["map"].set(xlabel="a random direction, scaled neuron by neuron to the weights (units of the weights)",
                     ylabel="a second one")  # fmt: skip
     plots.legend_in(axes["legend"], *axes["map"].get_legend_handles_labels(), columns=2)

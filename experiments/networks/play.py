@@ -19,6 +19,7 @@ import jax
 import numpy as np
 import optax
 from annotated_types import Ge, Gt, MinLen
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int, UInt8
 
 from experiments.common import descents, hills, plots, walks
@@ -92,14 +93,22 @@ def measure(problem: Problem, settings: Settings) -> Result:
     plane = jax.jit(landscape.principal_plane)(np.concatenate(points))
     view = hills.look_down(hills.surface_of(page), plane, points, resolution=settings.resolution)
     start, trained = networks(problem, settings)
-    flat = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(params)]) for params in (start, trained)]
     accuracy = jax.jit(problem.accuracy)
-    images, labels = zip(*(grey(examples, height, width) for examples in (few, test)), strict=True)
+    train_images, train_labels = grey(few, height, width)
+    test_images, test_labels = grey(test, height, width)
     return Result(
-        np.array([height * width, *(len(layer.biases) for layer in start)]), *flat, images[0], labels[0], images[1],
-        labels[1], np.asarray(plane.origin), np.asarray(plane.directions), view,
-        (float(accuracy(start, problem.test)), float(accuracy(trained, problem.test))),
-    )  # fmt: skip
+        sizes=np.array([height * width, *(len(layer.biases) for layer in start)]),
+        start=np.asarray(ravel_pytree(start)[0]),
+        trained=np.asarray(ravel_pytree(trained)[0]),
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+        origin=np.asarray(plane.origin),
+        directions=np.asarray(plane.directions),
+        view=view,
+        accuracy=(float(accuracy(start, problem.test)), float(accuracy(trained, problem.test))),
+    )
 
 
 def networks(problem: Problem, settings: Settings) -> tuple[list, list]:
