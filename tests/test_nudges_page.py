@@ -150,6 +150,7 @@ def test_at_400_pixels_nothing_sticks_out(browser, finished):
         show(browser, page, step)
         assert browser.run("innerWidth") == 400
         assert browser.run("document.documentElement.scrollWidth") <= 400
+        assert browser.run("getComputedStyle(element('account')).position") == "static"
     browser.widen()
 
 

@@ -5,10 +5,10 @@ The film's network (784-16-16-10) and cost on all of MNIST: full-batch descent a
 test accuracy against steps, examples read, floating point operations and seconds.
 
 Run:     python -m experiments full_batch_vs_sgd [--quick | --full]
-Time:    default 45 s, --quick 12 s, --full 7 min, --tune 8 min more, on 2 cores, compilation included
-Result:  batches of 100 come as far as 600 full-batch steps with 308 to 600 times fewer examples, in 158 to 307 times
-         less time: they pass its cost between two looks, after 600 and 1,170 steps. After 600 steps each the full batch
-         is ahead, cost 0.126 against 0.154 (10 seeds, medians).
+Time:    default 45 s, --quick 15 s, --full 4 min, --tune 8 min more, on 2 cores, compilation included
+Result:  batches of 100 come as far as 600 full-batch steps with 343 to 533 times fewer examples, in 135 to 211 times
+         less time, batches of 10 with 429 to 667 times fewer, in 70 to 109 times less (the range of 10 seeds, from one
+         look to the next). After 600 steps each the full batch is ahead, cost 0.126 against 0.154 (medians).
 """
 
 import dataclasses
