@@ -44,7 +44,7 @@ def test_quick_and_full_choose_the_values_that_other_words_change():
         ("--nonsense 3", "--nonsense 3 is no setting of full_batch_vs_sgd"),
         ("--num-seed 3", "--num-seed 3 is no setting of full_batch_vs_sgd"),
         ("--seed -1", "--seed is -1; it must be 0 or more, below 4,294,967,296"),
-        ("--batch-sizes 10 10 100", "--batch-sizes 10 10 100: give values that are 1 or more, all different"),
+        ("--batch-sizes 10 10 100", "--batch-sizes 10 10 100: give values, 1 or more of them, all different"),
         ("--num-seeds 0", "--num-seeds is 0; it must be 1 or more"),
         ("--cpu-devices 0", "--cpu-devices is 0"),
         ("--layer-sizes 784 0 10", "--layer-sizes 784 0 10: each must be 1 or more"),
@@ -69,7 +69,7 @@ def test_help_says_what_every_setting_means_what_is_allowed_and_what_it_is_by_de
     for field in dataclasses.fields(Settings):
         assert f"--{field.name.replace('_', '-')}" in text
     assert "Full-batch steps. (20 or more, a multiple of 20) [40]" in text
-    assert "(each 1 or more, below the number of train images; 1 or more, all different) [10 100]" in text
+    assert "(each 1 or more, below the number of train images; 1 or more of them, all different) [10 100]" in text
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,9 @@ class UpTo(NamedTuple):  # a rule that only the data can judge
     strictly: bool = False
 
 
-rising = Rule(lambda values: list(values) == sorted(set(values)), "rising")  # as the next two for a tuple as a whole
-falling = Rule(lambda values: list(values) == sorted(set(values), reverse=True), "falling")
+# for a tuple as a whole
+rising = Rule(lambda values: list(values) == sorted(set(values)), "in rising order")
+falling = Rule(lambda values: list(values) == sorted(set(values), reverse=True), "in falling order")
 different = Rule(lambda values: len(set(values)) == len(values), "all different")
 of_train, below_train, of_test = UpTo("train"), UpTo("train", strictly=True), UpTo("test")
 
@@ -84,7 +85,9 @@ class Field(NamedTuple):
     def whole(self) -> list[Rule]:
         """The rules for the tuple."""
         least = [bound.min_length for bound in self.bounds if isinstance(bound, MinLen)]
-        long_enough = [Rule(lambda values, count=count: len(values) >= count, f"{count} or more") for count in least]
+        long_enough = [
+            Rule(lambda values, count=count: len(values) >= count, f"{count} or more of them") for count in least
+        ]
         return long_enough + [bound for bound in self.bounds if isinstance(bound, Rule)]
 
     @property
@@ -92,7 +95,7 @@ class Field(NamedTuple):
         """What is allowed, for the help.
 
         >>> Field("rates", float, True, False, (Gt(0), MinLen(1), rising)).words
-        'each a finite number, above 0; 1 or more, rising'
+        'each a finite number, above 0; 1 or more of them, in rising order'
         """
         single = [rule.words for rule in self.single if self.bounds]
         single += [f"{'below' if bound.strictly else 'at most'} the number of {bound.split} images"
@@ -147,7 +150,7 @@ def check(settings: Any) -> None:
             said = f"{typed(field.flag, value)}: each" if field.is_tuple else f"{field.flag} is {one}; it"
             require(all(rule.holds(one) for rule in field.single), f"{said} must be {in_words(field.single)}")
         if field.is_tuple:
-            sentence = f"{typed(field.flag, value)}: give values that are {in_words(field.whole)}"
+            sentence = f"{typed(field.flag, value)}: give values, {in_words(field.whole)}"
             require(all(rule.holds(value) for rule in field.whole), sentence)
     if hasattr(settings, "check"):
         settings.check()
