@@ -110,5 +110,10 @@ def test_the_best_of_three_is_that_of_all_triples(share):
     assert low <= p <= high
 
 
+def test_dead_is_what_is_said_of_less_than_one_image_in_a_hundred():
+    said = np.array([0.0099, 0.0101])[None, None, None]
+    assert Result(np.zeros(1, int), said, said, said[..., 0]).dead.ravel().tolist() == [True, False]
+
+
 def test_of_few_images_nothing_is_claimed():
     assert list(experiment.claims(made_up(), dataclasses.replace(FULL, num_examples=600))) == []

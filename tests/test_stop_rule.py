@@ -44,6 +44,8 @@ def test_it_halts_in_the_saddle_and_where_the_gradient_is_as_small_again():
     assert again.tolist() == [5, 5]
     never = made_up().gradient + np.array([0, 0, 0, 0, 0, 1, 1])
     assert stop_rule.halts(made_up(gradient=never))[1].tolist() == [6, 6], "the last step"
+    learned = made_up(gradient=np.array([[1.4, 0.1, 0.02, 0.06, 0.01, 0.005, 0.001]] * 2))
+    assert stop_rule.halts(learned)[0].tolist() == [2, 2]  # at a cost of 0.3 it is out of the saddle
 
 
 @pytest.mark.parametrize(
