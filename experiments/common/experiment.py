@@ -123,15 +123,7 @@ def run(module: ModuleType, settings: Any) -> Run:
         terminal.check_writable(each)
     check_start(settings)
     posed = pose(settings)
-    facts = {
-        "module": module.__name__,
-        "settings": dataclasses.asdict(settings),
-        "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),
-        **records.provenance(),
-        **records.describe_data(settings.dataset, train=posed.train, test=posed.test),
-        "network": settings.model or "-".join(map(str, sizes_for(settings, posed.train))),
-        "num_parameters": posed.num_parameters,
-    }
+    facts = facts_of(module, settings, posed)
     try:
         measured = module.measure(posed, settings)
     except Diverged as error:
@@ -151,6 +143,19 @@ def run(module: ModuleType, settings: Any) -> Run:
         raise
     print(f"figures, arrays and run.json are in {folder}")
     return finished
+
+
+def facts_of(module: ModuleType, settings: Any, posed: Problem) -> dict[str, Any]:
+    """What run.json says of a run before anything is measured."""
+    return {
+        "module": module.__name__,
+        "settings": dataclasses.asdict(settings),
+        "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),
+        **records.provenance(),
+        **records.describe_data(settings.dataset, train=posed.train, test=posed.test),
+        "network": settings.model or "-".join(map(str, sizes_for(settings, posed.train))),
+        "num_parameters": posed.num_parameters,
+    }
 
 
 def check_start(settings: Any) -> None:

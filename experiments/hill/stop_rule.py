@@ -104,7 +104,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                      "times, least", "along directions of negative curvature it grows exponentially")  # fmt: skip
 
 
-WHY = "flaw: the sharpness is above 1 over the rate somewhere, most likely at the start; a lower rate would decide it."
+WHY = "flaw: the sharpness is above 1 over the rate somewhere, most likely at the start; a lower rate would decide it"
 
 
 def looked(result: Result, steps: np.ndarray) -> np.ndarray:
