@@ -22,7 +22,7 @@ class Sentence(NamedTuple):
 
 TEN = (
     Sentence("No direction lowers the cost as fast as minus the gradient.", "steepest",
-             "How steep is the best of 100 random directions? Guess, then ask --num-directions."),
+             "How steep is the best of 500 random directions? Guess, then ask --num-directions 500."),
     Sentence("The size of a component says how sensitive the cost is to that weight.", "wiggle",
              "Wiggle one weight by 0.1, by 0.01, by 0.001: by how much does the ratio of the changes miss?"),
     Sentence("One image wants its own output up and the others down; going back, that makes a wish for every neuron.",
@@ -34,7 +34,7 @@ TEN = (
     Sentence("So every example is asked, and the average of what they want is minus the gradient.", "average_of_nudges",
              "Average the nudges of two images by hand. Whose wish wins?"),
     Sentence("A mini-batch's gradient is not the true one, but a pretty good approximation.", "minibatch_quality",
-             "In play.html, compare the measured cosine with the formula's for batches of 10, at the start and later."),
+             "In play.html, compare the cosine of batches of 10 with the one foretold, at the start and later."),
     Sentence("And it is a significant speed-up.", "full_batch_vs_sgd",
              "Choose a rate for batches of 1 that beats batches of 100 on every clock. Is there one?"),
     Sentence("A drunk man stumbles down the hill with quick steps, a careful man takes slow ones.", "drunk_man",
