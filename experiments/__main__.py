@@ -59,7 +59,8 @@ def together(argv: list[str]) -> None:
     what.add_argument("--all", action="store_true", help="run what is stale or missing, then gather the ledger")
     what.add_argument("--stale", action="store_true", help="list results whose measuring code has changed since")
     what.add_argument("--rejudge", action="store_true", help="judge and draw every result again, then the ledger")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the results (default: results)")
+    parser.add_argument("--out", type=Path, default=Path("results/yours"),
+                        help="folder of the results (default: results/yours)")  # fmt: skip
     options, passed_on = parser.parse_known_args(argv)
     if passed_on and not options.all:
         parser.error(f"{passed_on[0]} goes with --all, which hands it on to every experiment")

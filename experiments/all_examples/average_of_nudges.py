@@ -146,7 +146,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
         averages = [flat(average_in_chunks(wanted, params, train)) for wanted in (nudges(one), by_hand)]
         return averages[0], jnp.stack([relative_error(average, nudge) for average in averages])
 
-    average, errors = map(np.asarray, jax.jit(runs.over_seeds(three_ways, (0, None)))(params, problem.train))
+    average, errors = map(np.asarray, runs.over_seeds(three_ways, (0, None))(params, problem.train))
     of_first_seed = jax.tree.map(lambda leaf: leaf[:: settings.num_seeds], params)
     in_turn = jax.jit(lambda params, few: jax.lax.map(lambda each: identities(one, by_hand, each, few), params))
     exact = Exact(*runs.in_float64(in_turn)(of_first_seed, data.take(problem.train, slice(SUBSET))))

@@ -111,18 +111,18 @@ def measure(problem: Problem, settings: Settings) -> Result:
     have = len(problem.train.inputs)
     require(have >= BATCH, f"there are {have} training images; {BATCH} or more, a batch, are needed")
     points, epochs, at = checkpoints.walk(settings, problem, BATCH)
-    compare = jax.jit(runs.over_seeds(partial(look, problem), (0, None)))
+    compare = runs.over_seeds(partial(look, problem), (0, None))
     runs.console.print(f"comparing all gradients at {len(points)} checkpoints ...")
     found = zip(*(compare(params, problem.train) for params in at), strict=True)
     looks = Looks(*(np.stack(parts, axis=1) for parts in found))
     checkpoints.stop_if_stuck(epochs, looks.coherence)
     few, first = (data.take(problem.train, slice(count)) for count in (settings.num_images, CHECKED))
     ends, errors = (at[0], at[-1]), None
-    seek = jax.jit(runs.over_seeds(agreement.opponents(problem.statistics.dot_products, BLOCK), (0, None)))
+    seek = runs.over_seeds(agreement.opponents(problem.statistics.dot_products, BLOCK), (0, None))
     first_seed = [jax.tree.map(lambda leaf: np.asarray(leaf[0]), seek(params, few)) for params in ends]
     start, end = (pairs_of(problem, opponents) for opponents in first_seed)
     if problem.activations is not None:
-        check = jax.jit(runs.over_seeds(partial(gram_error, problem), (0, None)))
+        check = runs.over_seeds(partial(gram_error, problem), (0, None))
         errors = np.stack([check(params, first) for params in ends], axis=1)
     return Result(epochs, looks, (start, end), errors, have)
 

@@ -83,7 +83,7 @@ def listen_to_one(
         look = lambda state: named(state.params, test, one.targets)
         return training.full_batch_descent(step, state, one, num_legs, 10**power, look)
 
-    at_first = jax.jit(runs.over_seeds(named, (0, None, 0)))(params, problem.test, alone.targets)
+    at_first = runs.over_seeds(named, (0, None, 0))(params, problem.test, alone.targets)
     state, steps, shares = teaching.begin(optimizer, params), [np.array([0])], [np.asarray(at_first)[:, None]]
     for power in range(num_decades):
         label, loop = f"one image, steps of {10**power}", partial(decade, power)
@@ -103,7 +103,7 @@ def starts(problem: Problem, init_keys: Array) -> Params:
         normal = models.unit_normal
         return params, models.mlp(sizes_of(params), init_weights=normal, init_biases=normal).init(key)
 
-    found = jax.jit(runs.over_seeds(both, (0,)))(init_keys)
+    found = runs.over_seeds(both, (0,))(init_keys)
     return jax.tree.map(lambda *leaves: np.stack(leaves), *found)
 
 

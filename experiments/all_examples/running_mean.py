@@ -86,11 +86,11 @@ def gradient_and_scale(problem: Problem, params: Params, train: Examples) -> tup
 def measure(problem: Problem, settings: Settings) -> Result:
     train, num_examples, num_shuffles = problem.train, len(problem.train.inputs), settings.num_shuffles
     params = asking.untrained_and_trained(problem, settings)
-    of_seeds = jax.jit(runs.over_seeds(partial(gradient_and_scale, problem), (0, None)))
+    of_seeds = runs.over_seeds(partial(gradient_and_scale, problem), (0, None))
     gradient, scale = jax.tree.map(np.asarray, of_seeds(params, train))
     orders = asking.shuffles(settings.seed, len(scale), num_shuffles, num_examples).reshape(-1, num_examples)
     every = jax.tree.map(lambda leaf: np.repeat(leaf, num_shuffles, axis=0), (params, gradient))
-    follow = jax.jit(runs.over_seeds(partial(running_distance, problem.example_cost), (0, 0, 0, None)))
+    follow = runs.over_seeds(partial(running_distance, problem.example_cost), (0, 0, 0, None))
     counts = np.unique([*np.geomspace(1, num_examples, 200).astype(int), min(100, num_examples)])
     distances = np.asarray(follow(*every, orders, train))[:, counts - 1].reshape(len(scale), num_shuffles, -1)
     return Result(counts, distances, expected_distance(scale.astype(float)[:, None], counts, num_examples))

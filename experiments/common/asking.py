@@ -79,7 +79,7 @@ def tally(one: Callable, params: Params, examples: Examples) -> Tally:
 
 def tallies(problem: Problem, params: Params) -> Tally:
     """Of every network: leaves (networks, params)."""
-    of_one = jax.jit(runs.over_seeds(lambda params, train: tally(problem.example_cost, params, train), (0, None)))
+    of_one = runs.over_seeds(lambda params, train: tally(problem.example_cost, params, train), (0, None))
     return jax.tree.map(np.asarray, of_one(params, problem.train))
 
 

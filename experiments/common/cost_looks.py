@@ -77,7 +77,7 @@ def wishes(problem: Problem, params: list, examples: Examples) -> Wishes:
 
 def scatters(problem: Problem, places: Sequence[models.Params], examples: Examples) -> Scatter:
     """At the start and at the end, of every seed: every leaf of a place leads with a seed axis."""
-    of_seeds = jax.jit(runs.over_seeds(partial(scatter, problem), (0, None)))
+    of_seeds = runs.over_seeds(partial(scatter, problem), (0, None))
     found = [of_seeds(place, examples) for place in places]
     return Scatter(*(np.stack(each, axis=1) for each in zip(*found, strict=True)))
 

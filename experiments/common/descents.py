@@ -143,7 +143,7 @@ def train(label: str, problem: Problem, rates: Sequence[float], init_keys: Array
 
         return jax.lax.map(with_rate, rates)
 
-    run = jax.jit(runs.over_seeds(of_seed, (0, 0, None, None)))
+    run = runs.over_seeds(of_seed, (0, 0, None, None))
     shared = problem.train, problem.test
     cost, train_accuracy, test_accuracy = jax.device_get(run(init_keys, rows, np.array(rates, np.float32), shared))
     ends = np.median(np.where(np.isfinite(cost), cost, np.inf), axis=0)
@@ -193,13 +193,13 @@ def in_legs(rows: np.ndarray, opening: int, num_legs: int) -> list[tuple[np.ndar
 
 def starts(problem: Problem, init_keys: Array) -> models.Params:
     """One start for every seed; every leaf leads with a seed axis."""
-    return jax.jit(runs.over_seeds(problem.model.init, (0,)))(init_keys)
+    return runs.over_seeds(problem.model.init, (0,))(init_keys)
 
 
 def shuffles(shuffle_keys: Array, num_examples: int, num_epochs: int) -> np.ndarray:
     """Each seed's order of the examples in every epoch: (seeds, epochs, examples)."""
     order = partial(training.shuffled_order, num_examples=num_examples, num_epochs=num_epochs)
-    return np.asarray(jax.jit(runs.over_seeds(order, (0,)))(shuffle_keys))
+    return np.asarray(runs.over_seeds(order, (0,))(shuffle_keys))
 
 
 def seconds_per_step(

@@ -69,8 +69,8 @@ class Settings:
     """How many runs, each with its own start and its own shuffles."""
     cpu_devices: Annotated[int, Ge(1)] = CORES
     """Into how many devices JAX divides the CPU; the seeds are shared out over them. Not for GPU, TPU."""
-    out: Path = Path("results")
-    """Folder for what the experiment leaves behind, OUT/NAME."""
+    out: Path = Path("results/yours")
+    """Folder for what the experiment leaves behind, OUT/NAME; git ignores this one."""
 
     @property
     def has_films_cost(self) -> bool:

@@ -108,7 +108,7 @@ def find(problem: Problem, params: Params, orders: dict[str, np.ndarray], settin
 
     Raises Diverged.
     """
-    every_seed = jax.jit(runs.over_seeds(partial(stumble, problem), (0, None, 0, None)))
+    every_seed = runs.over_seeds(partial(stumble, problem), (0, None, 0, None))
     rates, floors = jnp.asarray(settings.learning_rates, jnp.float32), []
     for name, order in orders.items():
         found = []

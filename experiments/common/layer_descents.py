@@ -55,7 +55,7 @@ def every_seed(problem: Problem, settings: Settings, of_seed: Callable) -> tuple
     """
     few = data.take(problem.train, slice(settings.num_looked_at))
     init_keys, keys = runs.seed_keys(settings.seed, settings.num_seeds)
-    found = jax.jit(runs.over_seeds(of_seed, (0, 0, None)))
+    found = runs.over_seeds(of_seed, (0, 0, None))
     costs, *others = jax.device_get(found(descents.starts(problem, init_keys), keys, (problem.train, few)))
     bad = ~np.isfinite(costs).all(axis=(0, 1))
     if bad.any():

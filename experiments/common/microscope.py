@@ -55,7 +55,7 @@ def look(problem: Problem, settings: walks.Settings, walked: Sequence[Walk], num
     across = np.linalg.svd(steps, full_matrices=False)[2][0]
     plane = jax.jit(landscape.spanned_plane)(points[0][0], on_the_way, across)
     view = hills.look_down(hills.surface_of(problem), plane, points, resolution=LOOKS)
-    moments = jax.jit(runs.over_seeds(problem.statistics.moments, (0, None)))(start, problem.train)
+    moments = runs.over_seeds(problem.statistics.moments, (0, None))(start, problem.train)
     slopes = gradients_at(problem, np.stack(points)[:, ::EVERY])
     return Microscope(
         after=int(drunkest.steps[middle]),
@@ -90,7 +90,7 @@ def gradients_at(problem: Problem, points: np.ndarray) -> np.ndarray:
         return -slope / jnp.linalg.norm(slope)
 
     flat = points.reshape(-1, points.shape[-1])
-    return np.asarray(jax.jit(runs.over_seeds(downhill, (0, None)))(flat, problem.train)).reshape(points.shape)
+    return np.asarray(runs.over_seeds(downhill, (0, None))(flat, problem.train)).reshape(points.shape)
 
 
 def footsteps(path: Walk, shadow: np.ndarray, downhill: np.ndarray) -> Footsteps:

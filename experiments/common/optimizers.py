@@ -172,7 +172,7 @@ Way = Callable[[tuple, np.ndarray], list[Descent]]  # (what starts are given, nu
 def compiled(problem: Problem, way: Callable) -> Way:
     """`way(*of one start, train, number)` for many pairs, always GROUP at a time: it is compiled once."""
 
-    every_pair = jax.jit(runs.over_seeds(lambda given, train, number: way(*given, train, number), (0, None, 0)))
+    every_pair = runs.over_seeds(lambda given, train, number: way(*given, train, number), (0, None, 0))
 
     def of_pairs(given: tuple, numbers: np.ndarray) -> list[Descent]:
         count, found = len(numbers), []

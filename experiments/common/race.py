@@ -170,7 +170,7 @@ def hold(problem: Problem, settings: Settings, starts: Params, shuffle_keys: Arr
         cap = most_steps(settings.max_steps, num_examples, size)
         rows = rows_of(shuffle_keys, num_examples, size, cap)
         count = steps_to(problem, settings.target, size, num_examples)
-        every_start = jax.jit(runs.over_seeds(partial(race, count), (0, 0, None, None, None)))
+        every_start = runs.over_seeds(partial(race, count), (0, 0, None, None, None))
         nearest_first = np.argsort(abs(np.log(grid / guess)), kind="stable")
         took = np.asarray(every_start(tuning, rows[:TUNING_SEEDS], problem.train, grid[nearest_first], cap))
         by_rate = np.exp(np.log(took).mean(axis=0))[np.argsort(nearest_first)]
@@ -209,7 +209,7 @@ def noise_scales(
     most = most_steps(settings.max_steps, num_examples, size)
     steps = max(POINTS, int(np.nanmedian(took)) if np.isfinite(took).any() else most)
     rows = rows_of(shuffle_keys, num_examples, size, most).reshape(len(shuffle_keys), -1, size)[TUNING_SEEDS:, :steps]
-    measure = jax.jit(runs.over_seeds(partial(noise_on_the_way, problem, float(run.rates[row])), (0, 0, None)))
+    measure = runs.over_seeds(partial(noise_on_the_way, problem, float(run.rates[row])), (0, 0, None))
     return np.asarray(measure(counted, rows, problem.train))
 
 

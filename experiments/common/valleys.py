@@ -77,7 +77,7 @@ def network_of(problem: Problem, init_keys: Array) -> Network:
 
         return jax.lax.map(look, path)
 
-    look = jax.jit(runs.over_seeds(look_along, (0, None)))
+    look = runs.over_seeds(look_along, (0, None))
     return Network(problem, objective, descents.starts(problem, init_keys), look)
 
 
@@ -127,7 +127,7 @@ def by_minibatch(
         return jax.lax.map(lambda params: curvature.batch_sharpness(objective, params, train, batches), path)
 
     ((curve, path),) = follow(network, f"batches of {batch_size}", [rate], loop, legs)
-    along = jax.jit(runs.over_seeds(sharpness_along, (0, None, 0)))
+    along = runs.over_seeds(sharpness_along, (0, None, 0))
     return curve, np.asarray(along(path, network.problem.train, descents.in_batches(order[:, -1:], batch_size)))
 
 

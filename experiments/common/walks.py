@@ -198,7 +198,7 @@ def heights(problem: Problem, points: Sequence[np.ndarray]) -> list[np.ndarray]:
         return problem.cost(unravel(point), train)
 
     flat = np.concatenate([each.reshape(-1, each.shape[-1]) for each in points])
-    costs = np.asarray(jax.jit(runs.over_seeds(height, (0, None)))(flat, problem.train))
+    costs = np.asarray(runs.over_seeds(height, (0, None))(flat, problem.train))
     ends = np.cumsum([each[..., 0].size for each in points])[:-1]
     return [part.reshape(each.shape[:-1]) for part, each in zip(np.split(costs, ends), points, strict=True)]
 

@@ -77,7 +77,8 @@ def epoch(contest: Contest) -> Work:
     rows = np.random.default_rng(0).permutation(len(train.inputs))
     rows = rows[: len(rows) // BATCH_SIZE * BATCH_SIZE].reshape(-1, BATCH_SIZE)
     step = training.make_step(gradients.mean_over_examples(contest.problem.example_cost), SGD)
-    whole, one_step = jax.jit(partial(training.minibatch_descent, step, observe=lambda state: ())), jax.jit(step)
+    whole = runs.compiled(partial(training.minibatch_descent, step, observe=lambda state: ()))
+    one_step = runs.compiled(step)
     start, images = TrainState(params, SGD.init(params)), jax.tree.map(np.asarray, train)
 
     def called() -> Any:
@@ -98,8 +99,8 @@ def epoch(contest: Contest) -> Work:
 def full_gradient(contest: Contest) -> Work:
     """Of the mean cost of all images."""
     train, params = jax.device_put((contest.problem.train, contest.params), jax.devices()[0])
-    chunked = jax.jit(jax.grad(contest.problem.cost))
-    at_once = jax.jit(jax.grad(gradients.mean_over_examples(contest.problem.example_cost)))
+    chunked = runs.compiled(jax.grad(contest.problem.cost))
+    at_once = runs.compiled(jax.grad(gradients.mean_over_examples(contest.problem.example_cost)))
     ways = {
         "the library: in chunks": Way(partial(chunked, params, train)),
         "JAX: all images at once": Way(partial(at_once, params, train)),
@@ -124,7 +125,7 @@ def variances_by_layers(contest: Contest) -> Work:
 def on_devices(contest: Contest, moments: Callable, part: Callable) -> dict[str, Way]:
     """`part` of the variances that `moments` gives, shared out over the devices and on one."""
     train, params = contest.problem.train, sharding.on_every_device(contest.params)
-    shared, alone = jax.jit(statistics.shared_out(moments)), jax.jit(moments)
+    shared, alone = runs.compiled(statistics.shared_out(moments)), runs.compiled(moments)
     on_one = jax.device_put((params, train), jax.devices()[0])
     return {
         "the library: all devices": Way(lambda: part(shared(params, train).variance)),
@@ -158,7 +159,7 @@ def plain_surface(problem: Problem) -> hills.Surface:
     """As a network that is not made of plain layers has it."""
     unravel, train = hills.unravel_of(problem), jax.device_put(problem.train, jax.devices()[0])
 
-    @jax.jit
+    @runs.compiled
     def surface(plane: landscape.Plane, alphas: Array, betas: Array, train: Examples) -> Array:
         return landscape.surface(lambda point: problem.cost(unravel(point), train), plane, alphas, betas)
 
@@ -176,7 +177,7 @@ def seeds(settings: Any, contest: Contest) -> Work:
         state = TrainState(start, SGD.init(start))
         return training.minibatch_descent(step, state, train, rows[None], lambda state: ())[0].params
 
-    together, alone = jax.jit(runs.over_seeds(run, (0, 0, None))), jax.jit(run)
+    together, alone = runs.over_seeds(run, (0, 0, None)), runs.compiled(run)
     first_of = partial(jax.tree.map, lambda leaf: leaf[0])
     first = jax.device_put((first_of(starts), rows[0], problem.train), jax.devices()[0])
     label = f"the library: {settings.num_seeds} seeds over the devices"

@@ -14,7 +14,6 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
-import jax
 import numpy as np
 import optax
 from annotated_types import Ge, Gt
@@ -54,7 +53,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     num_steps = descents.in_batches(order, settings.batch_size).shape[1]
     rates = {"constant": settings.learning_rate, "falling": descents.falling(settings.learning_rate, num_steps)}
 
-    norm = jax.jit(runs.over_seeds(lambda params, train: floors.look(problem, params, train)[1], (0, None)))
+    norm = runs.over_seeds(lambda params, train: floors.look(problem, params, train)[1], (0, None))
     curves, norms = [], []
     for name, rate in rates.items():
         method = Method(f"batches of {settings.batch_size}, {name} rate", settings.batch_size, optax.sgd(rate))

@@ -71,7 +71,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     has = len(problem.train.inputs)
     drawn = np.random.default_rng(settings.seed).integers(has, size=(2, len(starts), has // BATCH, BATCH))
     objective = gradients.mean_over_examples(lambda point, example: problem.example_cost(unravel(point), example))
-    go, found = jax.jit(runs.over_seeds(lambda *each: walk(objective, *each), (None, None, 0, 0))), []
+    go, found = runs.over_seeds(lambda *each: walk(objective, *each), (None, None, 0, 0)), []
     for rate in RATES:
         rates = np.full(has // BATCH, rate, np.float32)
         settled, _ = go(problem.train, rates, starts, drawn[0])
@@ -81,7 +81,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     cost, together = walks.heights(problem, (places, places.mean(axis=2)))
     runs.stop_if_diverged("constant rates from a trained place", cost, 0)
     scatter = lambda point, train: statistics.total_variance(problem.statistics.moments(unravel(point), train))
-    ends = jax.jit(runs.over_seeds(scatter, (0, None)))(places[0].reshape(-1, starts.shape[-1]), problem.train)
+    ends = runs.over_seeds(scatter, (0, None))(places[0].reshape(-1, starts.shape[-1]), problem.train)
     return Result(simulated(settings.seed), cost, together, np.asarray(ends).reshape(cost[0].shape))
 
 

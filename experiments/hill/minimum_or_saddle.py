@@ -95,7 +95,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     end, (init_keys, _) = long_training.train(problem, settings), runs.seed_keys(settings.seed, settings.num_seeds)
     paths = stationary.paths(problem, end, LEVELS, settings.max_iterations)
     places, iterations = paths.shape[:2], settings.lanczos_iterations
-    every_place = runs.in_float64(jax.jit(runs.over_seeds(partial(survey, problem, iterations), (0, None, 0))))
+    every_place = runs.in_float64(runs.over_seeds(partial(survey, problem, iterations), (0, None, 0)))
     found = every_place(paths.reshape(-1, paths.shape[-1]), problem.train, jnp.repeat(init_keys, places[1]))
     missed = curvature.chance_of_missing(problem.num_parameters, iterations, TOLERANCE)
     result = Result(*(each.reshape(places) for each in found), missed=missed, num_examples=len(problem.train.inputs))

@@ -80,7 +80,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
         steepest = curvature.sharpness(problem.cost, params, train, key, num_iterations=iterations)
         return *floors.look(problem, params, train), steepest
 
-    ground = jax.device_get(jax.jit(runs.over_seeds(of_end, (0, None, 0)))(end, problem.train, init_keys))
+    ground = jax.device_get(runs.over_seeds(of_end, (0, None, 0))(end, problem.train, init_keys))
     if not (ground[2] > 0).all():
         raise runs.Stuck(settings.start_epochs)
     keys = jax.vmap(partial(jax.random.fold_in, data=1))(shuffle_keys)  # not the shuffles of the long training

@@ -70,7 +70,7 @@ def descents_from(start: Array) -> Array:
 def measure(problem: Problem, settings: Settings) -> Result:
     keys, _ = runs.seed_keys(settings.seed, settings.num_seeds)
     starts = jax.vmap(partial(jax.random.normal, shape=CURVATURES.shape))(keys)
-    distances = np.asarray(jax.jit(runs.over_seeds(descents_from, (0,)))(starts))
+    distances = np.asarray(runs.over_seeds(descents_from, (0,))(starts))
     return Result(np.linalg.norm(distances, axis=-1), distances[..., -1])
 
 

@@ -84,7 +84,7 @@ def variances(examples: Examples, rows: Array) -> Array:
 def measure(problem: Problem, settings: Settings) -> Result:
     rng = np.random.default_rng(settings.seed)
     x = rng.standard_normal((EXAMPLES, 1), dtype=np.float32)
-    examples, every_seed = Examples(jnp.asarray(x), jnp.zeros_like(x)), jax.jit(runs.over_seeds(variances, (None, 0)))
+    examples, every_seed = Examples(jnp.asarray(x), jnp.zeros_like(x)), runs.over_seeds(variances, (None, 0))
     ratios = []
     for batch_size in BATCHES:
         size = (settings.num_seeds, CHAINS, BURN_IN + settings.num_steps, batch_size)

@@ -70,7 +70,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
         return *history.costs, see(state), history.observed
 
     starts = descents.starts(problem, runs.seed_keys(settings.seed, settings.num_seeds)[0])
-    cost, gradient, first, later = jax.device_get(jax.jit(runs.over_seeds(of_seed, (0, None)))(starts, problem.train))
+    cost, gradient, first, later = jax.device_get(runs.over_seeds(of_seed, (0, None))(starts, problem.train))
     runs.stop_if_diverged("full-batch descent", cost, 0)
     num_seeds = settings.num_seeds
     return Result(cost.reshape(num_seeds, -1), gradient.reshape(num_seeds, -1), np.column_stack([first, later]))

@@ -137,7 +137,7 @@ def areas_and_curves(found: tuple, wrong: np.ndarray) -> tuple[np.ndarray, np.nd
 def outcome(recipe: Recipe, given: np.ndarray, labels: np.ndarray, order: np.ndarray) -> Learned:
     """Trains, and seeks the wrong labels at the smallest two shares above 0, after the first and the last epoch."""
     test, by_given, true, params = learn(recipe, given, order)
-    ask = jax.jit(runs.over_seeds(partial(scores, recipe.problem), (0, None, 0)))
+    ask = runs.over_seeds(partial(scores, recipe.problem), (0, None, 0))
     shares, epochs = range(1, len(given))[:2], sorted({0, order.shape[1] - 1})
     found = []
     for share, epoch in itertools.product(shares, epochs):

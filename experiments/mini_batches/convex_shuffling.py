@@ -122,9 +122,9 @@ def measure(problem: Problem, settings: Settings) -> Result:
         return jax.vmap(lambda key: training.all_ways(key, labels, 1, epochs))(keys)
 
     _, keys = runs.seed_keys(settings.seed, settings.num_seeds)
-    orders = jax.device_get(jax.jit(runs.over_seeds(draw, (0, None)))(keys, labels))
+    orders = jax.device_get(runs.over_seeds(draw, (0, None))(keys, labels))
     examples = Examples(quadratic.features, quadratic.targets[:, None])  # pyright: ignore[reportArgumentType]
-    measured = runs.in_float64(jax.jit(runs.over_seeds(squared_distances, (0, None, None, None))))
+    measured = runs.in_float64(runs.over_seeds(squared_distances, (0, None, None, None)))
     distance = np.stack([measured(order, examples, quadratic.optimum, RATES) for order in orders])
     by_lot = np.array([sampling.variance_by_lot(*quadratic[3:], rate) for rate in RATES])
     anew = np.stack(sampling.bias_and_variance_shuffled(*quadratic[3:], RATES, settings.seed))

@@ -85,7 +85,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     objective = gradients.mean_over_examples(lambda point, example: problem.example_cost(unravel(point), example))
     rows = descents.in_batches(order, settings.batch_size)[:, : settings.num_batches]
     batches = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], problem.train)
-    every_seed = jax.jit(runs.over_seeds(lambda *seed: distances(objective, *seed), (0, 0)))
+    every_seed = runs.over_seeds(lambda *seed: distances(objective, *seed), (0, 0))
     return Result(*runs.in_float64(every_seed)(points, batches))
 
 

@@ -101,7 +101,7 @@ def train_with(
 
 def measure(problem: Problem, settings: Settings) -> Result:
     start, order = descents.begin(problem, settings, settings.num_epochs)
-    every_seed = jax.jit(runs.over_seeds(partial(train_with, problem), (0, None, 0, None)))
+    every_seed = runs.over_seeds(partial(train_with, problem), (0, None, 0, None))
     shared, rates, found = (problem.train, problem.test), jnp.asarray(settings.learning_rates, jnp.float32), []
     for size in settings.batch_sizes:
         found.append(every_seed(start, shared, descents.in_batches(order, size), rates))
@@ -115,7 +115,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
         raise runs.Diverged(f"batches of {smallest}, rate {rate:g}", order[0].size // smallest)
     runs.console.print("sharpness where the trainings ended ...")
     sharpness = partial(curvature.sharpness_along, problem.cost, num_iterations=LANCZOS)
-    every_seed, few = jax.jit(runs.over_seeds(sharpness, (0, None, 0))), data.take(problem.train, slice(CURVED))
+    every_seed, few = runs.over_seeds(sharpness, (0, None, 0)), data.take(problem.train, slice(CURVED))
     _, keys = runs.seed_keys(settings.seed, settings.num_seeds)
     paths = [data.take(ends, (slice(None), np.arange(len(line)), line)) for line in lines]
     at_the_ends = np.stack([np.asarray(every_seed(path, few, keys)) for path in paths])

@@ -144,7 +144,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
         found = []
         for num_batches in settings.num_batches:
             few = data.take(train, order[:, 0, : num_batches * settings.batch_size])
-            every_seed = jax.jit(runs.over_seeds(partial(compare, problem.example_cost, num_batches), (0, 0, 0)))
+            every_seed = runs.over_seeds(partial(compare, problem.example_cost, num_batches), (0, 0, 0))
             found.append(Local(*runs.in_float64(every_seed)(params, few, keys)))
             if not (found[-1].distance[:, SMALL] > 0).all():  # NaN neither
                 raise runs.Stuck(epochs)

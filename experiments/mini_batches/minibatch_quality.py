@@ -75,7 +75,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     require(num_examples >= least, f"there are {num_examples} training images; {least} or more are needed")
     points, epochs, places = checkpoints.walk(settings, problem, FILMS_BATCH)
     _, keys = runs.seed_keys(settings.seed + 1, settings.num_seeds)
-    look = jax.jit(runs.over_seeds(partial(batch_gradients.quality, problem), (0, None, 0)))
+    look = runs.over_seeds(partial(batch_gradients.quality, problem), (0, None, 0))
     found = []
     for point, when, params in zip(points, epochs, places, strict=True):
         runs.console.print(f"gradients after {when:g} epochs ...")

@@ -81,10 +81,10 @@ def measure(problem: Problem, settings: Settings) -> Result:
     method = Method(f"batches of {settings.batch_size}", settings.batch_size, optax.sgd(settings.learning_rate))
     trained = descents.follow(problem, method, params, order).end
     schedule = descents.in_batches(order[:, :1], settings.batch_size)
-    look = jax.jit(runs.over_seeds(partial(quality, problem), (0, None, 0)))
+    look = runs.over_seeds(partial(quality, problem), (0, None, 0))
     start, end = (Quality(*look(place, problem.train, schedule)) for place in (params, trained))
     seen = np.bincount(schedule[0].ravel(), minlength=order.shape[-1]).astype(float)
-    accuracy = jax.jit(runs.over_seeds(problem.accuracy, (0, None)))(trained, problem.train)
+    accuracy = runs.over_seeds(problem.accuracy, (0, None))(trained, problem.train)
     return Result(start, end, seen, schedule[0].size, np.asarray(accuracy))
 
 

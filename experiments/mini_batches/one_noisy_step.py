@@ -138,7 +138,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     few = data.take(problem.train, slice(settings.num_looked_at))
     _, keys = runs.seed_keys(settings.seed + 1, settings.num_seeds)
     every_seed = runs.over_seeds(partial(try_steps, problem, settings.num_batches), (0, None, 0))
-    look, found = runs.in_float64(jax.jit(every_seed)), []
+    look, found = runs.in_float64(every_seed), []
     for point, when, params in zip(points, epochs, places, strict=True):
         runs.console.print(f"steps after {when:g} epochs ...")
         found.append(look(params, few, jax.vmap(partial(jax.random.fold_in, data=point))(keys)))

@@ -71,7 +71,7 @@ def descend(problem: Problem, past: float, start: Params, train: Examples) -> Pa
 
 def measure(problem: Problem, settings: Settings) -> Result:
     starts, shuffle_keys = race.begin(problem, settings)
-    every_start = jax.jit(runs.over_seeds(partial(descend, problem, settings.past), (0, None)))
+    every_start = runs.over_seeds(partial(descend, problem, settings.past), (0, None))
     past = jax.device_get(every_start(starts, problem.train))
     return race.hold(problem, settings, past, shuffle_keys)
 

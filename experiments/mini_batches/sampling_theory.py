@@ -134,7 +134,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
         return points[:FEW, :PLAIN_DIRECTIONS], schedules_drawn(points, draws_key, settings.num_epochs)
 
     keys = runs.seed_keys(settings.seed, settings.num_seeds)
-    few, scatters = jax.device_get(jax.jit(runs.over_seeds(of_seed, (0, 0, None)))(*keys, problem.train))
+    few, scatters = jax.device_get(runs.over_seeds(of_seed, (0, 0, None))(*keys, problem.train))
     exact = [enumerated(points - points.mean(axis=0)) for points in few.astype(float)]
     ratios, errors = map(np.stack, zip(*exact, strict=True))
     return Result(ratios, errors, np.array(batch_sizes(settings.num_images)), *(Scatter(*each) for each in scatters))

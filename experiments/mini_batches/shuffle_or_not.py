@@ -54,7 +54,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     init_keys, keys = runs.seed_keys(settings.seed, settings.num_seeds)
     labels = jnp.argmax(problem.train.targets, axis=1)
     draw = partial(training.all_ways, batch_size=settings.batch_size, num_epochs=settings.num_epochs)
-    drawn = jax.jit(runs.over_seeds(draw, (0, None)))(keys, labels)
+    drawn = runs.over_seeds(draw, (0, None))(keys, labels)
     order = np.concatenate([np.asarray(each).reshape(*each.shape[:2], -1) for each in drawn])  # ways x seeds, epochs, N
     starts = jax.tree.map(lambda leaf: np.concatenate([leaf] * len(NAMES)), descents.starts(problem, init_keys))
     method = Method("all ways of drawing", settings.batch_size, optax.sgd(settings.learning_rate))

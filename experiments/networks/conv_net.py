@@ -119,7 +119,7 @@ def end_costs(
         state, _ = training.minibatch_descent(step, begun, train, rows, lambda state: ())
         return problem.cost(state.params, train)
 
-    ends_of = jax.jit(runs.over_seeds(end_of, (0, 0, None, None)))
+    ends_of = runs.over_seeds(end_of, (0, 0, None, None))
 
     def of_rate(rate: float) -> np.ndarray:
         costs = np.asarray(ends_of(starts, rows, jnp.float32(rate), problem.train))

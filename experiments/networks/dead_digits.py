@@ -93,7 +93,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     for kind, posed in zip(KINDS, (problem._replace(model=his, cost_fn=costs.sum_of_squares), problem), strict=True):
         method = Method(kind, BATCH, optax.sgd(RATE))
         state = teaching.begin(method.optimizer, descents.starts(posed, init_keys))
-        at_first = jax.jit(runs.over_seeds(partial(look, posed), (None, 0)))(shared, state)
+        at_first = runs.over_seeds(partial(look, posed), (None, 0))(shared, state)
         run = runs.descend(kind, descents.minibatch_legs(posed, method, look), state, shared, legs(rows))
         seen.append([np.concatenate([np.asarray(first)[:, None], then], axis=1)
                      for first, then in zip(at_first, run.history.observed, strict=True)])  # fmt: skip

@@ -120,7 +120,7 @@ def gradient_lengths(problem: Problem, init_keys: Array) -> np.ndarray:
         grads = jax.grad(problem.cost)(problem.model.init(init_key), train)
         return jnp.stack([jnp.asarray(optax.tree.norm(layer)) for layer in grads])
 
-    return np.asarray(jax.jit(runs.over_seeds(of_seed, (0, None)))(init_keys, problem.train))
+    return np.asarray(runs.over_seeds(of_seed, (0, None))(init_keys, problem.train))
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:

@@ -148,8 +148,8 @@ def descend(
     mini = on_grid(problem, gradients.mean_over_examples(problem.example_cost), training.minibatch_descent)
     given = (beginning.params, (problem.train, problem.test), jnp.array(settings.learning_rates))
     found = (
-        jax.jit(runs.over_seeds(full, (0, None, None)))(*given),
-        jax.jit(runs.over_seeds(mini, (0, None, None, 0)))(*given, rows),
+        runs.over_seeds(full, (0, None, None))(*given),
+        runs.over_seeds(mini, (0, None, None, 0))(*given, rows),
     )
     read = (steps * len(problem.train.inputs), rows.shape[2] * settings.batch_size)  # examples between two looks
     looks = 1 + np.arange(LOOKS, dtype=float)

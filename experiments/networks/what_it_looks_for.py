@@ -110,7 +110,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     images, shape = np.asarray(problem.train.inputs), problem.image_shape
     black, few = (images == 0).all(axis=0), data.take(problem.train, slice(settings.num_looked_at))
     factors = statistics.layer_factors(problem.cost_fn, *functions)
-    look = jax.jit(runs.over_seeds(partial(sensitivities, factors, jnp.asarray(black)), (0, None)))
+    look = runs.over_seeds(partial(sensitivities, factors, jnp.asarray(black)), (0, None))
     seen = jax.device_get([look(params, few) for params in places])
     by_weight, told, by_pixel, on_black, share = (np.stack(each, axis=1) for each in zip(*seen, strict=True))
     weights = np.stack([params[0].weights for params in places], axis=1)  # seeds, looks, neurons, pixels

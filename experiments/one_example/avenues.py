@@ -118,7 +118,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     few = data.take(problem.train, slice(settings.num_looked_at))
     starts = descents.starts(problem, runs.seed_keys(settings.seed, settings.num_seeds)[0])
     step = runs.over_seeds(partial(small_steps, problem.cost, activations), (0, None))
-    steps = runs.in_float64(jax.jit(step))(starts, few)
+    steps = runs.in_float64(step)(starts, few)
     num_black = int((np.asarray(problem.train.inputs) == 0).all(axis=0).sum())
     num_expected = problem.num_parameters - num_black * starts[0].biases.shape[-1]
     sigmoids = functions[0] is jax.nn.sigmoid

@@ -62,7 +62,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     digits = jax.device_get(data.take(problem.train, rows))
     starts = descents.starts(problem, runs.seed_keys(settings.seed, settings.num_seeds)[0])
     saturated = [Layer(layer.weights * layer.weights.shape[-1] ** 0.5, layer.biases) for layer in starts]
-    look = jax.jit(runs.over_seeds(jax.vmap(partial(distances, activation), (None, 0)), (0, None)))
+    look = runs.over_seeds(jax.vmap(partial(distances, activation), (None, 0)), (0, None))
     return Result(*look(saturated, digits))
 
 

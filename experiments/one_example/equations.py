@@ -117,7 +117,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     example = jax.device_get(data.take(problem.train, index))
     starts = descents.starts(problem, runs.seed_keys(settings.seed, settings.num_seeds)[0])
     look = partial(of_seed, Functions(problem.cost_fn, *activations), problem.example_cost)
-    errors, not_zero, shown = runs.in_float64(jax.jit(runs.over_seeds(look, (0, None))))(starts, example)
+    errors, not_zero, shown = runs.in_float64(runs.over_seeds(look, (0, None)))(starts, example)
     return Result(
         errors, np.array([len(example.inputs), *(len(layer.biases) for layer in start)]),
         np.array([[layer.weights.size, layer.biases.size] for layer in start]), not_zero,

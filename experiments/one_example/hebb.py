@@ -121,7 +121,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
     init_keys, keys = runs.seed_keys(settings.seed, settings.num_seeds)
     shared = problem.train, problem.test, data.take(problem.train, slice(settings.num_looked_at))
-    run = jax.jit(runs.over_seeds(of_seed, (0, 0, None, None)))
+    run = runs.over_seeds(of_seed, (0, 0, None, None))
     seen = jax.device_get(run(descents.starts(problem, init_keys), keys, shared, jnp.array(settings.learning_rates)))
     tuned, best = [], []
     for label, (cost, *others) in zip(RULES, seen, strict=True):

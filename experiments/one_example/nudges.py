@@ -136,12 +136,12 @@ def measure(problem: Problem, settings: Settings) -> Result:
     if settings.epochs:
         moments["trained"] = trained(problem, settings.epochs, moments["start"], shuffle_keys[:num_seeds])
     examine = partial(wishes.examine, functions, problem.example_cost)
-    examine_all = jax.jit(runs.over_seeds(jax.vmap(examine, (None, 0)), (0, None)))
+    examine_all = runs.over_seeds(jax.vmap(examine, (None, 0)), (0, None))
     return Result(
         checks=jax.tree.map(
             lambda *each: np.stack(each), *(examine_all(params, digits) for params in moments.values())
         ),
-        untrained=np.asarray(jax.jit(runs.over_seeds(problem.accuracy, (0, None)))(starts, problem.test)),
+        untrained=np.asarray(runs.over_seeds(problem.accuracy, (0, None))(starts, problem.test)),
         rows=rows,
         inputs=np.asarray(digits.inputs),
         targets=np.asarray(digits.targets),

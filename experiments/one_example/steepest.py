@@ -92,7 +92,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
         return directions(rise, here, gradient, key, settings.num_directions)
 
     keys = runs.seed_keys(settings.seed, settings.num_seeds)
-    found = runs.in_float64(jax.jit(runs.over_seeds(of_seed, (0, 0, None))))(*keys, problem.train)
+    found = runs.in_float64(runs.over_seeds(of_seed, (0, 0, None)))(*keys, problem.train)
     return Result(*found, problem.num_parameters)  # pyright: ignore[reportCallIssue]
 
 

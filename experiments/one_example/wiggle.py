@@ -98,7 +98,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
         return *two_weights(rise, here, gradient, is_weight), gradient[drawn], risen / EPSILONS[0]
 
     keys = runs.seed_keys(settings.seed, settings.num_seeds)
-    found = runs.in_float64(jax.jit(runs.over_seeds(of_seed, (0, 0, None))))(*keys, problem.train)
+    found = runs.in_float64(runs.over_seeds(of_seed, (0, 0, None)))(*keys, problem.train)
     return Result(*found)
 
 
