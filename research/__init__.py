@@ -9,15 +9,16 @@ Reading order: each file needs only the ones before it. The film itself is the f
 5.  backprop.py    the chain rule by hand, as the film tells it: nudges, avenues, columns
 6.  training.py    one step, orders and schedules of examples, and the loops that follow them
 7.  layerwise.py   steps in which some layers rest, and each layer's share of the improvement
-8.  sampling.py    theory of drawn mini-batches: closed forms, enumerations
-9.  statistics.py  every example's gradient, in bulk: how far they scatter, and what that says of mini-batches
-10. agreement.py   every example's gradient, in bulk: who agrees with whom
-11. landscape.py   the cost surface: planes through it, projections of paths, the exact cost on a plane
-12. curvature.py   how the cost surface curves: Hessian times vector, eigenvalues at both ends, sharpness
-13. fits.py        exponents, curves, intervals and areas, of numpy's numbers
-14. paths.py       how a path runs: length, turns, displacement
-15. flax_models.py any module of flax as such a pair (init, apply)
-16. sharding.py    one run -> many runs at once, a share of them on every device
+8.  patching.py    damage in one layer, and one layer's activations put back: which layer is at fault
+9.  sampling.py    theory of drawn mini-batches: closed forms, enumerations
+10. statistics.py  every example's gradient, in bulk: how far they scatter, and what that says of mini-batches
+11. agreement.py   every example's gradient, in bulk: who agrees with whom
+12. landscape.py   the cost surface: planes through it, projections of paths, the exact cost on a plane
+13. curvature.py   how the cost surface curves: Hessian times vector, eigenvalues at both ends, sharpness
+14. fits.py        exponents, curves, intervals and areas, of numpy's numbers
+15. paths.py       how a path runs: length, turns, displacement
+16. flax_models.py any module of flax as such a pair (init, apply)
+17. sharding.py    one run -> many runs at once, a share of them on every device
 
 Nothing here is jitted, draws, prints, or holds state: the house in experiments/common does that.
 """

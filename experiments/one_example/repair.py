@@ -31,7 +31,7 @@ from experiments.common import layer_descents, runs
 from experiments.common.claims import Claim, at_least, exactly, identity, prediction, within
 from experiments.common.problem import Problem, plain_layers
 from experiments.one_example import layer_figures
-from research import backprop, data, gradients, layerwise, training
+from research import data, gradients, layerwise, patching, training
 from research.backprop import Functions
 from research.data import Examples
 from research.models import Layer
@@ -66,32 +66,6 @@ class Result(NamedTuple):
     sigmoids: bool  # whether all neurons are
 
 
-def damaged(params: list[Layer], key: Array) -> list[Layer]:
-    """For every layer, the network with the weights of that layer shuffled: every leaf gains a leading layer axis."""
-    networks = []
-    for at_fault, layer in enumerate(params):
-        shuffled = jax.random.permutation(jax.random.fold_in(key, at_fault), layer.weights.ravel())
-        mixed = layer._replace(weights=shuffled.reshape(layer.weights.shape))
-        networks.append([*params[:at_fault], mixed, *params[at_fault + 1 :]])
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
-
-
-def cost_when_patched(
-    functions: Functions, broken: list[Layer], whole: list[Layer], few: Examples
-) -> Float[Array, "layers"]:
-    """The broken network's mean cost when one layer's activations are those of the whole network, for every layer."""
-
-    def activations(params: list[Layer], seen: Array) -> list[Array]:
-        return backprop.feed_forward(params, seen, *functions[1:]).activations
-
-    def of_one(example: Examples) -> Array:
-        _, *restored, last = activations(whole, example.inputs)
-        answers = [activations(broken[layer:], seen)[-1] for layer, seen in enumerate(restored, start=1)]
-        return jnp.stack([functions.cost_fn(each, example.targets) for each in [*answers, last]])
-
-    return jnp.mean(jax.lax.map(of_one, few, batch_size=100), axis=0)
-
-
 def of_seed(
     settings: Settings, problem: Problem, params: list[Layer], key: Array, shared: tuple[Examples, Examples]
 ) -> tuple[Array, Array, Array, Array]:
@@ -121,12 +95,12 @@ def of_seed(
 
     ends, costs = jax.lax.map(trained, jnp.stack([jnp.ones(len(params)), layers[-1]]))
     whole = data.take(ends, 0)
-    broken = damaged(whole, damage_key)
+    broken = patching.damaged(whole, damage_key)
     cost, share = look(whole)
     broken_cost, broken_share = jax.lax.map(look, broken)
     mended = jax.lax.map(lambda params: jax.lax.map(partial(repair, params), layers), broken)
     functions = Functions(problem.cost_fn, *plain_layers(problem, PLAIN))
-    patched = jax.lax.map(lambda params: cost_when_patched(functions, params, whole, few), broken)
+    patched = jax.lax.map(lambda params: patching.cost_when_patched(functions, params, whole, few), broken)
     undone = [(broken_cost[:, None] - better) / (broken_cost - cost)[:, None] for better in (mended, patched)]
     return costs, jnp.log2(broken_share / share[None]), *undone
 
