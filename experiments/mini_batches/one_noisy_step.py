@@ -30,10 +30,11 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from experiments.common import checkpoints, plots, runs
+from experiments.common import checkpoints, runs
 from experiments.common.bounds import of_train, rising
 from experiments.common.claims import Claim, about, follow_up, identity, within, worst
 from experiments.common.problem import Problem
+from experiments.mini_batches import one_noisy_step_figures
 from research import curvature, data, gradients, sampling
 from research.data import Examples
 from research.models import Params
@@ -173,22 +174,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    figure, [[left, right]] = plots.new_figure(13, 5.5, columns=2)
-    shown = int(np.argmin(np.abs(np.median(result.cost, axis=0) - 0.9)))
-    fine, most = np.geomspace(RATES[0], RATES[-1], 200), np.median(result.gain[:, shown, -1].max(axis=-1))
-    for series, index in enumerate((0, 2, 4, -1)):
-        plots.seed_points(left, RATES, result.gain[:, shown, index] / most, series)
-        foretold = np.median(result.foretold(fine)[:, shown, index], axis=0) / most
-        label = "full batch" if index < 0 else f"batches of {result.sizes[index]}"
-        left.plot(fine, foretold, color=plots.COLOURS[series], linestyle=plots.LINES[series], label=label)
-    left.set(xscale="log", xlabel="learning rate η", ylabel="mean fall of the cost, over the full batch's best",
-             ylim=(-1, 1.2), title=f"One step, {result.epochs[shown]:g} epochs into training")  # fmt: skip
-    for series, name in enumerate(("measured", "foretold with tr(HΣ) and G'HG", "foretold by tr Σ / |G|² alone")):
-        plots.seed_band(right, result.epochs, result.halves[series], series, name, marker="o")
-    right.set(yscale="log", xlabel="epochs of training", ylabel="batch size with half of the full batch's gain")
-    right.set_xscale("symlog", linthresh=0.05)
-    right.set(xlim=(-0.01, None), xticks=result.epochs, xticklabels=[f"{when:g}" for when in result.epochs])
-    for axis in (left, right):
-        axis.legend()
-    foot = f"points: measured, lines: to second order; N = {result.sizes[-1]:,} images; median and range"
-    return {"one_noisy_step": plots.headline(figure, finding(result, settings), foot)}
+    return {"one_noisy_step": one_noisy_step_figures.gains(result, RATES, finding(result, settings))}
