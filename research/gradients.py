@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree, Shaped
 
+from research import sharding
 from research.data import Examples, take, unit_interval
 from research.models import Params
 
@@ -84,7 +85,8 @@ def sum_in_chunks(fun: Callable, chunk_size: int) -> Callable[[Params, Examples]
         def add(total: PyTree, chunk: Examples) -> tuple[PyTree, None]:
             return jax.tree.map(jnp.add, total, term(params, chunk)), None
 
-        return scan_in_chunks(add, zeros_like_result(term, params, examples), examples, chunk_size)[0]
+        start = zeros_like_result(term, params, examples)
+        return sharding.sum_of_shares(lambda rows: scan_in_chunks(add, start, rows, chunk_size)[0], examples)
 
     @jax.custom_vjp
     def total(params: Params, examples: Examples) -> Scalar:

@@ -1,15 +1,26 @@
-"""Many runs, or rows of a grid, at once: a share of them on every device."""
+"""Many runs, or rows of a grid, at once: a share of them on every device; and of one run, a share of its examples.
+
+Where there are fewer runs than devices, several devices work on a run together: each adds up its own examples, and one
+`psum` adds the devices. It is the film's averaging over all the examples, done by the machine.
+"""
 
 from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
+RUNS, EXAMPLES = "runs", "examples"  # the axes of the mesh
 
-def _mesh(devices: Sequence | None) -> Mesh:
-    return Mesh(jax.devices() if devices is None else list(devices), ("runs",))
+
+def _mesh(devices: Sequence | None, num_runs: int | None = None) -> Mesh:
+    """Devices in `num_runs` groups; in more, where these do not divide the devices; each alone by default."""
+    found = jax.devices() if devices is None else list(devices)
+    count = len(found)
+    groups = next(groups for groups in range(min(num_runs or count, count), count + 1) if count % groups == 0)
+    return Mesh(np.array(found).reshape(groups, -1), (RUNS, EXAMPLES))
 
 
 def on_every_device(tree: PyTree, *, devices: Sequence | None = None) -> PyTree:
@@ -59,13 +70,15 @@ def rows_over_devices(fun: Callable, in_axes: Sequence[int | None], *, devices: 
     >>> rows_over_devices(jnp.outer, (0, None))(jnp.arange(3), jnp.arange(2)).tolist()
     [[0, 0], [0, 1], [0, 2]]
     """
-    mesh = _mesh(devices)
-    specs = tuple(PartitionSpec() if axis is None else PartitionSpec("runs") for axis in in_axes)
-    sharded = jax.shard_map(fun, mesh=mesh, in_specs=specs, out_specs=PartitionSpec("runs"), check_vma=False)
+    by_run = PartitionSpec(RUNS)
+    specs = tuple(PartitionSpec() if axis is None else by_run for axis in in_axes)
 
     def over_all(*args: PyTree) -> PyTree:
         num_rows = len(jax.tree.leaves(args[_mapped(in_axes)[0]])[0])
-        padding = -num_rows % mesh.size
+        mesh = _mesh(devices, num_rows)
+        # With check_vma=True the gradient in what all devices share would arrive already summed over them.
+        sharded = jax.shard_map(fun, mesh=mesh, in_specs=specs, out_specs=by_run, check_vma=False)
+        padding = -num_rows % mesh.shape[RUNS]
         padded = [
             arg if axis is None else jax.tree.map(lambda leaf: _repeat_last(leaf, padding), arg)
             for arg, axis in zip(args, in_axes, strict=True)
@@ -73,6 +86,34 @@ def rows_over_devices(fun: Callable, in_axes: Sequence[int | None], *, devices: 
         return jax.tree.map(lambda leaf: leaf[:num_rows], sharded(*padded))
 
     return over_all
+
+
+def sum_of_shares(sum_over: Callable[[PyTree], PyTree], rows: PyTree) -> PyTree:
+    """sum_over(rows), a sum over rows: each of the devices that work on one run adds up its share, then all are added.
+
+    Outside of `over_devices`, or where a device has its run for itself, it is sum_over(rows) and nothing else. Rows
+    that are left over by equal shares are added up by every device.
+
+    >>> rows = jnp.arange(10.0)
+    >>> over_devices(lambda shift: sum_of_shares(lambda some: jnp.sum(some + shift), rows), (0,))(jnp.ones(1)).tolist()
+    [55.0]
+    """
+    num_devices = _devices_at_this_run()
+    share, rest = divmod(len(jax.tree.leaves(rows)[0]), num_devices)
+    if num_devices == 1 or share == 0:
+        return sum_over(rows)
+    first = jax.lax.axis_index(EXAMPLES) * share
+    own = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, share), rows)
+    total = jax.lax.psum(sum_over(own), EXAMPLES)
+    left_over = jax.tree.map(lambda leaf: leaf[num_devices * share :], rows)
+    return jax.tree.map(jnp.add, total, sum_over(left_over)) if rest else total
+
+
+def _devices_at_this_run() -> int:
+    try:
+        return jax.lax.axis_size(EXAMPLES)
+    except NameError:  # the axis is bound inside of `over_devices` only
+        return 1
 
 
 def _mapped(in_axes: Sequence[int | None]) -> list[int]:

@@ -108,6 +108,8 @@ def test_the_number_is_chosen_on_starts_that_are_not_counted():
     assert result.tuned.best == 1
     assert result.silent.tolist() == [3]  # of start 2, the only one that is counted
     assert result.cost.tolist() == [[10, 7]]
+    np.testing.assert_allclose(result.tried, [ends[0], ends[1]])
+    assert result.swapped == 5  # start 0 with the 2 that start 1 would choose; start 1 with 1: 4 times
 
 
 def test_a_digit_is_silent_if_its_output_is_low_on_all_its_images():
@@ -136,23 +138,27 @@ def test_a_method_that_begins_later_goes_as_a_plain_descent_and_then_as_itself(x
     np.testing.assert_allclose(found.end, params, rtol=1e-12)
 
 
-def made_up(changes=(), at=slice(None), tuned=1, head_start=0):
+def made_up(changes=(), at=slice(None), tuned=1, head_start=0, swapped=1.9, fewer=()):
     """Three seeds. After 1 to 400 evaluations plain descent is at 2 in the median one, the others at half of it, but
-    `changes`, there and then; of the last method the best number is that of three."""
+    `changes`, there and then; of the last method the best number is that of three, and its tuning starts end `swapped`
+    times as high with each other's. `fewer`: the order in which the first end on fewer images, 0, 1, 2, ... on all."""
     plain = np.where(np.arange(401), 2.0, 6.0) + 0.1 * SAME_MEDIAN[:, None]
 
     def outcome(label, best=1):
         relative = np.full((3, 401), 1.0 if label == "plain descent" else 0.5)
         relative[:, at] = np.reshape(dict(changes).get(label, relative[:, at]), (3, -1))
-        costs = np.where(np.arange(3) == best, 0.1, 0.2)
-        return Outcome(
-            label, Tuned(np.arange(3.0), costs), relative * plain, 0.2 if label == "SGD" else 0.1, np.zeros(3)
-        )
+        tuned = Tuned(np.arange(3.0), np.where(np.arange(3) == best, 0.1, 0.2))
+        tried = np.array([[1, 9, 1.5], [swapped, 9, 1.0]]) if label == "Adam, mini-batches" else np.ones((2, 3))
+        return Outcome(label, tuned, tried, relative * plain, 0.2 if label == "SGD" else 0.1, np.zeros(3))
 
     labels = [method.label for method in (*optimizers.PLAIN, optimizers.BFGS, optimizers.CONJUGATE)]
     labels += [f"{method.label} later" for method in optimizers.BEGUN_LATER if head_start]
     mini = [outcome(method.label) for method in optimizers.MINIBATCH[:-1]]
-    return Result(tuple(map(outcome, labels)), (*mini, outcome("Adam, mini-batches", tuned)))
+    full = tuple(map(outcome, labels))
+    if fewer:
+        full = tuple(each._replace(cost=each.cost - 0.01 * rank) for rank, each in enumerate(full))
+    ends = tuple(each._replace(cost=each.cost * 0 + 9 - rank) for each, rank in zip(full, fewer, strict=False))
+    return Result(full, (*mini, outcome("Adam, mini-batches", tuned)), ends)
 
 
 def last(label, relative):
@@ -163,18 +169,19 @@ def last(label, relative):
     ("changes", "failing"),
     [({}, []), (last("L-BFGS", 0.95), []), (last("L-BFGS", 1.05), [0, 4]), (last("L-BFGS", 1.05) | {"at": [20]}, [0]),
      (last("L-BFGS", 1.05) | {"at": [21]}, []), (last("Adam", 0.95), []), (last("Adam", 1.05), [3]),
-     (last("Adam", 1.05) | {"at": [0]}, []), ({"tuned": 0}, [6]), ({"tuned": 2}, [6])],
+     (last("Adam", 1.05) | {"at": [0]}, []), ({"tuned": 0}, [7]), ({"tuned": 2}, [7]), ({"swapped": 2.1}, [6]),
+     ({"fewer": (0, 1, 2, 3, 4, 5)}, []), ({"fewer": (1, 0, 2, 3, 5, 4)}, []), ({"fewer": (5, 1, 2, 3, 4, 0)}, [7])],
 )  # fmt: skip
 def test_the_claims_fail_where_the_last_seed_is_higher(changes, failing):
-    found = list(other_optimizers.claims(made_up(**changes), dataclasses.replace(FULL, head_start=0)))
+    found = list(other_optimizers.claims(made_up(**changes), dataclasses.replace(FULL, head_start=0, fewer_examples=0)))
     assert [index for index, claim in enumerate(found) if not claim.holds] == failing
 
 
 def test_who_begins_later_is_a_follow_up_and_few_evaluations_say_nothing_of_grids():
     kinds = [claim.kind for claim in other_optimizers.claims(made_up(head_start=20), FULL)]
-    assert kinds == ["prediction"] * 6 + ["follow-up"] * 3 + ["prediction"]
+    assert kinds == ["prediction"] * 6 + ["follow-up"] * 3 + ["prediction"] * 2
     few = list(other_optimizers.claims(made_up(), dataclasses.replace(FULL, num_evaluations=50, head_start=0)))
-    assert len(few) == 6
+    assert len(few) == 7
     assert "(10 20 50 gradients" in few[0].says
 
 

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research import sharding
+from research import curvature, gradients, sharding
+from research.data import Examples
 
 
 @pytest.mark.parametrize("num_runs", [1, 2, 3, 5])
@@ -44,3 +45,39 @@ def test_on_every_device_keeps_the_values():
     placed = sharding.on_every_device(tree)
     jax.tree.map(np.testing.assert_array_equal, placed, tree)
     assert all(len(leaf.devices()) == 2 for leaf in placed.values())
+
+
+def squares(params, example):
+    return jnp.sum((params * example.inputs - example.targets) ** 2)
+
+
+def quadratic(num_examples):
+    inputs, targets = np.random.default_rng(num_examples).normal(size=(2, num_examples, 3)).astype(np.float32)
+    return Examples(inputs, targets), np.array([1.0, -2.0, 0.5], np.float32)
+
+
+@pytest.mark.parametrize("num_examples", [1, 2, 7, 8])
+def test_devices_that_share_a_run_find_value_gradient_and_curvature_of_all_examples(num_examples):
+    examples, params = quadratic(num_examples)
+    objective = gradients.mean_over_examples(squares, chunk_size=2)
+    product = curvature.hessian_vector_product(objective)
+
+    def look(params, examples):
+        return *jax.value_and_grad(objective)(params, examples), product(params, examples, params)
+
+    value, grad, curved = jax.jit(sharding.over_devices(look, (0, None)))(params[None], examples)
+    misses = params * examples.inputs - examples.targets
+    np.testing.assert_allclose(value[0], (misses**2).sum(axis=1).mean(), rtol=1e-6)
+    np.testing.assert_allclose(grad[0], (2 * misses * examples.inputs).mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(curved[0], (2 * examples.inputs**2).mean(axis=0) * params, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("num_runs", "lengths"), [(1, {4, 1}), (2, {9}), (3, {9})])
+def test_only_devices_without_a_run_of_their_own_share_out_the_examples(num_runs, lengths):
+    seen = set()
+
+    def total(run):
+        return sharding.sum_of_shares(lambda rows: (seen.add(len(rows)), run + jnp.sum(rows))[1], jnp.arange(9))
+
+    sharding.over_devices(total, (0,))(jnp.zeros(num_runs, int))
+    assert seen == lengths

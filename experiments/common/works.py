@@ -99,9 +99,12 @@ def epoch(contest: Contest) -> Work:
 def full_gradient(contest: Contest) -> Work:
     """Of the mean cost of all images."""
     train, params = jax.device_put((contest.problem.train, contest.params), jax.devices()[0])
-    chunked = runs.compiled(jax.grad(contest.problem.cost))
+    gradient = jax.grad(contest.problem.cost)
+    shared, chunked = runs.over_seeds(gradient, (0, None)), runs.compiled(gradient)
+    one_seed = sharding.on_every_device(jax.tree.map(lambda leaf: leaf[None], contest.params))
     at_once = runs.compiled(jax.grad(gradients.mean_over_examples(contest.problem.example_cost)))
     ways = {
+        "the library: all devices": Way(partial(shared, one_seed, contest.problem.train)),
         "the library: in chunks": Way(partial(chunked, params, train)),
         "JAX: all images at once": Way(partial(at_once, params, train)),
         **by_numpy(contest, peers.numpy_gradient),
