@@ -63,28 +63,23 @@ def test_looks_are_the_batches_in_their_order():
     np.testing.assert_array_equal(looks[1].reshape(-1, 8)[:15], descents.shuffles(keys, 120, 67)[1, 0].reshape(15, 8))
 
 
-def made_up(sizes, steps):
-    """A race with these steps (sizes, seeds)."""
-    return race.Race(np.array(sizes), np.array(steps), np.ones(len(sizes)), np.ones((len(sizes), 3)), np.ones((1, 2)))
-
-
 def test_sizes_that_do_not_come_down_are_left_out_and_too_few_are_an_error():
     steps = [[900.0, 800.0], [np.nan, 400.0], [300.0, 200.0], [200.0, 200.0], [200.0, 220.0]]
-    run = made_up([1, 2, 4, 8, 16], steps)
-    race.require_a_curve(SETTINGS, run)
+    run = race.Race(np.array([1, 2, 4, 8, 16]), np.array(steps), np.ones(5), np.ones((5, 3)), np.ones((1, 2)))
+    race.require_a_curve(SETTINGS, run.sizes, run.steps)
     sizes, middle = run.medians()
     assert (sizes.tolist(), middle.tolist()) == ([1, 4, 8, 16], [850, 250, 200, 210])
     with pytest.raises(SettingsError, match=r"too few .* from every start \(1, 4, 8: 3, more than 3 are needed\)"):
-        race.require_a_curve(SETTINGS, made_up([1, 2, 4, 8], steps[:4]))
+        race.require_a_curve(SETTINGS, run.sizes[:4], run.steps[:4])
 
 
 def test_a_target_that_all_reach_at_the_first_look_is_too_high():
-    sizes = [4, 32, 512, 600]
+    sizes = np.array([4, 32, 512, 600])
     with pytest.raises(
         SettingsError, match=r"--target is 0.6, to which .* at the first look, .* give a lower --target"
     ):
-        race.require_a_curve(SETTINGS, made_up(sizes, [[64.0], [8], [1], [5]]))
-    race.require_a_curve(SETTINGS, made_up(sizes, [[128.0], [8], [1], [5]]))
+        race.require_a_curve(SETTINGS, sizes, np.array([[64.0], [8], [1], [5]]))
+    race.require_a_curve(SETTINGS, sizes, np.array([[128.0], [8], [1], [5]]))
 
 
 def test_full_batch_descent_stops_at_the_first_step_at_which_the_cost_is_low_enough(x64, monkeypatch):

@@ -176,23 +176,26 @@ def hold(problem: Problem, settings: Settings, starts: Params, shuffle_keys: Arr
         by_rate = np.exp(np.log(took).mean(axis=0))[np.argsort(nearest_first)]
         best = int(by_rate.argmin())
         guess = float(grid[best])
-        steps = np.asarray(every_start(counted, rows[TUNING_SEEDS:], problem.train, grid[[best]], cap))[:, 0]
-        found.append((np.where(steps < cap, steps, np.nan), guess, by_rate))
-        runs.console.print(f"batches of {size:,}: rate {guess:g}, {np.median(steps):,.0f} steps")
-    run = Race(np.array(sizes), *map(np.stack, zip(*reversed(found), strict=True)), noise=np.zeros((0, 0)))
-    require_a_curve(settings, run)
-    return run._replace(noise=noise_scales(problem, settings, run, counted, shuffle_keys))
+        needed = np.asarray(every_start(counted, rows[TUNING_SEEDS:], problem.train, grid[[best]], cap))[:, 0]
+        found.append((np.where(needed < cap, needed, np.nan), guess, by_rate))
+        runs.console.print(f"batches of {size:,}: rate {guess:g}, {np.median(needed):,.0f} steps")
+    steps, rates, tried = map(np.stack, zip(*reversed(found), strict=True))
+    require_a_curve(settings, np.array(sizes), steps)
+    noise = noise_scales(problem, settings, steps, rates, counted, shuffle_keys)
+    return Race(np.array(sizes), steps, rates, tried, noise)
 
 
-def require_a_curve(settings: Settings, run: Race) -> None:
+def require_a_curve(
+    settings: Settings, sizes: Int[np.ndarray, "sizes"], steps: Float[np.ndarray, "sizes seeds"]
+) -> None:
     """Raises SettingsError where every mini-batch size is down at its first look: nobody saw when; or too few are."""
-    first_looks = np.maximum(1, LOOK_EVERY // run.sizes[:-1])
+    first_looks = np.maximum(1, LOOK_EVERY // sizes[:-1])
     require(
-        bool((run.steps[:-1] > first_looks[:, None]).any()) or not np.isfinite(run.steps[:-1]).all(),
+        bool((steps[:-1] > first_looks[:, None]).any()) or not np.isfinite(steps[:-1]).all(),
         f"--target is {settings.target:g}, to which every batch size has come down at the first look, after "
         f"{LOOK_EVERY} examples or a step; give a lower --target",
     )
-    reached, _ = run.medians()
+    reached = sizes[np.isfinite(steps).all(axis=1)]
     require(
         len(reached) > FEWEST,
         f"too few batch sizes came down to --target from every start ({', '.join(map(str, reached))}: {len(reached)}, "
@@ -201,15 +204,15 @@ def require_a_curve(settings: Settings, run: Race) -> None:
 
 
 def noise_scales(
-    problem: Problem, settings: Settings, run: Race, counted: Params, shuffle_keys: Array
+    problem: Problem, settings: Settings, steps: np.ndarray, rates: np.ndarray, counted: Params, shuffle_keys: Array
 ) -> Float[np.ndarray, "seeds points"]:
     """B_simple along the way down of the middle batch size, with its rate, in its median of steps."""
     row = len(settings.batch_sizes) // 2
-    size, took, num_examples = settings.batch_sizes[row], run.steps[row], len(problem.train.inputs)
+    size, took, num_examples = settings.batch_sizes[row], steps[row], len(problem.train.inputs)
     most = most_steps(settings.max_steps, num_examples, size)
-    steps = max(POINTS, int(np.nanmedian(took)) if np.isfinite(took).any() else most)
-    rows = rows_of(shuffle_keys, num_examples, size, most).reshape(len(shuffle_keys), -1, size)[TUNING_SEEDS:, :steps]
-    measure = runs.over_seeds(partial(noise_on_the_way, problem, float(run.rates[row])), (0, 0, None))
+    length = max(POINTS, int(np.nanmedian(took)) if np.isfinite(took).any() else most)
+    rows = rows_of(shuffle_keys, num_examples, size, most).reshape(len(shuffle_keys), -1, size)[TUNING_SEEDS:, :length]
+    measure = runs.over_seeds(partial(noise_on_the_way, problem, float(rates[row])), (0, 0, None))
     return np.asarray(measure(counted, rows, problem.train))
 
 
