@@ -265,15 +265,22 @@ def test_arrays_and_record_of_two_runs_are_not_taken_for_one(name, finished):
 @pytest.mark.parametrize("width", [60, 200])
 def test_the_terminal_shows_a_claim_in_two_lines_with_names_as_they_are_and_failures_last(width, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
-    good, bad = (prediction("T1", f"[/red] is {'a name ' * 10}", measured, within(1, 2), "[unit]", "source", "a flaw")
-                 for measured in (1.5, 7))  # fmt: skip
-    terminal.show([bad, good], "So.")
+    good, bad = (prediction(id, f"[/red] is {'a name ' * 10}", measured, within(1, 2), "[unit]", "source", "a flaw")
+                 for id, measured in (("T1", 1.5), ("T2", 7)))  # fmt: skip
+    terminal.show([bad, good], "So.", {("T1", good.says): 0.25})
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     says = f"  {good.says}".rstrip() if width == 200 else f"  {good.says}"[:59].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
     assert lines == [
-        "holds  T1  1.5, expected 1 to 2; [unit]", says,
-        "does not hold  T1  7, expected 1 to 2; [unit]", says, "  why: a flaw", "", "So.",
+        "holds  T1  1.5 (committed: 0.25), expected 1 to 2; [unit]", says,
+        "does not hold  T2  7, expected 1 to 2; [unit]", says, "  why: a flaw", "", "So.",
     ]  # fmt: skip
+
+
+def test_a_run_is_set_beside_the_committed_one_unless_it_replaces_it():
+    kept = experiment.COMMITTED / "steepest"
+    numbers = experiment.committed(steepest, Path("somewhere"))
+    assert set(numbers.values()) == {claim["measured"] for claim in folders.read_record(kept)["claims"]} != set()
+    assert experiment.committed(steepest, kept) == {}
 
 
 @pytest.mark.parametrize(("status", "said"), [("", "abc"), (" M research/costs.py", "abc+changes")])

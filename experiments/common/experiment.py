@@ -34,6 +34,7 @@ from research.data import DataError, Examples
 from research.models import Model
 
 FILMS_SIZES = (784, 16, 16, 10)
+COMMITTED = Path(__file__).parents[2] / "results"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -136,7 +137,7 @@ def run(module: ModuleType, settings: Any) -> Run:
     result = trees.to_numpy(module.Result, measured)
     finished = Run(settings, result, {"status": "finished", **facts, "seconds": time.perf_counter() - began})
     try:
-        terminal.show(*leave(module, finished, folder))
+        terminal.show(*leave(module, finished, folder), committed(module, folder))
     except Exception as error:
         error.add_note(f"What was measured is kept in {folder}: mend it, and type --rejudge --out {settings.out}.")
         folders.write(folder, {**finished.record, "claims": [], "finding": ""}, trees.flat(result), {})
@@ -181,6 +182,14 @@ def leave(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim],
 
         folders.write_file(script, get_plotlyjs().encode())
     return claims, finding
+
+
+def committed(module: ModuleType, folder: Path) -> dict[tuple[str, str], float | None]:
+    """(id, says) of every claim -> its number in the repository's own results; empty for a run that replaces them."""
+    there = COMMITTED / name_of(module)
+    if there == folder.absolute() or not (there / folders.RECORD).exists():
+        return {}
+    return {(claim["id"], claim["says"]): claim["measured"] for claim in folders.read_record(there)["claims"]}
 
 
 def draw(module: ModuleType, finished: Run) -> dict[str, bytes]:

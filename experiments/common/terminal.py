@@ -1,7 +1,7 @@
 """What is said on the terminal: the claims, those that fail last so that they are seen, and the finding."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -11,12 +11,17 @@ from experiments.common.bounds import SettingsError
 from experiments.common.claims import Claim, number
 
 
-def show(claims: Iterable[Claim], finding: str) -> None:
-    """Two lines for every claim, cut to the terminal's width, those that fail last and with their why; the finding."""
+def show(claims: Iterable[Claim], finding: str, committed: Mapping[tuple[str, str], float | None]) -> None:
+    """Two lines for every claim, cut to the terminal's width, those that fail last and with their why; the finding.
+
+    `committed` has the number that stands in the repository's results for (id, says) of a claim.
+    """
     console = Console(highlight=False)
     for claim in sorted(claims, key=lambda claim: not claim.holds):
         verdict = Text("holds" if claim.holds else "does not hold", "green" if claim.holds else "red")
-        found = f"  {claim.id}  {number(float(claim.measured))}, expected {claim.bound}; {claim.unit}"
+        there = committed.get((claim.id, claim.says))
+        beside = "" if there is None else f" (committed: {number(there)})"
+        found = f"  {claim.id}  {number(float(claim.measured))}{beside}, expected {claim.bound}; {claim.unit}"
         for line in (verdict + Text(found), Text(f"  {claim.says}")):
             console.print(line, no_wrap=True, overflow="ellipsis")
         if claim.why and not claim.holds:

@@ -18,6 +18,7 @@ ASKED = {  # (work, way) -> how many times as long as the library: asked for, of
     ("an epoch of every seed", "the library: one seed, so many times"): 1.9,
 }
 PLAINLY = {
+    "the library: in chunks": "the library on one device",
     "the library: one device": "the library on one device",
     "the library: any network, one row": "the library, layer by layer at every point",
     "the library: one seed, so many times": "the library, one seed after the other",
