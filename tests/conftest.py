@@ -26,9 +26,17 @@ os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters --xla_cpu_parallel_codegen_split_count=1",
 )
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# Small data, many programs: tracing and compiling them is what takes time. No test reads where in the source an
+# operation comes from, and the key of a cache that is not there is of no use.
+for setting, value in {
+    "jax_disable_most_optimizations": True,
+    "jax_include_full_tracebacks_in_locations": False,
+    "jax_traceback_in_locations_limit": 0,
+    "jax_enable_compilation_cache": False,
+}.items():
+    os.environ.setdefault(setting.upper(), str(int(value)))  # for the programs that tests start
+    jax.config.update(setting, value)
 jax.config.update("jax_num_cpu_devices", 2)
-jax.config.update("jax_disable_most_optimizations", True)  # small data, many programs: compiling is what takes time
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
