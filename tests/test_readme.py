@@ -15,7 +15,7 @@ COMMANDS = [
     line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if "-m" in line
 ]
 SMALL = {  # words that make a command small, beside one seed and few images
-    "full_batch_vs_sgd": "--num-steps 20 --num-epochs 4",
+    "full_batch_vs_sgd": "--layer-sizes 784 10 --batch-sizes 100 --learning-rates 4 --num-steps 20 --num-epochs 4",
     "new_cost": "--layer-sizes 784 10 --num-examples 120 --batch-size 10 --num-steps 20 --num-epochs 4 --resolution 5",
     "steepest": "--num-examples 100 --num-directions 500",
     "label_smoothing": "--num-examples 300",
