@@ -128,7 +128,8 @@ def test_of_other_networks_and_costs_nothing_is_claimed():
 
 def test_rates_that_all_diverge_say_so(small_mnist):
     settings = dataclasses.replace(
-        SMALLEST, dataset=str(small_mnist), learning_rates=(1e30,), activation="relu", output_activation="identity"
-    )
+        SMALLEST, dataset=str(small_mnist), learning_rates=(1e30,), activation="relu", output_activation="identity",
+        layer_sizes=(784, 3, 10),
+    )  # fmt: skip
     with pytest.raises(runs.Diverged, match="backpropagation, every learning rate"):
         hebb.measure(experiment.pose(settings), settings)
