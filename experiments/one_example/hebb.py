@@ -42,7 +42,7 @@ from research.training import TrainState
 
 WHY = (
     "flaw of short runs: the weights have first to align with the random ones, so that feedback alignment starts "
-    "later; --full, with 6,000 steps, decides it."
+    "later; --full, with 6,000 steps, decides it"
 )
 RULES = ("backpropagation", "feedback alignment", "Hebb's rule alone")
 
@@ -163,13 +163,14 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 def finding(result: Result, settings: Settings) -> str:
     along, strengthened = result.along_hebb[0, ..., -1].mean(axis=0), 100 * result.strengthened[0, ..., -1].mean(axis=0)
-    right = ", ".join(
-        f"{100 * each[:, -1].mean():.1f} % by {rule}" for rule, each in zip(RULES, result.accuracy, strict=True)
-    )
+    rates = [f"{each.best:g}" + ("" if each.is_inside else ", an end of the grid") for each in result.tuned]
+    learned = zip(RULES, result.accuracy, rates, strict=True)
+    right = ", ".join(f"{100 * each[:, -1].mean():.1f} % by {rule} (at {rate})" for rule, each, rate in learned)
     return (
         f"What an image asks of the outputs' weights correlates with Hebb's rule by {along[0]:.2f} before training and "
         f"{along[-1]:.2f} after it; by size {strengthened[0]:.0f} % are to be strengthened, then "
-        f"{strengthened[-1]:.0f} %. Learned: {right} (means of {settings.num_seeds} seeds)."
+        f"{strengthened[-1]:.0f} %. Learned, each rule at its own best rate: {right}; means of "
+        f"{settings.num_seeds} seeds."
     )
 
 
