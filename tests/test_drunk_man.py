@@ -208,7 +208,7 @@ def made_up(*, examples=0.5, seconds=0.5, winding=7.0, wrong=0.0, log=0.0, cosin
     near = Microscope(2, footsteps, view, np.full(3, 1e6))
     full = 0.8 + 0.05 * SAME_MEDIAN
     reading = {
-        clock: Reading(np.stack([full, full * np.where(LAST_OFF, share, 0.5)]), np.ones((2, 3)))
+        clock: Reading(np.stack([full, full * np.where(LAST_OFF, share, 0.5)]), np.full((2, 3), 90.0))
         for clock, share in (("steps", 9.0), ("examples", examples), ("seconds", seconds))
     }
     shares = np.array([0.5, 0.3, 0.1])
@@ -238,7 +238,8 @@ def test_the_finding_says_who_is_lower_and_what_the_map_hides():
     said = experiment.finding(made_up(), FILMS)
     assert said.startswith("After equally many examples the drunk man (batches of 10) is at cost 0.4, the careful man")
     assert "(full batch) at 0.8. The map" in said
-    assert "hides the drunk man's stumbling: seen at 3 points, his path is 7 times as long" in said
+    assert "hides the drunk man's stumbling: every step counted, his path is 90 times as long as from" in said
+    assert "start to end, seen at 3 points 7 times, its shadow 1 times (first seed)" in said
     assert said.endswith("as from start to end: full batch 1, batches of 10 2; a random walk 2.")
     assert "shows the drunk man's stumbling" in experiment.finding(made_up(winding=1.45), FILMS)
     assert "hides the drunk man's stumbling" in experiment.finding(made_up(winding=1.55), FILMS)
