@@ -115,6 +115,29 @@ def test_a_folder_is_replaced_at_once_and_a_users_own_files_are_kept(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["name"]
 
 
+def test_arrays_have_one_hash_where_they_have_the_same_bits_in_the_same_shape():
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    one_bit = array.copy()
+    one_bit.view(np.uint32)[1, 1] ^= 1
+    other = [one_bit, array.T, array.ravel(), array.astype(np.float64), array.view(np.uint32), -array + 0.0]
+    hashes = folders.fingerprints({str(number): each for number, each in enumerate([array, *other])})
+    assert len(set(hashes.values())) == len(hashes)
+    assert folders.fingerprints({"0": np.asfortranarray(array)}) == {"0": hashes["0"]}
+
+
+def test_the_record_has_the_hashes_of_the_arrays_and_the_memory_that_was_held(ran):
+    _, folder = ran("steepest")
+    record = folders.read_record(folder)
+    assert record["sha256_of_arrays"] == folders.fingerprints(folders.read_arrays(folder))
+    assert 0 < record["peak_bytes"] <= records.peak_bytes()  # a peak only grows
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="compared with what Linux says")
+def test_the_peak_of_memory_is_the_one_that_the_system_knows():
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    assert records.peak_bytes() == pytest.approx(1024 * int(lines["VmHWM"].split()[0]), rel=0.02)
+
+
 @pytest.mark.parametrize("refused", ["mkdir", "write_bytes", "exchange"])
 def test_where_the_system_refuses_one_sentence_says_so_and_the_earlier_run_is_untouched(refused, tmp_path, monkeypatch):
     folder = tmp_path / "name"

@@ -135,7 +135,8 @@ def run(module: ModuleType, settings: Any) -> Run:
         f"measure of {name_of(module)} returned a {type(measured).__name__}; it must return its Result",
     )
     result = trees.to_numpy(module.Result, measured)
-    finished = Run(settings, result, {"status": "finished", **facts, "seconds": time.perf_counter() - began})
+    spent = {"seconds": time.perf_counter() - began, "peak_bytes": records.peak_bytes()}
+    finished = Run(settings, result, {"status": "finished", **facts, **spent})
     try:
         terminal.show(*leave(module, finished, folder), committed(module, folder))
     except Exception as error:

@@ -1,7 +1,8 @@
 """A run's folder: run.json, arrays, figures and pages are put together beside their place and moved there at once.
 
 Whenever a run is killed, OUT/NAME is the earlier run or the new one, never a mixture: run.json knows the SHA-256 of
-every other file. Files in it that no run of ours has written are kept.
+every other file, and of every array by itself, so that two runs can be compared by their records alone. Files in it
+that no run of ours has written are kept.
 """
 
 import ctypes
@@ -33,7 +34,7 @@ def write(folder: Path, record: dict[str, Any], arrays: Mapping[str, np.ndarray]
     """
     files = {**drawn, ARRAYS: packed(arrays), RECORD: b""}
     hashes = {name: sha256(content) for name, content in sorted(files.items()) if name != RECORD}
-    record = {**record, "files": sorted(files), "sha256": hashes}
+    record = {**record, "files": sorted(files), "sha256": hashes, "sha256_of_arrays": fingerprints(arrays)}
     files[RECORD] = (json.dumps(record, indent=1, allow_nan=False, default=os.fspath) + "\n").encode()
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
@@ -63,6 +64,13 @@ def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def fingerprints(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """name -> SHA-256 of dtype, shape and bytes, in C order: equal where the arrays have the same bits."""
+    return {
+        name: sha256(f"{array.dtype.str} {array.shape} ".encode() + array.tobytes()) for name, array in arrays.items()
+    }
 
 
 def foreign(folder: Path) -> list[Path]:

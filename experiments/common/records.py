@@ -1,9 +1,11 @@
-"""Where a result comes from, in JSON's own types: commit, versions, device, data."""
+"""Where a result comes from, in JSON's own types: time, commit, versions, device, memory, data."""
 
 import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,20 @@ import jax
 from research import data
 from research.data import Examples
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "tensorflow-datasets")
 
 
 def provenance() -> dict[str, Any]:
-    """Where a result comes from: commit, versions of the packages, machine and device."""
+    """Where a result comes from: time, commit, versions of the packages, machine and device."""
     device = jax.devices()[0]
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {
+        "began": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "commit": LOADED_COMMIT,
         "versions": {"python": platform.python_version(), **versions},
         "device": f"{jax.device_count()} x {device.device_kind} ({device.platform})",
@@ -43,6 +51,14 @@ def commit() -> str:
 
 
 LOADED_COMMIT = commit()  # asked now: somebody may edit the files while a long run goes on
+
+
+def peak_bytes() -> int | None:
+    """The most memory of the machine that this process has held at once; None where the system does not count it."""
+    if resource is None:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def describe_data(name: str, **splits: Examples) -> dict[str, Any]:
