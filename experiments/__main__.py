@@ -1,10 +1,11 @@
-"""Runs an experiment, or lists them, runs them all, or judges again what they left behind.
+"""Runs an experiment, or lists them, runs them all, or looks again at what they left behind.
 
 python -m experiments                                       what there is
 python -m experiments NAME [--quick | --full] [settings]    one of them, or a module of your own: my_folder.my_file
 python -m experiments --all [--quick | --full] [--out OUT]  those that are stale or missing in OUT, then the ledger
 python -m experiments --stale [--out OUT]                   which results in OUT were measured by older code
 python -m experiments --rejudge [--out OUT]                 today's verdicts, sentences, figures and ledger of OUT
+python -m experiments --verify [NAME ...] [--out OUT]       runs results in OUT again: the same bits?
 """
 
 import argparse
@@ -59,6 +60,9 @@ def together(argv: list[str]) -> None:
     what.add_argument("--all", action="store_true", help="run what is stale or missing, then gather the ledger")
     what.add_argument("--stale", action="store_true", help="list results whose measuring code has changed since")
     what.add_argument("--rejudge", action="store_true", help="judge and draw every result again, then the ledger")
+    what.add_argument("--verify", nargs="*", metavar="NAME", help="run results, or all of them, again with their "
+                      "settings, and say of every array whether it has the same bits; exit code 1 where one that is no "
+                      "timing (\"seconds\" in its name) differs beyond float32's rounding; writes nothing")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("results/yours"),
                         help="folder of the results (default: results/yours)")  # fmt: skip
     options, passed_on = parser.parse_known_args(argv)
@@ -71,6 +75,8 @@ def together(argv: list[str]) -> None:
             gather.run_all(options.out, passed_on)
         elif options.stale:
             gather.print_stale(options.out)
+        elif options.verify is not None:
+            gather.verify(options.verify, options.out)
         else:
             gather.rejudge_all(options.out)
 

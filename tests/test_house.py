@@ -21,6 +21,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import (
+    again,
     chapters,
     claims,
     experiment,
@@ -263,6 +264,78 @@ def test_the_command_is_recorded_as_one_types_it(finished, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["experiments", "steepest", "--out", "a folder"])
     experiment.run(steepest_with(measure=lambda *_: run.result), run.settings)
     assert folders.read_record(folder)["command"] == "python -m experiments steepest --out 'a folder'"
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_run_comes_out_again_with_the_same_bits_and_nothing_is_written(finished, capsys):
+    _, folder = finished
+    before = contents(folder)
+    assert again.verify(steepest, folder) == []
+    assert contents(folder) == before
+    said = capsys.readouterr().out
+    arrays = folders.read_arrays(folder)
+    assert said.count(": the same bits\n") == len(arrays)
+    assert said.startswith("steepest again; what is other than then: nothing\n")
+
+
+def test_what_does_not_come_out_again_is_named_but_for_timings_and_rounding(finished, capsys):
+    class Timed(NamedTuple):
+        cost: np.ndarray
+        seconds: np.ndarray
+        rounded: np.ndarray
+        last: np.ndarray
+
+    _, folder = finished
+    ones = np.ones(3, np.float32)
+    arrays = {"cost": ones, "seconds": ones, "rounded": ones, "gone": ones}
+    folders.write(folder, {**folders.read_record(folder), "commit": "another"}, arrays, {})
+    today = steepest_with(Result=Timed, measure=lambda *_: Timed(2 * ones, 2 * ones, np.nextafter(ones, 2), ones))
+    with pytest.raises(DataError, match="another version"):
+        again.verify(today, folder)
+    folders.write(folder, {**folders.read_record(folder)}, {**arrays, "last": ones}, {})
+    assert again.verify(today, folder) == ["cost", "gone"]
+    said = capsys.readouterr().out
+    for line in ("what is other than then: commit", "cost: differs by 1.0e+00", "rounded: differs by 1.2e-07",
+                 "seconds: differs by 1.0e+00 of its largest number (a timing", "gone: is another array",
+                 "last: the same bits", "1 of 5 arrays have the same bits, 2 differ beyond 1e-06"):  # fmt: skip
+        assert line in said
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "share"),
+    [
+        ([2.0, -4.0], [2.0, -4.0], 0), ([2.0, -4.0], [1.0, -4.0], 0.25), ([0.0], [-0.0], 0), ([0.0], [1e-30], np.inf),
+        ([np.nan, 1.0], [np.nan, 1.0], 0), ([np.nan, 1.0], [1.0, 1.0], np.inf), ([np.inf, 2.0], [np.inf, 1.0], 0.5),
+        ([np.inf], [-np.inf], np.inf), ([1, 4], [1, 5], 0.25), ([1], [1.0], np.inf), ([1.0], [1.0, 1.0], np.inf),
+        (["a"], ["a"], 0), (["a"], ["b"], np.inf), ([True, False], [True, True], 1), ([], [], 0),
+    ],
+)  # fmt: skip
+def test_the_difference_is_a_share_of_the_largest_number_there_was(before, now, share):
+    assert again.difference(np.array(before), np.array(now)) == share
+
+
+def test_all_are_run_again_each_by_itself_and_what_fails_is_named(tmp_path, monkeypatch):
+    for name in ("parabola", "steepest"):
+        folders.write(tmp_path / name, {"status": "finished", "settings": {}, "commit": ""}, {}, {})
+    started = []
+
+    def run(command):
+        started.append(command[3:])
+        return int(command[-1] == "steepest")
+
+    monkeypatch.setattr(gather.stopping, "run", run)
+    with pytest.raises(SystemExit, match=r"^not the same again: steepest$"):
+        gather.verify([], tmp_path)
+    assert sorted(started) == [["--out", str(tmp_path), "--verify", name] for name in ("parabola", "steepest")]
+    with pytest.raises(SettingsError, match=r"there is no result of hebb in .*; name folders that lie in it"):
+        gather.verify(["hebb"], tmp_path)
+    monkeypatch.setattr(gather.again, "verify", lambda module, folder: ["cost"] * (folder.name == "steepest"))
+    gather.verify(["parabola"], tmp_path)
+    with pytest.raises(SystemExit, match=r"^not the same again: cost$"):
+        gather.verify(["steepest"], tmp_path)
 
 
 def test_a_result_of_another_version_is_named(finished):

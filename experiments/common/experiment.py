@@ -117,24 +117,14 @@ def run(module: ModuleType, settings: Any) -> Run:
     A run that diverges leaves a record that says so, in place of an earlier one; one whose claims, finding or figures
     raise leaves what it measured, for --rejudge when they are mended.
     """
-    bounds.check(settings)
-    jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
-    folder, began = settings.out / name_of(module), time.perf_counter()
-    for each in (settings.out, folder):
-        terminal.check_writable(each)
-    check_start(settings)
-    posed = pose(settings)
+    began, folder = time.perf_counter(), settings.out / name_of(module)
+    posed = prepared(module, settings)
     facts = facts_of(module, settings, posed)
     try:
-        measured = module.measure(posed, settings)
+        result = measured(module, settings, posed)
     except Diverged as error:
         folders.write(folder, {"status": f"diverged: {error}", **facts, "claims": [], "finding": ""}, {}, {})
         raise
-    require(
-        isinstance(measured, module.Result),
-        f"measure of {name_of(module)} returned a {type(measured).__name__}; it must return its Result",
-    )
-    result = trees.to_numpy(module.Result, measured)
     spent = {"seconds": time.perf_counter() - began, "peak_bytes": records.peak_bytes()}
     finished = Run(settings, result, {"status": "finished", **facts, **spent})
     try:
@@ -145,6 +135,26 @@ def run(module: ModuleType, settings: Any) -> Run:
         raise
     print(f"figures, arrays and run.json are in {folder}")
     return finished
+
+
+def prepared(module: ModuleType, settings: Any) -> Problem:
+    """All that is checked before anything is measured, and the problem that the settings pose."""
+    bounds.check(settings)
+    jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
+    for each in (settings.out, settings.out / name_of(module)):
+        terminal.check_writable(each)
+    check_start(settings)
+    return pose(settings)
+
+
+def measured(module: ModuleType, settings: Any, posed: Problem) -> Any:
+    """The Result, as it will be read back."""
+    found = module.measure(posed, settings)
+    require(
+        isinstance(found, module.Result),
+        f"measure of {name_of(module)} returned a {type(found).__name__}; it must return its Result",
+    )
+    return trees.to_numpy(module.Result, found)
 
 
 def facts_of(module: ModuleType, settings: Any, posed: Problem) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from experiments.common import chapters, cli, experiment, folders, front, ledger, stale, stopping
+from experiments.common import again, chapters, cli, experiment, folders, front, ledger, stale, stopping
 from experiments.common.bounds import SettingsError, require
 from experiments.common.chapters import Question
 from research.data import DataError
@@ -66,6 +66,22 @@ def print_stale(out: Path) -> None:
         commit = folders.read_record(out / name)["commit"]
         if stale.is_stale(module, commit):
             print(f"{name}: measured by the code of {commit[:12]}")
+
+
+def verify(names: list[str], out: Path) -> None:
+    """Runs results of OUT again, all of them where none is named. Each has a process of its own, for how many devices
+    there are is settled once in a process."""
+    there = there_are(out)
+    missing = [name for name in names if name not in there]
+    require(not missing, f"there is no result of {', '.join(missing)} in {out}; name folders that lie in it")
+    if len(names) == 1:
+        module = cli.import_module("the experiment", there[names[0]])
+        failed = again.verify(module, out / names[0])
+    else:
+        command = [sys.executable, "-m", "experiments", "--out", str(out), "--verify"]
+        failed = [name for name in names or there if stopping.run([*command, name])]
+    if failed:
+        raise SystemExit(f"not the same again: {', '.join(failed)}")
 
 
 def rejudge_all(out: Path) -> None:
