@@ -137,7 +137,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                          f"sharpness in |G|, from its end to |G| < {LEVELS[-1]:g}",
                          np.max(exponents(result)[converged]), at_most(HALF), "largest of all seeds",
                          "0 at a stationary point, 1 where a sigmoid saturates; halfway between", "finding: gradient "
-                         "and curvature vanish together while the parameters grow: outputs saturate")  # fmt: skip
+                         "and curvature vanish together while the parameters grow: outputs saturate, which the next "
+                         "claim decides")  # fmt: skip
     points = np.isin(found, ("minimum", "saddle"))
     if points.any():
         yield prediction("T38", "the point that it approaches is a local minimum: smallest over largest eigenvalue",

@@ -160,7 +160,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         yield follow_up("E9", f"half of the full batch's gain takes the batch size that {name}",
                         2 ** worst(half - measured), within(1 / 2, 2, 1), f"ratio, medians, worst of {half.size}",
                         "McCandlish et al. arXiv:1812.06162; a factor of 2: a wish", "finding: past the plateau the "
-                        "cost curves twice as much along G as along the noise")  # fmt: skip
+                        "cost curves twice as much along G as along the noise; the formula, which knows both, decides "
+                        "it")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:

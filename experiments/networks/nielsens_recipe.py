@@ -55,8 +55,8 @@ RECIPES = (
     Recipe("784-100-10, cross-entropy", (100,), UNIT, ENTROPY, 96.82),
 )
 WHY = (
-    "finding: digits that are never answered; 100 starts would say how often a run escapes (his own book reports "
-    "readers' results that are quite a bit worse)"
+    "finding: digits that are never answered; dead_digits, with 100 starts, decides how often a run escapes (his own "
+    "book reports readers' results that are quite a bit worse)"
 )
 SAID = {recipe.name: recipe.said for recipe in RECIPES}
 

@@ -39,10 +39,9 @@ from research.training import TrainState
 
 PLAIN = "one layer after another is damaged and repaired"
 WHY = (
-    "wish: no theory says 80 %. The finding: the last layer's share, the smallest before, grows by the largest factor "
-    "whichever layer is damaged, so what grows most does not tell what is at fault; damage in the first layer is "
-    "repaired best there, damage in the last nearly as well by any layer. To put back one layer's activations after "
-    "another finds it every time, but needs the undamaged network."
+    "wish: no theory says 80 %; the gradient does not know whose fault it is: the last layer's share, the smallest "
+    "before, grows by the largest factor whichever layer is damaged, and damage in the last is repaired nearly as well "
+    "by any layer; to put back one layer's activations after another decides it, but needs the undamaged network"
 )
 
 
