@@ -1,6 +1,7 @@
 """The table that all claims refer to: complete, in order, and true about which rows are claimed."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -13,11 +14,37 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(path for chapter in chapters.CHAPTERS for path in (ROOT / "experiments" / chapter).glob("*.py"))
 
 
+def ids_in(tree):
+    """Every id in the functions of a script that make claims, but for those of speed."""
+    makers = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.returns is not None
+              and "Claim" in ast.unparse(node.returns)]  # fmt: skip
+    nodes = [node for maker in makers for node in ast.walk(maker)]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "speed"]
+    of_speed = {id(call.args[0]) for call in calls}
+    words = [str(node.value) for node in nodes if isinstance(node, ast.Constant) and id(node) not in of_speed]
+    return {word for word in words if re.fullmatch(r"[TCEN]\d+|speed", word)}
+
+
 def claimed():
-    """Every id that a script claims, with the script's name."""
-    words = [(node, path.name) for path in SCRIPTS for node in ast.walk(ast.parse(path.read_text()))
-             if isinstance(node, ast.Constant)]  # fmt: skip
-    return {node.value: name for node, name in words if re.fullmatch(r"[TCEN]\d+|speed", str(node.value))}
+    """Every id that a script claims, as a prediction, an identity or a follow-up, with the script's name."""
+    return {word: path.name for path in SCRIPTS for word in ids_in(ast.parse(path.read_text()))}
+
+
+def test_ids_are_found_where_claims_are_made_and_not_where_speed_is():
+    made = (
+        "def claims(result) -> Iterator[Claim]:\n    yield speed('T30')\n    yield from map(identity, ('T7', 'C1'))\n"
+    )
+    assert ids_in(ast.parse(made + "def figures(result) -> dict:\n    return {'T9': 1}")) == {"T7", "C1"}
+
+
+def test_every_essential_row_is_claimed_or_says_why_not():
+    assert not [row.id for row in ROWS if row.essential and row.id not in claimed() and not row.unchecked]
+
+
+def test_every_essential_row_without_such_a_line_has_a_claim_in_the_committed_results():
+    records = [json.loads(path.read_text()) for path in (ROOT / "results").glob("*/run.json")]
+    found = {claim["id"] for record in records for claim in record["claims"] if claim["kind"] != "speed"}
+    assert not {row.id for row in ROWS if row.essential and not row.unchecked} - found
 
 
 def test_every_claim_of_a_script_has_its_row():

@@ -4,8 +4,8 @@ The film is "What is backpropagation really doing?" (Deep learning, chapter 3) b
 sentences, in its order; C rows are its readers' comments, by their numbers; E and N rows are questions of our own.
 "speed" belongs to the benchmark. The words are ours. The film's material is CC BY-NC-SA; only its facts are used.
 
-An essential row is one that this repository has to answer. `unchecked` says why no experiment claims a row: nothing
-is to be measured, another row measures it, or a law in tests/ holds it. Where it is empty, a claim exists or is due.
+An essential row is one that this repository has to answer: by a claim that is a prediction, an identity or a follow-up,
+or `unchecked` says why not: nothing is to be measured, another row measures it, or a law in tests/ holds it.
 """
 
 from typing import NamedTuple
@@ -68,7 +68,8 @@ ROWS: tuple[Row, ...] = (
     Row("T27", "A network that listened to one 2 alone would call every image a 2.", "all_examples", essential=True),
     Row("T28", "The same is done for every example, and what they want is averaged.", "all_examples", essential=True),
     Row("T29", "The averaged nudges are minus the gradient, up to a factor.", "all_examples", essential=True),
-    Row("T30", "A step that asks every example takes very long.", "mini_batches", essential=True),
+    Row("T30", "A step that asks every example takes very long.", "mini_batches", essential=True,
+        unchecked="How long depends on the machine: full_batch_vs_sgd times it, as speed; C32 measures how it grows."),
     Row("T31", "The examples are shuffled and cut into mini-batches, say of 100.", "mini_batches", essential=True),
     Row("T32", "A mini-batch's gradient is not the true one, so its step is not the steepest.", "mini_batches",
         essential=True),
