@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 
 from experiments.common import asking, plots, runs
 from experiments.common.asking import flat
-from experiments.common.claims import Claim, prediction, within
+from experiments.common.claims import Claim, identity, within
 from experiments.common.problem import Problem
 from experiments.common.wish_tables import epochs_of
 from research import data, sampling, statistics
@@ -99,7 +99,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     early = result.counts <= result.counts[-1] / 2
     ratio = result.distance[..., early] / result.expected[:, None, early]
-    yield prediction("T28", "adding examples one by one, the running mean settles as sqrt(B_simple/n (N-n)/(N-1))",
+    yield identity("T28", "adding examples one by one, the running mean settles as sqrt(B_simple/n (N-n)/(N-1))",
                      np.sqrt(np.mean(ratio**2)), within(0.8, 1.25, 1), "distance / theory, root mean square",
                      "sampling without replacement")  # fmt: skip
 

@@ -3,8 +3,9 @@
     yield prediction("T33", "their cosine with the full gradient is the formula's", off, about(0, by=0.05),
                      "cosine, median", "1/sqrt(1 + B_simple/B), McCandlish et al. arXiv:1812.06162")
 
-There are four kinds. An identity is true by algebra: it checks the code. A prediction is a number of theory or of the
-literature: it may fail. A follow-up is asked after something failed. Speed is a wish about this machine.
+There are four kinds. An identity is true of any network, by algebra or, where something is drawn, but for chance: it
+checks the code. A prediction is a number of theory or of the literature: it may fail. A follow-up is asked after
+something failed. Speed is a wish about this machine.
 """
 
 import dataclasses

@@ -27,7 +27,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import experiment, plots, runs
-from experiments.common.claims import Claim, about, prediction, worst
+from experiments.common.claims import Claim, about, identity, worst
 from experiments.common.problem import Problem
 from research import gradients, sampling, training
 from research.data import Examples
@@ -97,7 +97,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    yield prediction("E21", "the exact control: the variance of SGD in a parabola over eta sigma^2 / (B h (2 - eta "
+    yield identity("E21", "the exact control: the variance of SGD in a parabola over eta sigma^2 / (B h (2 - eta "
                      "h)), all seeds together", 1 + worst(result.ratios - 1), about(1, by=OFF),
                      f"ratio, farthest from 1 for eta h {ETA_H}",
                      "Liu, Ziyin, Ueda arXiv:2012.03636; the 3 %: chance")  # fmt: skip

@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from numpy.polynomial.polynomial import polypow
 
 from experiments.common import experiment, plots
-from experiments.common.claims import Claim, about, prediction, worst
+from experiments.common.claims import Claim, about, identity, worst
 from experiments.common.problem import Problem
 
 RATES = (0.05, 0.1, 0.2, 0.3, 0.4)  # how often one annotator is wrong
@@ -100,7 +100,7 @@ def needed(wrong: np.ndarray, bearable: float) -> str:
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     exact, num_voted = result.votes[:, SIMULATED - 1], settings.num_seeds * VOTED
     errors = (result.simulated - exact) / np.sqrt(exact * (1 - exact) / num_voted)
-    yield prediction("T44", "a vote's exact probability to be wrong against a simulated one, where 10 or more are "
+    yield identity("T44", "a vote's exact probability to be wrong against a simulated one, where 10 or more are "
                      "expected", worst(errors[exact * num_voted >= 10]), about(0, by=4),
                      f"standard errors, worst of {errors.size}", "binomial")  # fmt: skip
 

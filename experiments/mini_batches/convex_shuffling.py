@@ -142,7 +142,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                      result.slopes[BY_LOT], about(1, by=0.2), "slope", "Ying et al.")  # fmt: skip
     yield prediction("E19", f"and as its square if shuffled anew in every epoch, {where}", result.slopes[ANEW],
                      about(2, by=0.2), "slope", "Ying et al.")  # fmt: skip
-    yield prediction("E19", "drawn by lot it is as the exact formula says, for every rate",
+    yield identity("E19", "drawn by lot it is as the exact formula says, for every rate",
                      1 + worst(mean[BY_LOT] / result.by_lot - 1), about(1, by=0.05),
                      "ratio, mean of the seeds, worst rate", "tr M")  # fmt: skip
     yield prediction("E19", "shuffled anew it is as theory for small steps says, for the smallest rate",

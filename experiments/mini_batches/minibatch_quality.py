@@ -106,15 +106,15 @@ def theory_claims(result: Result) -> Iterator[Claim]:
                          "mean of ratios; the mean cosine that Sigma's eigenvalues give would decide")  # fmt: skip
     ratio = np.mean(found.batches.squared_error / error, axis=0)
     for what, chosen in ((FILMS_BATCH, result.sizes == FILMS_BATCH), ("10 or more", from_ten)):
-        yield prediction("T33", f"{looked}: mean |g_B - G|^2 of batches of {what} over (tr Sigma / B) (N-B)/(N-1)",
+        yield identity("T33", f"{looked}: mean |g_B - G|^2 of batches of {what} over (tr Sigma / B) (N-B)/(N-1)",
                          1 + worst(ratio[:, chosen] - 1), about(1, by=0.05),
                          "ratio, mean of the seeds, worst checkpoint and size", source)  # fmt: skip
     deviations = (found.variance_from_batches - found.total_variance) / found.variance_error
-    yield prediction("E5", "tr Sigma from the scatter of batches is that from single images, in its standard errors",
+    yield identity("E5", "tr Sigma from the scatter of batches is that from single images, in its standard errors",
                      worst(deviations), about(0, by=4), f"standard errors, worst of {deviations.size}",
                      source)  # fmt: skip
     estimated, pair = two_batch_noise_scale(result)
-    yield prediction("E5", f"the unbiased two-batch estimate of B_simple, from batches of {pair[0]} and {pair[1]:,}, "
+    yield identity("E5", f"the unbiased two-batch estimate of B_simple, from batches of {pair[0]} and {pair[1]:,}, "
                      "over the exact one", 1 + worst(np.median(estimated / result.noise_scale, axis=0) - 1),
                      about(1, by=0.1), "ratio, median of the seeds, worst checkpoint",
                      "McCandlish et al., appendix A")  # fmt: skip

@@ -31,7 +31,7 @@ from matplotlib.figure import Figure
 
 from experiments.common import experiment, runs
 from experiments.common.bounds import of_train
-from experiments.common.claims import Claim, about, at_most, identity, prediction, within, worst
+from experiments.common.claims import Claim, about, at_most, identity, within, worst
 from experiments.common.problem import Problem
 from experiments.mini_batches import sampling_theory_figures as drawn
 from research import data, sampling, training
@@ -160,18 +160,18 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                        at_most(1e-12), "largest error over largest entry of Sigma", source)  # fmt: skip
     sources = (source, source, f"{source}; where B divides N by algebra from the line before")
     for scheme, formula, whence, (ratio, error) in zip(SCHEMES, FORMULAS, sources, over_theory(result), strict=True):
-        yield prediction("E6", f"{scheme}: {settings.num_epochs:,} epochs drawn from N = {num:,} have the trace of "
+        yield identity("E6", f"{scheme}: {settings.num_epochs:,} epochs drawn from N = {num:,} have the trace of "
                          f"{formula} in {DIRECTIONS} random directions", worst(ratio.mean(axis=0) - 1) + 1,
                          about(1, by=0.05), "ratio, mean of the seeds, worst batch size", whence)  # fmt: skip
         by_chance = error > 1e-5  # single images without replacement leave nothing to it
-        yield prediction("E6", f"{scheme}: in standard errors of the drawn, in {DIRECTIONS} random directions",
+        yield identity("E6", f"{scheme}: in standard errors of the drawn, in {DIRECTIONS} random directions",
                          worst((ratio[by_chance] - 1) / error[by_chance]), within(-4.5, 4.5, 0),
                          "standard errors, worst of all sizes and seeds", "normal tails")  # fmt: skip
     divides, in_all = num % sizes == 0, num // sizes * sizes
     yield identity("E6", "over an epoch, parameters fixed, the batches of a shuffle average to G, whatever their size, "
                    f"in {DIRECTIONS} random directions", np.sqrt(np.max(result.shuffled.epoch[:, divides])),
                    at_most(1e-5), "|error|/sqrt(tr Sigma)", "linearity, float32")  # fmt: skip
-    yield prediction("E6", "while with replacement an epoch's mean still scatters by Sigma over the number of draws, "
+    yield identity("E6", "while with replacement an epoch's mean still scatters by Sigma over the number of draws, "
                      f"in {DIRECTIONS} random directions",
                      worst((np.mean(result.with_replacement.epoch, axis=(0, 2)) * in_all) - 1) + 1, about(1, by=0.05),
                      "ratio, mean of the seeds, worst batch size", source)  # fmt: skip

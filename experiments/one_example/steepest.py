@@ -106,10 +106,10 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield prediction("T6", f"nor does the cost itself sink as much in a step of {STEP_LENGTH}",
                      np.max(result.actual[:, 1:] / result.actual[:, :1]), at_most(1), "share, largest",
                      "first order; curvature could break it")  # fmt: skip
-    yield prediction("T6", f"the best of {num_directions:,} random directions is hardly better than standing still",
+    yield identity("T6", f"the best of {num_directions:,} random directions is hardly better than standing still",
                      np.mean(share[:, 3]), about(expected, by=2.58 * deviation / len(share) ** 0.5),
                      "share of |G|, mean", "expected maximum of M normals over sqrt(d), 99 of 100 cases")  # fmt: skip
-    yield prediction("T8", f"two random directions in {num_parameters:,} dimensions are at right angles, but for "
+    yield identity("T8", f"two random directions in {num_parameters:,} dimensions are at right angles, but for "
                      "1/sqrt(d)", np.sqrt(np.mean(result.between_random**2) * num_parameters), about(1, by=spread),
                      "root mean square cosine times sqrt(d)", "isotropy, four standard deviations")  # fmt: skip
 
