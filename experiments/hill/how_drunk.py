@@ -100,36 +100,36 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                        "1/h turns round; a smaller rate walks on; the curvature along the path beside 1/eta would "
                        "decide")  # fmt: skip
         elif way.batch_size == DRUNKEST:
-            yield prediction("T35", "the drunk man's next step has nothing to do with his last: their cosine, batches "
-                             f"of {DRUNKEST}", np.median(cosines), about(0, by=0.1), unit,
+            yield prediction("T35", "the drunk man's step has nothing to do with his last: cosine, batches of "
+                             f"{DRUNKEST}", np.median(cosines), about(0, by=0.1), unit,
                              f"{PROBE} -0.07")  # fmt: skip
-            by_examples, by_steps = (
-                np.median(result.together[clock].tortuosity[index] / result.together[clock].tortuosity[0])
-                for clock in ("examples", "steps")
-            )
-            if np.isfinite(by_examples):  # unless the clocks stopped at the start
-                yield prediction("E8", f"after equally many examples the path of batches of {DRUNKEST} winds more than "
-                                 "that of the full batch", by_examples, at_least(5), "ratio of length / displacement, "
-                                 "median", f"{PROBE} 24.5 / 1.42")  # fmt: skip
-                yield follow_up("E8", "after equally many steps it winds more too", by_steps, at_least(1), "ratio, "
-                                "median", "equally many examples set a few steps beside thousands")  # fmt: skip
+            wound = result.together["steps"].tortuosity
+            yield follow_up("E8", f"after equally many steps batches of {DRUNKEST} have wound more than the full batch",
+                            np.median(wound[index] / wound[0]), at_least(1), "ratio of length / displacement, median",
+                            "equally many examples would set thousands of steps beside a few")  # fmt: skip
 
 
 def finding(result: Result, settings: Settings) -> str:
-    number, num_steps = walks.drunkest([each.way for each in result.gaits]), equal_steps(result, settings)
+    ways, num_steps = [each.way for each in result.gaits], equal_steps(result, settings)
+    number, passes = walks.drunkest(ways), min(settings.num_steps, settings.num_epochs)
     wound = [f"{np.median(each):.2g} ({each.min():.2g} to {each.max():.2g})"
              for each in result.together["steps"].tortuosity]  # fmt: skip
+    others = [f"{way.label} {each}, " for way, each in zip(ways, wound, strict=True)
+              if not way.is_full_batch and way is not ways[number]]  # fmt: skip
+    careful, drunk = np.median(result.together["examples"].tortuosity[[0, number]], axis=1)
+    steps = passes * (ways[0].batch_size // ways[number].batch_size)
     cosines = [f"{np.median(each.cosine).round(2) + 0:.2f} with {each.way.label} (rate {each.way.learning_rate:g})"
                for each in result.gaits]  # fmt: skip
     return (
-        f"After {num_steps} steps the drunk man ({result.gaits[number].way.label}) has walked {wound[number]} times as "
-        f"far as he got, the careful man (full batch) {wound[0]} times; a random walk: {num_steps**0.5:.2g} times. "
-        f"The mean cosine of successive steps is {', '.join(cosines)}."
+        f"After {num_steps} steps the drunk man ({ways[number].label}) has walked {wound[number]} times as far as he "
+        f"got, {''.join(others)}the careful man (full batch) {wound[0]} times; a random walk: {num_steps**0.5:.2g} "
+        f"times. After equally many examples, {steps:,} steps of his and {passes:,} of the careful man's, it is "
+        f"{drunk:.3g} and {careful:.3g}. The mean cosine of successive steps is {', '.join(cosines)}."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    says = finding(result, settings).partition(" The mean")[0]
+    says = finding(result, settings).partition(" After equally")[0]
     return {
         "how_drunk": drawn.winding(result, says, equal_steps(result, settings)),
         "how_planar": drawn.planar(result),
