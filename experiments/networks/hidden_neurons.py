@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, runs
 from experiments.common.bounds import below_train, require
-from experiments.common.claims import Claim, at_least, at_most, prediction, within
+from experiments.common.claims import Claim, at_most, prediction, within
 from experiments.common.descents import Trained
 from experiments.common.problem import Problem
 from experiments.networks import hidden_neurons_figures as drawn
@@ -129,10 +129,6 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     networks, one_layer = result.by_hidden(), (settings.depth_width,)
     deep = [hidden for hidden in networks if len(hidden) > 1 and set(hidden) == {settings.depth_width}]
     long = settings.num_epochs >= LONG
-    if long and {(2,), (16,)} <= networks.keys():
-        ahead = networks[16,].test.min() - networks[2,].test.max()
-        yield prediction("C8", "two hidden neurons are clearly worse than 16: by at least 5 points in every seed",
-                         ahead, at_least(5), "points", "a wish: clearly")  # fmt: skip
     if long and () in networks:
         yield prediction("C15", "no hidden layer, 784-10: about 91 to 92 % of the test images",
                          np.median(networks[()].test), within(90.5, 92.5, 91.5), "%, median",
