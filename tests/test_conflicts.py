@@ -6,7 +6,7 @@ import pytest
 from conftest import LAST_OFF, SAME_MEDIAN, make_examples, make_params
 from test_statistics import rows
 
-from experiments.all_examples import conflicts
+from experiments.all_examples import conflicts, conflicts_figures
 from experiments.all_examples.conflicts import Looks, Pairs, Result, Settings
 from experiments.common import checkpoints, runs
 from experiments.common.problem import Problem
@@ -81,6 +81,14 @@ def made_up(different=DIFFERENT, same=SAME, coherence=COHERENCE, parts=1.0, erro
 def test_the_claims_tell_good_from_bad(changes, failing):
     found = list(conflicts.claims(made_up(**changes), conflicts.FULL))
     assert [index for index, claim in enumerate(found) if not claim.holds] == failing
+
+
+@pytest.mark.parametrize(
+    ("cosines", "said"),
+    [((0.6, -0.06, 0.0), " (already -0.06 after 1 epoch)"), ((0.6, 0.1, -0.1), ""), ((0.6, 0.1, 0.0), "")],
+)
+def test_where_the_cosine_is_below_0_early_it_is_said(cosines, said):
+    assert conflicts_figures.already(np.array([0.0, 1.0, 5.0]), np.array(cosines)) == said
 
 
 def test_the_finding_is_of_the_medians_at_the_start_and_at_the_end():

@@ -30,7 +30,14 @@ def heat(result: Any) -> Figure:
     panels[0].set_ylabel("class of one image")
     verb = "stop pulling together" if different[-1] < different[0] else "pull together"
     says = f"mean cosine {different[0]:z.2f} at the start, {different[-1]:z.2f} {when(result.epochs[-1])}"
+    says += already(result.epochs, different)
     return plots.headline(figure, f"In training images of different classes {verb}: {says}", "medians")
+
+
+def already(epochs: np.ndarray, cosines: np.ndarray) -> str:
+    """Where the cosine is first below 0, in words; "" where it never is, or at the last look only."""
+    at = int(np.append(cosines < 0, True).argmax())
+    return f" (already {cosines[at]:.2f} {when(epochs[at])})" if at < len(cosines) - 1 else ""
 
 
 def agreement(result: Any) -> Figure:
