@@ -108,6 +108,7 @@ def test_the_finding_names_the_least_width_that_is_nearly_as_good():
     found = Result(tuple(network(hidden, end) for hidden, end in ends.items()), 0)
     settings = dataclasses.replace(hidden_neurons.FULL, widths=(0, 2, 16))
     sentence = hidden_neurons.finding(found, settings)
-    assert sentence.endswith("after 10 epochs; the best network of this sweep is 784-30-30-10, 96.0 %.")
+    assert sentence.endswith("at the best of 5 rates; the best network of this sweep is 784-30-30-10, 96.0 %.")
     assert sentence.startswith("A hidden layer of 2 comes within 2 points of the best one, 16: 93.0 % against 94.5 %")
+    assert "of the test images after 10 epochs, each at" in sentence
     assert not network((), (0.9,), rate=32.0).trained.tuned.is_inside

@@ -9,8 +9,9 @@ gradient reaches the first layer before training: one more layer multiplies what
 Run:     python -m experiments hidden_neurons [--quick | --full]
 Time:    default 40 s, --quick 10 s, --full 220 s on 2 cores, compilation included
 Result:  (medians of 6 seeds, 10 epochs) 36 % with two neurons, 93.7 % with 16, 95.5 % with 30, 94.6 % with 100 (of
-         a coarse grid the rate 0.5); a second layer of 30 adds 0.6 points, three and four end 0.2 and 1.0 below one:
-         before training each lets a quarter of the gradient through.
+         a coarse grid the rate 0.5; nielsens_recipe, 30 epochs at 1.5, comes to 97.7 %); a second layer of 30
+         adds 0.6 points, three and four end 0.2 and 1.0 below one: before training each lets a quarter of the gradient
+         through.
 """
 
 import dataclasses
@@ -165,8 +166,9 @@ def finding(result: Result, settings: Settings) -> str:
     epochs = f"{settings.num_epochs} epoch{'s' * (settings.num_epochs != 1)}"
     return (
         f"A hidden layer of {few} comes within {NEARLY:g} points of the best one, {widest}: {single[few]:.1f} % "
-        f"against {single[widest]:.1f} % of the test images after {epochs}; the best network of this sweep is "
-        f"{best.name}, {np.median(best.test):.1f} %."
+        f"against {single[widest]:.1f} % of the test images after {epochs}, each at the best of "
+        f"{len(settings.learning_rates)} rates; the best network of this sweep is {best.name}, "
+        f"{np.median(best.test):.1f} %."
     )
 
 
