@@ -153,21 +153,21 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                    np.max(np.abs((looks.between + looks.within) / looks.total_variance - 1)), at_most(1e-5),
                    "largest relative error", "analysis of variance")  # fmt: skip
     if result.gram_error is not None:
-        yield identity("E12", f"dot products of {CHECKED} images' gradients by the outer-product identity are the "
-                       "explicit", result.gram_error.max(), at_most(1e-5), "largest error over the largest product",
+        yield identity("E12", f"{CHECKED} images' dot products by the outer-product identity are the explicit ones",
+                       result.gram_error.max(), at_most(1e-5), "largest error over the largest product",
                        "Goodfellow arXiv:1510.01799")  # fmt: skip
     if not settings.is_the_films:
         return
     yield prediction("T20", f"images of different digits agree less after {result.epochs[-1]:g} epochs than at the "
                      "start", (looks.different[:, -1] - looks.different[:, 0]).max(), at_most(0),
                      "change of the mean cosine, largest of all seeds", "the film")  # fmt: skip
-    yield prediction("E12", "in the end they hardly agree at all (on 8 x 8 digits the mean cosine fell to about 0)",
+    yield prediction("E12", "in the end they hardly agree at all (mean cosine about 0, as on 8 x 8 digits)",
                      np.median(looks.different[:, -1]), about(0, by=0.1), "mean cosine, median of the seeds",
                      "computed on 8x8 digits")  # fmt: skip
-    yield prediction("E12", "images of one digit agree more than images of different digits, at every checkpoint",
+    yield prediction("E12", "at every look images of one digit agree more than those of different digits",
                      (looks.same - looks.different).min(), at_least(0), "mean cosine, smallest difference",
                      "the film")  # fmt: skip
-    yield prediction("E12", "an image's step helps fewer others in the end: m-coherence over that at the start",
+    yield prediction("E12", "an image's step helps fewer others in the end: m-coherence, end over start",
                      (looks.coherence[:, -1] / looks.coherence[:, 0]).max(), at_most(1),
                      "ratio, largest of all seeds", "Chatterjee and Zielinski, arXiv:2008.01217")  # fmt: skip
 

@@ -86,16 +86,16 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     expected = chance_of_dispute(10)
     # nearly all weights are those of the first layer's 16 neurons, each of which is one draw
     spread = 3 * math.sqrt(expected * (1 - expected) / 16 / settings.num_seeds)
-    yield prediction("T20", "examples disagree in sign on this share of the weights that anyone wants changed, "
-                     "untrained", untrained.mean(), within(max(0, expected - spread), min(1, expected + spread),
+    yield prediction("T20", "untrained, examples disagree in sign on this share of the weights they ask for",
+                     untrained.mean(), within(max(0, expected - spread), min(1, expected + spread),
                      expected), "mean share", "w_d - sum/2 has both signs; three standard errors",
                      why="flaw: the bound takes the 16 neurons of a seed as independent draws, but all see the same "
                      f"ten outputs, and the seeds lie between {untrained.min():.0%} and {untrained.max():.0%}; "
                      "resampling whole networks would set it right")  # fmt: skip
     yield prediction("T20", f"and on nearly all of them after {epochs_of(settings.num_epochs)}", trained.mean(),
                      within(0.95, 1, 1), "mean share", "a wish: nearly all")  # fmt: skip
-    yield prediction("T20", f"untrained, nobody asks for the 16 weights of any of the {result.num_black} always black "
-                     "pixels, and somebody for every other", result.silent[: settings.num_seeds].max(),
+    yield prediction("T20", f"untrained, only the weights of the {result.num_black} always black pixels are not "
+                     "asked for", result.silent[: settings.num_seeds].max(),
                      exactly(16.0 * result.num_black), "silent weights, most of all seeds",
                      "the nudge has the pixel as a factor; rounding to 0 could break it")  # fmt: skip
 

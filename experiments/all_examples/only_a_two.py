@@ -128,8 +128,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         return
     named = 100 * everything_named(result)[..., result.steps == 100]
     for kind, of_kind in zip(STARTS, named, strict=True):
-        for what, runs_of in (("2", of_kind[:, 2]), ("image of any digit", of_kind)):
-            yield prediction("T27", f"after 100 steps on one {what} alone, everything is called by its name; {kind}",
+        for what, runs_of in (("one 2", of_kind[:, 2]), ("any one digit", of_kind)):
+            yield prediction("T27", f"{kind}: after 100 steps on {what} all is called so",
                              runs_of.mean(), exactly(100), "% of the runs (at least 99 % of the test images)",
                              "the film; computed on 8x8 digits before", why="finding: outputs that are wrong but "
                              "saturated hardly move; how long they stay so, over 100 starts, would decide "

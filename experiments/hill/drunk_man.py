@@ -132,9 +132,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         cost = result.together[clock].cost
         ratio = np.max(cost[num_full:] / cost[0])
         if np.isfinite(ratio):  # unless the clocks stopped at the start
-            yield prediction("T35", f"quick steps win: after equally many {clock} every mini-batch size is at a lower "
-                             "cost than the full batch", ratio, at_most(1), "cost over the full batch's, largest",
-                             "the film")  # fmt: skip
+            yield prediction("T35", f"after equally many {clock} every mini-batch size is lower than the full batch",
+                             ratio, at_most(1), "cost over the full batch's, largest", "the film")  # fmt: skip
     yield from stumbling(result.microscope)
 
 
@@ -142,8 +141,8 @@ def stumbling(seen: Microscope) -> Iterator[Claim]:
     for steps in seen.footsteps:
         if steps.way.batch_size in DRUNK:
             memory, num_steps = microscope.memory(seen, steps), steps.lengths.shape[1]
-            yield prediction("T35", f"{steps.way.label} stumble: the cosine of successive steps is what the noise "
-                             "scale says of independent batches on even ground", np.mean(steps.cosine),
+            yield prediction("T35", f"{steps.way.label} stumble: steps' cosine is the noise scale's, on even ground",
+                             np.mean(steps.cosine),
                              about(memory, by=0.05), "cosine, mean", "1/(1 + B_simple/B), McCandlish et al. "
                              "arXiv:1812.06162; cosines of some 0.2 leave 0.01 in the mean of 300", UNEVEN)  # fmt: skip
             yield prediction("E8", f"{num_steps} steps of {steps.way.label} lead no farther than steps with that "

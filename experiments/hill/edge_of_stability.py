@@ -118,10 +118,10 @@ def tanh_claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield prediction("E11", "tanh, linear outputs: the sharpness hovers at 2/eta (mean of the last third of the path)",
                      100 * np.max(np.abs(hovering - 1)), within(0, 10, 0), "% away from 2/eta, largest",
                      COHEN)  # fmt: skip
-    yield prediction("E11", f"before the edge, learning rates {slow:g} and {fast:g} are as sharp after equal times eta "
-                     "* steps", 100 * np.max(valleys.apart_before_the_edge(*full_batch[:2])), within(0, 1, 0),
+    yield prediction("E11", f"before the edge, rates {slow:g} and {fast:g} are as sharp after equal times eta * steps",
+                     100 * np.max(valleys.apart_before_the_edge(*full_batch[:2])), within(0, 1, 0),
                      "% apart, largest", f"both follow gradient flow; {COHEN}")  # fmt: skip
-    yield prediction("E11", "the smaller the batch, the less sharp, after equally many steps at the same learning rate",
+    yield prediction("E11", "at one rate and after equal steps: the smaller the batch, the less sharp",
                      np.max(levels[1:] / levels[:-1]), within(0, 1),
                      "sharpness over that of the next larger batch, largest", COHEN)  # fmt: skip
     at_equal_cost = [valleys.ratio_at_equal_cost(curve, full_batch[1]) for curve in minibatch]
@@ -143,8 +143,8 @@ def edge_claims(result: Result, settings: Settings) -> Iterator[Claim]:
     size = settings.batch_sizes[-1]
     for curve, along in zip(result.edge, result.batch_sharpness, strict=True):
         if at_rest(along):
-            yield prediction("N5", f"batches of {size} at the rate {curve.learning_rate:g}, followed until the batch "
-                             "sharpness stops growing: it is at 2/eta (mean of the last third)",
+            yield prediction("N5", f"batches of {size}, rate {curve.learning_rate:g}: the batch sharpness comes to "
+                             "rest at 2/eta (mean of the last third)",
                              np.median(last_third(along)) * curve.learning_rate / 2, about(1, by=0.1),
                              "of 2/eta, median", "arXiv:2412.20553", "finding: it comes to rest below; by then the "
                              "cost, and what drives it on, is nearly 0; more images, that cannot all be learnt, would "

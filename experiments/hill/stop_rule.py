@@ -97,7 +97,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield prediction("C23", "the smallest |G|^2 of k steps is at most 2 (C_0 - C_k) / (rate k)",
                      np.max(smallest / promised), at_most(1), "largest share of it",
                      "descent lemma, rate at most 1/sharpness", WHY)  # fmt: skip
-    yield prediction("C23", "before the cost has sunk to half of 0.9, |G| is smallest where all ten outputs are 1/10",
+    yield prediction("C23", "until the cost is half of 0.9, |G| is smallest where all ten outputs are 1/10",
                      result.cost[seeds, halt].mean(), about(0.9, by=0.01), "cost, mean",
                      "10 x 1/10 x 9/10")  # fmt: skip
     yield prediction("C23", "and it is a saddle: |G| grows again, at least twofold", min(growth), at_least(2),

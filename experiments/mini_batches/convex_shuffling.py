@@ -148,7 +148,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield prediction("E19", "shuffled anew it is as theory for small steps says, for the smallest rate",
                      mean[ANEW, 0] / result.anew.sum(axis=0)[0], about(1, by=0.1), "ratio, mean of the seeds",
                      "bias and variance of xi")  # fmt: skip
-    yield prediction("E19", "of the orders that see every image once an epoch, sorted by label ends farthest off",
+    yield prediction("E19", "sorted by label ends farther off than the other orders without replacement",
                      np.min(mean[SORTED] / others), at_least(1), "least ratio to the next, of all rates",
                      "what shuffling is to prevent")  # fmt: skip
 

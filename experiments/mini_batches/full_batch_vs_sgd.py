@@ -183,16 +183,16 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     size = int(result.batch_sizes[result.reference])
     ratio = result.batch_sizes[0] / size
     full, *others = costs_at_equal_steps(result.curves, settings.num_steps)
-    yield speed("T30", f"a full-batch step takes as long as many steps of {size:,} examples: at most as many as it has "
-                "more examples, less for the overhead of a step", result.seconds[0] / result.seconds[result.reference],
+    yield speed("T30", f"a full-batch step takes as long as N/B steps of {size:,} examples, or fewer",
+                result.seconds[0] / result.seconds[result.reference],
                 within(1, ratio, ratio), "times", "arithmetic: N/B without overhead")  # fmt: skip
     yield prediction("T32", "step for step the full batch wins or ties: its cost over the best mini-batch method's, "
                      "each with the rate for its whole run", max(float(np.median(full / other)) for other in others),
                      at_most(1.05), "ratio, median", "the gradient is the steepest step; 5 % is a tie")  # fmt: skip
     for what, factors in zip(("example read", "second"), factors_to_target(result), strict=True):
         for batch, factor in zip(result.batch_sizes[1:], factors, strict=True):
-            yield prediction("T34", f"per {what} SGD wins: times more that the full batch needs than batches of "
-                             f"{batch:,} ({in_words(factor)}, from one look to the next)", factor[0].min(),
+            yield prediction("T34", f"per {what} batches of {batch:,} win: the full batch needs so many times more "
+                             f"({in_words(factor)}, from one look to the next)", factor[0].min(),
                              at_least(1), "least of all seeds, at the later look", "the film")  # fmt: skip
 
 

@@ -170,8 +170,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         return
     for place, locals_ in result.places.items():
         slope = np.concatenate([slopes(local) for local in locals_])
-        yield identity("E10", "k steps on B examples and one on k B with k times the rate end a distance apart that is "
-                       f"of second order in the rate, {place}", slope[np.abs(slope - 2).argmax()], about(2, by=0.1),
+        yield identity("E10", f"{place}, k steps of eta and one of k eta end apart in the order eta^2",
+                       slope[np.abs(slope - 2).argmax()], about(2, by=0.1),
                        "log-log slope, farthest from 2 of all seeds and k", "Taylor, second order")  # fmt: skip
         yield identity("E10", f"namely eta^2 sum_j H_j sum_(i<j) g_i, {place} (k eta lambda = {XS[0]:g})",
                        max(float(local.error[:, 0].max()) for local in locals_), within(0, 1e-3, 0),

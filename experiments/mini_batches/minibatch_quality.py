@@ -99,7 +99,7 @@ def theory_claims(result: Result) -> Iterator[Claim]:
     looked, source = f"at {len(result.epochs)} checkpoints", "sampling without replacement"
     off = (found.batches.cosine - cosine)[..., from_ten]
     for who, deviation in (("median of the seeds", np.median(off, axis=0)), ("worst seed", off)):
-        yield prediction("T33", f"{looked}, batches of 10 or more: mean cosine with G less theory's, {who}",
+        yield prediction("T33", f"batches of 10 or more: cosine with G less theory's, {who}, {looked}",
                          worst(deviation), about(0, by=0.05), "cosine, worst checkpoint and size",
                          "1/sqrt(1 + B_simple/B (N-B)/(N-1)), McCandlish et al.",
                          why="finding: where few directions carry the noise, a ratio of means is a poor stand-in for a "

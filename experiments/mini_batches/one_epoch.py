@@ -93,8 +93,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield identity("T31", "an epoch's mini-batches see every example once, but for the remainder of the division",
                    np.sum(result.times_seen == 1), exactly(kept), "examples", "a shuffle is a permutation")  # fmt: skip
     for when, found in (("at the start", result.start), ("after training", result.end)):
-        yield identity("T33", f"gradients of batches of {settings.batch_size} scatter as without replacement they "
-                         f"should, {when}", np.median(found.variance_ratio), about(1, by=0.05),
+        yield identity("T33", f"{when}, batches of {settings.batch_size} scatter as without replacement they should",
+                       np.median(found.variance_ratio), about(1, by=0.05),
                          "ratio of variances, median", "tr Sigma / B (N-B)/(N-1)")  # fmt: skip
         cosine = found.cosines.mean(axis=1)
         yield prediction("T33", f"their cosine with the full gradient (median {np.median(cosine):.3f}) less theory's, "

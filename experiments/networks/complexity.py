@@ -206,7 +206,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     if not settings.is_the_films:
         return
     x = result.examples.x[LARGE]
-    yield prediction("C32", "the time of a full-batch gradient grows in proportion to N, from 7,000 to 60,000 images",
+    yield prediction("C32", "the time of a full gradient grows in proportion to N (7,000 to 60,000 images)",
                      np.median(result.slopes), about(1, by=0.05), "slope, log-log, median", "N equal pieces of "
                      "work")  # fmt: skip
     for says, memory, slope, source in (

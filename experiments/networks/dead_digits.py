@@ -131,16 +131,16 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                      count - np.sum(whole[1]), exactly(0), "starts that do not",
                      "a step throws an output down by 2 at most", "finding: dead digits without a plunge")  # fmt: skip
     least, number = patience(result)
-    yield prediction("C8", f"a digit that is dead after {FIRST_LOOKS[-1]} steps is not said before it has waited "
-                     "1/(2 eta a/10 (|h|^2 + 1)) steps", least, at_least(1), f"waited over foretold, least of {number}",
+    yield prediction("C8", f"a digit dead after {FIRST_LOOKS[-1]} steps waits 1/(2 eta a/10 (|h|^2 + 1)) steps "
+                     "or more", least, at_least(1), f"waited over foretold, least of {number}",
                      "sigma'", "flaw: the least only waver about 1 %; outputs above 1/2 would decide")  # fmt: skip
     yield prediction("C8", f"where an output is after {FIRST_LOOKS[-1]} steps tells which digits are dead in the end",
                      tells(result, len(FIRST_LOOKS)), at_least(0.9), "AUROC", "the order of the waits",
                      "finding: later steps kill digits too")  # fmt: skip
     yield follow_up("C8", "and so does where it starts: saturated outputs are the dead ones", tells(result, 0),
                     at_least(0.9), "AUROC", "a guess", "finding: how far steps throw it down decides")  # fmt: skip
-    yield follow_up("C8", f"the best of three starts of {KINDS[0]} has no dead digit after {settings.num_epochs} "
-                    f"epochs, as {HIS_BEST} % need", best_of_three(float(np.mean(whole[0])), count)[2], at_least(0.5),
+    yield follow_up("C8", f"the best of three starts has no dead digit after {settings.num_epochs} epochs, as "
+                    f"{HIS_BEST} % need", best_of_three(float(np.mean(whole[0])), count)[2], at_least(0.5),
                     "probability, upper end of Wilson's interval", "Nielsen, chapter 1: no luck",
                     "finding: most starts keep dead digits, and his own readers report worse numbers")  # fmt: skip
 

@@ -131,15 +131,15 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         1 + worst(np.array([fits.log_log_slope(RATES[SMALL], error[SMALL]) - 1 for error in errors]))
         for errors in steps
     )
-    yield identity("C3", f"at a learning rate of {RATES[0]:g} the cost sinks by what all shares together promise",
+    yield identity("C3", f"at a rate of {RATES[0]:g} the cost sinks by what all shares together promise",
                    1 - np.max(steps.decrease[:, 0]), about(1, by=0.001), "actual / predicted", "Taylor")  # fmt: skip
     yield identity("C3", "and the difference shrinks with the learning rate", decrease, first, "slope, log-log", taylor)
-    yield identity("C2", "the first layer's update with the old or the new last layer: the difference shrinks with the "
-                   "learning rate", updates, first, "slope, log-log", taylor)  # fmt: skip
+    yield identity("C2", "the first layer's update with the old or the new last layer: they differ by O(rate)",
+                   updates, first, "slope, log-log", taylor)  # fmt: skip
     if result.sigmoids:  # others, such as ReLU, may sleep, and wake in a jump
-        yield identity("C13", "the activations change by what the changed weights and biases make of them, to first "
-                       "order", activations, first, "slope of the error, log-log", taylor)  # fmt: skip
-        yield prediction("C13", "every parameter changes but the weights of pixels that are black in every image",
+        yield identity("C13", "to first order activations change as the changed weights and biases say", activations,
+                       first, "slope of the error, log-log", taylor)  # fmt: skip
+        yield prediction("C13", "every parameter changes but the weights of pixels black in every image",
                          np.min(result.num_changed), exactly(result.num_expected), "parameters, fewest",
                          "pull x a: 0 only where a is; rounding to 0 could break it")  # fmt: skip
 

@@ -67,8 +67,8 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
-    yield identity("T17", "with the slope of the sigmoid on top, no weighted sum is pulled harder than 8/27, "
-                   "however far from its target", np.max(np.abs(result.pull)), at_most(8 / 27 + 1e-6),
+    yield identity("T17", "no weighted sum is pulled harder than 8/27, however far from its target",
+                   np.max(np.abs(result.pull)), at_most(8 / 27 + 1e-6),
                    "largest |pull|", "the maximum of 2 d^2 (1 - d), at d = 2/3")  # fmt: skip
     yield identity("T17", "with cross-entropy the pull is the distance itself",
                    np.max(np.abs(result.cross_entropy_pull - result.distance)), at_most(1e-6),

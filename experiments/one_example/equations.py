@@ -130,8 +130,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         yield identity("T41", f"equation {number}, {says}, is true of jax.grad's numbers", error, at_most(1e-12),
                        "largest relative error", f"the chain rule; Nielsen, chapter 2, BP{number}")  # fmt: skip
     before, after = result.widths[:-1], result.widths[1:]
-    yield identity("T1", f"a network of {drawn.sizes(result)} neurons has a component for every two neighbours and one "
-                   "for every bias", result.counts.sum(), exactly(int(((before + 1) * after).sum())), "components",
+    yield identity("T1", f"{drawn.sizes(result)}: a component for every two neighbours and one for every bias",
+                   result.counts.sum(), exactly(int(((before + 1) * after).sum())), "components",
                    "sum of (n + 1) m")  # fmt: skip
     if result.sigmoids:  # others may sleep
         dark = int((before[0] - result.num_lit) * after[0])

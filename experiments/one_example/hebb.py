@@ -139,12 +139,12 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     along, strengthened = result.along_hebb[0].mean(axis=0), 100 * result.strengthened[0].mean(axis=0)
     expected, correlated = hebbian.first_order(10), "correlation, mean of seeds"
     share = "% of what is asked, mean of seeds"
-    yield prediction("T23", "before training, what is asked of the outputs' weights goes against Hebb's rule",
+    yield prediction("T23", "before training, what the outputs' weights are asked goes against Hebb's rule",
                      along[0, -1], about(expected, by=0.1), correlated, "first order in the weights")  # fmt: skip
     yield prediction("T23", "in the hidden layers neither with it nor against it", worst(along[0, :-1]),
                      about(0, by=4 / math.sqrt(15 * len(result.accuracy[0]))), correlated,
                      "to first order the weights after may change signs; four standard errors")  # fmt: skip
-    yield prediction("C5", "by size, of what is asked of the outputs' weights one tenth is to be strengthened",
+    yield prediction("C5", "by size, a tenth of what the outputs' weights are asked is to strengthen them",
                      strengthened[0, -1], about(10, by=2), share, "one output of ten, pulls equally large")  # fmt: skip
     yield prediction("T23", "after training one half", strengthened[-1, -1], about(50, by=5), share,
                      "G = 0: what all images ask of a weight adds up to nothing")  # fmt: skip

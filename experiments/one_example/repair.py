@@ -135,8 +135,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         ("a damaged layer is repaired best when it is itself the one layer that may learn", best),
     ):
         yield prediction("C11", says, measured, within(80, 100), "% of seeds and layers", "a wish", WHY)
-    yield identity("C11", "the first layer whose activations, put back to those before the damage, undo all of it is "
-                   "the damaged one", first, exactly(100), "% of seeds and layers",
+    yield identity("C11", "activation patching: the first layer that undoes all damage is the damaged one",
+                   first, exactly(100), "% of seeds and layers",
                    "before it nothing differs, behind it everything follows from it")  # fmt: skip
     yield prediction("C11", "training the last layer alone ends at a higher cost than training all layers",
                      np.min(result.costs[:, 1, -1] / result.costs[:, 0, -1]), at_least(1), "smallest ratio of costs",

@@ -100,9 +100,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     share, num_directions, num_parameters = result.first_order, settings.num_directions, result.num_parameters
     spread = 4 / np.sqrt(num_directions)  # four standard deviations of a root mean square of M/2 cosines
     expected, deviation = best_of_random(num_directions, num_parameters)
-    yield identity("T6", "step for equal step neither the signs of the gradient nor a single parameter nor a random "
-                   "direction goes down as steeply as -G", np.max(share[:, 1:]), at_most(1),
-                   "share of |G|, largest", "Cauchy-Schwarz")  # fmt: skip
+    yield identity("T6", "signs, one parameter, random directions: none goes down as steeply as -G",
+                   np.max(share[:, 1:]), at_most(1), "share of |G|, largest", "Cauchy-Schwarz")  # fmt: skip
     yield prediction("T6", f"nor does the cost itself sink as much in a step of {STEP_LENGTH}",
                      np.max(result.actual[:, 1:] / result.actual[:, :1]), at_most(1), "share, largest",
                      "first order; curvature could break it")  # fmt: skip
