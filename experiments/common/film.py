@@ -24,6 +24,7 @@ class Row(NamedTuple):
 
 
 THANKS = "Thanks; there is nothing to measure."
+OPEN = "An open question: no experiment asks it yet."
 
 # fmt: off
 ROWS: tuple[Row, ...] = (
@@ -157,12 +158,12 @@ ROWS: tuple[Row, ...] = (
 
     Row("N1", "Is the average of the drunk man's footsteps sober, and that of many drunk men?", "hill"),
     Row("N2", "What does shuffling do, averaged over every possible order?", "mini_batches"),
-    Row("N3", "Is the steepest direction also the way forward?", "hill"),
-    Row("N4", "Which examples should be asked, and how much is won by choosing them?", "mini_batches"),
+    Row("N3", "Is the steepest direction also the way forward?", "hill", unchecked=OPEN),
+    Row("N4", "Which examples should be asked, and how much is won by choosing them?", "mini_batches", unchecked=OPEN),
     Row("N5", "Where does the valley of mini-batch descent stop getting steeper?", "hill"),
-    Row("N6", "If two descents part after k steps, do they end in one valley?", "hill"),
-    Row("N7", "What does a guide, a full gradient now and then, do for the drunk man?", "mini_batches"),
-    Row("N8", "Is the noise of the mini-batches largest where the valley is steepest?", "hill"),
+    Row("N6", "If two descents part after k steps, do they end in one valley?", "hill", unchecked=OPEN),
+    Row("N7", "What does a guide, a full gradient now and then, do for the drunk man?", "mini_batches", unchecked=OPEN),
+    Row("N8", "Is the noise of the mini-batches largest where the valley is steepest?", "hill", unchecked=OPEN),
 )
 # fmt: on
 
