@@ -14,6 +14,7 @@ import types
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 import pytest
 from conftest import misshapen
@@ -370,6 +371,44 @@ def test_the_terminal_shows_a_claim_in_two_lines_with_names_as_they_are_and_fail
         "holds  T1  1.5 (committed: 0.25), expected 1 to 2; [unit]", says,
         "does not hold  T2  7, expected 1 to 2; [unit]", says, "  why: a flaw", "", "So.",
     ]  # fmt: skip
+
+
+@pytest.fixture
+def asked_to_cache():
+    asked = {
+        "jax_enable_compilation_cache": True,
+        "jax_compilation_cache_dir": None,
+        "jax_compilation_cache_max_size": -1,
+    }
+    before = {name: getattr(jax.config, name) for name in asked}
+    for name, value in asked.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def test_compiled_programs_are_kept_in_the_users_cache_which_is_said_once(
+    asked_to_cache, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "backpropagation-research"
+    for said in (f"compiled programs are kept for the next run, at most 1 GiB, in {folder}\n", ""):
+        jax.config.update("jax_compilation_cache_dir", None)
+        experiment.keep_compiled()
+        assert jax.config.jax_compilation_cache_dir == str(folder)
+        assert capsys.readouterr().out == said
+
+
+@pytest.mark.parametrize(
+    ("switch", "value"), [("jax_enable_compilation_cache", False), ("jax_compilation_cache_dir", "own")]
+)
+def test_jaxs_own_switches_of_the_cache_are_left_alone(switch, value, asked_to_cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    jax.config.update(switch, value)
+    experiment.keep_compiled()
+    assert getattr(jax.config, switch) == value
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_is_set_beside_the_committed_one_unless_it_replaces_it():

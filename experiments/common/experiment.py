@@ -103,7 +103,28 @@ def main(module: ModuleType, argv: Iterable[str]) -> None:
     name = name_of(module)
     print((module.__doc__ or name).strip().splitlines()[0], flush=True)
     with cli.exit_codes():
-        run(module, cli.parse(module, name, list(argv)))
+        settings = cli.parse(module, name, list(argv))
+        keep_compiled()
+        run(module, settings)
+
+
+def keep_compiled() -> None:
+    """Lets JAX keep compiled programs for the next run, in the user's cache folder, where that can be written to.
+
+    JAX's own variables name another folder, JAX_COMPILATION_CACHE_DIR, or none, JAX_ENABLE_COMPILATION_CACHE=false.
+    """
+    if jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache:
+        return
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "backpropagation-research"
+    try:
+        folder.mkdir(parents=True)
+        print(f"compiled programs are kept for the next run, at most 1 GiB, in {folder}", flush=True)
+    except FileExistsError:
+        pass
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_max_size", 2**30)
 
 
 def name_of(module: ModuleType) -> str:
