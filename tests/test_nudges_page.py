@@ -10,7 +10,9 @@ from itertools import pairwise
 
 import jax
 import numpy as np
+import optax
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from experiments.common import wishes
 from experiments.common.plots import Page
@@ -19,14 +21,15 @@ from experiments.common.wishes import Checks, Numbers
 from experiments.one_example import nudges
 from experiments.one_example import nudges_figures as figures
 from experiments.one_example.nudges import LayerStory, Network, Result, Settings
-from research import backprop, costs, data, models
+from research import backprop, costs, data, gradients, models, training
 from research.backprop import Functions
 from research.data import Examples
 from research.models import Layer
+from research.training import TrainState
 
 SIGMOID = jax.nn.sigmoid
 NOTHING = Checks(*[np.zeros((1, 1, 1))] * len(Checks._fields))
-NUM_STEPS = 11
+NUM_PAGES, STEP_PAGE = 12, 10
 VALUES = (
     "[...document.querySelectorAll('#stage [data-about=%s]')].map(e => [e.dataset.places, Number(e.dataset.value)])"
 )
@@ -113,7 +116,7 @@ def test_the_numbers_of_every_step_are_those_of_backprop(browser, finished, row,
 @pytest.mark.browser
 def test_the_table_has_each_digits_request_and_the_average_of_the_whole_training_set(browser, finished, small_mnist):
     result, page = finished
-    show(browser, page, 11)
+    show(browser, page, 12)
     cells, means = values(browser, "cell"), values(browser, "average")
     stories = {place: by_hand(result, "start", result.rows[place])[2] for place in {places[3] for places in cells}}
     assert len(stories) > 4
@@ -127,30 +130,46 @@ def test_the_table_has_each_digits_request_and_the_average_of_the_whole_training
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1200, 500])
+@pytest.mark.parametrize("width", [1400, 900])
 def test_every_step_fits_the_window_and_says_something_without_errors(browser, finished, width):
     _, page = finished
     browser.errors()
     titles = []
-    for step in range(1, NUM_STEPS + 1):
+    for step in range(1, NUM_PAGES + 1):
         show(browser, page, step, width=width)
         titles.append(browser.run("document.getElementById('title').textContent"))
         assert browser.run("document.documentElement.scrollWidth <= innerWidth")
         assert browser.run("document.getElementById('account').textContent.length") > 20
         assert not re.search("NaN|undefined|Infinity|null", browser.run("document.body.innerText"))
-    assert len(set(titles)) == NUM_STEPS
+    assert len(set(titles)) == NUM_PAGES
     assert browser.errors() == []
 
 
 @pytest.mark.browser
-def test_at_400_pixels_nothing_sticks_out(browser, finished):
+def test_at_390_pixels_nothing_sticks_out(browser, finished):
+    _, page = finished
+    browser.narrow(390)
+    for step in range(1, NUM_PAGES + 1):
+        show(browser, page, step)
+        if step == STEP_PAGE:
+            browser.click("#take")
+        assert browser.run("innerWidth") == 390
+        assert browser.run("document.documentElement.scrollWidth") <= 390
+        assert browser.run("getComputedStyle(element('account')).position") == "static"
+    browser.widen()
+
+
+@pytest.mark.browser
+def test_on_a_telephone_the_network_has_more_than_half_of_the_first_screen(browser, finished):
     _, page = finished
     browser.narrow(400)
-    for step in range(1, NUM_STEPS + 1):
-        show(browser, page, step)
-        assert browser.run("innerWidth") == 400
-        assert browser.run("document.documentElement.scrollWidth") <= 400
-        assert browser.run("getComputedStyle(element('account')).position") == "static"
+    show(browser, page, 1)
+    assert browser.run("[innerWidth, innerHeight]") == [400, 800]
+    left, top, right, bottom = browser.run(
+        "(({left, top, right, bottom}) => [left, top, right, bottom])"
+        "(document.querySelector('#stage svg').getBoundingClientRect())"
+    )
+    assert (min(right, 400) - max(left, 0)) * (min(bottom, 800) - top) > 400 * 800 / 2
     browser.widen()
 
 
@@ -158,23 +177,23 @@ def test_at_400_pixels_nothing_sticks_out(browser, finished):
 def test_clicks_and_keys_go_through_the_steps_and_the_address_remembers_them(browser, finished):
     _, page = finished
     show(browser, page, 1)
-    for step in range(2, NUM_STEPS + 1):
+    for step in range(2, NUM_PAGES + 1):
         if step % 2:
             browser.press("right")
         else:
             browser.click("#next")
         assert browser.becomes("location.hash", f"#digit=5&step={step}&network=start")
-        assert browser.becomes("document.getElementById('where').textContent", f"step {step} of {NUM_STEPS}")
+        assert browser.becomes("document.getElementById('where').textContent", f"page {step} of {NUM_PAGES}")
     browser.press("right")
-    assert f"step={NUM_STEPS}" in browser.run("location.hash")
+    assert f"step={NUM_PAGES}" in browser.run("location.hash")
     browser.press("left")
-    assert browser.becomes("location.hash", f"#digit=5&step={NUM_STEPS - 1}&network=start")
+    assert browser.becomes("location.hash", f"#digit=5&step={NUM_PAGES - 1}&network=start")
     browser.click("#back")
     browser.click('[data-digit="0"]')
     browser.click('[data-network="1"]')
-    assert browser.becomes("location.hash.endsWith('&step=9&network=trained')", True)
+    assert browser.becomes("location.hash.endsWith('&step=10&network=trained')", True)
     address = browser.run("location.hash")
-    assert re.fullmatch(r"#digit=\d+&step=9&network=trained", address)
+    assert re.fullmatch(r"#digit=\d+&step=10&network=trained", address)
     title = browser.run("document.getElementById('title').textContent")
     browser.ask("POST", "/refresh")
     assert (browser.run("location.hash"), browser.run("document.getElementById('title').textContent")) == (
@@ -206,7 +225,93 @@ def test_another_output_can_be_chosen_and_a_foolish_address_is_survived(browser,
     browser.click('[data-output="7"]')
     assert browser.run("document.getElementById('title').textContent").startswith("Output 7 should fall")
     show(browser, page, step=99, digit="no", network="none")
-    assert browser.run("document.getElementById('where').textContent") == f"step {NUM_STEPS} of {NUM_STEPS}"
+    assert browser.run("document.getElementById('where').textContent") == f"page {NUM_PAGES} of {NUM_PAGES}"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("row", "network", "rate"), [(5, "start", 1), (0, "trained", 3)])
+def test_the_steps_are_those_of_jax_grad_and_make_step(browser, finished, row, network, rate):
+    result, page = finished
+    before, forward, _ = by_hand(result, network, row)
+    place = int(np.flatnonzero(result.rows == row)[0])
+    example = Examples(jax.numpy.asarray(result.inputs[place]), jax.numpy.asarray(result.targets[place]))
+    one = gradients.example_cost(models.mlp().apply, costs.sum_of_squares)
+    step, state = (
+        training.make_step(one, optax.sgd(float(rate))),
+        TrainState(before, optax.sgd(float(rate)).init(before)),
+    )
+    show(browser, page, STEP_PAGE, row, network)
+    assert_same(values(browser, "change"), lambda layer, j: forward.activations[layer][j])
+    browser.run(f"element('rate').value = '{rate}'")
+    for count in (1, 2):
+        by_grad = jax.tree.map(
+            lambda each, slope: each - rate * slope, state.params, jax.grad(one)(state.params, example)
+        )
+        state, _ = step(state, example)
+        browser.click("#take")
+        assert browser.run("walk.count") == count
+        found = np.array(browser.run("[...walk.params]"))
+        for wanted in (by_grad, state.params):
+            np.testing.assert_allclose(found, ravel_pytree(wanted)[0], rtol=1e-5, atol=1e-6)
+        after = backprop.backpropagate(state.params, example, costs.sum_of_squares, SIGMOID, SIGMOID)
+        activations = backprop.feed_forward(state.params, example.inputs, SIGMOID, SIGMOID).activations
+        shown = values(browser, "change")
+        assert len(shown) == 42
+        np.testing.assert_allclose(
+            list(shown.values()), [activations[layer][j] for layer, j in shown], rtol=1e-5, atol=1e-6
+        )
+        for layer in (1, 2, 3):
+            wishes_shown = browser.run(f"[...ofDigit('nudges', {layer})]")
+            np.testing.assert_allclose(wishes_shown, after.nudges[layer], rtol=1e-5, atol=1e-6)
+        assert browser.run("costNow()") == pytest.approx(float(one(state.params, example)), rel=1e-5)
+    assert ravel_pytree(before)[0] != pytest.approx(found, abs=1e-3)
+    browser.click("#undo")
+    assert_same(values(browser, "change"), lambda layer, j: forward.activations[layer][j])
+
+
+@pytest.mark.browser
+def test_a_key_takes_the_step_from_any_page_and_another_digit_starts_anew(browser, finished):
+    _, page = finished
+    browser.errors()
+    show(browser, page, 1)
+    told = browser.run("costNow()")
+    browser.run("element('take').focus()")
+    browser.press("enter")
+    assert browser.becomes("location.hash", f"#digit=5&step={STEP_PAGE}&network=start")
+    assert browser.becomes("element('title').textContent.startsWith('1 step: the cost of this 2 went from ')", True)
+    assert browser.run("costNow()") < told
+    browser.press("enter")
+    assert browser.becomes("element('title').textContent.startsWith('2 steps')", True)
+    browser.press("left")
+    assert browser.becomes("document.getElementById('where').textContent", f"page {STEP_PAGE - 1} of {NUM_PAGES}")
+    assert browser.run("network() === NETWORKS[0]")  # the other pages show what was measured
+    browser.press("right")
+    assert browser.becomes("element('title').textContent.startsWith('2 steps')", True)
+    browser.click('[data-digit="0"]')
+    assert browser.becomes("element('title').textContent.startsWith('Now take the step')", True)
+    assert browser.errors() == []
+
+
+@pytest.mark.browser
+def test_saturated_neurons_are_squares_and_one_line_says_why(browser, finished):
+    result, page = finished
+    for network in ("start", "trained"):
+        _, forward, _ = by_hand(result, network, 5)
+        flat = {
+            (layer, j)
+            for layer in (1, 2, 3)
+            for j, a in enumerate(np.asarray(forward.activations[layer]))
+            if a * (1 - a) < 0.01
+        }
+        for step in (1, STEP_PAGE):
+            show(browser, page, step, 5, network)
+            drawn = browser.run(
+                "[...document.querySelectorAll('#stage rect.saturated')].map(e => e.closest('g').dataset.places)"
+            )
+            assert {tuple(map(int, places.split())) for places in drawn} == flat
+            line = browser.run("document.querySelector('#stage .note').textContent")
+            assert f"below 0.01, so a nudge can hardly move the neuron; {len(flat)} of 42 are." in line
+        assert (len(flat) > 10) == (network == "trained")
 
 
 @pytest.mark.browser
@@ -231,7 +336,8 @@ def test_networks_of_other_depths_and_colour_images_have_their_page(browser, tmp
     browser.errors()
     for step in range(1, 8 + len(sizes)):
         show(browser, page, step)
-        assert browser.run("document.getElementById('where').textContent") == f"step {step} of {7 + len(sizes)}"
+        assert not browser.run("document.getElementById('take').checkVisibility()")  # made of no sigmoids
+        assert browser.run("document.getElementById('where').textContent") == f"page {step} of {7 + len(sizes)}"
     assert browser.errors() == []
 
 

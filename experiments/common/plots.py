@@ -5,9 +5,11 @@ so that a figure survives a grey printer.
 """
 
 import io
+import json
 import math
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -23,6 +25,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), "-")
 
 PLOTLY = "../plotly.min.js"  # as a page names it
+ENGINE = Path(__file__).with_name("engine.js")
 
 STYLE: Any = {  # of what matplotlib makes with the axes; what is drawn on them later has its defaults
     "figure.dpi": 110, "font.size": 11, "axes.grid": True, "grid.alpha": 0.3, "axes.spines.top": False,
@@ -99,6 +102,13 @@ class Page(NamedTuple):
 
     suffix: str  # .html, .gif, .txt
     content: bytes
+
+
+def filled(template: Path, data: dict[str, Any]) -> str:
+    """The page of that template with the network's arithmetic and the data in it; it asks nothing outside itself."""
+    text = json.dumps(data).replace("<", "\\u003c")  # no name can end the script
+    page = template.read_text(encoding="utf-8").replace("ENGINE;", ENGINE.read_text(encoding="utf-8"))
+    return page.replace('"DATA"', text)
 
 
 def as_png(figure: Figure, foot: str) -> bytes:

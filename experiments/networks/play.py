@@ -2,7 +2,7 @@
 
 A page, play.html: draw a digit, see what three networks answer, untrained, trained, and the one that you train; see
 what the digit wants of every neuron, weight and pixel; and take the step, asking this digit alone, a mini-batch or all,
-beside a careful man who always asks all. The page computes every number itself, by the few functions of play_engine.js.
+beside a careful man who always asks all. The page computes every number itself, by the few functions of engine.js.
 Here the networks are made, and the hill on which both walk: the plane nearest to two such descents, and the exact cost
 over the images that lie in the page.
 

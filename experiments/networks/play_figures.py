@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-TEMPLATE, ENGINE = (Path(__file__).with_name(name) for name in ("play.html", "play_engine.js"))
+from experiments.common import plots
+
+TEMPLATE = Path(__file__).with_name("play.html")
 
 
 def page(result: Any, dataset: str, rates: tuple[float, float], batch_size: int) -> bytes:
@@ -32,9 +33,7 @@ def page(result: Any, dataset: str, rates: tuple[float, float], batch_size: int)
         "rates": rates,
         "batchSize": batch_size,
     }
-    text = json.dumps(shown).replace("<", "\\u003c")  # no name can end the script
-    template = TEMPLATE.read_text(encoding="utf-8").replace("ENGINE;", ENGINE.read_text(encoding="utf-8"))
-    return template.replace('"DATA"', text).encode()
+    return plots.filled(TEMPLATE, shown).encode()
 
 
 def sheet(images: np.ndarray) -> str:

@@ -3,7 +3,8 @@
 One image, the film's network (784-16-16-10) and one way backwards, at the start and after some training: the nudges of
 the outputs, the three avenues of a neuron, the columns of 7:38 and their sum, and so on down to the pixels. Next to the
 columns stands what the film draws at 7:38, where the arrows follow the sign of the weight alone. Every number is
-checked on some twenty digits in several networks, and a page, nudges.html, goes through them one click at a time.
+checked on some twenty digits in several networks, and a page, nudges.html, goes through them one click at a time
+and takes the step.
 
 Run:     python -m experiments nudges [--quick | --full] [--index 5] [--layer 3] [--epochs 2]
 Time:    default 11 s, --quick 7 s, --full 10 s on 2 cores, compilation included

@@ -1,7 +1,6 @@
 """One digit's story: the network with its wishes, the columns of 7:38, pixels and weights, and nudges.html."""
 
 import base64
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -215,19 +214,28 @@ def page(result: Any, dataset: str) -> str:
         "trainCount": result.num_train,
         "shape": result.image_shape,
         "film": result.films,
+        "sigmoids": result.films and all(map(of_sigmoids, result.networks)),
         "chosen": int(result.rows[result.chosen]),
         "rows": result.rows.tolist(),
         "labels": result.targets.argmax(axis=1).tolist(),
         "inputs": in_base64(result.inputs),
         "networks": list(map(page_network, result.networks)),
     }
-    text = json.dumps(data_of_page).replace("<", "\\u003c")  # no name can end the script
-    return TEMPLATE.read_text(encoding="utf-8").replace('"DATA"', text)
+    return plots.filled(TEMPLATE, data_of_page)
+
+
+def of_sigmoids(network: Any) -> bool:
+    """Whether every slope is the sigmoid's, a(1 - a): the only activation with which the page can take a step."""
+    return all(
+        np.allclose(numbers.slopes, numbers.activations * (1 - numbers.activations), atol=1e-6)
+        for *_, numbers in network.layers
+    )
 
 
 def page_network(network: Any) -> dict[str, Any]:
     stories = [layer._asdict() | layer.numbers._asdict() for layer in network.layers]
-    packed = {field: [in_base64(story[field]) for story in stories] for field in stories[0] if field != "numbers"}
+    fields = stories[0].keys() - {"numbers", "sums"}
+    packed = {field: [in_base64(story[field]) for story in stories] for field in sorted(fields)}
     return {"name": network.name, "says": network.says, **packed}
 
 

@@ -1,5 +1,5 @@
-// The film's network by hand: plain layers, sigmoids, the sum of squares. All parameters stand in one row, as
-// jax.flatten_util.ravel_pytree puts them: layer by layer, the weights of neuron after neuron, then the biases.
+// The film's network by hand, for the pages: plain layers, sigmoids, the sum of squares. All parameters stand in one
+// row, as jax.flatten_util.ravel_pytree puts them: layer by layer, the weights of neuron after neuron, then the biases.
 //
 // An image is its pixels that are not black, {places, levels}: four of five are black, and a black pixel neither adds
 // to a sum nor asks anything of its weights.
@@ -23,12 +23,12 @@ function imageOf(pixels) {  // levels from 0 to 1
 
 // What comes in at one neuron, and what is added to its weights: from neurons, and from pixels. Each has a loop of its
 // own, which a browser runs faster than one that asks every time which of the two it is.
-function sum(params, row, before) {
+function weightedSum(params, row, before) {
   let total = 0;
   for (let k = 0; k < before.length; k++) total += params[row + k] * before[k];
   return total;
 }
-function sumOfPixels(params, row, {places, levels}) {
+function weightedSumOfPixels(params, row, {places, levels}) {
   let total = 0;
   for (let k = 0; k < levels.length; k++) total += params[row + places[k]] * levels[k];
   return total;
@@ -47,7 +47,7 @@ function forward(layers, params, image) {
     const found = new Float64Array(layer.outputs);
     for (let j = 0; j < layer.outputs; j++) {
       const row = layer.weights + j * layer.inputs;
-      const comesIn = index ? sum(params, row, activations[index - 1]) : sumOfPixels(params, row, image);
+      const comesIn = index ? weightedSum(params, row, activations[index - 1]) : weightedSumOfPixels(params, row, image);
       found[j] = sigmoid(comesIn + params[layer.biases + j]);
     }
     activations.push(found);
