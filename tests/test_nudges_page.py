@@ -1,4 +1,4 @@
-"""The page, in headless Chromium: its numbers are those of backprop.py, every step works by click and by key.
+"""The page, in headless Chromium: its numbers are those of backprop.py, pages and step work by click and by key.
 
 See browser.py for what the tests marked `browser` need.
 """
@@ -35,9 +35,9 @@ VALUES = (
 )
 
 
-def show(browser, page, step=1, digit=5, network="start", width=1200):
-    """The page at that digit, step and network, in a window of that width."""
-    browser.visit(f"{page.as_uri()}#digit={digit}&step={step}&network={network}", width)
+def show(browser, page, number=1, digit=5, network="start", width=1200):
+    """The page at that digit, page and network, in a window of that width."""
+    browser.visit(f"{page.as_uri()}#digit={digit}&page={number}&network={network}", width)
 
 
 def values(browser, kind):
@@ -65,12 +65,15 @@ def finished(small_mnist, tmp_path_factory):
     return result, path
 
 
+def example_of(result, row):
+    place = int(np.flatnonzero(result.rows == row)[0])
+    return Examples(jax.numpy.asarray(result.inputs[place]), jax.numpy.asarray(result.targets[place]))
+
+
 def by_hand(result, network, row):
     """(params, forward, backward) of that training example, by backprop.py."""
     (found,) = (each for each in result.networks if each.name == network)
-    params = [Layer(layer.weights, layer.biases) for layer in found.layers]
-    place = int(np.flatnonzero(result.rows == row)[0])
-    example = Examples(jax.numpy.asarray(result.inputs[place]), jax.numpy.asarray(result.targets[place]))
+    params, example = [Layer(layer.weights, layer.biases) for layer in found.layers], example_of(result, row)
     forward = backprop.feed_forward(params, example.inputs, SIGMOID, SIGMOID)
     return params, forward, backprop.backpropagate(params, example, costs.sum_of_squares, SIGMOID, SIGMOID)
 
@@ -87,7 +90,7 @@ DIGITS = [(5, "start"), (5, "trained"), (0, "trained"), (4, "start")]
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("row", "network"), DIGITS)
-def test_the_numbers_of_every_step_are_those_of_backprop(browser, finished, row, network):
+def test_the_numbers_of_every_page_are_those_of_backprop(browser, finished, row, network):
     result, page = finished
     params, forward, backward = by_hand(result, network, row)
 
@@ -101,11 +104,11 @@ def test_the_numbers_of_every_step_are_those_of_backprop(browser, finished, row,
     show(browser, page, 3, row, network)
     assert_same(values(browser, "bias"), lambda layer, j: -backward.grads[layer - 1].biases[j])
     assert_same(values(browser, "weight"), lambda layer, j, k: -backward.grads[layer - 1].weights[j, k])
-    for step, layer in ((4, 3), (5, 3), (6, 3), (7, 2)):
-        show(browser, page, step, row, network)
+    for number, layer in ((4, 3), (5, 3), (6, 3), (7, 2)):
+        show(browser, page, number, row, network)
         assert_same(values(browser, "column"), column)
         sums = {places: value for places, value in values(browser, "wish").items() if places[0] == layer - 1}
-        assert (len(sums) == 16) == (step >= 6)
+        assert (len(sums) == 16) == (number >= 6)
         if sums:
             assert_same(sums, lambda layer, k: backward.nudges[layer][k])
     show(browser, page, 8, row, network)
@@ -131,12 +134,12 @@ def test_the_table_has_each_digits_request_and_the_average_of_the_whole_training
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1400, 900])
-def test_every_step_fits_the_window_and_says_something_without_errors(browser, finished, width):
+def test_every_page_fits_the_window_and_says_something_without_errors(browser, finished, width):
     _, page = finished
     browser.errors()
     titles = []
-    for step in range(1, NUM_PAGES + 1):
-        show(browser, page, step, width=width)
+    for number in range(1, NUM_PAGES + 1):
+        show(browser, page, number, width=width)
         titles.append(browser.run("document.getElementById('title').textContent"))
         assert browser.run("document.documentElement.scrollWidth <= innerWidth")
         assert browser.run("document.getElementById('account').textContent.length") > 20
@@ -149,9 +152,9 @@ def test_every_step_fits_the_window_and_says_something_without_errors(browser, f
 def test_at_390_pixels_nothing_sticks_out(browser, finished):
     _, page = finished
     browser.narrow(390)
-    for step in range(1, NUM_PAGES + 1):
-        show(browser, page, step)
-        if step == STEP_PAGE:
+    for number in range(1, NUM_PAGES + 1):
+        show(browser, page, number)
+        if number == STEP_PAGE:
             browser.click("#take")
         assert browser.run("innerWidth") == 390
         assert browser.run("document.documentElement.scrollWidth") <= 390
@@ -174,26 +177,26 @@ def test_on_a_telephone_the_network_has_more_than_half_of_the_first_screen(brows
 
 
 @pytest.mark.browser
-def test_clicks_and_keys_go_through_the_steps_and_the_address_remembers_them(browser, finished):
+def test_clicks_and_keys_go_through_the_pages_and_the_address_remembers_them(browser, finished):
     _, page = finished
     show(browser, page, 1)
-    for step in range(2, NUM_PAGES + 1):
-        if step % 2:
+    for number in range(2, NUM_PAGES + 1):
+        if number % 2:
             browser.press("right")
         else:
             browser.click("#next")
-        assert browser.becomes("location.hash", f"#digit=5&step={step}&network=start")
-        assert browser.becomes("document.getElementById('where').textContent", f"page {step} of {NUM_PAGES}")
+        assert browser.becomes("location.hash", f"#digit=5&page={number}&network=start")
+        assert browser.becomes("document.getElementById('where').textContent", f"page {number} of {NUM_PAGES}")
     browser.press("right")
-    assert f"step={NUM_PAGES}" in browser.run("location.hash")
+    assert f"page={NUM_PAGES}" in browser.run("location.hash")
     browser.press("left")
-    assert browser.becomes("location.hash", f"#digit=5&step={NUM_PAGES - 1}&network=start")
+    assert browser.becomes("location.hash", f"#digit=5&page={NUM_PAGES - 1}&network=start")
     browser.click("#back")
     browser.click('[data-digit="0"]')
     browser.click('[data-network="1"]')
-    assert browser.becomes("location.hash.endsWith('&step=10&network=trained')", True)
+    assert browser.becomes("location.hash.endsWith('&page=10&network=trained')", True)
     address = browser.run("location.hash")
-    assert re.fullmatch(r"#digit=\d+&step=10&network=trained", address)
+    assert re.fullmatch(r"#digit=\d+&page=10&network=trained", address)
     title = browser.run("document.getElementById('title').textContent")
     browser.ask("POST", "/refresh")
     assert (browser.run("location.hash"), browser.run("document.getElementById('title').textContent")) == (
@@ -224,7 +227,7 @@ def test_another_output_can_be_chosen_and_a_foolish_address_is_survived(browser,
     show(browser, page, 3)
     browser.click('[data-output="7"]')
     assert browser.run("document.getElementById('title').textContent").startswith("Output 7 should fall")
-    show(browser, page, step=99, digit="no", network="none")
+    show(browser, page, number=99, digit="no", network="none")
     assert browser.run("document.getElementById('where').textContent") == f"page {NUM_PAGES} of {NUM_PAGES}"
 
 
@@ -232,14 +235,10 @@ def test_another_output_can_be_chosen_and_a_foolish_address_is_survived(browser,
 @pytest.mark.parametrize(("row", "network", "rate"), [(5, "start", 1), (0, "trained", 3)])
 def test_the_steps_are_those_of_jax_grad_and_make_step(browser, finished, row, network, rate):
     result, page = finished
-    before, forward, _ = by_hand(result, network, row)
-    place = int(np.flatnonzero(result.rows == row)[0])
-    example = Examples(jax.numpy.asarray(result.inputs[place]), jax.numpy.asarray(result.targets[place]))
+    (before, forward, _), example = by_hand(result, network, row), example_of(result, row)
     one = gradients.example_cost(models.mlp().apply, costs.sum_of_squares)
-    step, state = (
-        training.make_step(one, optax.sgd(float(rate))),
-        TrainState(before, optax.sgd(float(rate)).init(before)),
-    )
+    descent = optax.sgd(float(rate))
+    step, state = training.make_step(one, descent), TrainState(before, descent.init(before))
     show(browser, page, STEP_PAGE, row, network)
     assert_same(values(browser, "change"), lambda layer, j: forward.activations[layer][j])
     browser.run(f"element('rate').value = '{rate}'")
@@ -277,7 +276,7 @@ def test_a_key_takes_the_step_from_any_page_and_another_digit_starts_anew(browse
     told = browser.run("costNow()")
     browser.run("element('take').focus()")
     browser.press("enter")
-    assert browser.becomes("location.hash", f"#digit=5&step={STEP_PAGE}&network=start")
+    assert browser.becomes("location.hash", f"#digit=5&page={STEP_PAGE}&network=start")
     assert browser.becomes("element('title').textContent.startsWith('1 step: the cost of this 2 went from ')", True)
     assert browser.run("costNow()") < told
     browser.press("enter")
@@ -303,8 +302,8 @@ def test_saturated_neurons_are_squares_and_one_line_says_why(browser, finished):
             for j, a in enumerate(np.asarray(forward.activations[layer]))
             if a * (1 - a) < 0.01
         }
-        for step in (1, STEP_PAGE):
-            show(browser, page, step, 5, network)
+        for number in (1, STEP_PAGE):
+            show(browser, page, number, 5, network)
             drawn = browser.run(
                 "[...document.querySelectorAll('#stage rect.saturated')].map(e => e.closest('g').dataset.places)"
             )
@@ -334,10 +333,10 @@ def test_networks_of_other_depths_and_colour_images_have_their_page(browser, tmp
     page = tmp_path / "page.html"
     page.write_text(figures.page(made_up(sizes, shape), "mnist"))
     browser.errors()
-    for step in range(1, 8 + len(sizes)):
-        show(browser, page, step)
+    for number in range(1, 8 + len(sizes)):
+        show(browser, page, number)
         assert not browser.run("document.getElementById('take').checkVisibility()")  # made of no sigmoids
-        assert browser.run("document.getElementById('where').textContent") == f"page {step} of {7 + len(sizes)}"
+        assert browser.run("document.getElementById('where').textContent") == f"page {number} of {7 + len(sizes)}"
     assert browser.errors() == []
 
 
