@@ -4,7 +4,7 @@ The film's network, from the end of a long training whose rate fell to 0: consta
 halfway on the same batches with a rate that falls to 0. What the cost lies higher with the constant rate (its mean over
 the second half, less the end of the falling one) is the floor. Small steps in a parabola of any dimension: floor =
 eta tr(Sigma) / (4 B), Sigma the covariance of one example's gradient. A floor is at rest where the cost has stopped
-changing (floors.Floor.at_rest); one that is not is shown, crossed out, and left out of what is said.
+changing (floors.Floor.at_rest); one that is not is left out of what is said and drawn.
 
 Run:     python -m experiments noise_floor [--quick | --full]
 Time:    default 40 s, --quick 14 s, --full 4 min, on 2 cores, compilation included
@@ -177,4 +177,5 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     norm = settled(result.shuffled.gradient_norm)
     if growth(settings, norm, result.shuffled.at_rest) <= 1:
         axes[0, 2].set_title("The full gradient does not grow\nwith η/B all the way")
-    return {"noise_floor": plots.headline(figure, finding(result, settings), "all after a long training; medians")}
+    foot = "medians of floors at rest" if result.shuffled.at_rest.any() else "medians; no floor is at rest"
+    return {"noise_floor": plots.headline(figure, finding(result, settings), f"all after a long training; {foot}")}

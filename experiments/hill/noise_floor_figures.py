@@ -9,6 +9,7 @@ from experiments.common import plots
 from experiments.common.floors import settled
 
 RATIOS = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 3)]  # ticks of eta/B
+LEVELS = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)]  # ticks of floors and gradients
 COSTS = (0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1)
 DASHED = (0, (3, 1.5))
 
@@ -31,27 +32,32 @@ def curves(axis: Axes, result: Any, settings: Any) -> None:
     axis.legend(loc="best")
 
 
+def shown(floor: Any) -> np.ndarray:
+    """(sizes, rates): the cases that are drawn, those at rest, or all where none is."""
+    return floor.at_rest if floor.at_rest.any() else np.full(floor.at_rest.shape, True)
+
+
 def points(axis: Axes, row: int, ratios: np.ndarray, values: np.ndarray, **options: Any) -> None:
     """The medians over seeds of `values` (seeds, rates) of one batch size against eta/B, both axes logarithmic."""
     options = {"marker": plots.MARKERS[row % len(plots.MARKERS)], "markersize": 8, **options}
     colour = plots.COLOURS[row % len(plots.COLOURS)]
-    axis.plot(ratios[row], np.median(values, axis=0), linestyle="", color=colour, **options)
+    axis.plot(ratios, np.median(values, axis=0), linestyle="", color=colour, **options)
     axis.set(xscale="log", yscale="log", xlabel="η/B")
     plots.plain_log_ticks(axis.xaxis, RATIOS)
+    plots.plain_log_ticks(axis.yaxis, LEVELS)
 
 
 def heights(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
-    """The floor against eta/B, both ways of sampling, with the theory's line; crossed out where it is not at rest."""
-    at, levels = [], []
+    """The floor against eta/B, both ways of sampling, where it is at rest, with the theory's line."""
     for row, size in enumerate(settings.batch_sizes):
         for floor, way, style in ((result.shuffled, "shuffled", "full"), (result.drawn, "with replacement", "none")):
-            points(axis, row, ratios, floor.heights[:, row], fillstyle=style, label=f"B = {size}, {way}")
-            at.append(ratios[row][~floor.at_rest[row]])
-            levels.append(np.median(floor.heights[:, row], axis=0)[~floor.at_rest[row]])
-    if np.concatenate(at).size:
-        axis.plot(*map(np.concatenate, (at, levels)), "x", color="0.2", markersize=13, label="not yet at rest")
-    order, theory = np.argsort(ratios, axis=None), ratios * np.median(result.drawn.scatter, axis=0) / 4
-    axis.plot(ratios.ravel()[order], theory.ravel()[order], color="0.2", linewidth=1.2, label="theory: (η/B) tr Σ / 4")
+            rest = shown(floor)[row]
+            points(axis, row, ratios[row, rest], floor.heights[:, row, rest], fillstyle=style,
+                   label=f"B = {size}, {way}")  # fmt: skip
+    drawn = shown(result.shuffled) | shown(result.drawn)
+    at, theory = ratios[drawn], (ratios * np.median(result.drawn.scatter, axis=0) / 4)[drawn]
+    order = np.argsort(at)
+    axis.plot(at[order], theory[order], color="0.2", linewidth=1.2, label="theory: (η/B) tr Σ / 4")
     floors = np.median(result.shuffled.heights, axis=0)
     pairs = [floors[result.shuffled.at_rest & (ratios == ratio)] for ratio in np.unique(ratios)]
     factor = max((pair.max() / pair.min() for pair in pairs if len(pair) > 1), default=np.inf)
@@ -64,8 +70,10 @@ def heights(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
 def norms(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
     constant, falling = settled(result.shuffled.gradient_norm), result.shuffled.falling_norm[..., -1]
     for row, size in enumerate(settings.batch_sizes):
-        points(axis, row, ratios, constant[:, row], label=f"B = {size}, constant")
-        points(axis, row, ratios, falling[:, row], marker="x+"[row % 2], label=f"B = {size}, after falling")
+        rest = shown(result.shuffled)[row]
+        points(axis, row, ratios[row, rest], constant[:, row, rest], label=f"B = {size}, constant")
+        points(axis, row, ratios[row, rest], falling[:, row, rest], marker="x+"[row % 2],
+               label=f"B = {size}, after falling")  # fmt: skip
     plots.reference_line(axis, float(np.median(result.gradient_norm)), "end of the long training")
     axis.set(ylabel="|G|, the full gradient, median", title="The full gradient")
     axis.legend(fontsize=9)
