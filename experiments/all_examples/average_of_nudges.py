@@ -162,20 +162,21 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     few = f"{min(SUBSET, result.num_examples)} examples, first seed, float64"
     for film, says, error, most in (
         ("T28", f"the average of the nudges is minus the gradient of the average cost ({everyone})", average, 1e-6),
-        ("T28", f"and so is the average of the nudges by hand ({everyone})", by_hand, 1e-6),
-        ("T28", f"both again ({few})", np.max([exact.averaged, exact.by_hand]), 1e-12),
+        ("T28", f"the average of the nudges by hand is minus the gradient too ({everyone})", by_hand, 1e-6),
+        ("T28", f"both averages of the nudges are minus the gradient ({few})",
+         np.max([exact.averaged, exact.by_hand]), 1e-12),
         ("C6", f"the average of separate steps is the step with the average gradient ({few})",
          exact.separate_steps.max(), 1e-12),
         ("T13", f"leaving out example i changes the gradient by (g_i - G)/(N-1) ({few})",
          exact.leave_one_out.max(), 1e-12),
     ):  # fmt: skip
         yield identity(film, says, error, at_most(most), "largest relative error", "linearity")
-    for says, mean, expected, spread in (
-        (f"averaged nudges over minus the gradient: the factor ({few})", factor, 1, factor_spread),
-        ("with a 1/2 in every example's cost the factor is 1/2", half, 0.5, half_spread),
+    for says, where, mean, expected, spread in (
+        (f"averaged nudges over minus the gradient: the factor ({few})", "it", factor, 1, factor_spread),
+        ("with a 1/2 in every example's cost the factor is 1/2", "with a 1/2 it", half, 0.5, half_spread),
     ):
         yield identity("T29", says, mean.mean(), about(expected, by=1e-6), "mean over all components", "linearity")
-        yield identity("T29", "and it is the same for every component", spread.max(), at_most(1e-6),
+        yield identity("T29", f"that factor: {where} is the same for every component", spread.max(), at_most(1e-6),
                        "relative standard deviation", "linearity")  # fmt: skip
 
 

@@ -161,7 +161,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield prediction("T20", f"images of different digits agree less after {result.epochs[-1]:g} epochs than at the "
                      "start", (looks.different[:, -1] - looks.different[:, 0]).max(), at_most(0),
                      "change of the mean cosine, largest of all seeds", "the film")  # fmt: skip
-    yield prediction("E12", "in the end they hardly agree at all (mean cosine about 0, as on 8 x 8 digits)",
+    yield prediction("E12", "in the end images of different digits hardly agree (about 0, as on 8x8 digits)",
                      np.median(looks.different[:, -1]), about(0, by=0.1), "mean cosine, median of the seeds",
                      "computed on 8x8 digits")  # fmt: skip
     yield prediction("E12", "at every look images of one digit agree more than those of different digits",

@@ -145,8 +145,8 @@ def stumbling(seen: Microscope) -> Iterator[Claim]:
                              np.mean(steps.cosine),
                              about(memory, by=0.05), "cosine, mean", "1/(1 + B_simple/B), McCandlish et al. "
                              "arXiv:1812.06162; cosines of some 0.2 leave 0.01 in the mean of 300", UNEVEN)  # fmt: skip
-            yield prediction("E8", f"{num_steps} steps of {steps.way.label} lead no farther than steps with that "
-                             "cosine", np.median(microscope.own_steps_away(steps)),
+            yield prediction("E8", f"{num_steps} steps of {steps.way.label} lead no farther than the noise scale's "
+                             "cosine allows", np.median(microscope.own_steps_away(steps)),
                              at_most(microscope.expected_distance(num_steps, memory)), "root mean square steps, median",
                              "sqrt(n + n (n - 1) cosine); sqrt(n) is a random walk")  # fmt: skip
 

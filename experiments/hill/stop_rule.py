@@ -100,7 +100,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield prediction("C23", "until the cost is half of 0.9, |G| is smallest where all ten outputs are 1/10",
                      result.cost[seeds, halt].mean(), about(0.9, by=0.01), "cost, mean",
                      "10 x 1/10 x 9/10")  # fmt: skip
-    yield prediction("C23", "and it is a saddle: |G| grows again, at least twofold", min(growth), at_least(2),
+    yield prediction("C23", "where all outputs are 1/10 is a saddle: |G| grows again, at least twofold",
+                     min(growth), at_least(2),
                      "times, least", "along directions of negative curvature it grows exponentially")  # fmt: skip
 
 

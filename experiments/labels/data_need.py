@@ -108,8 +108,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield prediction("E13", "the error falls as N^-b, b as in Nielsen's nine numbers", exponent,
                      within(his - 0.05, his + 0.05, round(his, 3)), "b, from the mean of the seeds",
                      source)  # fmt: skip
-    yield prediction("E13", "and a power law explains most of it", fit, within(0.95, 1), "R^2 of the logarithms",
-                     "Meir et al. arXiv:2211.08430")  # fmt: skip
+    yield prediction("E13", "a power law explains most of how the error falls with N",
+                     fit, within(0.95, 1), "R^2 of the logarithms", "Meir et al. arXiv:2211.08430")  # fmt: skip
 
 
 def law(sizes: np.ndarray, errors: np.ndarray) -> tuple[float, float, float]:

@@ -54,7 +54,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     ):
         yield prediction("E9", says, fits.log_log_slope(sizes[part], steps[part]), about(expected, by=0.2),
                          "slope of log S against log B", "Shallue et al. arXiv:1811.03600")  # fmt: skip
-    yield prediction("E9", "B_crit, where this changes, is B_simple, the noise scale, within a factor of 5",
+    yield prediction("E9", "B_crit, where the hyperbola bends, is the noise scale, within a factor of 5",
                      result.over_critical, within(0.2, 5, 1),
                      "ratio; B_simple: mean of the way, median", "McCandlish et al. arXiv:1812.06162; the factor: a "
                      "wish", "finding: on the plateau G is small, hence B_simple large, but the learning rate, not the "

@@ -140,12 +140,12 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     where, others = f"for rates from {RATES[0]:g} to {RATES[SMALL - 1]:g}", mean[[ANEW, ONCE, AS_STORED]].max(axis=0)
     yield prediction("E19", f"the squared distance to the optimum goes as the rate if drawn by lot, {where}",
                      result.slopes[BY_LOT], about(1, by=0.2), "slope", "Ying et al.")  # fmt: skip
-    yield prediction("E19", f"and as its square if shuffled anew in every epoch, {where}", result.slopes[ANEW],
-                     about(2, by=0.2), "slope", "Ying et al.")  # fmt: skip
-    yield identity("E19", "drawn by lot it is as the exact formula says, for every rate",
+    yield prediction("E19", f"the squared distance goes as the rate's square if shuffled anew, {where}",
+                     result.slopes[ANEW], about(2, by=0.2), "slope", "Ying et al.")  # fmt: skip
+    yield identity("E19", "drawn by lot the squared distance is as the exact formula says, for every rate",
                      1 + worst(mean[BY_LOT] / result.by_lot - 1), about(1, by=0.05),
                      "ratio, mean of the seeds, worst rate", "tr M")  # fmt: skip
-    yield prediction("E19", "shuffled anew it is as theory for small steps says, for the smallest rate",
+    yield prediction("E19", "shuffled anew the squared distance is as theory says, for the smallest rate",
                      mean[ANEW, 0] / result.anew.sum(axis=0)[0], about(1, by=0.1), "ratio, mean of the seeds",
                      "bias and variance of xi")  # fmt: skip
     yield prediction("E19", "sorted by label ends farther off than the other orders without replacement",

@@ -162,7 +162,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                          "2/sharpness", below[np.abs(np.log(below)).argmax()], about(1, by=0.1),
                          "ratio of costs, farthest from 1", "second order: k eta lambda / 2")  # fmt: skip
     if len(beyond):
-        yield prediction("E10", "and no longer beyond it: from twice 2/sharpness on, the cost is at least 10 % higher",
+        yield prediction("E10", "from twice 2/sharpness on, the cost of larger batches is at least 10 % higher",
                          beyond.min(), at_least(ALIKE), "least ratio of costs", "a parabola diverges")  # fmt: skip
     if len(kept):
         yield prediction("E10", "no training that keeps the cost within 10 % ends where k eta is above 2/sharpness",

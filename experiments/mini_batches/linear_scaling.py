@@ -173,7 +173,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
         yield identity("E10", f"{place}, k steps of eta and one of k eta end apart in the order eta^2",
                        slope[np.abs(slope - 2).argmax()], about(2, by=0.1),
                        "log-log slope, farthest from 2 of all seeds and k", "Taylor, second order")  # fmt: skip
-        yield identity("E10", f"namely eta^2 sum_j H_j sum_(i<j) g_i, {place} (k eta lambda = {XS[0]:g})",
+        yield identity("E10", f"{place}, the ends are eta^2 sum_j H_j sum_(i<j) g_i apart (k eta lambda = {XS[0]:g})",
                        max(float(local.error[:, 0].max()) for local in locals_), within(0, 1e-3, 0),
                        "largest relative error of the vector", "Taylor, second order")  # fmt: skip
         yield prediction("E10", f"below k eta = 2/sharpness the one large step lowers its cost, {place}",

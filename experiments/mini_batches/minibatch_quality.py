@@ -134,7 +134,7 @@ def film_claims(result: Result) -> Iterator[Claim]:
                          growth.min(), at_least(135), "times, least of all seeds",
                          "1.1 to 149 on 1,400 8x8 digits, computed before")  # fmt: skip
     if epochs[-1] >= 5:
-        yield prediction("T33", f"and for batches of {FILMS_BATCH} 'pretty good' (cosine {PRETTY_GOOD} or more) is "
+        yield prediction("T33", f"for batches of {FILMS_BATCH} 'pretty good' (cosine {PRETTY_GOOD} or more) is "
                          "over within 5 epochs", over_between(epochs, cosine)[1], within(0, 5),
                          "epochs at the first look below, mean of the seeds",
                          "computed on 8x8 digits before")  # fmt: skip

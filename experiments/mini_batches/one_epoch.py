@@ -97,12 +97,12 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                        np.median(found.variance_ratio), about(1, by=0.05),
                          "ratio of variances, median", "tr Sigma / B (N-B)/(N-1)")  # fmt: skip
         cosine = found.cosines.mean(axis=1)
-        yield prediction("T33", f"their cosine with the full gradient (median {np.median(cosine):.3f}) less theory's, "
-                         f"{when}", np.median(cosine - found.predicted), about(0, by=0.05), "cosine, median",
+        yield prediction("T33", f"batches' cosine with the full gradient (median {np.median(cosine):.3f}) less "
+                         f"theory's, {when}", np.median(cosine - found.predicted), about(0, by=0.05), "cosine, median",
                          "1/sqrt(1 + B_simple/B (N-B)/(N-1))")  # fmt: skip
         if whole:  # else some examples sit the epoch out
-            yield identity("T32", f"they average to the full gradient, {when}", np.max(found.mean_error), at_most(1e-4),
-                           "largest relative error", "linearity, float32")  # fmt: skip
+            yield identity("T32", f"an epoch's batches average to the full gradient, {when}", np.max(found.mean_error),
+                           at_most(1e-4), "largest relative error", "linearity, float32")  # fmt: skip
 
 
 def films_cosines(result: Result) -> list[float]:

@@ -171,7 +171,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield identity("E6", "over an epoch, parameters fixed, the batches of a shuffle average to G, whatever their size, "
                    f"in {DIRECTIONS} random directions", np.sqrt(np.max(result.shuffled.epoch[:, divides])),
                    at_most(1e-5), "|error|/sqrt(tr Sigma)", "linearity, float32")  # fmt: skip
-    yield identity("E6", "while with replacement an epoch's mean still scatters by Sigma over the number of draws, "
+    yield identity("E6", "with replacement an epoch's mean still scatters by Sigma over the number of draws, "
                      f"in {DIRECTIONS} random directions",
                      worst((np.mean(result.with_replacement.epoch, axis=(0, 2)) * in_all) - 1) + 1, about(1, by=0.05),
                      "ratio, mean of the seeds, worst batch size", source)  # fmt: skip

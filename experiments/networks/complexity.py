@@ -210,8 +210,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                      np.median(result.slopes), about(1, by=0.05), "slope, log-log, median", "N equal pieces of "
                      "work")  # fmt: skip
     for says, memory, slope, source in (
-        ("so does the memory for all examples at once", result.at_once_bytes, 1, "activations of all examples"),
-        ("in chunks it does not grow", result.chunked_bytes, 0, "activations of one chunk"),
+        ("the memory for all examples at once grows as N", result.at_once_bytes, 1, "activations of all examples"),
+        ("the memory in chunks does not grow with N", result.chunked_bytes, 0, "activations of one chunk"),
     ):
         yield prediction("C32", says, fits.log_log_slope(x, memory[LARGE]), about(slope, by=0.05), "slope, log-log",
                          source)  # fmt: skip

@@ -137,7 +137,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield prediction("C8", f"where an output is after {FIRST_LOOKS[-1]} steps tells which digits are dead in the end",
                      tells(result, len(FIRST_LOOKS)), at_least(0.9), "AUROC", "the order of the waits",
                      "finding: later steps kill digits too")  # fmt: skip
-    yield follow_up("C8", "and so does where it starts: saturated outputs are the dead ones", tells(result, 0),
+    yield follow_up("C8", "where outputs start tells the dead digits, those that are saturated", tells(result, 0),
                     at_least(0.9), "AUROC", "a guess", "finding: how far steps throw it down decides")  # fmt: skip
     yield follow_up("C8", f"the best of three starts has no dead digit after {settings.num_epochs} epochs, as "
                     f"{HIS_BEST} % need", best_of_three(float(np.mean(whole[0])), count)[2], at_least(0.5),

@@ -202,8 +202,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     averages = max(each.scatter.average_error.max() for each in (new, film))
     yield identity("E17", "backpropagation by hand is jax.grad, for both costs, in float64", by_hand, at_most(1e-12),
                    "of the largest component", "chain rule")  # fmt: skip
-    yield identity("E17", "and its slopes are those of central differences", differences, at_most(1e-6),
-                   "of a typical slope", "Taylor, float64")  # fmt: skip
+    yield identity("E17", "backpropagation's slopes are those of central differences, for both costs",
+                   differences, at_most(1e-6), "of a typical slope", "Taylor, float64")  # fmt: skip
     yield identity("T28", "the average of all examples' gradients is the gradient of the mean, at the start and at the "
                    "end", averages, at_most(1e-6), "of a typical |g_i|", "linearity, float32")  # fmt: skip
     targets, outputs, _, deltas = film.at_end

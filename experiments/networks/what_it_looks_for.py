@@ -140,26 +140,26 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield prediction("C29", "before any training the weights of a neuron are white noise", result.coarse[:, 0].mean(),
                      about(noise, by=spread), "share of coarse patterns, mean",
                      "the share of such patterns; four standard deviations")  # fmt: skip
-    yield prediction("C29", "trained, they are smoother than noise and less smooth than the images",
+    yield prediction("C29", "trained, a neuron's weights are smoother than noise, less smooth than images",
                      result.coarse[:, -1].mean(), within(noise + spread, images), "share of coarse patterns, mean",
                      "noise of the start plus a sum of images")  # fmt: skip
     yield prediction("C29", "what training adds is at first smoother than the images",
                      result.coarse_change[:, 0].min(), at_least(images), "share of coarse patterns, least",
                      "directions of large variance first: LeCun, Kanter, Solla 1991")  # fmt: skip
-    yield prediction("C29", "and then ever less so", np.diff(result.coarse_change, axis=1).max(), at_most(0),
-                     "largest rise of the share", "the others later: LeCun, Kanter, Solla 1991")  # fmt: skip
+    yield prediction("C29", "what it adds later is ever less smooth", np.diff(result.coarse_change, axis=1).max(),
+                     at_most(0), "largest rise of the share", "the others later: LeCun et al. 1991")  # fmt: skip
     yield prediction("T9", "untrained, the cost is as sensitive to a weight as its pixel is bright on average",
                      result.told[:, 0].min(), about(1, by=0.05), "correlation, least",
                      "mean |delta a| = mean |delta| mean a where both are independent")  # fmt: skip
     if num_black:
         yield identity("C29", f"weights behind the {num_black} pixels that are always black stay at their start",
                        result.moved_on_black.max(), exactly(0), "largest change", "delta x a")  # fmt: skip
-        yield prediction("C29", "and all other parameters leave it", result.moved.min(), exactly(
+        yield prediction("C29", "all other parameters leave their start", result.moved.min(), exactly(
             result.num_parameters - num_black * result.weights.shape[1]), "parameters, fewest",
             "delta x a; rounding could break it", WHY)  # fmt: skip
         by = 4 * math.sqrt(2 / num_black / len(result.told))
         for look, when in ((0, "before"), (-1, "after")):
-            yield prediction("T9", f"{when} training the cost is as sensitive to these pixels as the start's noise is "
+            yield prediction("T9", f"{when} training the cost is as sensitive to black pixels as the start's noise is "
                              "large", result.on_black[:, look].mean(), about(1, by=by), "mean square x 784 / |delta|^2",
                              "delta knows nothing of these weights; four standard deviations")  # fmt: skip
 

@@ -133,7 +133,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     )
     yield identity("C3", f"at a rate of {RATES[0]:g} the cost sinks by what all shares together promise",
                    1 - np.max(steps.decrease[:, 0]), about(1, by=0.001), "actual / predicted", "Taylor")  # fmt: skip
-    yield identity("C3", "and the difference shrinks with the learning rate", decrease, first, "slope, log-log", taylor)
+    yield identity("C3", "what the cost sinks less than all shares promise shrinks with the rate", decrease, first,
+                   "slope, log-log", taylor)  # fmt: skip
     yield identity("C2", "the first layer's update with the old or the new last layer: they differ by O(rate)",
                    updates, first, "slope, log-log", taylor)  # fmt: skip
     if result.sigmoids:  # others, such as ReLU, may sleep, and wake in a jump

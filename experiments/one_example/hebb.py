@@ -141,20 +141,22 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     share = "% of what is asked, mean of seeds"
     yield prediction("T23", "before training, what the outputs' weights are asked goes against Hebb's rule",
                      along[0, -1], about(expected, by=0.1), correlated, "first order in the weights")  # fmt: skip
-    yield prediction("T23", "in the hidden layers neither with it nor against it", worst(along[0, :-1]),
-                     about(0, by=4 / math.sqrt(15 * len(result.accuracy[0]))), correlated,
+    yield prediction("T23", "in hidden layers, what is asked goes neither with Hebb's rule nor against it",
+                     worst(along[0, :-1]), about(0, by=4 / math.sqrt(15 * len(result.accuracy[0]))), correlated,
                      "to first order the weights after may change signs; four standard errors")  # fmt: skip
     yield prediction("C5", "by size, a tenth of what the outputs' weights are asked is to strengthen them",
                      strengthened[0, -1], about(10, by=2), share, "one output of ten, pulls equally large")  # fmt: skip
-    yield prediction("T23", "after training one half", strengthened[-1, -1], about(50, by=5), share,
+    yield prediction("T23", "after training, half of what these weights are asked is to strengthen them",
+                     strengthened[-1, -1], about(50, by=5), share,
                      "G = 0: what all images ask of a weight adds up to nothing")  # fmt: skip
-    yield prediction("T22", "and it goes with Hebb's rule", result.along_hebb[0, :, -1, -1].min(), at_least(0),
-                     "correlation, least", "the output that fires is the one that should")  # fmt: skip
+    yield prediction("T22", "after training, what the outputs' weights are asked goes with Hebb's rule",
+                     result.along_hebb[0, :, -1, -1].min(), at_least(0), "correlation, least",
+                     "the output that fires is the one that should")  # fmt: skip
     accuracy = 100 * result.accuracy[..., -1].mean(axis=1)
     yield prediction("T23", "feedback alignment comes as far as backpropagation", accuracy[0] - accuracy[1],
                      within(-2, 2, 0), "points of accuracy, means",
                      "Lillicrap et al. 2016: 2.1 % errors against 2.4 %, 1,000 hidden neurons", WHY)  # fmt: skip
-    yield prediction("T23", "for what it asks of hidden weights comes to point along the gradient",
+    yield prediction("T23", "what feedback alignment asks of hidden weights comes to point along the gradient",
                      result.aligned[1, :, -1, :-1].min(), at_least(0), "cosine, least",
                      "Lillicrap et al. 2016")  # fmt: skip
     yield prediction("T23", "Hebb's rule alone reads no better than chance", accuracy[2], about(10, by=3),

@@ -120,7 +120,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                    result.largest_difference, at_most(5e-4), "largest difference",
                    "made of ten roundings by at most 0.00005")  # fmt: skip
     if settings.has_films_cost:
-        yield prediction("C27", "and one step by pencil lowers the cost", result.cost - result.new_cost,
+        yield prediction("C27", "one step by pencil lowers the cost", result.cost - result.new_cost,
                          within(0, result.cost), "cost", "descent; a step too long could raise it")  # fmt: skip
         yield prediction("C15", "six pixels, three neurons in the middle and one output learn all eight patterns",
                          result.accuracy.min(), exactly(1), "smallest accuracy", "a reader's wish")  # fmt: skip

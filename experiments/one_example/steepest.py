@@ -102,7 +102,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     expected, deviation = best_of_random(num_directions, num_parameters)
     yield identity("T6", "signs, one parameter, random directions: none goes down as steeply as -G",
                    np.max(share[:, 1:]), at_most(1), "share of |G|, largest", "Cauchy-Schwarz")  # fmt: skip
-    yield prediction("T6", f"nor does the cost itself sink as much in a step of {STEP_LENGTH}",
+    yield prediction("T6", f"in a step of {STEP_LENGTH} along none of them the cost sinks as much as along -G",
                      np.max(result.actual[:, 1:] / result.actual[:, :1]), at_most(1), "share, largest",
                      "first order; curvature could break it")  # fmt: skip
     yield identity("T6", f"the best of {num_directions:,} random directions is hardly better than standing still",

@@ -118,7 +118,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                    "Taylor")  # fmt: skip
     yield identity("T10", "the ratio's error shrinks linearly with epsilon",
                    1 + off, about(1, by=0.1), "slope, log-log, worst", "Taylor, second order")  # fmt: skip
-    yield identity("T10", "and is what the curvatures along the two weights predict",
+    yield identity("T10", "the ratio's error is what the curvatures along the two weights predict",
                    np.median(errors[:, 0] / EPSILONS[0] / result.error_slope), about(1, by=0.05),
                    "measured / predicted, median", "Taylor, second order")  # fmt: skip
     yield identity("T9", f"a component's size is the cost's sensitivity to it, {settings.num_weights} weights wiggled",
