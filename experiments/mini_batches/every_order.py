@@ -92,8 +92,8 @@ def measure(problem: Problem, settings: Settings) -> Result:
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     for off, order, says in (
         (result.off_plain, 2, "the mean end of all orders lies off the flow of C in proportion to eta^2"),
-        (result.off_modified, 3, "their mean end lies off the flow of C + (eta/4) mean |grad C_k|^2 as eta^3"),
-        (result.off_lot, 1, "it lies off that by lot by -(eta^2 m/4) grad tr Sigma, but for a share as eta"),
+        (result.off_modified, 3, "the mean end lies off the flow of C + (eta/4) mean |grad C_k|^2 as eta^3"),
+        (result.off_lot, 1, "the mean end less that by lot is -(eta^2 m/4) grad tr Sigma, to order eta^3"),
     ):
         apart = np.array([fits.log_log_slope(RATES[:4], each[:4]) - order for each in off])
         yield identity("N2", says, order + worst(apart), about(order, by=0.1),

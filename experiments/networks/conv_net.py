@@ -140,7 +140,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield prediction("C9", "the convolutional network is right about at least 98.5 % of the test images",
                      np.median(right), within(98.5, 100),
                      "% correct, median", "a wish: what small convolutional networks reach")  # fmt: skip
-    yield prediction("C9", "it beats the film's network, same cost, same batches, in every seed",
+    yield prediction("C9", "the convolutional network beats the film's, same cost and batches, in every seed",
                      np.min(right - plainly), at_least(0), "% points, least of all seeds", "a wish")  # fmt: skip
     if min(map(len, grids(settings))) >= 3:
         inside = np.mean([each.tuned is not None and each.tuned.is_inside for each in (conv, plain)])
