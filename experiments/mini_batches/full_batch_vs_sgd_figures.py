@@ -24,10 +24,11 @@ def cost(result: Any, num_steps: int, times: list[str], headline: str, *, films_
         plots.reference_line(axes[0], 0.9, "every output 0.1: cost 0.9")
     target, name = np.median(result.curves[0].cost[:, -1]), f"B={result.batch_sizes[result.reference]:,}"
     says = {"textcoords": "offset points", "va": "top", "fontsize": 9}
-    for axis, fewer, scale in zip(axes[1:], times, (result.batch_sizes[0], result.seconds[0]), strict=True):
+    scales, words = (result.batch_sizes[0], result.seconds[0]), ("times fewer", "times less")
+    for axis, fewer, scale, word in zip(axes[1:], times, scales, words, strict=True):
         axis.axhline(target, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
         axis.annotate(f"{num_steps} full-batch steps", (0.02, target), (0, -4), ("axes fraction", "data"), **says)
-        axis.annotate(f"{name}: {fewer}\ntimes fewer", (num_steps * scale, target), (0, -4), ha="right", **says)
+        axis.annotate(f"{name}: {fewer}\n{word}", (num_steps * scale, target), (0, -4), ha="right", **says)
     return figure
 
 

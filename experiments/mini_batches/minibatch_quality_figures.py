@@ -42,9 +42,9 @@ def quality(result: Any, shown: list[int]) -> Figure:
     left.legend(fontsize=9, loc="lower right")
     plots.plain_log_ticks(right.yaxis, (0.001, 0.01, 0.1, 1, 10, 100))
     right.set(ylabel="|g_B - G| / |G|, root mean square", title="Error: at 1 the noise is as large as the gradient")
-    first, last = np.mean(result.films_cosine[:, [shown[0], shown[-1]]], axis=0)
+    first, last = np.median(result.films_cosine[:, [shown[0], shown[-1]]], axis=0)
     later = f", {last:.2f} {when(result.epochs[shown[-1]])} of training" if len(shown) > 1 else ""
-    headline = f"A batch of 100: mean cosine {first:.3f} with the full gradient at the start{later}"
+    headline = f"A batch of 100: cosine {first:.3f} with the full gradient at the start{later}"
     foot = "points: measured, mean over batches (median and range); lines: theory, from single gradients"
     return plots.headline(figure, headline, foot)
 

@@ -103,16 +103,19 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
         plots.seed_band(left, epochs, result.cost[series], series, f"{name}: {accuracy[series]:.1f} % right")
         if series > 0 and np.median(ratios[series]) < 3:  # not far beyond
             plots.seed_band(right, epochs, ratios[series], series, name)
-    right.axhline(1, color=plots.COLOURS[0], label=NAMES[0])
+    right.plot(epochs, np.ones(len(epochs)), color=plots.COLOURS[0], label=NAMES[0])
+    right.axvspan(epochs[len(epochs) // 2], epochs[-1], color="0.93", linewidth=0, zorder=0)
+    right.set_title("grey: the epochs that the headline averages")
     plots.plain_log_ticks(left.yaxis, (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2))
     left.set_ylabel("cost on the training set")
     right.set_ylabel("cost over that of the same start shuffled anew")
-    for axis, title in ((left, "and of the test images at the end"), (right, None)):
+    left.set_title("in the names: how many test images are right at the end")
+    for axis in (left, right):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_xlabel("epochs")
-        axis.legend(fontsize=9, title=title, title_fontsize=9)
+        plots.name_lines(axis)
     least, middle, most = over_anew(result, BY_LOT)
     headline = (f"Sorted by label the network's cost is {over_anew(result, SORTED)[1]:.0f} times that of shuffled "
-                f"batches; drawn by lot {middle:.2f} times ({least:.2f} to {most:.2f})")  # fmt: skip
+                f"batches; drawn by lot it is {middle:.2f} times ({least:.2f} to {most:.2f})")  # fmt: skip
     foot = f"batches of {settings.batch_size}, rate {settings.learning_rate:g}; median and range"
     return {"shuffle_or_not": plots.headline(figure, headline, foot)}

@@ -127,4 +127,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"conv_suite": two_networks_figures.suite(result, settings, finding(result, settings))}
+    return {"conv_suite": two_networks_figures.suite(result, settings)}

@@ -19,12 +19,16 @@ def training(result: Any, settings: Any, finding: str) -> Figure:
     return plots.headline(figure, finding, f"{common_foot(settings)}\n{foot}; median and range")
 
 
-def suite(result: Any, settings: Any, finding: str) -> Figure:
+def suite(result: Any, settings: Any) -> Figure:
     figure, axes = plots.new_figure(15, 5.8, columns=2)
-    draw_hill(axes[0, 0], result.view, settings.surface_examples)
-    draw_noise(axes[0, 1], by_name(result, settings))
+    networks = by_name(result, settings)
+    draw_hill(axes[0, 0], result.view, next(iter(networks)), settings.surface_examples)
+    draw_noise(axes[0, 1], networks)
     few = f"gradients of {settings.statistics_examples:,} images" if settings.statistics_examples else "all gradients"
-    return plots.headline(figure, finding, f"{common_foot(settings)}, {few}; median and range")
+    grows = " and ".join("from {:,.0f} to {:,.0f} images".format(*np.median(each.noise_scale, axis=0)) + f" ({name})"
+                         for name, each in networks.items())  # fmt: skip
+    headline = f"In training the batch in which noise and signal are equal grows {grows}"
+    return plots.headline(figure, headline, f"{common_foot(settings)}, {few}; median and range")
 
 
 def by_name(result: Any, settings: Any) -> dict[str, Any]:
@@ -61,12 +65,12 @@ def draw_filters(axes: Axes, filters: np.ndarray) -> None:
     axes.set_title(f"What the first layer looks for: its {count} filters, {height} x {width} pixels, first seed")
 
 
-def draw_hill(axes: Axes, view: Any, num_images: int) -> None:
+def draw_hill(axes: Axes, view: Any, name: str, num_images: int) -> None:
     plots.map_of_hill(axes, view.alphas, view.betas, view.surface)
     plots.path_on_map(axes, view.shadows[0], 0, "")
     axes.plot(*view.shadows[0][0], "k*", markersize=16)
     axes.set(xlabel="first direction of the plane nearest to the path", ylabel="second direction",
-             title=f"The first one's hill and path from the star, first seed, exact on {num_images:,} images;\nthe "
+             title=f"{name}: hill, exact on {num_images:,} images, and path from the star;\nfirst seed, the "
              f"path runs up to {view.off_plane[0].max():.2g} off the plane")  # fmt: skip
 
 

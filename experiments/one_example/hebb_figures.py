@@ -21,8 +21,10 @@ def hebb(result: Any, settings: Any) -> Figure:
     for series, name in enumerate(RULES):
         plots.seed_band(right, steps, 100 * result.accuracy[series], series + 3, name)
     plots.reference_line(left, 0, "")
-    for share, name in ((10, "one output of ten"), (50, "half: nothing is left to ask")):
-        plots.reference_line(middle, share, name)
+    plots.reference_line(middle, 10, "one output of ten")
+    plots.reference_line(middle, 50, "")
+    middle.annotate("half: as much is to be weakened", (0, 50), (2, 4), ("axes fraction", "data"), "offset points",
+                    fontsize=9, color="0.3")  # fmt: skip
     plots.reference_line(right, 10, "chance")
     left.set(ylabel="correlation with Hebb's rule, mean of images", ylim=(-0.6, 1),
              title="What an image asks of the weights\nagainst how much their ends fire together")  # fmt: skip
@@ -31,7 +33,7 @@ def hebb(result: Any, settings: Any) -> Figure:
     right.set(ylabel="% of the test images", ylim=(0, 100), title="Three rules,\neach at its best learning rate")
     for axes in (left, middle, right):
         finish(axes, steps)
-    along = np.mean(result.along_hebb[0, ..., -1], axis=0)
+    along = np.median(result.along_hebb[0, ..., -1], axis=0)
     return plots.headline(
         figure,
         f"Training makes backpropagation Hebbian: the correlation goes from {along[0]:.2f} to {along[-1]:.2f}; yet "
