@@ -24,13 +24,12 @@ def winding(result: Any, says: str, num_steps: int) -> Figure:
     cosine.margins(y=0.15)
     for index, gait in enumerate(result.gaits):
         values = np.median([result.together[clock].cost[index] for clock in CLOCKS], axis=1)
-        for place, value in zip(grouped(cost, result, index, values, gait.way.name), values, strict=True):
-            cost.annotate(f"{value:.2g}", (place, value), (0, 3), textcoords="offset points", ha="center", rotation=90)
-    cost.set(xticks=range(3), xticklabels=[f"equal {clock}" for clock in CLOCKS], yscale="log", ylabel="cost, median",
-             title="Who is lower depends on the clock\n(colours as on the left)")  # fmt: skip
+        cost.plot(range(3), values, marker="o", color=plots.COLOURS[index], linestyle=plots.LINES[index],
+                  label=f"{gait.way.short}: {values[-1]:.2g}")  # fmt: skip
+    cost.set(xticks=range(3), xticklabels=[f"equal\n{clock}" for clock in CLOCKS], ylabel="cost, median",
+             title="Who is lower depends on the clock")  # fmt: skip
     plots.plain_log_ticks(cost.yaxis, TICKS)
-    low, high = cost.get_ylim()
-    cost.set_ylim(low / 2, 2 * high)  # room for the numbers
+    plots.name_lines(cost, room=0.085)
     return plots.headline(figure, says, "bars: medians of the seeds; dots: every seed")
 
 
@@ -39,24 +38,24 @@ def planar(result: Any) -> Figure:
     random, two = 100 * np.asarray(landscape.random_walk_shares(3)), []
     for index, gait in enumerate(result.gaits):
         values = 100 * np.median(gait.shares, axis=0)
-        grouped(shares, result, index, values, gait.way.name)
+        grouped(shares, result, index, values)
         two.append(values[:2].sum())
         num_lags = gait.displacements.shape[1]
         lags = 100 * np.arange(1, num_lags + 1) / num_lags / 2
         label = f"{gait.way.short}:\n{np.median(gait.exponent):.2f}"
         plots.seed_band(displacement, lags, gait.displacements, index, label)
     for component, share in enumerate(random):
-        shares.plot(
-            [component - 0.42, component + 0.42], [share] * 2, "k--", label=None if component else "random walk"
-        )
+        shares.plot([component - 0.42, component + 0.42], [share] * 2, "k--")
+    shares.annotate("dashed: a random walk's", (1, random[1]), (0, 6), textcoords="offset points", ha="center")
     shares.set(xticks=range(3), xticklabels=["1st", "2nd", "3rd"], xlabel="principal component of a path",
-               ylabel="share of the path's variance, %", title="A random walk looks planar too")  # fmt: skip
+               ylabel="share of the path's variance, %",
+               title="A random walk looks planar too\n(colours as on the right)")  # fmt: skip
     displacement.set(xscale="log", yscale="log", xlabel="lag, % of a walker's own steps",
                      ylabel="mean squared displacement", title="Exponents: 2 straight, 1 random")  # fmt: skip
     bars(gained, result, [gait.gained for gait in result.gaits])
     gained.set(yscale="log", title="Cost gained per unit of path", ylabel="cost gained / path length")
     plots.plain_log_ticks(gained.yaxis, DIGITS)
-    shares.legend(fontsize=9)
+    plots.plain_log_ticks(displacement.xaxis, (1, 3, 10, 30))
     plots.name_lines(displacement, room=0.15)
     says = f"Two directions hold {min(two):.0f} to {max(two):.0f} % of a path's variance, of a random walk's "
     return plots.headline(figure, f"{says}{random[:2].sum():.0f} %", "medians of the seeds; dots and bands: every seed")
@@ -73,9 +72,8 @@ def bars(axes: Axes, result: Any, values: Any) -> None:
     axes.set_xticks(range(len(result.gaits)), [gait.way.short for gait in result.gaits])
 
 
-def grouped(axes: Axes, result: Any, index: int, values: np.ndarray, label: str) -> np.ndarray:
-    """One way's bars in three groups of all ways'; returns where they stand."""
+def grouped(axes: Axes, result: Any, index: int, values: np.ndarray) -> None:
+    """One way's bars in three groups of all ways'."""
     width = 0.8 / len(result.gaits)
     places = np.arange(3) + width * (index + 0.5) - 0.4
-    axes.bar(places, values, 0.95 * width, color=plots.COLOURS[index], alpha=0.75, label=label)
-    return places
+    axes.bar(places, values, 0.95 * width, color=plots.COLOURS[index], alpha=0.75)
