@@ -60,7 +60,7 @@ def dots(result: Any, rounds: int) -> Figure:
         f"The others take from {least:.1f} times the library's time ({at}; {quickest}) to {most:.1f} times ({where}; "
         f"{slowest})",
         f"{result.device}, float32; {torch}\nin bold the library's own time; contestants in turn, compilation left "
-        f"out; dots: median of {rounds} rounds, lines: their range; \u25c6: asked for beforehand",
+        f"out; dots: median of {rounds} rounds, lines: their range; diamonds: asked for beforehand",
     )
 
 
@@ -80,4 +80,7 @@ def draw(axis: Axes, row: int, work: Any, way: int) -> None:
     axis.plot(ratio, row, "o", color=colour, markersize=9)
     if mark:
         axis.plot(mark, row, "D", color=plots.COLOURS[1], markeredgecolor="black")
-    axis.annotate(f"{ratio:.1f}", (max(times.max(), mark or 0), row), (8, 0), textcoords="offset points", va="center")
+        axis.annotate(f"{mark:g} asked for", (mark, row), (0, 6), textcoords="offset points", fontsize=9,
+                      ha="left" if mark > ratio else "right",
+                      color=plots.COLOURS[1])  # fmt: skip
+    axis.annotate(f"{ratio:.1f}", (times.max(), row), (6, 0), textcoords="offset points", va="center")
