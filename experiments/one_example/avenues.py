@@ -157,4 +157,7 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"avenues": layer_figures.avenues(result, settings, RATES)}
+    return {
+        "avenues": layer_figures.avenues(result, settings),
+        "order": layer_figures.order(result, settings, RATES),
+    }

@@ -18,32 +18,42 @@ def draw_costs(axes: Axes, costs: np.ndarray, settings: Any, ways: Sequence[str]
     axes.set(xlabel="mini-batch steps", ylabel=f"cost on {settings.num_looked_at:,} training images",
              title=says.format(*np.median(costs[:, :, -1], axis=0)))  # fmt: skip
     plots.plain_log_ticks(axes.yaxis, (0.05, 0.1, 0.2, 0.5, 1, 2))
-    axes.legend(fontsize=10)
+    plots.name_lines(axes)
 
 
-def avenues(result: Any, settings: Any, rates: np.ndarray) -> Figure:
-    figure, ((left, middle, right),) = plots.new_figure(16, 5.5, columns=3)
-    draw_shares(left, 100 * result.shares.mean(axis=0), settings.steps_per_leg)
-    for series, (errors, label) in enumerate(zip(result.steps, (
-        "decrease of the cost: actual, predicted",
-        "first layer's update: last layer old, new",
-        "activations: actual change, predicted",
-    ), strict=True)):  # fmt: skip
-        plots.seed_band(middle, rates, errors, series, label)
-    slope_one = np.median(result.steps.activations[:, 0]) / 10 * rates / rates[0]
-    middle.plot(rates, slope_one, color="0.4", linewidth=1, label="slope 1")
-    middle.set(xscale="log", yscale="log", xlabel="learning rate of one step from the start",
-               ylabel="relative difference", title="A tenth of the step, a tenth of the difference")  # fmt: skip
-    middle.set_ylim(top=300)
-    middle.legend(fontsize=10, loc="upper left")
-    ways = ("all layers at once", "last layer first, the others after it")
-    draw_costs(right, result.costs, settings, ways, "The order of the updates: at the end {:.3f} and {:.3f}")
+def avenues(result: Any, settings: Any) -> Figure:
+    figure, ((axes,),) = plots.new_figure(9.5, 5.8)
+    draw_shares(axes, 100 * result.shares.mean(axis=0), settings.steps_per_leg)
     first, last = 100 * result.shares.sum(axis=3).mean(axis=0)[:, [0, -1]].T
     return plots.headline(
         figure,
         f"Nobody sets the balance: at the start the last layer carries {last[0]:.0f} % of the improvement, at the end "
         f"the first layer {first[-1]:.0f} % and the last {last[-1]:.0f} %",
-        f"costs on {settings.num_looked_at:,} of the images; left: mean, else median and range",
+        f"gradients on {settings.num_looked_at:,} of the images; means of the seeds",
+    )
+
+
+def order(result: Any, settings: Any, rates: np.ndarray) -> Figure:
+    figure, ((left, right),) = plots.new_figure(15, 5.5, columns=2)
+    for series, (errors, label) in enumerate(zip(result.steps, (
+        "fall of the cost,\nreal and foretold",
+        "first layer's update,\nlast layer old and new",
+        "change of activations,\nreal and foretold",
+    ), strict=True)):  # fmt: skip
+        plots.seed_band(left, rates, errors, series, label)
+    slope_one = np.median(result.steps.activations[:, 0]) / 10 * rates / rates[0]
+    left.plot(rates, slope_one, color="0.4", linewidth=1, label="slope 1")
+    left.set(xscale="log", yscale="log", xlabel="learning rate of one step from the start",
+             ylabel="relative difference", title="A tenth of the step, a tenth of the difference")  # fmt: skip
+    plots.name_lines(left, room=0.09)
+    draw_costs(right, result.costs, settings, ("all layers at once", "last layer first"),
+               "A whole training either way")  # fmt: skip
+    at_once, one_by_one = np.median(result.costs[:, :, -1], axis=0)
+    return plots.headline(
+        figure,
+        "To update the last layer first and the others after it leads as far as all layers at once: to a cost of "
+        f"{one_by_one:.3f} and {at_once:.3f}",
+        f"costs on {settings.num_looked_at:,} of the images; median and range",
     )
 
 
