@@ -11,27 +11,28 @@ from experiments.common.valleys import Curve, last_third
 
 
 def figure(result: Any, settings: Any) -> Figure:
-    whole, ((careful, drunk, edge),) = plots.new_figure(17, 6.4, columns=3)
+    whole, ((careful, drunk, edge),) = plots.new_figure(17, 6, columns=3)
     name, smallest = name_of_network(settings), settings.batch_sizes[-1]
     for series, curve in enumerate(result.full_batch):
         draw(careful, curve, series, f"η = {curve.learning_rate:g}")
     for series, curve in enumerate(result.network, 5):
-        draw(careful, curve, series, f"{name}, η = {curve.learning_rate:g}")
+        draw(careful, curve, series, f"{name},\nη = {curve.learning_rate:g}")
     draw(drunk, result.full_batch[1], 1, "full batch")
     for series, (size, curve) in enumerate(zip(settings.batch_sizes, result.minibatch, strict=True), 3):
         draw(drunk, curve, series, f"batches of {size}")
     for series, (curve, along) in enumerate(zip(result.edge, result.batch_sharpness, strict=True), 2):
         of_edge = along * curve.learning_rate / 2
-        label = f"batch sharpness, η = {curve.learning_rate:g}: ends at {np.median(last_third(of_edge)):.2f}"
+        label = f"batch sharpness,\nη = {curve.learning_rate:g}: {np.median(last_third(of_edge)):.2f}"
         plots.seed_band(edge, curve.steps, of_edge, series, label)
-    draw(edge, result.edge[-1], 5, f"sharpness, η = {result.edge[-1].learning_rate:g}")
+    draw(edge, result.edge[-1], 5, f"sharpness,\nη = {result.edge[-1].learning_rate:g}")
     careful.set_title("Full batch, tanh: the sharpness rises to 2/η")
     drunk.set_title(f"With mini-batches, η = {settings.learning_rates[1]:g}, it is lower")
     edge.set_title(f"Batches of {smallest}: the batch sharpness, each\nbatch's curvature along its own gradient")
     for axis in (careful, drunk, edge):
         plots.reference_line(axis, 1, "")
-        axis.set(xlabel="steps", ylabel="in units of 2/η", ylim=(0, 1.4 * axis.get_ylim()[1]))
-        axis.legend(loc="upper right", fontsize=9)
+        axis.set(xlabel="steps", ylabel="in units of 2/η", ylim=(0, axis.get_ylim()[1]))
+        axis.locator_params(axis="x", nbins=4)
+        plots.name_lines(axis, room=0.075)
     level = np.median(last_third(result.batch_sharpness[-1])) * result.edge[-1].learning_rate / 2
     says = (
         "The careful man's sharpness comes to what his step allows, 2/η; the drunk man's stays below, "
@@ -39,14 +40,13 @@ def figure(result: Any, settings: Any) -> Figure:
     )
     foot = (
         "sharpness: largest eigenvalue of the Hessian, median and range; above 2/η descent on a parabola diverges; "
-        "tanh: 16 and 16 hidden neurons, linear outputs; ends: mean of the last third, cost at the end"
+        "tanh: 16 and 16 hidden neurons, linear outputs; in the names: mean of the last third"
     )
     return plots.headline(whole, says, foot)
 
 
 def draw(axis: Axes, curve: Curve, series: int, name: str) -> None:
-    label = f"{name}: ends at {ending(curve):.2f}, cost {np.median(curve.cost[:, -1]):.3f}"
-    plots.seed_band(axis, curve.steps, curve.of_edge, series, label)
+    plots.seed_band(axis, curve.steps, curve.of_edge, series, f"{name}: {ending(curve):.2f}")
 
 
 def ending(curve: Curve) -> float:

@@ -25,11 +25,10 @@ def curves(axis: Axes, result: Any, settings: Any) -> None:
         axis.fill_between(epochs, cost.min(axis=0), cost.max(axis=0), color=colour, alpha=0.15, linewidth=0)
         axis.plot(epochs, np.median(cost, axis=0), color=colour, label=f"η = {rate:g}")
         axis.plot(epochs[half:], np.median(fall, axis=0), color=colour, linestyle=DASHED)
-    axis.plot([], [], color="0.3", linestyle=DASHED, label="falling to 0")
     axis.set(yscale="log", xlabel="epochs after the long training", ylabel="cost on the training set, median and range",
-             title=f"Batches of {settings.batch_sizes[row]}: constant rates, and falling ones")  # fmt: skip
+             title=f"Batches of {settings.batch_sizes[row]}: constant rates; dashed: falling to 0")  # fmt: skip
     plots.plain_log_ticks(axis.yaxis, COSTS)
-    axis.legend(loc="best")
+    plots.name_lines(axis)
 
 
 def shown(floor: Any) -> np.ndarray:
@@ -50,30 +49,43 @@ def points(axis: Axes, row: int, ratios: np.ndarray, values: np.ndarray, **optio
 def heights(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
     """The floor against eta/B, both ways of sampling, where it is at rest, with the theory's line."""
     for row, size in enumerate(settings.batch_sizes):
-        for floor, way, style in ((result.shuffled, "shuffled", "full"), (result.drawn, "with replacement", "none")):
+        for floor, style in ((result.shuffled, "full"), (result.drawn, "none")):
             rest = shown(floor)[row]
-            points(axis, row, ratios[row, rest], floor.heights[:, row, rest], fillstyle=style,
-                   label=f"B = {size}, {way}")  # fmt: skip
+            points(axis, row, ratios[row, rest], floor.heights[:, row, rest], fillstyle=style)
+        name_size(axis, row, size, ratios, result.drawn)
     drawn = shown(result.shuffled) | shown(result.drawn)
     at, theory = ratios[drawn], (ratios * np.median(result.drawn.scatter, axis=0) / 4)[drawn]
     order = np.argsort(at)
-    axis.plot(at[order], theory[order], color="0.2", linewidth=1.2, label="theory: (η/B) tr Σ / 4")
+    axis.plot(at[order], theory[order], color="0.2", linewidth=1.2)
     floors = np.median(result.shuffled.heights, axis=0)
     pairs = [floors[result.shuffled.at_rest & (ratios == ratio)] for ratio in np.unique(ratios)]
     factor = max((pair.max() / pair.min() for pair in pairs if len(pair) > 1), default=np.inf)
     same = f"The same η/B, the same height (within a factor of {factor:.2f})"
     axis.set(ylabel="floor: cost above the end of the falling rate, median",
              title=same if 1 < factor < 1.5 else "The floor against η/B")  # fmt: skip
-    axis.legend(fontsize=9, loc="lower right")
+    says = "line: theory, (η/B) tr Σ / 4\nfilled: shuffled\nopen: with replacement"
+    axis.annotate(says, (0.98, 0.03), xycoords="axes fraction", ha="right", fontsize=10, color="0.2")
+
+
+def name_size(axis: Axes, row: int, size: int, ratios: np.ndarray, floor: Any) -> None:
+    """Names a batch size beside the last of its points that are drawn."""
+    rest = shown(floor)[row]
+    if rest.any():
+        last = int(np.argmax(np.where(rest, ratios[row], 0)))
+        place = ratios[row, last], np.median(floor.heights[:, row, last])
+        axis.annotate(f"B = {size}", place, (0, -22), textcoords="offset points", ha="center",
+                      color=plots.COLOURS[row])  # fmt: skip
 
 
 def norms(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
     constant, falling = settled(result.shuffled.gradient_norm), result.shuffled.falling_norm[..., -1]
-    for row, size in enumerate(settings.batch_sizes):
+    for row in range(len(settings.batch_sizes)):
         rest = shown(result.shuffled)[row]
-        points(axis, row, ratios[row, rest], constant[:, row, rest], label=f"B = {size}, constant")
-        points(axis, row, ratios[row, rest], falling[:, row, rest], marker="x+"[row % 2],
-               label=f"B = {size}, after falling")  # fmt: skip
+        points(axis, row, ratios[row, rest], constant[:, row, rest])
+        points(axis, row, ratios[row, rest], falling[:, row, rest], marker="x+"[row % 2])
     plots.reference_line(axis, float(np.median(result.gradient_norm)), "end of the long training")
     axis.set(ylabel="|G|, the full gradient, median", title="The full gradient")
-    axis.legend(fontsize=9)
+    last = np.unravel_index(np.where(shown(result.shuffled), ratios, 0).argmax(), ratios.shape)
+    for norms_of, name, above in ((constant, "constant rate", 12), (falling, "after falling to 0", -18)):
+        axis.annotate(name, (ratios[last], np.median(norms_of[(slice(None), *last)])), (8, above), ha="right",
+                      textcoords="offset points", fontsize=10, color="0.2")  # fmt: skip
