@@ -83,12 +83,12 @@ def finding(result: Result, settings: Settings) -> str:
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, ((axis,),) = plots.new_figure(8.5, 5.2)
-    named = ((result.constant, "constant"), (result.falling, "falls to 0 in the second half"))
+    named = ((result.constant, "constant"), (result.falling, "falls to 0 in\nthe second half"))
     for series, (curve, label) in enumerate(named):
         epochs = curve.steps / curve.steps[-1] * settings.num_epochs
-        plots.seed_band(axis, epochs, curve.cost, series, f"learning rate {settings.learning_rate:g}, {label}")
+        plots.seed_band(axis, epochs, curve.cost, series, label)
     axis.set(xlabel="epochs", ylabel="cost on the training images", xlim=(0, settings.num_epochs))
     plots.plain_log_ticks(axis.yaxis, [0.01 * digit for digit in (2, 3, 4, 5, 6, 8, 10, 15, 20, 50, 100)])
-    axis.legend()
-    foot = f"batches of {settings.batch_size}; median and range"
+    plots.name_lines(axis)
+    foot = f"batches of {settings.batch_size}, learning rate {settings.learning_rate:g}; median and range"
     return {"falling_learning_rate": plots.headline(figure, finding(result, settings).partition(";")[0], foot)}

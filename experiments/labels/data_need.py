@@ -145,19 +145,21 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     fine = np.geomspace(sizes[0], sizes[-1], 200)
     for series, (floor, height, exponent) in enumerate(laws(result)):
         error, colour = 100 - result.accuracy[series], plots.COLOURS[series]
-        mean, label = error.mean(axis=1), f"{result.labels[series]}: {all_steps[series]:,} steps of 10 for every N"
+        mean, label = error.mean(axis=1), result.labels[series].replace(", ", ",\n")
         axis.errorbar(sizes, mean, [mean - error.min(axis=1), error.max(axis=1) - mean], fmt="os"[series],
-                      color=colour, elinewidth=1.2, label=label)  # fmt: skip
+                      color=colour, elinewidth=1.2)  # fmt: skip
+        label += f"\n{all_steps[series]:,} steps of 10\nfit: ${floor:.1f} + {height:.0f} N^{{-{exponent:.2f}}}$"
         axis.plot(fine, floor + height * fine**-exponent, color=colour, linestyle=plots.LINES[series], linewidth=1.5,
-                  label=f"${floor:.1f} + {height:.0f} N^{{-{exponent:.2f}}}$, fitted")  # fmt: skip
+                  label=label)  # fmt: skip
     if settings.dataset == "mnist":
-        axis.plot(SIZES, 100 - np.array(NIELSENS), "x", color="k", markersize=9, markeredgewidth=2, zorder=5,
-                  label="Nielsen's nine numbers (784-30-10, 150,000 steps)")  # fmt: skip
+        axis.plot(SIZES, 100 - np.array(NIELSENS), "x", color="k", markersize=9, markeredgewidth=2, zorder=5)
+        axis.annotate("crosses: Nielsen's\nnine numbers", (SIZES[-3], 100 - NIELSENS[-3]), (-12, -4), ha="right",
+                      va="top", textcoords="offset points")  # fmt: skip
     axis.set(xlabel="training images N", ylabel=f"wrong answers on {result.num_test:,} test images, %")
     plots.plain_log_ticks(axis.xaxis, sizes.tolist())
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     plots.plain_log_ticks(axis.yaxis, (2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 50, 70))
-    axis.legend()
+    plots.name_lines(axis, room=0.16)
     first, last = (100 - result.accuracy[0, place].mean() for place in (0, -1))
     headline = (f"More data, fewer errors: {result.labels[0]} makes {first:.1f} % wrong answers with {sizes[0]:,} "
                 f"images, {last:.1f} % with {sizes[-1]:,}")  # fmt: skip

@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 
 from experiments.common import plots
 
+SCORES = "gradient's length", "cost"
+
 
 def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], target: tuple) -> Figure:
     """What is right on the test set, and on the training set by wrong labels, against the share of those; between the
@@ -15,13 +17,15 @@ def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], target: tupl
     left, right = axes[0]
     shares, (bears, loses) = 100 * shares, 100 * np.array(target)
     for series, each in enumerate(result.recipes):
-        plots.seed_band(left, shares, 100 * each.test.T, series, each.label)
-        plots.seed_points(left, shares, 100 * each.test.T, series)
-        plots.seed_band(right, shares, 100 * each.true.T, series, f"{each.label}: by the right labels")
-        plots.seed_points(right, shares, 100 * each.given.T, series, f"{each.label}: by the labels given")
-    for expected, label in zip(truth, ("theory: by the labels given, if nothing wrong is learned", None), strict=True):
-        median = 100 * np.median(expected, axis=1)
-        right.plot(shares, median, color="k", linewidth=1.2, linestyle=(0, (2, 2)), label=label)
+        name = each.label.replace(", ", ",\n")
+        plots.seed_band(left, shares, 100 * each.test.T, series, name, marker=plots.MARKERS[series])
+        plots.seed_band(right, shares, 100 * each.true.T, series, name)
+        plots.seed_points(right, shares, 100 * each.given.T, series)
+    for expected in truth:
+        right.plot(shares, 100 * np.median(expected, axis=1), color="k", linewidth=1.2, linestyle=(0, (2, 2)))
+    right.annotate("lines: by the right labels", (0.5, 0.84), xycoords="axes fraction", ha="center", va="top")
+    right.annotate("marks: by the labels given\ndotted: theory, if nothing wrong is learned", (0.04, 0.3),
+                   xycoords="axes fraction", va="top")  # fmt: skip
     left.axvspan(bears, loses, color="0.9", linewidth=0, zorder=0)
     left.annotate("here a point is lost", (loses, 1), (4, -4), ("data", "axes fraction"), "offset points", va="top",
                   fontsize=9, color="0.3")  # fmt: skip
@@ -31,8 +35,8 @@ def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], target: tupl
     }
     left.set(title="Test images (their labels are right)", ylabel="right on the test images, %", **along)
     right.set(title="Training images", ylabel="right on the training images, %", ylim=(0, 103), **along)
-    left.legend(loc="lower left")
-    right.legend(loc="lower left", fontsize=9)
+    for axis in (left, right):
+        plots.name_lines(axis, room=0.1)
     lost = [each[0] - each for each in (100 * np.median(each.test, axis=1) for each in result.recipes)]
     dearest = max(lost, key=lambda each: each[-1])
     costs = ", ".join(f"{share:.0f} % cost {points:.2f}" for share, points in zip(shares, dearest, strict=True)
@@ -48,7 +52,7 @@ def roc(result: Any, alarms: np.ndarray, epochs: list[int], share: float) -> Fig
         areas = np.median(each.areas[-1], axis=1)  # epochs, scores
         for at, score in np.ndindex(areas.shape):
             colour, found = plots.COLOURS[score], 100 * each.curves[at, :, score]
-            label = f"{('|g_i|', 'cost C_i')[score]}, epoch {epochs[at]}: area {areas[at, score]:.3f}"
+            label = f"{SCORES[score]}, epoch {epochs[at]}: area {areas[at, score]:.3f}"
             low, middle, high = found.min(axis=0), np.median(found, axis=0), found.max(axis=0)
             axis.fill_between(100 * alarms, low, high, color=colour, alpha=0.2, linewidth=0)
             axis.plot(100 * alarms, middle, color=colour, linestyle=plots.LINES[at], label=label)

@@ -20,12 +20,12 @@ def gains(result: Any, rates: np.ndarray, says: str) -> Figure:
         left.plot(fine, foretold, color=plots.COLOURS[series], linestyle=plots.LINES[series], label=label)
     left.set(xscale="log", xlabel="learning rate η", ylabel="mean fall of the cost, over the full batch's best",
              ylim=(-1, 1.2), title=f"One step, {result.epochs[shown]:g} epochs into training")  # fmt: skip
-    for series, name in enumerate(("measured", "foretold with tr(HΣ) and G'HG", "foretold by tr Σ / |G|² alone")):
+    for series, name in enumerate(("measured", "foretold with\ntr(HΣ) and G'HG", "foretold by\ntr Σ / |G|² alone")):
         plots.seed_band(right, result.epochs, result.halves[series], series, name, marker="o")
     right.set(yscale="log", xlabel="epochs of training", ylabel="batch size with half of the full batch's gain")
     right.set_xscale("symlog", linthresh=0.05)
     right.set(xlim=(-0.01, None), xticks=result.epochs, xticklabels=[f"{when:g}" for when in result.epochs])
-    for axis in (left, right):
-        axis.legend()
+    left.legend()
+    plots.name_lines(right, room=0.09)
     foot = f"points: measured, lines: to second order; N = {result.sizes[-1]:,} images; median and range"
     return plots.headline(figure, says, foot)
