@@ -50,6 +50,7 @@ def shown(result: Any) -> list[int]:
 def hill(result: Any, says: str) -> Figure:
     figure, axes = plots.new_mosaic(16, 8.2, [["map", "cost"], ["map", "off"]], width_ratios=[1.25, 1])
     draw_map(axes["map"], result, shown(result))
+    mark_equal(axes["map"], result, shown(result))
     shares, null = (sum(each[:2]) for each in (result.shares, result.null_shares))
     axes["map"].set(title=f"The plane nearest to all paths: {100 * shares:.0f} % of their variance\n(of random walks "
                     f"that get as far: {100 * null:.0f} %)", xlabel="first direction of the plane (units of the "
@@ -91,6 +92,17 @@ def mark(axes: Axes, result: Any) -> None:
     place = result.view.shadows[number][result.walkers[number].steps == result.microscope.after][0]
     axes.annotate("microscope", tuple(place), (-8, -10), textcoords="offset points", ha="right", va="top")
     axes.plot(*place, "ks", markersize=10, markerfacecolor="none", markeredgewidth=1.5, zorder=6)
+
+
+def mark_equal(axes: Axes, result: Any, numbers: Sequence[int]) -> None:
+    """A ring where the first walker stands when he has read as many examples as the one who reads least."""
+    walker = result.walkers[numbers[0]]
+    at = seen_at(walker, "examples", min(times(result.walkers[number], "examples")[-1] for number in numbers))
+    place, colour = result.view.shadows[numbers[0]][walker.looked_at[at]], plots.COLOURS[SERIES[0]]
+    axes.plot(*place, "o", color=colour, markersize=9, markerfacecolor="white", markeredgewidth=2, zorder=7)
+    axes.annotate("full batch after as\nmany examples as\nthe others at their ends", tuple(place), (-12, -50),
+                  textcoords="offset points", ha="center", va="top", fontsize=9, color=colour,
+                  arrowprops={"arrowstyle": "-", "color": colour, "shrinkB": 5})  # fmt: skip
 
 
 def disc(index: int) -> dict[str, Any]:
@@ -171,7 +183,8 @@ def moving_walk(axes: dict[str, Axes], result: Any) -> Callable[[float], str]:
             trail.set_data(*shadow.T)
             head.set_data(*shadow[-1:].T)
             label.xy = tuple(shadow[-1])
-            height.set_data([read[number][max(at, 1)]], [walker.cost[0][max(at, 1)]])
+            reached = slice(at, at + 1) if at else slice(0)  # nothing is to be seen before the first look
+            height.set_data(read[number][reached], walker.cost[0][reached])
         return how_far(reading / result.walkers[0].way.batch_size, [read[number] for number in numbers])
 
     return go_on

@@ -29,7 +29,7 @@ def wound_in_the_end(steps: Any) -> float:
 
 
 def stumble(seen: Any) -> Figure:
-    figure, axes = plots.new_mosaic(16, 6.4, [["map", "winding", "turns"]], width_ratios=[1.6, 1, 1])
+    figure, axes = plots.new_mosaic(16, 6.4, [["map", "winding", "turns"]], width_ratios=[1.3, 1, 1])
     draw_ground(axes["map"], seen)
     for index in range(len(seen.footsteps)):
         draw_steps(axes["map"], seen, index)
@@ -109,7 +109,6 @@ def draw_turns(axes: Axes, seen: Any) -> None:
         axes.plot(microscope.memory(seen, steps), index, "kD", markersize=6, markerfacecolor="none")
         axes.annotate(f"{steps.way.label}: mean {cosines.mean().round(2) + 0:.2f}", (-1, index - 0.42), color=colour,
                       fontweight="bold", va="bottom", fontsize=10)  # fmt: skip
-    axes.set(title="How they turn (diamond: by the noise scale)", xlim=(-1.05, 1.05),
-        xticks=np.linspace(-1, 1, 5), yticks=[],
-             ylim=(len(seen.footsteps) - 0.5, -0.6),
+    axes.set(title="How they turn\n(diamond: what the noise scale foretells)", xlim=(-1.05, 1.05),
+             xticks=np.linspace(-1, 1, 5), yticks=[], ylim=(len(seen.footsteps) - 0.5, -0.6),
              xlabel="cosine of successive steps; -1: back")  # fmt: skip
