@@ -131,12 +131,6 @@ def new_mosaic(width: float, height: float, mosaic: Any, **options) -> tuple[Fig
         return plt.subplot_mosaic(mosaic, figsize=(width, height), layout="constrained", **options)
 
 
-def legend_in(axes: Axes, handles: Sequence[Any], names: Sequence[str], columns: int) -> None:
-    """A legend alone in these axes: for all panels of a figure, above its foot."""
-    axes.axis("off")
-    axes.legend(handles, names, loc="center", ncols=columns)
-
-
 def map_of_hill(axes: Axes, alphas: np.ndarray, betas: np.ndarray, surface: np.ndarray) -> None:
     """A map of a surface (alphas, betas), alphas to the right: the darker the higher, height lines in equal ratios."""
     low, high = surface.min(), surface.max()

@@ -94,13 +94,21 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    figure, axes = plots.new_mosaic(8.5, 8.8, [["map"], ["legend"]], height_ratios=[1, 0.12])
+    figure, ((left, right),) = plots.new_figure(15, 7.2, columns=2)
     view, start = result.view, result.view.shadows[0][0]
-    plots.map_of_hill(axes["map"], view.alphas, view.betas, view.surface)
+    plots.map_of_hill(left, view.alphas, view.betas, view.surface)
     for index, (shadow, way) in enumerate(zip(view.shadows, result.ways, strict=True)):
-        plots.path_on_map(axes["map"], shadow, index, way.name, linewidth=1.8)
-    axes["map"].plot(*start, "k*", markersize=17, markeredgecolor="white", zorder=6, label="common start")
-    axes["map"].set(xlabel="a random direction, scaled neuron by neuron to the weights (units of the weights)",
-                    ylabel="a second one")  # fmt: skip
-    plots.legend_in(axes["legend"], *axes["map"].get_legend_handles_labels(), columns=2)
+        plots.path_on_map(left, shadow, index, "", linewidth=1.8)
+        plots.path_on_map(right, shadow, index, "", linewidth=1.8)
+        below = shadow[-1, 1] < np.median([each[-1, 1] for each in view.shadows])  # so that names are apart
+        right.annotate(f"{way.label}, rate {way.learning_rate:g}", tuple(shadow[-1]), (9, -14 if below else 8),
+                       fontsize=10, textcoords="offset points", color=plots.COLOURS[index])  # fmt: skip
+    low, high = (of(np.concatenate(view.shadows), axis=0) for of in (np.min, np.max))
+    left.indicate_inset((*(low - 0.5), *(high - low + 1)), edgecolor="black")
+    for axes, title in ((left, "The hill on the plane"), (right, "All that is seen of the paths (the frame)")):
+        axes.plot(*start, "k*", markersize=15, markeredgecolor="white", zorder=6)
+        axes.set(xlabel="a random direction, scaled neuron by neuron", ylabel="a second one (units of the weights)",
+                 title=title)  # fmt: skip
+    right.set(aspect="equal")
+    right.margins(0.25)
     return {"random_plane": plots.headline(figure, finding(result, settings), "a saddle would look convex here too")}
