@@ -52,7 +52,9 @@ def heights(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
         for floor, style in ((result.shuffled, "full"), (result.drawn, "none")):
             rest = shown(floor)[row]
             points(axis, row, ratios[row, rest], floor.heights[:, row, rest], fillstyle=style)
-        name_size(axis, row, size, ratios, result.drawn)
+        colour = plots.COLOURS[row % len(plots.COLOURS)]
+        axis.annotate(f"{'●■▲◆▼✚'[row % 6]} B = {size}", (0.98, 0.18 + 0.05 * row), xycoords="axes fraction",
+                      ha="right", color=colour)  # fmt: skip
     drawn = shown(result.shuffled) | shown(result.drawn)
     at, theory = ratios[drawn], (ratios * np.median(result.drawn.scatter, axis=0) / 4)[drawn]
     order = np.argsort(at)
@@ -65,16 +67,6 @@ def heights(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
              title=same if 1 < factor < 1.5 else "The floor against η/B")  # fmt: skip
     says = "line: theory, (η/B) tr Σ / 4\nfilled: shuffled\nopen: with replacement"
     axis.annotate(says, (0.98, 0.03), xycoords="axes fraction", ha="right", fontsize=10, color="0.2")
-
-
-def name_size(axis: Axes, row: int, size: int, ratios: np.ndarray, floor: Any) -> None:
-    """Names a batch size beside the last of its points that are drawn."""
-    rest = shown(floor)[row]
-    if rest.any():
-        last = int(np.argmax(np.where(rest, ratios[row], 0)))
-        place = ratios[row, last], np.median(floor.heights[:, row, last])
-        axis.annotate(f"B = {size}", place, (0, -22), textcoords="offset points", ha="center",
-                      color=plots.COLOURS[row])  # fmt: skip
 
 
 def norms(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
