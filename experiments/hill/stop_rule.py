@@ -137,6 +137,8 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     left.hlines(np.median(result.gradient[np.arange(len(halt)), halt]), first + 1, second + 1, plots.COLOURS[1])
     left.annotate("small: all outputs are 1/10", (first + 1, 1), (5, -4), ("data", "axes fraction"), "offset points",
                   va="top", fontsize=10, color=plots.COLOURS[1])  # fmt: skip
+    left.annotate("as small\nagain", (second + 1, 1), (-5, -18), ("data", "axes fraction"), "offset points", ha="right",
+                  va="top", fontsize=10, color=plots.COLOURS[1])  # fmt: skip
     left.set(yscale="log", ylabel="length of the gradient |G|", title="The gradient is small twice")
     right.set(ylim=(0, 100), ylabel="% of the images read correctly", title="Something is learned in between")
     correct = np.median(looked(result, halt))

@@ -167,15 +167,18 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     axis, (bias, variance) = axes[0, 0], result.anew
     theories = {ANEW: bias + variance, BY_LOT: result.by_lot, AS_STORED: result.resting[0], SORTED: result.resting[1]}
     for way, (name, marker, colour) in enumerate(zip(NAMES, "os^Dv", plots.COLOURS, strict=False)):
-        label = f"{name}: slope {result.slopes[way]:.2f}"
-        axis.plot(RATES, result.distance[way].mean(axis=0), marker, color=colour, markersize=7, label=label)
+        distance = result.distance[way].mean(axis=0)
+        axis.plot(RATES, distance, marker, color=colour, markersize=7)
+        axis.annotate(f"{name}: slope {result.slopes[way]:.2f}", (RATES[0], distance[0]), (-9, 0), ha="right",
+                      va="center", textcoords="offset points", fontsize=10, color=colour)  # fmt: skip
         if way in theories:
             axis.plot(RATES, theories[way], color=colour, linestyle=plots.LINES[way], linewidth=1.4)
-    axis.plot(RATES, bias, color="0.4", linewidth=1, linestyle=(0, (1, 3)), label="the bias of reshuffling alone, η²")
-    axis.plot([], [], color="0.3", linewidth=1.4, label="lines: theory, nothing fitted (shuffled anew: of small steps)")
-    axis.set(xscale="log", yscale="log", xlabel="learning rate η")
+    axis.plot(RATES, bias, color="0.4", linewidth=1, linestyle=(0, (1, 3)))
+    axis.set(xscale="log", yscale="log", xlabel="learning rate η", xlim=(RATES[0] / 5, None))
+    axis.set_title(
+        "lines: theory, nothing fitted (shuffled anew: of small steps; dotted: its bias alone, η²)", fontsize=11
+    )
     axis.set_ylabel("mean squared distance to the optimum, ends of epochs")
-    axis.legend(fontsize=9, loc="lower right")
     chains = f"{NUM_IMAGES} images, {settings.chains} chains for each of {settings.num_seeds} seeds"
     about = f"least squares with a ridge, one image a step; {chains}"
     return {"convex_shuffling": plots.headline(figure, finding(result, settings).partition(". ")[0], about=about)}

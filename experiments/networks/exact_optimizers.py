@@ -21,6 +21,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.common import experiment, plots
 from experiments.common.claims import Claim, at_most, identity
@@ -102,8 +103,8 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, axes = plots.new_figure(7, 4.5)
     steps = np.arange(1, result.errors.shape[1] + 1)
     plots.seed_band(axes[0, 0], steps, result.errors, 0, "", marker="o")
-    axes[0, 0].set(yscale="log", xlabel="steps", ylabel="distance to the solution, over its length",
-                   xticks=np.unique(np.linspace(1, len(steps), 8).astype(int)))  # fmt: skip
+    axes[0, 0].set(yscale="log", xlabel="steps", ylabel="distance to the solution, over its length")
+    axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
     says = f"Conjugate gradients end after {len(steps)} steps in {len(steps)} dimensions"
     about = "a quadratic with curvatures from 1 to 100, float64"
     return {"exact_optimizers": plots.headline(figure, says, about=about)}

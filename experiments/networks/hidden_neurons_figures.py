@@ -75,5 +75,5 @@ def draw_gradients(axis: Axes, result: Any, settings: Any) -> None:
                       ha="right", fontsize=9, color="0.3")  # fmt: skip
     axis.set(yscale="log", xlim=(0.2, shown[-1] + 1.2), xticks=np.arange(1, shown[-1] + 2),
              xlabel="layer of weights, 1 next to the pixels", ylabel="length of the layer's gradient, untrained",
-             title=f"With {shown[-1]} hidden layers 1/{shallow / deepest:.3g} of the gradient\nreaches the first, "
-             f"against {shown[0]}")  # fmt: skip
+             title=f"The first layer's gradient: with {shown[-1]} hidden layers\n1/{shallow / deepest:.3g} of what "
+             f"it is with {shown[0]}")  # fmt: skip

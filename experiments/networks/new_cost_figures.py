@@ -42,7 +42,7 @@ def draw_pulls(axis: Axes, result: Any, *, is_ours: bool) -> None:
             axis.plot(smooth, theory, "k--", linewidth=1)
     least = int(a.argmin())
     axis.set(xlabel="activation a of an output that should be y = 1", ylabel="pull on its weighted sum, -dC/dz",
-             title=f"Most wrong of {len(a):,} test images after training:\na = {a[least]:.1g}, pulled "
+             title=f"Of {len(a):,} test images after training the most wrong\n(a = {a[least]:.1g}) is pulled "
              f"{pulls[0][least] / pulls[1][least]:,.0f} times as hard")  # fmt: skip
     axis.legend()
 
