@@ -5,7 +5,7 @@ digit, of a hundred, a thousand, and of all. A batch of fewer than ten examples 
 every test digit is then called is counted.
 
 Run:     python -m experiments more_and_more [--quick | --full]
-Time:    default 12 s, --quick 7 s, --full 35 s on 2 cores, compilation included
+Time:    default 12 s, --quick 7 s, --full 30 s on 2 cores, compilation included
 Result:  taught by one 2 alone the network is right about the 2s and nothing else, 10 %; by a 2 and a 5 15 %, by one of
          each digit 45 % (38 to 52), by 100 examples 69 %, 1,000 87 %, all 93 % (medians of 10 seeds, equal steps).
 """

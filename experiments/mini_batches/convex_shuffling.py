@@ -31,7 +31,7 @@ from matplotlib.figure import Figure
 
 from experiments.common import experiment, plots, runs
 from experiments.common.bounds import require
-from experiments.common.claims import Claim, about, at_least, prediction, worst
+from experiments.common.claims import Claim, about, at_least, identity, prediction, worst
 from experiments.common.problem import Problem
 from research import data, fits, gradients, sampling, training
 from research.data import Examples
