@@ -2,6 +2,7 @@
 
 python -m experiments                                       what there is
 python -m experiments NAME [--quick | --full] [settings]    one of them, or a module of your own: my_folder.my_file
+python -m experiments NAME ... --dry-run                    what that would cost; nothing is run or written
 python -m experiments --all [--quick | --full] [--out OUT]  those that are stale or missing in OUT, then the ledger
 python -m experiments --stale [--out OUT]                   which results in OUT were measured by older code
 python -m experiments --rejudge [--out OUT]                 today's verdicts, sentences, figures and ledger of OUT

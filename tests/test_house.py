@@ -25,6 +25,7 @@ from experiments.common import (
     again,
     chapters,
     claims,
+    estimates,
     experiment,
     folders,
     gather,
@@ -265,6 +266,74 @@ def test_the_command_is_recorded_as_one_types_it(finished, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["experiments", "steepest", "--out", "a folder"])
     experiment.run(steepest_with(measure=lambda *_: run.result), run.settings)
     assert folders.read_record(folder)["command"] == "python -m experiments steepest --out 'a folder'"
+
+
+def past(**changed):
+    """The record of a run."""
+    return {"status": "finished", "settings": {}, "commit": "0" * 40, "command": "x", "seconds": 30.0, "device": "cpu",
+            "machine": "mine", "claims": [], **changed}  # fmt: skip
+
+
+@pytest.fixture
+def says(small_mnist, tmp_path, monkeypatch, capsys):
+    """(words, record of the last run) -> what steepest says, without measuring."""
+    monkeypatch.setattr(experiment, "COMMITTED", tmp_path / "committed")
+    began = []
+    monkeypatch.setattr(experiment, "run", lambda module, settings: began.append(settings))
+
+    def say(*words, **changed):
+        folders.write(tmp_path / "committed" / "steepest", past(**changed), {}, {})
+        own = ("--out", str(tmp_path / "out"), "--dataset", str(small_mnist), "--cpu-devices", "2")
+        experiment.main(steepest, [*words, "--num-examples", "300", *own])
+        assert bool(began) is ("--dry-run" not in words)
+        assert not (tmp_path / "out").exists()
+        return capsys.readouterr().out
+
+    return say
+
+
+def test_a_dry_run_says_what_is_asked_for_and_what_the_last_run_took_and_writes_nothing(says):
+    said = says("--quick", "--dry-run", "--num-seeds", "1", command="x --quick", seconds=150, peak_bytes=1.26e9)
+    assert "1 seed, 300 training images and a network of 13,002 parameters. The last run of this size, `x" in said
+    assert "`x --quick`, took 2.5 min and 1.3 GB (commit 000000000000, mine, cpu)." in said
+    assert "No run of this size is known; another, `x`, took 30 s (today, mine, cpu)." in says(
+        "--full", "--dry-run", began="today", peak_bytes=None
+    )
+    assert estimates.by_last_run({}, set()) == "No run of it is known; --help says about how long it takes."
+
+
+@pytest.mark.parametrize("words", [("--num-seeds", "0"), ("--num-examples", "301", "--dataset", "/none")])
+def test_a_dry_run_refuses_what_a_run_refuses(words, tmp_path):
+    with pytest.raises(SystemExit) as left:
+        experiment.main(steepest, ["--dry-run", "--out", str(tmp_path / "out"), *words])
+    assert left.value.code == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changed", "heavy"),
+    [({"seconds": 3601}, True), ({"seconds": 3599}, False), ({"peak_bytes": 501}, True), ({"peak_bytes": 499}, False),
+     ({"peak_bytes": None}, False), ({"seconds": 3601, "command": "x --full"}, False)],
+)  # fmt: skip
+def test_a_run_says_at_its_start_that_it_takes_above_an_hour_or_half_of_the_memory(changed, heavy, says, monkeypatch):
+    monkeypatch.setattr(records, "memory_bytes", lambda: 1000)
+    assert ("This may take long, or much memory. The last run" in says(**changed)) is heavy
+
+
+def test_the_last_run_is_of_the_same_size_where_there_is_one_and_ones_own_before_the_committed(tmp_path):
+    own, committed = tmp_path / "own", tmp_path / "committed"
+    assert estimates.last_run((own, committed), set()) == {}
+    folders.write(committed, past(seconds=1, command="x --full"), {}, {})
+    assert estimates.last_run((own, committed), {"--quick"})["seconds"] == 1
+    folders.write(own, past(seconds=2, command="x --quick"), {}, {})
+    for size, seconds in ((set(), 2), ({"--quick"}, 2), ({"--full"}, 1)):
+        assert estimates.last_run((own, committed), size)["seconds"] == seconds
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="compared with what Linux says")
+def test_the_memory_of_the_machine_is_the_one_that_the_system_knows():
+    (total,) = [line.split()[1] for line in Path("/proc/meminfo").read_text().splitlines() if "MemTotal" in line]
+    assert records.memory_bytes() == pytest.approx(1024 * int(total), rel=1e-3)
 
 
 def contents(folder):
@@ -542,11 +611,15 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
     monkeypatch.setattr(gather.stopping, "run", run)
     monkeypatch.setattr(gather.cli, "import_module", lambda what, path: path)
     monkeypatch.setattr(gather.cli, "parse", lambda module, name, words: None)
+    gather.run_all(tmp_path, ["--full", "--dry-run"])
+    assert not started
+    assert not (tmp_path / "README.md").exists()
     with pytest.raises(SystemExit, match=r"^failed: none$"):
         gather.run_all(tmp_path, ["--full"])
     due = ("none", "missing"), ("older", "stale"), ("small", "of another size"), ("bad", "diverged")
     assert started == [[name, "--out", str(tmp_path), "--full"] for name, _ in due]
     said = capsys.readouterr().out
+    assert said.startswith("4 of 5 experiments to run: about 3 min, by the last runs of 3 of them\n4 of 5")
     assert "4 of 5 experiments to run: about 3 min, by the last runs of 3 of them" in said
     assert all(f"{name} ({why})" in said for name, why in due)
     assert (tmp_path / "README.md").exists()

@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 from experiments.common import bounds, cli, folders, plots, problem, records, terminal, trees
 from experiments.common.bounds import blaming, first_line, of_train, require, typed
 from experiments.common.claims import Claim
+from experiments.common.estimates import asked_for, by_last_run, is_heavy, last_run, size_of
 from experiments.common.problem import Problem
 from experiments.common.runs import Diverged
 from research import costs, data, models, sharding
@@ -99,11 +100,19 @@ class Run(NamedTuple):
 
 
 def main(module: ModuleType, argv: Iterable[str]) -> None:
-    """Runs one experiment with the words of a command line; exit codes as in `cli.exit_codes`."""
-    name = name_of(module)
+    """Runs one experiment with the words of a command line, or says what it would cost; exit codes as in
+    `cli.exit_codes`."""
+    name, words = name_of(module), list(argv)
     print((module.__doc__ or name).strip().splitlines()[0], flush=True)
     with cli.exit_codes():
-        settings = cli.parse(module, name, list(argv))
+        settings, size = cli.parse(module, name, words), cli.SIZES.intersection(words)
+        last = last_run((settings.out / name, COMMITTED / name), size)
+        if cli.DRY_RUN in words:
+            posed = prepared(module, settings)
+            print(asked_for(settings, len(posed.train.inputs), posed.num_parameters), by_last_run(last, size))
+            return
+        if last and size_of(last) == size and is_heavy(last):
+            print(f"This may take long, or much memory. {by_last_run(last, size)}", flush=True)
         keep_compiled()
         run(module, settings)
 

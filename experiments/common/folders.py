@@ -130,6 +130,14 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
+def last_record(folder: Path) -> dict[str, Any]:
+    """run.json of an earlier run, {} where there is none that can be read."""
+    try:
+        return read_record(folder)
+    except DataError:
+        return {}
+
+
 def read_arrays(folder: Path, expected: str = "") -> dict[str, np.ndarray]:
     """arrays.npz of an earlier run. Raises DataError if it cannot be read, or has another SHA-256 than expected."""
     try:

@@ -5,18 +5,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from experiments.common import again, chapters, cli, experiment, folders, front, ledger, stale, stopping
+from experiments.common import again, chapters, cli, estimates, experiment, folders, front, ledger, stale, stopping
 from experiments.common.bounds import SettingsError, require
 from experiments.common.chapters import Question
 from research.data import DataError
-
-
-def record_of(question: Question, out: Path) -> dict[str, Any]:
-    """run.json of the last run, {} where there is none."""
-    try:
-        return folders.read_record(out / question.name)
-    except DataError:
-        return {}
 
 
 def why_run(question: Question, record: dict[str, Any], sizes: set[str]) -> str:
@@ -25,14 +17,14 @@ def why_run(question: Question, record: dict[str, Any], sizes: set[str]) -> str:
         return "missing"
     if record["status"] != "finished":
         return record["status"].partition(":")[0]
-    if sizes != cli.SIZES.intersection(record["command"].split()):
+    if sizes != estimates.size_of(record):
         return "of another size"
     return "stale" if stale.is_stale(question.module, record["commit"]) else ""
 
 
 def run_all(out: Path, passed_on: list[str]) -> None:
     """Runs what is stale or missing, one after the other, goes on after a failure, and gathers the ledger."""
-    records = {question: record_of(question, out) for question in chapters.all_questions().values()}
+    records = {question: folders.last_record(out / question.name) for question in chapters.all_questions().values()}
     sizes = cli.SIZES.intersection(passed_on)
     due = {question: why for question, record in records.items() if (why := why_run(question, record, sizes))}
     for question in due:  # before any of them runs
@@ -40,6 +32,8 @@ def run_all(out: Path, passed_on: list[str]) -> None:
     known = [records[question]["seconds"] for question in due if "seconds" in records[question]]
     print(f"{len(due)} of {len(records)} experiments to run: about {sum(known) / 60:.0f} min, by the last runs of "
           f"{len(known)} of them", flush=True)  # fmt: skip
+    if cli.DRY_RUN in passed_on:
+        return
     failed = []
     for number, (question, why) in enumerate(due.items(), start=1):
         print(f"\n[{number}/{len(due)}] {question.name} ({why}), {time.strftime('%H:%M')}", flush=True)

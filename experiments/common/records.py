@@ -61,6 +61,14 @@ def peak_bytes() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def memory_bytes() -> int | None:
+    """The memory of this machine; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
 def describe_data(name: str, **splits: Examples) -> dict[str, Any]:
     """The data set's name, and the counts and the checksum of every split that was used."""
     described = {split: {"count": len(of.inputs), "sha256": data.checksum(of)} for split, of in splits.items()}

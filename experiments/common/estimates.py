@@ -1,0 +1,52 @@
+"""What a run will cost, by what the last one of its kind did."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from experiments.common import cli, folders, records
+
+LONG = 3600  # seconds
+
+
+def last_run(places: Iterable[Path], size: set[str]) -> dict[str, Any]:
+    """The record of the first finished run in `places` that has the size, or else of the first; {} if there is none."""
+    found = [record for place in places if "seconds" in (record := folders.last_record(place))]
+    return max(found, key=lambda record: size_of(record) == size, default={})
+
+
+def size_of(record: dict[str, Any]) -> set[str]:
+    """The words of a record's command that chose its size; none for the default."""
+    return cli.SIZES.intersection(record["command"].split())
+
+
+def is_heavy(record: dict[str, Any]) -> bool:
+    """Whether that run took above an hour, or more than half of the memory that this machine has."""
+    half = (records.memory_bytes() or float("inf")) / 2
+    return record["seconds"] > LONG or (record.get("peak_bytes") or 0) > half
+
+
+def asked_for(settings: Any, num_images: int, num_parameters: int) -> str:
+    """How much work the settings pose."""
+    seeds = f"{settings.num_seeds} seed{'s' * (settings.num_seeds != 1)}"
+    return f"It asks for {seeds}, {num_images:,} training images and a network of {num_parameters:,} parameters."
+
+
+def by_last_run(record: dict[str, Any], size: set[str]) -> str:
+    """What the last run took, with its command, its day or commit, and its machine."""
+    if not record:
+        return "No run of it is known; --help says about how long it takes."
+    which = "The last run of this size" if size_of(record) == size else "No run of this size is known; another"
+    memory = f" and {record['peak_bytes'] / 1e9:.1f} GB" if record.get("peak_bytes") else ""
+    when = record.get("began") or f"commit {record['commit'][:12]}"
+    where = f"{when}, {record['machine']}, {record['device']}"
+    return f"{which}, `{record['command']}`, took {duration(record['seconds'])}{memory} ({where})."
+
+
+def duration(seconds: float) -> str:
+    """
+    >>> [duration(seconds) for seconds in (0.4, 119.6, 120, 7000, 36000)]
+    ['0.4 s', '120 s', '2.0 min', '117 min', '10 h']
+    """
+    size, unit = (3600, "h") if seconds >= 7200 else (60, "min") if seconds >= 120 else (1, "s")
+    return f"{seconds / size:.{int(seconds < 10 * size)}f} {unit}"
