@@ -6,6 +6,7 @@ python -m experiments NAME ... --dry-run                    what that would cost
 python -m experiments --all [--quick | --full] [--out OUT]  those that are stale or missing in OUT, then the ledger
 python -m experiments --stale [--out OUT]                   which results in OUT were measured by older code
 python -m experiments --rejudge [--out OUT]                 today's verdicts, sentences, figures and ledger of OUT
+python -m experiments --check [--quick] [--out OUT]         which verdicts in OUT are not the committed ones
 python -m experiments --verify [NAME ...] [--out OUT]       runs results in OUT again: the same bits?
 """
 
@@ -55,20 +56,7 @@ EIGHT = ("Settings", "QUICK", "FULL", "Result", "measure", "claims", "finding", 
 
 def together(argv: list[str]) -> None:
     """What is done with all of them."""
-    parser = argparse.ArgumentParser("python -m experiments", description=__doc__, allow_abbrev=False,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--all", action="store_true", help="run what is stale or missing, then gather the ledger")
-    what.add_argument("--stale", action="store_true", help="list results whose measuring code has changed since")
-    what.add_argument("--rejudge", action="store_true", help="judge and draw every result again, then the ledger")
-    what.add_argument("--verify", nargs="*", metavar="NAME", help="run results, or all of them, again with their "
-                      "settings, and say of every array whether it has the same bits; exit code 1 where one that is no "
-                      "timing (\"seconds\" in its name) differs beyond float32's rounding; writes nothing")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=Path("results/yours"),
-                        help="folder of the results (default: results/yours)")  # fmt: skip
-    options, passed_on = parser.parse_known_args(argv)
-    if passed_on and not options.all:
-        parser.error(f"{passed_on[0]} goes with --all, which hands it on to every experiment")
+    options, passed_on = asked(argv)
     from experiments.common import cli, gather
 
     with cli.exit_codes():
@@ -76,10 +64,34 @@ def together(argv: list[str]) -> None:
             gather.run_all(options.out, passed_on)
         elif options.stale:
             gather.print_stale(options.out)
+        elif options.check:
+            gather.check(options.out, passed_on)
         elif options.verify is not None:
             gather.verify(options.verify, options.out)
         else:
             gather.rejudge_all(options.out)
+
+
+def asked(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """What to do, and the words that are handed on."""
+    parser = argparse.ArgumentParser("python -m experiments", description=__doc__, allow_abbrev=False,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--all", action="store_true", help="run what is stale or missing, then gather the ledger")
+    what.add_argument("--stale", action="store_true", help="list results whose measuring code has changed since")
+    what.add_argument("--rejudge", action="store_true", help="judge and draw every result again, then the ledger")
+    what.add_argument("--check", action="store_true", help="list claims, of runs of one size if --quick or --full is "
+                      "given, whose verdict is not the committed one; exit code 1 if there are any, 2 if there is "
+                      "nothing to compare")  # fmt: skip
+    what.add_argument("--verify", nargs="*", metavar="NAME", help="run results, or all of them, again with their "
+                      "settings, and say of every array whether it has the same bits; exit code 1 where one that is no "
+                      "timing (\"seconds\" in its name) differs beyond float32's rounding; writes nothing")  # fmt: skip
+    parser.add_argument("--out", type=Path, default=Path("results/yours"),
+                        help="folder of the results (default: results/yours)")  # fmt: skip
+    options, passed_on = parser.parse_known_args(argv)
+    if passed_on and not (options.all or options.check):
+        parser.error(f"{passed_on[0]} goes with --all, which hands it on to every experiment")
+    return options, passed_on
 
 
 if __name__ == "__main__":

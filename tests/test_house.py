@@ -634,6 +634,33 @@ def test_all_refuses_a_word_that_one_of_them_does_not_know_before_any_runs(tmp_p
     assert not list(tmp_path.iterdir())
 
 
+def test_verdicts_are_compared_with_the_committed_ones_by_id_and_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(experiment, "COMMITTED", tmp_path / "committed")
+    out = tmp_path / "out"
+    said = {"same": True, "other": True, "only there": True}
+    folders.write(tmp_path / "committed" / "steepest", past(claims=[claim(says=says) for says in said]), {}, {})
+    ours = [claim(says="same"), claim(says="other", holds=False), claim(says="only here", holds=False)]
+    folders.write(out / "steepest", past(claims=ours, command="x --quick"), {}, {})
+    folders.write(out / "mine", past(claims=ours), {}, {})
+    for words in ([], ["--quick"]):
+        with pytest.raises(SystemExit) as left:
+            gather.check(out, words)
+        assert left.value.code == 1
+        assert capsys.readouterr().out.splitlines() == [
+            "steepest T28: does not hold, committed: holds; other",
+            "2 verdicts compared with the committed ones, 1 differ",
+        ]
+    with pytest.raises(SettingsError, match="nothing to compare"):
+        gather.check(out, ["--full"])
+    folders.write(out / "steepest", past(claims=ours[:1]), {}, {})
+    gather.check(out, [])
+    assert "1 verdicts compared with the committed ones, 0 differ" in capsys.readouterr().out
+    with pytest.raises(SettingsError, match="name your own by --out"):
+        gather.check(tmp_path / "committed", [])
+    with pytest.raises(SettingsError, match="--quick, --full or neither, not --quick --full"):
+        gather.check(out, ["--quick", "--full"])
+
+
 def test_a_users_own_result_is_judged_again_with_the_others_and_an_empty_folder_is_refused(finished, tmp_path):
     _, folder = finished
     with pytest.raises(SettingsError, match="there is no result in"):

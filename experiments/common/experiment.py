@@ -230,7 +230,7 @@ def committed(module: ModuleType, folder: Path) -> dict[tuple[str, str], float |
     there = COMMITTED / name_of(module)
     if there == folder.absolute() or not (there / folders.RECORD).exists():
         return {}
-    return {(claim["id"], claim["says"]): claim["measured"] for claim in folders.read_record(there)["claims"]}
+    return {key: claim["measured"] for key, claim in folders.claims_of(folders.read_record(there)).items()}
 
 
 def draw(module: ModuleType, finished: Run) -> dict[str, bytes]:

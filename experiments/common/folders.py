@@ -138,6 +138,11 @@ def last_record(folder: Path) -> dict[str, Any]:
         return {}
 
 
+def claims_of(record: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """(id, says) of every claim -> the claim."""
+    return {(claim["id"], claim["says"]): claim for claim in record.get("claims", ())}
+
+
 def read_arrays(folder: Path, expected: str = "") -> dict[str, np.ndarray]:
     """arrays.npz of an earlier run. Raises DataError if it cannot be read, or has another SHA-256 than expected."""
     try:

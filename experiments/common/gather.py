@@ -78,6 +78,27 @@ def verify(names: list[str], out: Path) -> None:
         raise SystemExit(f"not the same again: {', '.join(failed)}")
 
 
+def check(out: Path, words: list[str]) -> None:
+    """A line for every claim whose verdict in OUT is not the committed one; of runs of one size if words name it."""
+    sizes = cli.SIZES.intersection(words)
+    require(len(words) == len(sizes) < 2, f"--check takes --quick, --full or neither, not {' '.join(words)}")
+    require(out.resolve() != experiment.COMMITTED, f"{out} has the committed results; name your own by --out")
+    compared, other = 0, 0
+    for name in there_are(out):
+        record, committed = folders.read_record(out / name), folders.last_record(experiment.COMMITTED / name)
+        ours, theirs = folders.claims_of(record), folders.claims_of(committed)
+        for key in ours.keys() & theirs.keys() if sizes <= estimates.size_of(record) else ():
+            compared += 1
+            if ours[key]["holds"] != theirs[key]["holds"]:
+                other += 1
+                now, then = ("holds" if of[key]["holds"] else "does not hold" for of in (ours, theirs))
+                print(f"{name} {key[0]}: {now}, committed: {then}; {key[1]}")
+    require(compared > 0, f"no claim in {out} is also in the committed results, so there is nothing to compare")
+    print(f"{compared} verdicts compared with the committed ones, {other} differ")
+    if other:
+        raise SystemExit(1)
+
+
 def rejudge_all(out: Path) -> None:
     """Verdicts, sentences and figures of every result in OUT by today's code, then the ledger."""
     for name, module in there_are(out).items():
