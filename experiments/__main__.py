@@ -6,6 +6,7 @@ python -m experiments NAME ... --dry-run                    what that would cost
 python -m experiments --all [--quick | --full] [--out OUT]  those that are stale or missing in OUT, then the ledger
 python -m experiments --stale [--out OUT]                   which results in OUT were measured by older code
 python -m experiments --rejudge [--out OUT]                 today's verdicts, sentences, figures and ledger of OUT
+python -m experiments --page [--out OUT]                    only the ledger and the front page of OUT
 python -m experiments --check [--quick] [--out OUT]         which verdicts in OUT are not the committed ones
 python -m experiments --verify [NAME ...] [--out OUT]       runs results in OUT again: the same bits?
 """
@@ -64,6 +65,9 @@ def together(argv: list[str]) -> None:
             gather.run_all(options.out, passed_on)
         elif options.stale:
             gather.print_stale(options.out)
+        elif options.page:
+            gather.there_are(options.out)  # or one sentence
+            gather.write_ledger(options.out)
         elif options.check:
             gather.check(options.out, passed_on)
         elif options.verify is not None:
@@ -79,7 +83,9 @@ def asked(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--all", action="store_true", help="run what is stale or missing, then gather the ledger")
     what.add_argument("--stale", action="store_true", help="list results whose measuring code has changed since")
-    what.add_argument("--rejudge", action="store_true", help="judge and draw every result again, then the ledger")
+    what.add_argument("--rejudge", action="store_true", help="judge and draw every result again, then --page")
+    what.add_argument("--page", action="store_true", help="gather ledger and front page from the records as they are; "
+                      "verdicts, sentences and figures stay (--rejudge makes them anew)")  # fmt: skip
     what.add_argument("--check", action="store_true", help="list claims, of runs of one size if --quick or --full is "
                       "given, whose verdict is not the committed one; exit code 1 if there are any, 2 if there is "
                       "nothing to compare")  # fmt: skip

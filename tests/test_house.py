@@ -21,6 +21,7 @@ from conftest import misshapen
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from experiments import __main__
 from experiments.common import (
     again,
     chapters,
@@ -659,6 +660,23 @@ def test_verdicts_are_compared_with_the_committed_ones_by_id_and_sentence(tmp_pa
         gather.check(tmp_path / "committed", [])
     with pytest.raises(SettingsError, match="--quick, --full or neither, not --quick --full"):
         gather.check(out, ["--quick", "--full"])
+
+
+def test_the_page_is_gathered_from_the_records_as_they_are(tmp_path, monkeypatch):
+    said = claim(says="said long ago")
+    folders.write(tmp_path / "steepest", past(finding="Found once.", claims=[said]), {}, {"steepest.png": b"drawn"})
+    before = contents(tmp_path / "steepest")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    __main__.main(["--page", "--out", str(tmp_path)])
+    assert contents(tmp_path / "steepest") == before
+    for page in ("README.md", "index.html"):
+        text = (tmp_path / page).read_text()
+        assert "Found once." in text
+        assert "said long ago" in text
+    with pytest.raises(SystemExit) as left:
+        __main__.main(["--page", "--out", str(tmp_path / "none")])
+    assert left.value.code == 2
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_users_own_result_is_judged_again_with_the_others_and_an_empty_folder_is_refused(finished, tmp_path):
