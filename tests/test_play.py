@@ -163,7 +163,7 @@ def test_a_stroke_of_the_pointer_is_what_the_networks_see(browser, page):
 @pytest.mark.browser
 def test_the_digit_alone_teaches_its_own_name_and_the_page_says_so(browser, page):
     show(browser, page, "#image=3&target=2&ask=0")
-    browser.run("(() => { for (let k = 0; k < 40; k++) tick(k === 39); draw(); })()")
+    browser.run("(() => { for (let k = 0; k < 40; k++) tick(); look(you); draw(); })()")
     assert (
         browser.run("document.querySelector('#says').textContent") == "Your network calls 100 % of the test images a 2."
     )
@@ -175,7 +175,7 @@ def test_the_digit_alone_teaches_its_own_name_and_the_page_says_so(browser, page
 def test_on_the_clock_of_images_both_have_read_equally_many(browser, page):
     show(browser, page, "#clock=images")
     assert browser.run("batchSize()") == 30
-    browser.run("(() => { for (let k = 0; k < 10; k++) tick(true); })()")
+    browser.run("(() => { for (let k = 0; k < 10; k++) tick(); })()")
     assert browser.run("[you.images, careful.images]") == [300, 240]  # his third step is due at 360
 
 
