@@ -189,7 +189,7 @@ def test_two_hundred_clicks_leave_no_error_and_nothing_sticks_out(browser, page,
     browser.ask("POST", "/window/rect", width=width, height=900)
     browser.run("window.draws = generator(5)")
     click = "(all => all[Math.floor(draws() * all.length)].dispatchEvent(new MouseEvent('click', {bubbles: true})))"
-    browser.run(f"[...Array(200)].map(() => {click}(document.querySelectorAll('button, [data-neuron]')))")
+    browser.run(f"[...Array(200)].map(() => {click}(document.querySelectorAll('button, [data-open], .wishes')))")
     browser.run("state.running = false")
     assert browser.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert browser.errors() == []
