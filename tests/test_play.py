@@ -120,6 +120,59 @@ def test_what_a_digit_wants_of_its_pixels_is_minus_the_gradient_by_the_pixels(br
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize(("layer", "j", "k"), [(0, 3, 300), (1, 5, 7), (2, 9, 0)])
+def test_the_account_of_a_weight_says_its_value_and_minus_its_gradient(browser, page, examples, start, layer, j, k):
+    show(browser, page, f"#image=3&target=7&network=untrained&open=weight-{layer}-{j}-{k}")
+    target = jax.nn.one_hot(7, 10)
+    inputs = data.unit_interval(jnp.asarray(examples.inputs[3]))
+    gradient = jax.grad(lambda params: costs.sum_of_squares(MODEL.apply(params, inputs), target))(start)
+    weight, slope = (float(params[layer].weights[j, k]) for params in (start, gradient))
+    assert browser.run(f"wishOf(asked(), {layer}, {j}, {k})") == pytest.approx(-slope, rel=1e-4, abs=1e-9)
+    cells = asked(browser, "[...document.querySelectorAll('#account td:last-child')].map(cell => cell.textContent)")
+    assert cells[0] == browser.run(f"`${{arrow({weight})}} ${{number({weight})}}`")
+    assert cells[4] == browser.run(f"number({slope})")
+
+
+@pytest.mark.browser
+def test_a_line_is_dashed_where_its_weight_is_negative_and_opens_its_account(browser, page):
+    show(browser, page, "#open=neuron-1-3&network=trained")
+    lines = "[...document.querySelectorAll('#network [data-open^=weight]')]"
+    keys = browser.run(f"{lines}.map(line => line.dataset.open)")
+    assert keys == [f"weight 1 3 {k}" for k in range(16)] + [f"weight 2 {i} 3" for i in range(10)]
+    dashed = browser.run(f"{lines}.map(line => line.lastElementChild.hasAttribute('stroke-dasharray'))")
+    weights = browser.run(
+        f"{lines}.map(line => NETWORKS.trained[weightAt(...line.dataset.open.split(' ').slice(1).map(Number))])"
+    )
+    assert dashed == [weight < 0 for weight in weights]
+    browser.run(f"{lines}[20].dispatchEvent(new MouseEvent('click', {{bubbles: true}}))")
+    assert "from hidden layer 2, neuron 3 to output 4" in browser.run("document.querySelector('#account').textContent")
+    browser.click("#wishes")
+    assert "Nobody changes it" in browser.run("document.querySelector('#account').textContent")
+
+
+@pytest.mark.browser
+def test_wishes_go_back_layer_by_layer(browser, page):
+    show(browser, page, "#image=3&target=7&network=untrained&back=0")
+    wishing = "[...document.querySelectorAll('#network g:has(path)')].map(neuron => neuron.dataset.open.split(' ')[1])"
+    assert set(browser.run(wishing)) == {"2"}
+    for layers in ({"2", "1"}, {"2", "1", "0"}, {"2", "1", "0"}):
+        browser.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'b'}))")
+        assert set(browser.run(wishing)) == layers
+    assert "back to the pixels" in browser.run("document.querySelector('#stage').textContent")
+
+
+@pytest.mark.browser
+def test_a_run_replaces_nothing_under_a_pressed_pointer(browser, page):
+    show(browser, page)
+    browser.run("(window.bar = document.querySelector('#answers button'), state.running = true)")
+    for kind, stays in (("pointerdown", True), ("pointerup", False)):
+        browser.run(f"document.dispatchEvent(new Event('{kind}'))")
+        browser.run("run()")
+        assert browser.run("window.bar.isConnected") is stays
+    browser.run("state.running = false")
+
+
+@pytest.mark.browser
 def test_a_place_on_the_hill_is_that_of_landscape(browser, page, result):
     show(browser, page)
     plane, point = Plane(jnp.asarray(result.origin), jnp.asarray(result.directions)), jnp.asarray(2 * result.trained)
@@ -146,18 +199,31 @@ def test_a_drawn_digit_is_put_in_a_box_of_20_pixels_with_its_centre_of_mass_in_t
 
 
 @pytest.mark.browser
-def test_a_stroke_of_the_pointer_is_what_the_networks_see(browser, page):
+@pytest.mark.parametrize("pointer", ["mouse", "touch"])
+def test_a_stroke_of_the_pointer_is_what_the_networks_see(browser, page, pointer):
     show(browser, page)
     before = browser.run("document.querySelector('#answers').textContent")
     pad = browser.find("#pad")
     moves = [{"type": "pointerMove", "duration": 0, "origin": pad, "x": 0, "y": y} for y in (-60, 60)]
     down, up = {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}
     actions = [moves[0], down, moves[1], up]
-    browser.ask("POST", "/actions", actions=[{"type": "pointer", "id": "mouse", "actions": actions}])
+    kind = {"parameters": {"pointerType": pointer}, "type": "pointer", "id": pointer}
+    browser.ask("POST", "/actions", actions=[{**kind, "actions": actions}])
     seen = np.array(asked(browser, "plain(dense(image()))")).reshape(28, 28)
     assert seen[5:23, 13:15].min() > 0.5  # an upright line
     assert seen[:, :8].max() == 0
     assert browser.run("document.querySelector('#answers').textContent") != before
+    stroke = "pad.dispatchEvent(new PointerEvent('pointermove', {clientX: 90, clientY: 130}))"
+    begin = "pad.dispatchEvent(new PointerEvent('pointerdown', {clientX: 80, clientY: 120}))"
+    clock = f"(() => {{ const start = performance.now(); {stroke}; return performance.now() - start; }})()"
+    browser.run(f"(pad.setPointerCapture = () => 0, {begin})")
+    assert min(browser.run(clock) for _ in range(8)) < 50  # milliseconds to the answer; others may use the processor
+    browser.run("pad.dispatchEvent(new PointerEvent('pointerup'))")
+    assert browser.becomes("location.hash.includes('drawn=')", True)
+    seen = asked(browser, "plain(dense(image()))")
+    browser.ask("POST", "/refresh")
+    assert browser.becomes("document.body.dataset.ready", "yes")
+    np.testing.assert_allclose(asked(browser, "plain(dense(image()))"), seen, atol=1 / 30)  # of sixteen levels
 
 
 @pytest.mark.browser
@@ -205,8 +271,12 @@ def test_keys_and_address_choose(browser, page):
         browser.run(f"document.dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}'}}))")
     assert browser.run("[state.target, you.steps]") == [6, 1]
     assert browser.becomes("location.hash.includes('target=6')", True)
-    show(browser, page, "#image=99999&target=x&network=none&rate=1e9")
+    browser.run("location.hash = '#open=weight-2-1-15&lines=wishes&back=2'")  # by hand, in the open page
+    assert browser.becomes("state.opened?.join()", "weight,2,1,15")
+    assert browser.run("[state.lines, state.back, you.steps]") == ["wishes", 2, 1]
+    show(browser, page, "#image=99999&target=x&network=none&rate=1e9&open=weight-2-10-0&drawn=07&back=4")
     assert browser.run("[state.image, state.network, state.rate]") == [0, "trained", 1]
+    assert browser.run("[state.opened, state.drawn, state.back]") == [None, None, 3]
 
 
 def test_the_page_is_one_file_that_names_no_other_and_no_data_set_ends_its_script(page, result):
