@@ -530,7 +530,7 @@ from research import costs
 RATE = 1.0
 class Settings: pass
 QUICK = FULL = Settings()
-class Result: pass
+class Result: shown: int
 def helper(): return RATE
 def measure(problem, settings): return costs.one(helper())
 def claims(result, settings): return shown(1)
@@ -548,7 +548,7 @@ def shown(x): return x
     [
         (EXAMPLE, "RATE = 1.0", "RATE = 2.0", True),
         (EXAMPLE, "return RATE", "return 2 * RATE", True),
-        (EXAMPLE, "class Result: pass", "class Result: x = 1", True),
+        (EXAMPLE, "class Result: shown: int", "class Result: x = 1", True),
         (EXAMPLE, "return x", "return 2 * x", False),
         (EXAMPLE, "return shown(1)", "return ()", False),
         (EXAMPLE, "A question?", "Another question?", False),

@@ -48,7 +48,8 @@ def needed(tree: ast.Module) -> ast.Module:
     while todo:
         name = todo.pop()
         wanted.add(name)
-        used = {part.id for part in ast.walk(defined[name]) if isinstance(part, ast.Name)}
+        names = [part for part in ast.walk(defined[name]) if isinstance(part, ast.Name)]
+        used = {part.id for part in names if isinstance(part.ctx, ast.Load)}  # a field of the same name uses nothing
         todo |= (used & defined.keys()) - wanted
     keep = {id(defined[name]) for name in wanted}
     return ast.Module([node for node in tree.body if id(node) in keep], [])
