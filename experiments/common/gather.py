@@ -87,7 +87,7 @@ def check(out: Path, words: list[str]) -> None:
     for name in there_are(out):
         record, committed = folders.read_record(out / name), folders.last_record(experiment.COMMITTED / name)
         ours, theirs = folders.claims_of(record), folders.claims_of(committed)
-        for key in ours.keys() & theirs.keys() if sizes <= estimates.size_of(record) else ():
+        for key in [key for key in ours if key in theirs and sizes <= estimates.size_of(record)]:
             compared += 1
             if ours[key]["holds"] != theirs[key]["holds"]:
                 other += 1
