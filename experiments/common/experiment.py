@@ -122,7 +122,8 @@ def keep_compiled() -> None:
 
     JAX's own variables name another folder, JAX_COMPILATION_CACHE_DIR, or none, JAX_ENABLE_COMPILATION_CACHE=false.
     """
-    if jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache:
+    asked = jax.config.values
+    if asked["jax_compilation_cache_dir"] or not asked["jax_enable_compilation_cache"]:
         return
     folder = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "backpropagation-research"
     try:
