@@ -149,7 +149,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                          "95 % with one guess; a network of 96.5 to 98 % on these images would decide")  # fmt: skip
     yield prediction("C38", "two guesses are right 99.99 % of the time? No: the upper end of Wilson's interval is "
                      "below it", truth, hope, "%, highest of all seeds", "a reader's hope")  # fmt: skip
-    yield prediction("C38", "nor are two guesses after learning from softer labels: the upper end is below it",
+    yield prediction("C38", "after learning from softer labels two guesses are not 99.99 % right either",
                      max(softer), hope, "%, highest of all", "a reader's hope")  # fmt: skip
     yield prediction("E20", "more than half of the first guesses' errors are mended by the second",
                      np.min((second - first) / (1 - first)), at_least(0.5), "share, least of all seeds",
