@@ -18,7 +18,7 @@ def heat(result: Any) -> Figure:
     looks = result.looks
     cosines, different, same = (np.median(each, axis=0) for each in (looks.cosines, looks.different, looks.same))
     shown = np.unique(np.linspace(0, len(result.epochs) - 1, 4).astype(int))
-    figure, (panels,) = plots.new_figure(4 * len(shown), 4.9, columns=len(shown), sharey=True)
+    figure, (panels,) = plots.new_figure(4 * len(shown), 5.4, columns=len(shown), sharey=True)
     ticks = range(0, cosines.shape[-1], math.ceil(cosines.shape[-1] / 10))
     for axis, at in zip(panels, shown, strict=True):
         axis.imshow(cosines[at], cmap="RdBu", vmin=-1, vmax=1)

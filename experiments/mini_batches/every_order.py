@@ -109,14 +109,12 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    figure, [[left, right]] = plots.new_figure(13, 5.5, columns=2)
+    figure, [[left, right]] = plots.new_figure(13, 5.5, columns=2, subplot_kw={"xscale": "log", "yscale": "log"})
     plots.seed_band(left, RATES, result.off_plain / result.walked, 0, "the flow of C")
     plots.seed_band(left, RATES, result.off_modified / result.walked, 1, "that of C +\n(η/4) mean |∇Cₖ|²")
     plots.seed_band(right, RATES, result.off_lot, 2, "")
-    for axis, what in ((left, "distance from the mean end, share of the way"), (right, "share that is unexplained")):
-        axis.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel=what)
+    left.set(xlabel="rate η", ylabel="share of the way", title="How far a flow ends from the mean end of all orders")
+    right.set(xlabel="rate η", ylabel="share", title="Shuffled minus by lot: what -(η² m/4) ∇ tr Σ leaves over")
     plots.name_lines(left, room=0.07)
-    left.set_title("Mean end of all orders: how far a flow ends from it")
-    right.set_title("Shuffled minus by lot: what -(η² m/4) ∇ tr Σ leaves over")
     foot = f"all orders of {settings.num_batches} batches of {settings.batch_size}, float64; median and range"
     return {"every_order": plots.headline(figure, "Shuffled steps descend the cost and its batches' scatter too", foot)}

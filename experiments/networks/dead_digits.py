@@ -162,23 +162,19 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     steps, dead, chosen = np.maximum(result.steps, 1), result.dead.sum(axis=-1), result.dead[0, :, -1]
     for series, name in enumerate(KINDS):
         left.plot(steps, dead[series].mean(axis=0), color=plots.COLOURS[series], marker="o", label=name)
-    left.set(xscale="log", xlabel="steps (the start at 1)", ylabel="dead digits, mean", ylim=(0, 10),
-             title="How many digits are dead")  # fmt: skip
+    left.set(xscale="log", xlabel="steps (the start at 1)", ylabel="dead digits, mean", ylim=(0, 10))
     output = np.moveaxis(np.maximum(result.output[0], 1e-12), 1, -1)  # seeds, classes, looks
     for series, (these, name) in enumerate(((~chosen, "alive\nin the end"), (chosen, "dead\nin the end"))):
         if these.any():
             low, mid, high = np.quantile(output[these], [0.1, 0.5, 0.9], axis=0)
             middle.fill_between(steps, low, high, color=plots.COLOURS[2 + series], alpha=0.2, linewidth=0)
             middle.plot(steps, mid, color=plots.COLOURS[2 + series], marker=plots.MARKERS[series], label=name)
-    middle.set(xscale="log", yscale="log", xlabel="steps (the start at 1)", ylabel="output on its own digit's images")
-    middle.set_title(f"{KINDS[0]}: every output's way\n(median, 10 to 90 %)")
-    right.set_title(f"{KINDS[0]}: what dead digits cost")
+    middle.set(xscale="log", yscale="log", xlabel="steps (the start at 1)", ylabel=f"output on its digit, {KINDS[0]}")
     for axis in (left, middle):
         plots.name_lines(axis, room=0.09)
     apart = dead[0, :, -1] + np.linspace(-0.3, 0.3, len(dead[0]))
     right.plot(apart, 100 * result.accuracy[0, :, -1], "o", color=plots.COLOURS[0], alpha=0.5)
     plots.reference_line(right, HIS_BEST, f"Nielsen's best of three, after 30 epochs: {HIS_BEST}")
-    right.set(xticks=np.unique(dead[0, :, -1]), xlabel="dead digits at the end", ylabel="correct, %", ylim=(0, 107))
-    about = (f"dead: fewer than {100 * DEAD:g} % of the test images are called so; first 50,000 images, batches of 10; "
-             f"{len(apart)} starts each")  # fmt: skip
+    right.set(xticks=np.unique(dead[0, :, -1]), xlabel=f"dead digits of {KINDS[0]}", ylabel="correct, %", ylim=(0, 107))
+    about = f"dead: under {DEAD:.0%} of answers; bands: 10 to 90 %; 50,000 images, batches of 10; {len(apart)} starts"
     return {"dead_digits": plots.headline(figure, finding(result, settings).partition(". ")[0], about=about)}
