@@ -19,8 +19,9 @@ FLOORS = [  # from below
         ("experiments.common", "folders terminal stale ledger front runs"),
         ("experiments.common", "problem tune records batch_gradients cost_looks"),
         ("experiments.common", "descents cli"),
+        ("experiments.common", "estimates"),
         ("experiments.common", "hills peers experiment floors teaching optimizers"),
-        ("experiments.common", "long_training two_networks works layer_descents stationary"),
+        ("experiments.common", "long_training two_networks works layer_descents stationary again"),
         ("experiments.common", "checkpoints gather valleys asking race walks"),
         ("experiments.common", "microscope"),
     )
