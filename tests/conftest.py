@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from browser import Browser, driver_on_free_port
 
-from experiments.common import chapters, experiment, plots, trees
+from experiments.common import chapters, experiment, trees
 from research.data import Examples, load
 from research.models import Layer, mlp
 
@@ -40,7 +40,7 @@ for setting, value in {
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-plots.STYLE["figure.dpi"] = 40  # the tests look at no pixel of a figure
+
 
 # Three seeds of a made-up Result. Added to a number they leave its median, its mean, or all seeds but the last where
 # they are, so that another statistic, or the first seed taken for all, is noticed.
