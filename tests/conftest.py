@@ -1,7 +1,6 @@
 """Strictness for every test, and the small data they share."""
 
 import dataclasses
-import gc
 import importlib
 import os
 import shutil
@@ -61,14 +60,6 @@ def pytest_collection_modifyitems(config, items):
     gone = [item for item in items if any(out and item.get_closest_marker(name) for name, out in left_out.items())]
     config.hook.pytest_deselected(items=gone)
     items[:] = [item for item in items if item not in gone]
-
-
-def pytest_collection_finish():
-    """What was imported stays, so the garbage collector need not look at it; tracing makes many objects and few cycles,
-    so it comes less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
 
 
 @pytest.fixture(autouse=True, scope="module")
