@@ -449,6 +449,7 @@ def asked_to_cache():
         "jax_enable_compilation_cache": True,
         "jax_compilation_cache_dir": None,
         "jax_compilation_cache_max_size": -1,
+        "jax_persistent_cache_min_compile_time_secs": 1.0,
     }
     before = {name: getattr(jax.config, name) for name in asked}
     for name, value in asked.items():

@@ -135,6 +135,7 @@ def keep_compiled() -> None:
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", 2**30)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)  # by default 1: most take less
 
 
 def name_of(module: ModuleType) -> str:
