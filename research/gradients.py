@@ -65,9 +65,8 @@ def mean_over_examples(fun: Callable, *, chunk_size: int | None = None) -> Calla
 def sum_in_chunks(fun: Callable, chunk_size: int) -> Callable[[Params, Examples], Scalar]:
     """sum_i fun(params, example_i), with memory for `chunk_size` examples.
 
-    Its gradient is added up in the same pass as its value: while a chunk is in the cache it goes forward and backward.
-    (Left to itself, reverse mode would go forward through all the chunks and keep every image, as float32.) Hence this
-    gradient exists in the parameters only; asking for another raises ValueError, as does a chunk_size below 1.
+    Its gradient is added up in the same pass as its value, chunk by chunk (reverse mode by itself would keep every
+    image as float32). Hence it exists in the parameters only; another raises ValueError, as does a chunk_size below 1.
 
     >>> product = lambda params, example: params * example.inputs[0]
     >>> examples = Examples(jnp.arange(5.0)[:, None], jnp.zeros((5, 1)))

@@ -184,8 +184,8 @@ def finding(result: Result, settings: Settings) -> str:
     verdict = f"stops being 'pretty good' {over}" if over else "stays 'pretty good'"
     return (
         f"A batch of {FILMS_BATCH} points along the full gradient with cosine {cosine[0]:.3f} at the start, "
-        f"{cosine[-1]:.2f} {drawn.when(result.epochs[-1])}, as B_simple goes from {scale[0]:.2g} to {scale[-1]:,.0f}: "
-        f"it {verdict} (cosine {PRETTY_GOOD} or more, mean of the seeds){rise(result.epochs, cosine)}."
+        f"{cosine[-1]:.2f} {drawn.when(result.epochs[-1])} (means of the seeds), as B_simple goes from "
+        f"{scale[0]:.2g} to {scale[-1]:,.0f}: it {verdict} (cosine {PRETTY_GOOD} or more){rise(result.epochs, cosine)}."
     )
 
 
