@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 
-from experiments.common import experiment
+from experiments.common import posing
 from experiments.one_example import avenues
 from experiments.one_example.avenues import RATES, Result, Settings, SmallSteps
 from research.data import Examples
@@ -81,7 +81,7 @@ def test_of_neurons_that_may_sleep_nothing_is_claimed():
 
 def test_weights_of_pixels_that_are_black_everywhere_are_the_ones_that_do_not_change(small_mnist):
     settings = Settings(num_seeds=1, num_legs=1, steps_per_leg=1, num_looked_at=100, dataset=str(small_mnist))
-    problem = experiment.pose(settings)
+    problem = posing.pose(settings)
     result = avenues.measure(problem, settings)
     black = (np.asarray(problem.train.inputs).max(axis=0) == 0).sum()
     assert int(result.num_changed[0]) == result.num_expected == 13_002 - 16 * black < 13_002

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import make_examples, make_params
 
-from experiments.common import experiment
+from experiments.common import posing
 from experiments.common.bounds import SettingsError
 from experiments.one_example import equations, equations_figures
 from experiments.one_example.equations import Result, Settings, Shown
@@ -105,7 +105,7 @@ def test_the_text_can_be_followed_with_a_pencil():
 def test_a_network_without_a_hidden_layer_is_refused(small_mnist):
     settings = Settings(num_seeds=1, dataset=str(small_mnist), layer_sizes=(784, 10))
     with pytest.raises(SettingsError, match="--layer-sizes has no hidden layer"):
-        equations.measure(experiment.pose(settings), settings)
+        equations.measure(posing.pose(settings), settings)
 
 
 def test_the_neuron_that_is_followed_is_the_one_that_is_asked_most():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import LAST_OFF, SAME_MEAN, make_examples, make_params
 
-from experiments.common import experiment, hebbian, runs
+from experiments.common import hebbian, posing, runs
 from experiments.common.tune import Tuned
 from experiments.one_example import hebb
 from experiments.one_example.hebb import Result, Settings
@@ -138,4 +138,4 @@ def test_rates_that_all_diverge_say_so(small_mnist):
         layer_sizes=(784, 3, 10),
     )  # fmt: skip
     with pytest.raises(runs.Diverged, match="backpropagation, every learning rate"):
-        hebb.measure(experiment.pose(settings), settings)
+        hebb.measure(posing.pose(settings), settings)

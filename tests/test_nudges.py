@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import SAME_MEAN
 
-from experiments.common import experiment
+from experiments.common import posing
 from experiments.common.bounds import SettingsError
 from experiments.common.wishes import Checks, Numbers
 from experiments.one_example import nudges
@@ -78,7 +78,7 @@ def test_the_finding_is_of_the_median_digit(monkeypatch):
 def test_what_does_not_exist_is_refused_in_one_sentence(small_mnist, changes, sentence):
     settings = dataclasses.replace(SMALLEST, dataset=str(small_mnist), **changes)
     with pytest.raises(SettingsError, match=sentence):
-        nudges.measure(experiment.pose(settings), settings)
+        nudges.measure(posing.pose(settings), settings)
 
 
 def test_relu_and_cross_entropy_without_hidden_layers_have_their_figures_and_claims(small_mnist):
@@ -86,7 +86,7 @@ def test_relu_and_cross_entropy_without_hidden_layers_have_their_figures_and_cla
         num_seeds=2, epochs=0, dataset=str(small_mnist), num_examples=200, index=7, layer_sizes=(784, 10),
         cost="sigmoid_cross_entropy", output_activation="identity",
     )  # fmt: skip
-    result = jax.device_get(nudges.measure(experiment.pose(settings), settings))
+    result = jax.device_get(nudges.measure(posing.pose(settings), settings))
     claims = list(nudges.claims(result, settings))
     assert result.rows[result.chosen] == 7
     assert [claim.says for claim in claims if not claim.holds and claim.id != "T14"] == []

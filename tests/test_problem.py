@@ -10,7 +10,7 @@ import pytest
 from conftest import make_examples, make_params
 from flax import linen, nnx
 
-from experiments.common import experiment, problem
+from experiments.common import posing, problem
 from experiments.common.bounds import SettingsError
 from experiments.common.experiment import Settings
 from experiments.common.problem import Problem
@@ -30,11 +30,11 @@ def posed(cost_fn=costs.sum_of_squares, model=MODEL):
 
 
 def test_layer_sizes_come_from_the_data_and_must_fit_them():
-    assert experiment.sizes_for(Settings(), examples_of()) == (12, 16, 16, 4)
-    assert experiment.sizes_for(Settings(layer_sizes=(12, 3, 4)), examples_of()) == (12, 3, 4)
+    assert posing.sizes_for(Settings(), examples_of()) == (12, 16, 16, 4)
+    assert posing.sizes_for(Settings(layer_sizes=(12, 3, 4)), examples_of()) == (12, 3, 4)
     for sizes in ((784, 10), (12,)):
         with pytest.raises(SettingsError, match=r"^--layer-sizes .* begin with 12 pixels and end with 4 classes"):
-            experiment.sizes_for(Settings(layer_sizes=sizes), examples_of())
+            posing.sizes_for(Settings(layer_sizes=sizes), examples_of())
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_a_cost_that_is_one_is_accepted():
 @pytest.mark.parametrize("path", ["glu", "jax.numpy:sum", "math:sin", "one_hot"])
 @pytest.mark.parametrize("field", ["activation", "output_activation"])
 def test_an_activation_that_keeps_no_shape_is_refused(field, path):
-    model, *_ = experiment.layers(dataclasses.replace(Settings(), **{field: path}), examples_of())
+    model, *_ = posing.layers(dataclasses.replace(Settings(), **{field: path}), examples_of())
     with pytest.raises(SettingsError, match="keep"):
         problem.try_out(posed(model=model))
 
 
 def test_weights_are_drawn_by_the_function_that_is_named():
     settings = Settings(layer_sizes=(12, 4), init_weights="unit_normal")
-    found = experiment.layers(settings, examples_of())[0].init(jax.random.key(3))
+    found = posing.layers(settings, examples_of())[0].init(jax.random.key(3))
     expected = models.mlp((12, 4), init_weights=models.unit_normal).init(jax.random.key(3))
     assert (found[0].weights == expected[0].weights).all()
 
@@ -89,20 +89,20 @@ def test_weights_are_drawn_by_the_function_that_is_named():
 @pytest.mark.parametrize("path", ["jax.nn:relu", "jax.nn.initializers:he_normal"])  # the latter makes such a function
 def test_what_draws_no_weights_is_refused(path):
     with pytest.raises(SettingsError, match=r"--init-weights is .* which draws no weights"):
-        experiment.layers(Settings(layer_sizes=(12, 4), init_weights=path), examples_of())
+        posing.layers(Settings(layer_sizes=(12, 4), init_weights=path), examples_of())
 
 
 def test_an_initialiser_that_draws_no_finite_number_is_refused_before_the_data_are_loaded(tmp_path, monkeypatch):
     (tmp_path / "my_init.py").write_text("import numpy\ndef nan(*_): return numpy.full(3, numpy.nan)")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(SettingsError, match="--init-weights is my_init:nan, which draws numbers that are not finite"):
-        experiment.check_start(Settings(dataset="none", init_weights="my_init:nan"))
-    experiment.check_start(Settings(dataset="none"))
+        posing.check_start(Settings(dataset="none", init_weights="my_init:nan"))
+    posing.check_start(Settings(dataset="none"))
 
 
 def test_activations_by_hand_are_only_those_that_take_each_number_alone():
-    assert experiment.layers(Settings(output_activation="softmax"), examples_of())[1] is None
-    assert experiment.layers(Settings(activation="relu"), examples_of())[1] == (jax.nn.relu, jax.nn.sigmoid)
+    assert posing.layers(Settings(output_activation="softmax"), examples_of())[1] is None
+    assert posing.layers(Settings(activation="relu"), examples_of())[1] == (jax.nn.relu, jax.nn.sigmoid)
     with pytest.raises(SettingsError, match="nudges go by hand, which needs plain layers"):
         problem.plain_layers(posed(), "nudges go by hand")
 
@@ -117,7 +117,7 @@ class Linen(linen.Module):
     "made", [MODEL, Linen(), lambda rngs: nnx.Linear(12, 4, rngs=rngs)], ids=["Model", "linen", "nnx"]
 )
 def test_a_model_of_a_users_own_may_be_a_model_or_a_module_of_flax(made):
-    model = experiment.own_model(lambda shape, num_classes: made, Settings(model="my:model"), (3, 4, 1), examples_of())
+    model = posing.own_model(lambda shape, num_classes: made, Settings(model="my:model"), (3, 4, 1), examples_of())
     problem.try_out(posed(model=model))
 
 
@@ -138,7 +138,7 @@ def fails(shape, num_classes):
 )
 def test_what_makes_no_model_is_refused(function, sentence):
     with pytest.raises(SettingsError) as error:
-        experiment.own_model(function, Settings(model="my:model"), (3, 4, 1), examples_of())
+        posing.own_model(function, Settings(model="my:model"), (3, 4, 1), examples_of())
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -6,7 +6,7 @@ import importlib
 import pytest
 from conftest import smallest
 
-from experiments.common import chapters, experiment
+from experiments.common import chapters, posing
 
 SUITE = {"nudges": {"epochs": 0}, "equations": {}, "wiggle": {}, "steepest": {}, "average_of_nudges": {}}
 
@@ -15,7 +15,7 @@ SUITE = {"nudges": {"epochs": 0}, "equations": {}, "wiggle": {}, "steepest": {},
 def test_every_identity_holds_with_relu(name, changed, small_mnist):
     module = importlib.import_module(chapters.all_questions()[name].module)
     settings = dataclasses.replace(smallest(name), dataset=str(small_mnist), activation="relu", **changed)
-    claims = module.claims(module.measure(experiment.pose(settings), settings), settings)
+    claims = module.claims(module.measure(posing.pose(settings), settings), settings)
     identities = [claim for claim in claims if claim.kind == "identity"]
     assert identities
     assert [claim.says for claim in identities if not claim.holds] == []

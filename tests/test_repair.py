@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments.common import experiment, runs
+from experiments.common import posing, runs
 from experiments.one_example import repair
 from experiments.one_example.repair import Result, Settings
 
@@ -76,4 +76,4 @@ def test_a_descent_that_diverges_says_so(small_mnist):
         SMALLEST, dataset=str(small_mnist), learning_rate=1e30, activation="relu", output_activation="identity"
     )
     with pytest.raises(runs.Diverged, match="training: the cost was no longer a finite number at step 5"):
-        repair.measure(experiment.pose(settings), settings)
+        repair.measure(posing.pose(settings), settings)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.common import experiment, runs
+from experiments.common import posing, runs
 from experiments.hill import stop_rule
 from experiments.hill.stop_rule import Result, Settings
 from research.data import Examples
@@ -75,4 +75,4 @@ def test_a_descent_that_diverges_says_so(small_mnist):
         SMALLEST, dataset=str(small_mnist), learning_rate=1e30, activation="relu", output_activation="identity"
     )
     with pytest.raises(runs.Diverged, match="full-batch descent"):
-        stop_rule.measure(experiment.pose(settings), settings)
+        stop_rule.measure(posing.pose(settings), settings)

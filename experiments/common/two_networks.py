@@ -10,7 +10,7 @@ from annotated_types import Ge
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import cli, descents, experiment, filters, runs
+from experiments.common import cli, descents, experiment, filters, posing, runs
 from experiments.common.bounds import first_line, of_train, require
 from experiments.common.descents import Method
 from experiments.common.problem import Problem, try_out
@@ -40,7 +40,7 @@ class Settings(experiment.Settings):
     @property
     def have_usual_outputs(self) -> bool:
         """Whether cost, outputs and network are those for which learning rates are known, however they are spelled."""
-        functions = (cli.import_function("--cost", self.cost, "research.costs"), experiment.functions_of(self)[1])
+        functions = (cli.import_function("--cost", self.cost, "research.costs"), posing.functions_of(self)[1])
         return not self.model and functions == (costs.softmax_cross_entropy, jax.nn.identity)
 
     @property
@@ -68,7 +68,7 @@ def pose(problem: Problem, settings: Settings) -> tuple[Problem, Problem]:
     )
     explicitly = problem._replace(activations=None)
     if settings.model:
-        plain = explicitly._replace(model=experiment.layers(settings, problem.train)[0])
+        plain = explicitly._replace(model=posing.layers(settings, problem.train)[0])
         try_out(plain)
         return explicitly, plain
     try:
@@ -76,7 +76,7 @@ def pose(problem: Problem, settings: Settings) -> tuple[Problem, Problem]:
     except ValueError as error:
         require(False, f"{first_line(error)}; give a --model of your own")
         raise
-    activation = experiment.functions_of(settings)[1]
+    activation = posing.functions_of(settings)[1]
     conv = models.Model(inner.init, lambda params, inputs: activation(inner.apply(params, inputs)))
     return explicitly._replace(model=conv), explicitly
 
