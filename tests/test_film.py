@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def ids_in(tree):
     return {word for word in words if re.fullmatch(r"[TCEN]\d+|speed", word)}
 
 
+@cache  # all scripts are parsed, and there is a row for each id
 def claimed():
     """Every id that a script claims, as a prediction, an identity or a follow-up, with the script's name."""
     return {word: path.name for path in SCRIPTS for word in ids_in(ast.parse(path.read_text()))}

@@ -12,6 +12,7 @@ from experiments.common import runs
 from experiments.mini_batches import linear_scaling as experiment
 from research import gradients
 from research.data import Examples
+from research.models import Model
 
 SMALLEST = experiment.Settings(num_seeds=1, batch_size=10, num_batches=(2,), training_batch_size=50, num_epochs=2)
 
@@ -109,7 +110,7 @@ def test_more_examples_than_there_are_are_refused_before_any_work():
 def test_steps_that_lead_nowhere_are_stuck(monkeypatch):
     """Where there is no gradient, no step goes anywhere."""
     train = Examples(np.zeros((20, 4), np.uint8), np.zeros((20, 2), np.float32))
-    model = experiment.experiment.Model(lambda key: jnp.zeros(2), lambda params, x: params)
+    model = Model(lambda key: jnp.zeros(2), lambda params, x: params)
     problem = experiment.Problem(model, lambda output, target: 0 * jnp.sum(output), train, train, (2, 2, 1))
     with pytest.raises(runs.Stuck, match="after 0 epochs"):
         experiment.measure(problem, experiment.Settings(batch_size=5, num_batches=(2,), num_seeds=1))
