@@ -2,13 +2,17 @@
 
 Where there are fewer runs than devices, several devices work on a run together: each adds up its own examples, and one
 `psum` adds the devices. It is the film's averaging over all the examples, done by the machine.
+
+The devices may belong to several processes, which all make the same calls with the same arrays: `Together`.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
@@ -24,12 +28,53 @@ def _mesh(devices: Sequence | None, num_runs: int | None = None) -> Mesh:
 
 
 def on_every_device(tree: PyTree, *, devices: Sequence | None = None) -> PyTree:
-    """The same arrays on all devices, so that no call has to copy them there again.
+    """The same arrays on all devices of this process, so that no call has to copy them there again.
 
     >>> on_every_device(jnp.arange(3)).tolist()
     [0, 1, 2]
     """
-    return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec()))
+    found = jax.local_devices() if devices is None else devices
+    return jax.device_put(tree, NamedSharding(_mesh(found), PartitionSpec()))
+
+
+def of_all_processes(tree: PyTree) -> PyTree:
+    """Arrays that every process holds -> arrays of all processes together; nothing is sent, and nothing compared.
+
+    >>> of_all_processes(jnp.arange(3)).tolist()
+    [0, 1, 2]
+    """
+    on_all = NamedSharding(_mesh(None), PartitionSpec())
+
+    def of_all(leaf: jax.Array) -> jax.Array:
+        copies = [shard.data for shard in leaf.addressable_shards]
+        return jax.make_array_from_single_device_arrays(leaf.shape, on_all, copies)
+
+    return jax.tree.map(of_all, on_every_device(tree))
+
+
+class Together:
+    """A jitted program on the devices of all processes: each calls it with the same arrays, and has all its results.
+
+    >>> Together(jax.jit(over_devices(jnp.sin, (0,))))(jnp.zeros(3)).tolist()
+    [0.0, 0.0, 0.0]
+    """
+
+    def __init__(self, program: Any) -> None:
+        self.program = program
+
+    def __call__(self, *args: PyTree) -> PyTree:
+        return multihost_utils.process_allgather(self.program(*of_all_processes(args)), tiled=True)
+
+    def lower(self, *args: PyTree) -> "Together":
+        return Together(self.program.lower(*of_all_processes(args)))
+
+    def compile(self) -> "Together":
+        return Together(self.program.compile())
+
+
+def together(program: Any) -> Any:
+    """The program itself where one process is alone, which is how it has always been called."""
+    return program if jax.process_count() == 1 else Together(program)
 
 
 def over_devices(

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from jax.errors import JaxRuntimeError
 
-from experiments.common import bounds
+from experiments.common import bounds, hosts
 from experiments.common.bounds import Field, SettingsError, first_line, require
 from experiments.common.runs import Diverged
 from research.data import DataError
@@ -98,13 +98,15 @@ def docs_of(kind: type) -> dict[str, str]:
 @contextlib.contextmanager
 def exit_codes() -> Iterator[None]:
     """Says in one sentence what went wrong. 2: a wrong setting, file or function, or a full disk; 1: a run that
-    diverged. Signals: experiments/common/stopping.py."""
+    diverged; 3: of several processes one has failed. Signals: experiments/common/stopping.py."""
     try:
         yield
     except (SettingsError, DataError) as error:
         leave(2, f"error: {error}")
     except (MemoryError, OverflowError, JaxRuntimeError) as error:
         if isinstance(error, JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            if hosts.are_several():
+                hosts.lost(error)
             raise
         more = f"these settings ask for more than this machine can hold ({first_line(error)})"
         leave(2, f"error: {more}; give smaller numbers")

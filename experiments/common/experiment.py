@@ -24,7 +24,7 @@ import jax
 from annotated_types import Ge, Lt
 from matplotlib.figure import Figure
 
-from experiments.common import bounds, cli, folders, plots, records, terminal, trees
+from experiments.common import bounds, cli, folders, hosts, plots, records, terminal, trees
 from experiments.common.bounds import first_line, of_train, require
 from experiments.common.claims import Claim
 from experiments.common.estimates import asked_for, by_last_run, is_heavy, last_run, size_of
@@ -114,6 +114,7 @@ def main(module: ModuleType, argv: Iterable[str]) -> None:
         if last and size_of(last) == size and is_heavy(last):
             print(f"This may take long, or much memory. {by_last_run(last, size)}", flush=True)
         keep_compiled()
+        hosts.join(settings.cpu_devices)
         run(module, settings)
 
 
@@ -173,7 +174,7 @@ def prepared(module: ModuleType, settings: Any) -> Problem:
     """All that is checked before anything is measured, and the problem that the settings pose."""
     bounds.check(settings)
     jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
-    for each in (settings.out, settings.out / name_of(module)):
+    for each in (settings.out, settings.out / name_of(module)) if hosts.is_first() else ():
         terminal.check_writable(each)
     check_start(settings)
     return pose(settings)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.common import hosts
 from research.data import DataError
 
 RECORD, ARRAYS = "run.json", "arrays.npz"
@@ -28,10 +29,13 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of linux/fcntl.h and linux/fs.h
 
 
 def write(folder: Path, record: dict[str, Any], arrays: Mapping[str, np.ndarray], drawn: Mapping[str, bytes]) -> None:
-    """Leaves run.json, arrays.npz and what was drawn, by file name, in `folder`: all of it, or nothing.
+    """Leaves run.json, arrays.npz and what was drawn, by file name, in `folder`: all of it, or nothing. Of several
+    processes the first one writes.
 
     Raises DataError where the system refuses, as when the disk is full.
     """
+    if not hosts.is_first():
+        return
     files = {**drawn, ARRAYS: packed(arrays), RECORD: b""}
     hashes = {name: sha256(content) for name, content in sorted(files.items()) if name != RECORD}
     record = {**record, "files": sorted(files), "sha256": hashes, "sha256_of_arrays": fingerprints(arrays)}
@@ -159,7 +163,9 @@ def read_arrays(folder: Path, expected: str = "") -> dict[str, np.ndarray]:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes one file beside its place and moves it there when it is complete."""
+    """Writes one file beside its place and moves it there when it is complete; of several processes the first one."""
+    if not hosts.is_first():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:

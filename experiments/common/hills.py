@@ -46,7 +46,7 @@ def surface_of(problem: Problem) -> Surface:
     if problem.activations is not None:
         layers = PlainLayers(unravel, problem.cost_fn, *problem.activations)
         rows = partial(landscape.surface_of_layers, layers)
-    on_grid = jax.jit(sharding.rows_over_devices(rows, (None, None, 0, None)))
+    on_grid = sharding.together(jax.jit(sharding.rows_over_devices(rows, (None, None, 0, None))))
     return lambda plane, alphas, betas: on_grid(plane, problem.train, alphas, betas)
 
 

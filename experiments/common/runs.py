@@ -58,7 +58,7 @@ def compiled(fun: Callable) -> Any:
 def over_seeds(fun: Callable, in_axes: Sequence[int | None]) -> Any:
     """`fun` of one seed -> of all of them, compiled: in turn on the devices of a CPU, all at once on a GPU or TPU."""
     at_once = 1 if jax.default_backend() == "cpu" else 1024
-    return compiled(sharding.over_devices(fun, in_axes, at_once=at_once))
+    return sharding.together(compiled(sharding.over_devices(fun, in_axes, at_once=at_once)))
 
 
 def has_avx512() -> bool:

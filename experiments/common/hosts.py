@@ -1,0 +1,61 @@
+"""Several processes, on one host or on many, that run the same command: each computes its share, the first one writes.
+
+Every process holds all the data and goes through all of `measure`; the programs of `runs.over_seeds` and of surfaces
+are shared out over the devices of all processes, and what they find comes back to each process.
+"""
+
+import os
+from typing import NoReturn
+
+import jax
+
+from experiments.common import runs, stopping
+from experiments.common.bounds import blaming, first_line, require
+
+COUNT, INDEX, ADDRESS = "JAX_PROCESS_COUNT", "JAX_PROCESS_INDEX", "JAX_COORDINATOR_ADDRESS"
+COUNTS = (COUNT, "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")  # started by hand, by srun, by mpirun
+PATIENCE = 60  # seconds without a sign of life, after which a process counts as dead
+LOST = 3  # the exit code where one of them has failed
+
+
+def join(cpu_devices: int) -> None:
+    """Joins the other processes, where there are any; it must come before the first array. Each brings its devices.
+
+    Of the three variables JAX itself reads the address; what is not set, it asks of the scheduler.
+    """
+    count, index = next(filter(None, map(number_in, COUNTS)), 1), number_in(INDEX)
+    if count == 1:
+        return
+    with blaming(f"{count} processes were asked for, but could not be joined", f"set {COUNT}, {INDEX} and {ADDRESS}"):
+        jax.config.update("jax_num_cpu_devices", cpu_devices)
+        jax.distributed.initialize(
+            num_processes=count, process_id=index, heartbeat_timeout_seconds=PATIENCE, shutdown_timeout_seconds=PATIENCE
+        )
+    stopping.listen()  # JAX has taken SIGTERM for itself
+    if not is_first():  # errors are said by all, the rest by the first one
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        runs.console.quiet = True
+
+
+def number_in(variable: str) -> int | None:
+    """The number that a variable of the environment holds, None where it is not set."""
+    text = os.environ.get(variable, "")
+    require(not text or text.isdecimal(), f"{variable} is {text}; it must be a whole number")
+    return int(text) if text else None
+
+
+def are_several() -> bool:
+    """Whether this process has joined others."""
+    return jax.distributed.is_initialized()
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes; it is where it is alone."""
+    return not are_several() or jax.process_index() == 0
+
+
+def lost(error: Exception) -> NoReturn:
+    """Ends this process when one of them has failed: at once, since whoever leaves in order waits for the others."""
+    sentence = "the processes of this run can no longer work together; start all of them again"
+    os.write(2, f"error: {sentence} ({first_line(error)})\n".encode())
+    os._exit(LOST)
