@@ -134,6 +134,20 @@ def test_the_account_of_a_weight_says_its_value_and_minus_its_gradient(browser, 
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize(("layer", "j"), [(0, 3), (2, 9)])
+def test_the_account_of_a_bias_says_its_value_and_minus_its_gradient(browser, page, examples, start, layer, j):
+    show(browser, page, f"#image=3&target=7&network=untrained&rate=1&open=neuron-{layer}-{j}")
+    assert browser.run(f"document.querySelectorAll('#account [data-open=\"bias {layer} {j}\"]').length") > 0
+    browser.click(f"#account [data-open='bias {layer} {j}']")
+    inputs, target = data.unit_interval(jnp.asarray(examples.inputs[3])), jax.nn.one_hot(7, 10)
+    gradient = jax.grad(lambda params: costs.sum_of_squares(MODEL.apply(params, inputs), target))(start)
+    bias, slope = (float(params[layer].biases[j]) for params in (start, gradient))
+    cells = asked(browser, "[...document.querySelectorAll('#account td:last-child')].map(cell => cell.textContent)")
+    assert cells[0] == browser.run(f"`${{arrow({bias})}} ${{number({bias})}}`")
+    assert cells[3:] == browser.run(f"[{slope}, {bias - 2 * slope}].map(number)")
+
+
+@pytest.mark.browser
 def test_a_line_is_dashed_where_its_weight_is_negative_and_opens_its_account(browser, page):
     show(browser, page, "#open=neuron-1-3&network=trained")
     lines = "[...document.querySelectorAll('#network [data-open^=weight]')]"
