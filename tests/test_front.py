@@ -39,6 +39,14 @@ def test_failures_come_first_and_findings_among_them_are_what_surprised():
     assert "What surprised us" not in front.page({"mine": records()["mine"]})
 
 
+def test_a_page_is_linked_with_its_first_picture_and_embedded():
+    page = front.page({**records(), "mine": {**RECORD, "claims": [], "files": ["other.png", "mine.html", "mine.png"]}})
+    assert page.count("<iframe") == 1
+    assert 'data-src="mine/mine.html"' in page
+    assert page.index('<a href="mine/mine.html"><img') < page.index('src="mine/mine.png"') < page.index("<iframe")
+    assert "<code>experiments/one_example/steepest.py</code>" in page
+
+
 def test_the_ten_sentences_are_of_experiments_that_there_are():
     assert len(front.TEN) == 10
     assert {sentence.name for sentence in front.TEN} <= chapters.all_questions().keys()
@@ -78,6 +86,10 @@ def test_it_can_be_searched_and_nothing_sticks_out(browser, committed, width):
         browser.narrow(width)
     browser.visit((committed / "index.html").as_uri(), width)
     assert browser.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    frames = "[...document.querySelectorAll('iframe')]"
+    assert browser.run(f"{frames}.map(frame => frame.src)") == [""] * 3
+    browser.run(f"({frames}[0].parentElement.open = true, 1)")
+    assert browser.becomes(f"{frames}.map(frame => frame.src.split('/').at(-1))", ["play.html", "", ""])
     left = "filter(claim => claim.closest('details').open && !claim.hidden).map(claim => claim.textContent)"
     shown = f"[...document.querySelectorAll('li[data-kind]')].{left}"
     assert browser.run(shown) == []

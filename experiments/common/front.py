@@ -47,10 +47,10 @@ TEN = (
 def page(records: dict[str, dict[str, Any]]) -> str:
     """The page for the records of finished runs, by the names of their experiments; it links what lies beside it."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    asks = {name: question.asks for name, question in chapters.all_questions().items()}
-    shown = {name: card(name, record, asks.get(name, "")) for name, record in records.items()}
+    questions = chapters.all_questions()
+    shown = {name: card(name, record, questions.get(name)) for name, record in records.items()}
     claims = [claim for each in shown.values() for claim in each["claims"]]
-    pages = [(f"{name}/{file}", each["asks"] or name)
+    pages = [(f"{name}/{file}", each["asks"] or name, "".join(f"{name}/{picture}" for picture in each["pictures"][:1]))
              for name, each in reversed(shown.items()) for file in each["files"] if file.endswith(".html")]  # fmt: skip
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         ten=[(sentence, shown[sentence.name]) for sentence in TEN if sentence.name in shown],
@@ -61,8 +61,8 @@ def page(records: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def card(name: str, record: dict[str, Any], asks: str) -> dict[str, Any]:
-    """One experiment, ready to be shown."""
+def card(name: str, record: dict[str, Any], question: chapters.Question | None) -> dict[str, Any]:
+    """One experiment, ready to be shown; a user's own is no question of ours."""
     files = record.get("files", [])
     pictures = sorted((file for file in files if file.endswith(".png")), key=lambda file: file != f"{name}.png")
     claims = [
@@ -74,6 +74,8 @@ def card(name: str, record: dict[str, Any], asks: str) -> dict[str, Any]:
         for claim in sorted(record["claims"], key=lambda claim: (claim["holds"], KINDS.index(claim["kind"])))
     ]  # fmt: skip
     return {
-        "name": name, "asks": asks, "finding": record["finding"], "command": record["command"], "files": files,
+        "name": name, "asks": question.asks if question else "",
+        "source": question.module.replace(".", "/") + ".py" if question else "",
+        "finding": record["finding"], "command": record["command"], "files": files,
         "pictures": pictures, "claims": claims, "hold": sum(claim["holds"] for claim in claims),
     }  # fmt: skip
