@@ -119,6 +119,9 @@ def as_png(figure: Figure, foot: str) -> bytes:
     figure.supxlabel("\n".join(lines), fontsize=10)  # 13 letters an inch leave a margin
     file = io.BytesIO()
     try:
+        if layout := figure.get_layout_engine():  # while it has one, matplotlib draws all of it twice
+            layout.execute(figure)
+            figure.set_layout_engine(None)
         figure.savefig(file, format="png")
     finally:
         plt.close(figure)
