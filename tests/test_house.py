@@ -280,7 +280,7 @@ def says(small_mnist, tmp_path, monkeypatch, capsys):
     """(words, record of the last run) -> what steepest says, without measuring."""
     monkeypatch.setattr(experiment, "COMMITTED", tmp_path / "committed")
     began = []
-    monkeypatch.setattr(experiment, "run", lambda module, settings: began.append(settings))
+    monkeypatch.setattr(experiment, "run", lambda module, settings, go_on: began.append(settings))
 
     def say(*words, **changed):
         folders.write(tmp_path / "committed" / "steepest", past(**changed), {}, {})

@@ -26,7 +26,7 @@ from research.data import DataError
 
 KINDS = {int: "a whole number", float: "a number", Path: "a path", str: "text"}
 SIZES = {"--quick", "--full"}
-DRY_RUN = "--dry-run"
+DRY_RUN, RESUME = "--dry-run", "--resume"
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,16 +42,17 @@ def parse(module: ModuleType, name: str, argv: Sequence[str]) -> Any:
     fields, docs = bounds.fields_of(type(default)), docs_of(type(default))
     own = module.__name__ if not module.__name__.startswith("experiments.") else name
     parser = Parser(
-        f"python -m experiments {own} [--quick | --full] [--dry-run]",
+        f"python -m experiments {own} [--quick | --full] [--dry-run | --resume]",
         description=inspect.cleandoc(module.__doc__ or ""),
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Sizes: --quick, a first look; --full, the committed results; neither, the default.\n"
-        "--dry-run checks all of it, says what it would cost, and stops.",
+        "--dry-run checks all of it, says what it would cost, and stops.\n"
+        "--resume goes on from where the same run was stopped.",
     )
     for field in fields:
         add_argument(parser, field, getattr(default, field.name), docs.get(field.name, ""))
-    found, unknown = parser.parse_known_args([word for word in argv if word not in SIZES | {DRY_RUN}])
+    found, unknown = parser.parse_known_args([word for word in argv if word not in SIZES | {DRY_RUN, RESUME}])
     require(not unknown, f"{' '.join(unknown)} is no setting of {name}; --help lists them all")
     changes = {field.name: read(field, getattr(found, field.name)) for field in fields if hasattr(found, field.name)}
     settings = dataclasses.replace(default, **changes)

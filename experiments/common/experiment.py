@@ -11,11 +11,13 @@ What is done with them, here and nowhere else: parse, check, load, measure, judg
 """
 
 import dataclasses
+import inspect
 import os
 import shlex
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, NamedTuple
@@ -24,13 +26,13 @@ import jax
 from annotated_types import Ge, Lt
 from matplotlib.figure import Figure
 
-from experiments.common import bounds, cli, folders, hosts, plots, records, terminal, trees
+from experiments.common import bounds, cli, folders, hosts, plots, records, resume, stale, terminal, trees
 from experiments.common.bounds import first_line, of_train, require
 from experiments.common.claims import Claim
 from experiments.common.estimates import asked_for, by_last_run, is_heavy, last_run, size_of
 from experiments.common.posing import check_start, functions_of, pose, sizes_for
 from experiments.common.problem import Problem
-from experiments.common.runs import Diverged
+from experiments.common.runs import Diverged, console
 from research import costs, models
 from research.data import DataError
 
@@ -115,7 +117,8 @@ def main(module: ModuleType, argv: Iterable[str]) -> None:
             print(f"This may take long, or much memory. {by_last_run(last, size)}", flush=True)
         keep_compiled()
         hosts.join(settings.cpu_devices)
-        run(module, settings)
+        console.quiet = not hosts.is_first()
+        run(module, settings, go_on=cli.RESUME in words)
 
 
 def keep_compiled() -> None:
@@ -144,8 +147,9 @@ def name_of(module: ModuleType) -> str:
     return module.__name__.rpartition(".")[2]
 
 
-def run(module: ModuleType, settings: Any) -> Run:
-    """Checks first, then measures, judges, draws, and leaves all of it in OUT/NAME at once.
+def run(module: ModuleType, settings: Any, *, go_on: bool = False) -> Run:
+    """Checks first, then measures, judges, draws, and leaves all of it in OUT/NAME at once; goes on from where the
+    same run was stopped, if it is to.
 
     A run that diverges leaves a record that says so, in place of an earlier one; one whose claims, finding or figures
     raise leaves what it measured, for --rejudge when they are mended.
@@ -154,9 +158,11 @@ def run(module: ModuleType, settings: Any) -> Run:
     posed = prepared(module, settings)
     facts = facts_of(module, settings, posed)
     try:
-        result = measured(module, settings, posed)
+        with kept(module, folder, facts, go_on):
+            result = measured(module, settings, posed)
     except Diverged as error:
         folders.write(folder, {"status": f"diverged: {error}", **facts, "claims": [], "finding": ""}, {}, {})
+        resume.forget(folder)
         raise
     spent = {"seconds": time.perf_counter() - began, "peak_bytes": records.peak_bytes()}
     finished = Run(settings, result, {"status": "finished", **facts, **spent})
@@ -166,6 +172,7 @@ def run(module: ModuleType, settings: Any) -> Run:
         error.add_note(f"What was measured is kept in {folder}: mend it, and type --rejudge --out {settings.out}.")
         folders.write(folder, {**finished.record, "claims": [], "finding": ""}, trees.flat(result), {})
         raise
+    resume.forget(folder)
     print(f"figures, arrays and run.json are in {folder}")
     return finished
 
@@ -201,6 +208,22 @@ def facts_of(module: ModuleType, settings: Any, posed: Problem) -> dict[str, Any
         "network": settings.model or "-".join(map(str, sizes_for(settings, posed.train))),
         "num_parameters": posed.num_parameters,
     }
+
+
+def kept(module: ModuleType, folder: Path, facts: dict[str, Any], go_on: bool) -> AbstractContextManager[None]:
+    """Within, what is computed is kept for a run that goes on; of several processes none keeps it."""
+    if hosts.are_several():
+        require(not go_on, "--resume is for one process; start several of them without it")
+        return nullcontext()
+    return resume.journal(folder, kind_of(module, facts), go_on=go_on)
+
+
+def kind_of(module: ModuleType, facts: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same for a run to go on from another."""
+    own = Path(inspect.getfile(module.measure)).read_text(encoding="utf-8")
+    code = sorted(stale.measuring(module.__name__, stale.as_it_is).items()), own
+    same = {key: facts[key] for key in ("settings", "dataset", "versions", "device")}
+    return {**same, "code": folders.sha256(repr(code).encode())}
 
 
 def leave(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim], str]:

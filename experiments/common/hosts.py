@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import jax
 
-from experiments.common import runs, stopping
+from experiments.common import stopping
 from experiments.common.bounds import blaming, first_line, require
 
 COUNT, INDEX, ADDRESS = "JAX_PROCESS_COUNT", "JAX_PROCESS_INDEX", "JAX_COORDINATOR_ADDRESS"
@@ -34,7 +34,6 @@ def join(cpu_devices: int) -> None:
     stopping.listen()  # JAX has taken SIGTERM for itself
     if not is_first():  # errors are said by all, the rest by the first one
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        runs.console.quiet = True
 
 
 def number_in(variable: str) -> int | None:

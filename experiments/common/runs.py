@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from jaxtyping import PyTree
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from experiments.common import resume
 from research import data, sharding
 from research.training import History, TrainState
 
@@ -56,7 +58,14 @@ def compiled(fun: Callable) -> Any:
 
 
 def over_seeds(fun: Callable, in_axes: Sequence[int | None]) -> Any:
-    """`fun` of one seed -> of all of them, compiled: in turn on the devices of a CPU, all at once on a GPU or TPU."""
+    """`fun` of one seed -> of all of them, compiled: in turn on the devices of a CPU, all at once on a GPU or TPU.
+
+    What a call gave is kept for a run that goes on from a stopped one.
+    """
+    return resume.kept(compiled_over_seeds(fun, in_axes))
+
+
+def compiled_over_seeds(fun: Callable, in_axes: Sequence[int | None]) -> Any:
     at_once = 1 if jax.default_backend() == "cpu" else 1024
     return sharding.together(compiled(sharding.over_devices(fun, in_axes, at_once=at_once)))
 
@@ -105,16 +114,13 @@ def descend(label: str, loop: Callable, state: TrainState, shared: PyTree, chunk
     steps, histories = [np.zeros(1, int)], []
     with progress_bar() as bar:
         task = bar.add_task(label, total=len(chunks), cost=float("nan"), rate=0.0)
+        mapped = compiled_over_seeds(loop, (0, None, *(0 for _ in chunks[0])))
         for chunk in chunks:
-            start = time.perf_counter()
-            shapes = tuple(np.shape(leaf) for leaf in chunk)
-            if shapes not in programs:
-                mapped = over_seeds(loop, (0, None, *(0 for _ in chunk)))
-                programs[shapes] = mapped.lower(state, shared, *chunk).compile()
-                compile_seconds += time.perf_counter() - start
-                start = time.perf_counter()
-            state, history = jax.block_until_ready(programs[shapes](state, shared, *chunk))
-            run_seconds += time.perf_counter() - start
+            (state, history), *spent = resume.recall(
+                partial(timed, programs, mapped, state, shared, *chunk),
+                lambda given=(state, shared, *chunk): (jax.eval_shape(mapped, *given), 0.0, 0.0),
+            )
+            compile_seconds, run_seconds = compile_seconds + float(spent[0]), run_seconds + float(spent[1])
             history = jax.tree.map(np.asarray, history)
             num_seeds, num_legs, steps_per_leg = history.costs.shape
             steps_done = int(steps[-1][-1])
@@ -125,6 +131,22 @@ def descend(label: str, loop: Callable, state: TrainState, shared: PyTree, chunk
             bar.update(task, advance=1, cost=history.costs[:, -1].mean(), rate=rate)
     history = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *histories)
     return Run(state, np.concatenate(steps[1:]), history, compile_seconds, run_seconds)
+
+
+def timed(programs: dict, mapped: Any, *given: PyTree) -> tuple[PyTree, float, float]:
+    """(what it gives, seconds of compiling, seconds of running); `programs` keeps what is compiled, by shapes."""
+    start = time.perf_counter()
+    shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(given[2:]))
+    if shapes not in programs:
+        programs[shapes] = mapped.lower(*given).compile()
+    compiled_at = time.perf_counter()
+    found = jax.block_until_ready(programs[shapes](*given))
+    return found, compiled_at - start, time.perf_counter() - compiled_at
+
+
+def seconds_since(start: float) -> float:
+    """Seconds since that time.perf_counter(); in a run that goes on, those that the stopped one took."""
+    return float(resume.recall(lambda: time.perf_counter() - start, lambda: 0.0))
 
 
 def stop_if_diverged(label: str, costs: np.ndarray, steps_before: int) -> None:
@@ -147,15 +169,16 @@ def seconds_in_turn(
     `pause` seconds go by before each: threads of other libraries stay awake for a while after their work, and would
     disturb who comes next.
     """
-    for call in calls.values():
-        jax.block_until_ready(call())
-    seconds = {name: [] for name in calls}
-    for _ in range(repeats):
-        for name, call in calls.items():
-            time.sleep(pause)
-            start = time.perf_counter()
+    with resume.nothing_kept():
+        for call in calls.values():
             jax.block_until_ready(call())
-            seconds[name].append(time.perf_counter() - start)
+        seconds = {name: [] for name in calls}
+        for _ in range(repeats):
+            for name, call in calls.items():
+                time.sleep(pause)
+                start = time.perf_counter()
+                jax.block_until_ready(call())
+                seconds[name].append(time.perf_counter() - start)
     return seconds
 
 

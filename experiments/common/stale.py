@@ -16,7 +16,7 @@ HOUSE = "experiments.common.experiment"
 MEASURES = {"Settings", "QUICK", "FULL", "Result", "measure", "pose"}
 JUDGES = {f"experiments.common.{name}" for name in (
     "bounds", "chapters", "claims", "cli", "film", "folders", "front", "gather", "hosts", "ledger", "plots", "records",
-    "stale", "stopping", "terminal", "trees")}  # fmt: skip
+    "resume", "stale", "stopping", "terminal", "trees")}  # fmt: skip
 Read = Callable[[str], str | None]  # path within the repository -> its text, None where it does not exist
 
 

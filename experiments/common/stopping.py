@@ -1,7 +1,8 @@
 """How the program ends when it is told to, by a key, a closed terminal or the system: at once, in one sentence.
 
-Results are moved into place whole, so nothing has to be tidied up. An exception from a signal's handler would not do:
-a library's callback may swallow it, and an interpreter that winds up beside running computations may crash.
+Results and checkpoints are moved into place whole, so nothing has to be tidied up. An exception from a signal's
+handler would not do: a library's callback may swallow it, and an interpreter that winds up beside running computations
+may crash.
 """
 
 import os
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 RUNNING: list[subprocess.Popen] = []
+FATE = ["what was not finished is gone"]
 SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides it
 
 
@@ -22,11 +24,15 @@ def listen() -> None:
             signal.signal(number, stop)
 
 
+def something_is_saved() -> None:
+    FATE.append("--resume goes on with what was not finished")
+
+
 def stop(number: int, frame: FrameType | None) -> None:
     for process in RUNNING:
         process.terminate()
     cursor, name = SHOW_CURSOR * os.isatty(2), signal.Signals(number).name
-    os.write(2, f"{cursor}\nstopped by {name}; earlier results stand, what was not finished is gone\n".encode())
+    os.write(2, f"{cursor}\nstopped by {name}; earlier results stand, {FATE[-1]}\n".encode())
     os._exit(128 + number)
 
 

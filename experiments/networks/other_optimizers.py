@@ -156,7 +156,7 @@ def tune(settings: Settings, silent: Callable, method: Method, way: Way, given: 
     tuned = Tuned(grid, np.exp(np.log(ends).mean(axis=0)))
     began = time.perf_counter()
     found, cost = descend(TUNING_SEEDS + np.arange(settings.num_seeds), np.full(settings.num_seeds, tuned.best))
-    seconds = (time.perf_counter() - began) / one_after_the_other(method, found)
+    seconds = runs.seconds_since(began) / one_after_the_other(method, found)
     runs.console.print(f"{method.label}: {tuned.best:g} suits best, cost {np.median(cost[:, -1]):.4f}")
     if not np.isfinite(cost).all():
         raise runs.Diverged(method.label, int(np.argwhere(~np.isfinite(cost))[0][1]))

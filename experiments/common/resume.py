@@ -1,0 +1,267 @@
+"""Going on with a run that was stopped, with the same bits.
+
+What a run measures is a sequence of calls of compiled programs, the same one every time. The calls are numbered, and
+what they gave is saved every ten seconds: by orbax, beside the work that goes on, whole or not at all. A run that goes
+on is given what was saved instead of computing it. What was not saved, or is damaged, is computed again, so any part
+of a journal is of use, and no experiment knows of it.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from filelock import FileLock, Timeout
+from jax.core import Tracer
+from jaxtyping import PyTree
+
+from experiments.common import folders, stopping
+from experiments.common.bounds import first_line
+from research.data import DataError
+
+if TYPE_CHECKING:
+    import orbax.checkpoint as ocp
+
+PAUSE = 10.0  # seconds between two savings, so that a run of under ten saves nothing
+SHARE = 0.02  # of the time that may be spent on saving
+LARGEST, TOTAL = 2**28, 2**30  # bytes of one call's results, and of a journal; what is beyond is computed again
+DIGEST = "sha256"
+
+
+class Journal:
+    """The calls of one run: those that an earlier run has saved, and those that are saved now."""
+
+    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
+        self.folder, self.about = folder, about
+        self.number = 0  # of the call that goes on
+        self.manager: ocp.CheckpointManager | None = None
+        self.steps: list[int] = []  # the number of the last call in each checkpoint
+        self.opened: tuple[int, dict[str, Any]] = (0, {})
+        self.pending: dict[str, dict[str, Any]] = {}
+        self.bytes, self.pause, self.saved_at = 0, PAUSE, time.monotonic()
+        if (folder / "calls").is_dir():
+            self.open()
+
+    def open(self) -> "ocp.CheckpointManager":
+        """Finds what was saved, or makes the folder; orbax is imported here, since few runs need it."""
+        import orbax.checkpoint as ocp
+
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        folders.write_file(self.folder / "about.json", json.dumps(self.about).encode())
+        self.manager = ocp.CheckpointManager((self.folder / "calls").absolute())
+        self.steps = sorted(self.manager.all_steps())
+        return self.manager
+
+    def recall(self, compute: Callable[[], PyTree], like: Callable[[], PyTree]) -> PyTree:
+        """What this call gave in the run that was stopped, else what it gives now."""
+        self.number += 1
+        with nothing_kept():  # what is called within a call is part of it
+            found = self.read(like)
+            if found is None:
+                found = compute()
+                self.keep(found)
+        return found
+
+    def read(self, like: Callable[[], PyTree]) -> PyTree | None:
+        step = next((step for step in self.steps if step >= self.number), None)
+        if step is None:
+            return None
+        if self.opened[0] != step:
+            self.opened = step, self.restored(step)
+        entry = self.opened[1].get(str(self.number))
+        return None if entry is None else built(like(), entry)
+
+    def restored(self, step: int) -> dict[str, Any]:
+        """The calls of one checkpoint; none of them where it is damaged."""
+        import orbax.checkpoint as ocp
+
+        assert self.manager is not None
+        try:
+            with jax.enable_x64(True), warnings.catch_warnings():  # float64 stays so
+                warnings.simplefilter("ignore")  # arrays come back to the devices that they lay on: that is meant
+                found = dict(self.manager.restore(step, args=ocp.args.PyTreeRestore()))
+            if all(digest(entry) == bytes(entry[DIGEST]) for entry in found.values()):
+                return found
+        except Exception:  # whatever a damaged file leads to, in orbax and in what it reads with
+            pass
+        print(f"the checkpoint {self.folder / 'calls' / str(step)} is damaged; its part is computed again", flush=True)
+        return {}
+
+    def keep(self, found: PyTree) -> None:
+        """Saves what has come together, if it is time."""
+        leaves = [leaf for leaf in jax.tree.leaves(found) if np.size(leaf)]
+        size = sum(np.asarray(leaf).nbytes if isinstance(leaf, float) else leaf.nbytes for leaf in leaves)
+        seen = self.steps and self.number <= self.steps[-1]
+        if seen or size > LARGEST or self.bytes + size > TOTAL or not all(map(is_plain, leaves)):
+            return
+        self.bytes += size
+        self.pending[str(self.number)] = {str(place): leaf for place, leaf in enumerate(map(as_array, leaves))}
+        if time.monotonic() - self.saved_at >= self.pause:
+            self.save()
+
+    def save(self) -> None:
+        """Hands to orbax what has come together; the run goes on where it cannot be written, as on a full disk."""
+        import orbax.checkpoint as ocp
+
+        jax.block_until_ready(self.pending)
+        began = time.monotonic()
+        for entry in self.pending.values():
+            entry[DIGEST] = np.frombuffer(digest(entry), np.uint8)
+        try:
+            manager = self.manager or self.open()
+            manager.save(self.number, args=ocp.args.PyTreeSave(self.pending))
+        except Exception as error:
+            self.give_up(error)
+            return
+        self.pending, self.saved_at = {}, time.monotonic()
+        self.pause = max(PAUSE, (self.saved_at - began) / SHARE)
+        stopping.something_is_saved()
+
+    def give_up(self, error: Exception) -> None:
+        self.pending, self.bytes = {}, TOTAL
+        print(f"{self.folder} could not be written ({first_line(error)}); no more checkpoints", flush=True)
+
+    def close(self) -> None:
+        try:
+            if self.manager is not None:
+                self.manager.close()
+        except Exception as error:
+            self.give_up(error)
+
+
+CURRENT: ContextVar[Journal | None] = ContextVar("journal", default=None)
+
+
+def recall(compute: Callable[[], PyTree], like: Callable[[], PyTree]) -> PyTree:
+    """compute(), or what it gave in a run that was stopped; `like()` has its structure, shapes and types.
+
+    >>> recall(lambda: 1 + 1, lambda: 0)
+    2
+    """
+    journal = CURRENT.get()
+    return compute() if journal is None else journal.recall(compute, like)
+
+
+def kept(program: Callable) -> Callable:
+    """A compiled program whose calls can be recalled; within another one's trace it is that program."""
+
+    def call(*args: PyTree) -> PyTree:
+        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
+            return program(*args)
+        return recall(lambda: program(*args), lambda: jax.eval_shape(program, *args))
+
+    return call
+
+
+@contextlib.contextmanager
+def nothing_kept() -> Iterator[None]:
+    """Within, calls are neither saved nor recalled: they are timed, or are part of another call."""
+    before = CURRENT.set(None)
+    try:
+        yield
+    finally:
+        CURRENT.reset(before)
+
+
+@contextlib.contextmanager
+def journal(results: Path, about: dict[str, Any], *, go_on: bool) -> Iterator[None]:
+    """Within, a run into the folder `results` is kept, and goes on from what a run of the same kind has left, if it is
+    to `go_on`; `about` is all that must be the same.
+
+    Raises DataError if another run into that folder goes on.
+    """
+    folder, about = place_of(results), json.loads(json.dumps(about, default=os.fspath))
+    with alone(folder, results):
+        earlier = left_by(folder)
+        other = [key for key in about if earlier.get(key) != about[key]]
+        if other or not go_on:
+            forget(results)
+        found = Journal(folder, about)
+        if go_on:
+            print(beginning(found.steps, earlier, other), flush=True)
+        before = CURRENT.set(found)
+        try:
+            yield
+        finally:
+            CURRENT.reset(before)
+            found.close()
+
+
+@contextlib.contextmanager
+def alone(folder: Path, results: Path) -> Iterator[None]:
+    """Within, no other process keeps a journal there; the system lets go of the lock of one that dies."""
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    results.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DataError(f"another run into {results} goes on; wait for it, or name another folder by --out") from None
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def beginning(steps: list[int], earlier: dict[str, Any], other: list[str]) -> str:
+    """From where a run goes on, or why it does not."""
+    if steps:
+        return f"goes on after {steps[-1]} of its computations, which the stopped run has made"
+    why = f"that run had other {', '.join(other)}" if earlier else "nothing is saved"
+    return f"there is nothing to go on from ({why}); starts anew"
+
+
+def place_of(results: Path) -> Path:
+    return results.with_name(f".{results.name}.resume")
+
+
+def left_by(folder: Path) -> dict[str, Any]:
+    """What an earlier run says of itself; {} where there was none, or it cannot be read."""
+    try:
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        return about if isinstance(about, dict) else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def forget(results: Path) -> None:
+    """Removes what was kept of a run into that folder."""
+    shutil.rmtree(place_of(results), ignore_errors=True)
+
+
+def is_plain(leaf: Any) -> bool:
+    """Whether orbax can save it: numbers, not a random key."""
+    return isinstance(leaf, float) or not jnp.issubdtype(leaf.dtype, jax.dtypes.extended)
+
+
+def as_array(leaf: Any) -> Any:
+    return np.asarray(leaf) if isinstance(leaf, float) else leaf
+
+
+def digest(entry: dict[str, Any]) -> bytes:
+    names = sorted(entry.keys() - {DIGEST}, key=int)
+    return hashlib.sha256(b"".join(np.asarray(entry[name]).tobytes() for name in names)).digest()
+
+
+def built(like: PyTree, entry: dict[str, Any]) -> PyTree | None:
+    """The saved leaves in the structure of `like`, empty ones filled in; None where they do not fit."""
+    wanted, structure = jax.tree.flatten(like)
+    saved = [entry[name] for name in sorted(entry.keys() - {DIGEST}, key=int)]
+    full = [leaf for leaf in wanted if np.size(leaf)]
+    if [np.shape(leaf) for leaf in saved] != [np.shape(leaf) for leaf in full]:
+        return None
+    left = iter(saved)
+    leaves = [next(left) if np.size(leaf) else np.zeros(leaf.shape, leaf.dtype) for leaf in wanted]
+    return jax.tree.unflatten(structure, leaves)
