@@ -15,11 +15,11 @@ def frontier(result: Race, settings: Settings, headline: str, begun: str = "") -
     fine = np.geomspace(sizes[0] / 1.5, sizes[-1] * 1.5, 200)
     draw_points(steps, result, sizes, result.steps)
     draw_points(examples, result, sizes, result.steps * sizes[:, None])
-    steps.plot(fine, law.at(fine), color="0.2", label="hyperbola, fitted")
-    steps.plot(fine, law.least * law.critical / fine, color="0.5", linestyle=(0, (2, 2)),
-               label="half the steps for twice the size")  # fmt: skip
-    steps.axhline(law.least, color="0.5", linestyle=":", label=f"S_min = {law.least:.3g} steps")
-    steps.legend(fontsize=9, loc="upper right")
+    steps.plot(fine, law.at(fine), color="0.2")
+    steps.plot(fine, law.least * law.critical / fine, color="0.5", linestyle=(0, (2, 2)))
+    steps.axhline(law.least, color="0.5", linestyle=":")
+    steps.text(0.02, 0.02, "dashed: twice\nthe size, half\nthe steps", transform=steps.transAxes, fontsize=9)
+    steps.text(0.98, 0.02, f"dotted: S_min = {law.least:.3g} steps", transform=steps.transAxes, fontsize=9, ha="right")
     examples.plot(fine, law.at(fine) * fine, color="0.2")
     plots.reference_line(examples, law.least * law.critical, f"E_min = {law.least * law.critical:,.0f} examples")
     rates.plot(result.sizes, result.rates, "o-", color=plots.COLOURS[0])
@@ -29,7 +29,9 @@ def frontier(result: Race, settings: Settings, headline: str, begun: str = "") -
         axis.set(xscale="log", yscale="log", xlabel="batch size B")
     plots.plain_log_ticks(rates.yaxis, settings.learning_rates)
     target, reached = f"cost {settings.target:g}", (0.5 * np.nanmin(result.steps), 2 * np.nanmax(result.steps))
-    steps.set(ylabel=f"steps to {target}", ylim=reached, title=f"The hyperbola explains {100 * law.explained:.1f} %")
+    steps.set(
+        ylabel=f"steps to {target}", ylim=reached, title=f"The fitted hyperbola explains {100 * law.explained:.1f} %"
+    )
     examples.set(ylabel=f"examples to {target}", title="At B_crit twice the least examples")
     largest = result.sizes[int(np.argmax(result.rates))]
     rates.set(ylabel="best learning rate of the grid", title=f"The best rate rises up to B = {largest:,}")
@@ -40,7 +42,7 @@ def draw_points(axis: Axes, result: Race, sizes: np.ndarray, values: np.ndarray)
     """Every start (sizes, seeds) as a dot, their median as a circle; where the hyperbola bends, and the noise scale."""
     blue, red, green, *_ = plots.COLOURS
     axis.plot(sizes, values, ".", color=blue, alpha=0.5, markersize=5)
-    axis.plot(sizes, np.median(values, axis=1), "o", color=blue, markersize=8, label="measured, best rate")
+    axis.plot(sizes, np.median(values, axis=1), "o", color=blue, markersize=8)
     along, critical, noise = np.median(result.noise, axis=0), result.hyperbola.critical, result.noise_scale
     on_the_way = f"B_simple = {noise:,.3g} ({along.min():.2g} to {along.max():.3g} on the way)"
     for x, colour, line, text in ((critical, red, "--", f"B_crit = {critical:,.3g}"), (noise, green, "-.", on_the_way)):

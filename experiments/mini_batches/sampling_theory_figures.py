@@ -33,7 +33,9 @@ def scatters(result: Any, schemes: tuple[str, ...], measured: float) -> Figure:
         axis.plot(x, theory, color=plots.COLOURS[series], linestyle=plots.LINES[series])
         plots.seed_points(axis, places, values, series, schemes[series])
     left.axhline(0, color="0.6", linewidth=0.8)
-    left.legend(fontsize=9)
+    spots = ((0.35, 0.52, 0), (0.02, 0.25, 1), (0.02, 0.12, 2))  # above, below and above the line that is named
+    for x, y, series in spots:
+        left.text(x, y, schemes[series], transform=left.transAxes, fontsize=9, color=plots.COLOURS[series])
     left.set(ylabel="tr cov / tr Sigma", title=f"N = {few}: all {math.factorial(few):,} permutations, all draws")
     middle.set(ylabel="B tr cov g_B / tr Sigma", title=f"N = {num:,}, epochs drawn: the scatter")
     right.set(ylabel="(N - 1) tr cov(g, g') / tr Sigma", title=f"N = {num:,}, epochs drawn: two batches of one epoch")

@@ -45,7 +45,7 @@ def dots(result: Any, rounds: int) -> Figure:
         axis.get_yticklabels()[row].set_fontweight("bold")
     axis.axvline(1, color=plots.COLOURS[0])
     plots.plain_log_ticks(axis.xaxis, TICKS)
-    axis.set(xlabel="times as long as the library, in the same round", ylim=(len(names) - 0.5, -0.5))
+    axis.set(xlabel="times as long as the library, in the same round", ylim=(len(names) - 0.3, -0.5))
     axis.margins(x=0.15)
     others = [
         (ratio, PLAINLY.get(way, way), work.name)
@@ -83,4 +83,4 @@ def draw(axis: Axes, row: int, work: Any, way: int) -> None:
         axis.annotate(f"{mark:g} asked for", (mark, row), (0, 6), textcoords="offset points", fontsize=9,
                       ha="left" if mark > ratio else "right",
                       color=plots.COLOURS[1])  # fmt: skip
-    axis.annotate(f"{ratio:.1f}", (times.max(), row), (6, 0), textcoords="offset points", va="center")
+    axis.annotate(f"{ratio:.1f}", (ratio, row), (0, -6), textcoords="offset points", ha="center", va="top", fontsize=9)
