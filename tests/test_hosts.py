@@ -1,0 +1,75 @@
+"""Several real processes on the loopback address find what one finds, the first one writes, and none waits for ever."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.common import hosts
+from experiments.common.bounds import SettingsError
+
+HERE = Path(__file__).parent
+
+
+def start(count, folder, data, *words):
+    """`count` processes of the small experiment, each with an output folder of its own: folder/0, folder/1, ..."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "experiments", "small_experiment", "--dataset", str(data), "--cpu-devices", "1",
+               "--num-examples", "201", "--layer-sizes", "784", "10", *words]  # fmt: skip
+    for index in range(count):
+        joining = {hosts.COUNT: str(count), hosts.INDEX: str(index), hosts.ADDRESS: address, "JAX_PLATFORMS": "cpu"}
+        yield subprocess.Popen([*command, "--out", str(folder / str(index))], cwd=HERE, env=os.environ | joining,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+
+
+def finished(processes):
+    """(exit code, stdout, stderr) of each."""
+    said = [process.communicate(timeout=hosts.PATIENCE) for process in processes]
+    return [(process.returncode, *each) for process, each in zip(processes, said, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def alone(small_mnist, tmp_path_factory):
+    """What one process finds of one seed and of two."""
+    folder = tmp_path_factory.mktemp("alone")
+    for seeds in (1, 2):
+        ((code, _, errors),) = finished(list(start(1, folder / str(seeds), small_mnist, "--num-seeds", str(seeds))))
+        assert code == 0, errors
+    return folder
+
+
+@pytest.mark.parametrize(("count", "seeds"), [(2, 2), (4, 2)])
+def test_several_processes_find_what_one_finds_and_the_first_one_writes(count, seeds, alone, small_mnist, tmp_path):
+    ends = finished(list(start(count, tmp_path, small_mnist, "--num-seeds", str(seeds))))
+    assert [code for code, *_ in ends] == [0] * count, ends
+    assert [index for index in range(count) if (tmp_path / str(index)).exists()] == [0]
+    assert ["it does" in out for _, out, _ in ends] == [True] + [False] * (count - 1)
+    one, several = (np.load(each / "0/small_experiment/arrays.npz") for each in (alone / str(seeds), tmp_path))
+    assert one.files == several.files == ["params", "costs", "heights"]
+    for name in one.files:
+        np.testing.assert_allclose(several[name], one[name], rtol=1e-6, err_msg=name)
+
+
+def test_a_process_that_dies_ends_the_others_with_one_sentence(small_mnist, tmp_path):
+    first, second = start(2, tmp_path, small_mnist, "--dying", "1")
+    second.communicate(timeout=hosts.PATIENCE)
+    began = time.monotonic()
+    ((code, _, errors),) = finished([first])
+    assert time.monotonic() - began < hosts.PATIENCE
+    assert code == hosts.LOST
+    (sentence,) = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert "the processes of this run can no longer work together; start all of them again" in sentence
+    assert not tmp_path.joinpath("0").exists()
+
+
+def test_a_count_that_is_no_number_is_refused(monkeypatch):
+    monkeypatch.setenv(hosts.COUNT, "two")
+    with pytest.raises(SettingsError, match=f"{hosts.COUNT} is two; it must be a whole"):
+        hosts.join(1)
