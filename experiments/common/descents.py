@@ -209,7 +209,7 @@ def seconds_per_step(
 
     `params` are of one seed; `shuffle` (examples) is the order in which mini-batches are taken, for one epoch.
     """
-    train, params = jax.device_put((problem.train, jax.tree.map(np.asarray, params)), jax.devices()[0])
+    train, params = jax.device_put((problem.train, jax.tree.map(np.asarray, params)), jax.local_devices()[0])
     calls, num_steps = {}, []
     for method in methods:
         step, state = make_step(problem, method), TrainState(params, method.optimizer.init(params))

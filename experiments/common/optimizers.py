@@ -187,7 +187,7 @@ def compiled(problem: Problem, way: Callable) -> Way:
 
 def one_by_one(problem: Problem, budget: int) -> Way:
     """Conjugate gradients for many pairs, one after the other: scipy's loop is not JAX's."""
-    train, unravel = jax.device_put(problem.train, jax.devices()[0]), hills.unravel_of(problem)
+    train, unravel = jax.device_put(problem.train, jax.local_devices()[0]), hills.unravel_of(problem)
     both = jax.jit(jax.value_and_grad(lambda point, train: problem.cost(unravel(point), train)))
     flat = jax.jit(jax.vmap(lambda start: ravel_pytree(start)[0]))
 
@@ -212,5 +212,5 @@ def silence(problem: Problem) -> Callable[[np.ndarray], Array]:
 
         return jnp.sum(jax.lax.map(loudest, train, batch_size=CHUNK).max(axis=0) < 0.5)
 
-    train = jax.device_put(problem.train, jax.devices()[0])
+    train = jax.device_put(problem.train, jax.local_devices()[0])
     return lambda point: silent(point, train)

@@ -73,7 +73,7 @@ def all_works(settings: Any, contest: Contest) -> list[Work]:
 
 def epoch(contest: Contest) -> Work:
     """600 steps of 100 images for 60,000; everybody in the same order, which is drawn beforehand."""
-    train, params = jax.device_put((contest.problem.train, contest.params), jax.devices()[0])
+    train, params = jax.device_put((contest.problem.train, contest.params), jax.local_devices()[0])
     rows = np.random.default_rng(0).permutation(len(train.inputs))
     rows = rows[: len(rows) // BATCH_SIZE * BATCH_SIZE].reshape(-1, BATCH_SIZE)
     step = training.make_step(gradients.mean_over_examples(contest.problem.example_cost), SGD)
@@ -98,7 +98,7 @@ def epoch(contest: Contest) -> Work:
 
 def full_gradient(contest: Contest) -> Work:
     """Of the mean cost of all images."""
-    train, params = jax.device_put((contest.problem.train, contest.params), jax.devices()[0])
+    train, params = jax.device_put((contest.problem.train, contest.params), jax.local_devices()[0])
     gradient = jax.grad(contest.problem.cost)
     shared, chunked = runs.over_seeds(gradient, (0, None)), runs.compiled(gradient)
     one_seed = sharding.on_every_device(jax.tree.map(lambda leaf: leaf[None], contest.params))
@@ -129,7 +129,7 @@ def on_devices(contest: Contest, moments: Callable, part: Callable) -> dict[str,
     """`part` of the variances that `moments` gives, shared out over the devices and on one."""
     train, params = contest.problem.train, sharding.on_every_device(contest.params)
     shared, alone = runs.compiled(statistics.shared_out(moments)), runs.compiled(moments)
-    on_one = jax.device_put((params, train), jax.devices()[0])
+    on_one = jax.device_put((params, train), jax.local_devices()[0])
     return {
         "the library: all devices": Way(lambda: part(shared(params, train).variance)),
         "the library: one device": Way(lambda: part(alone(*on_one).variance)),
@@ -160,7 +160,7 @@ def grid(settings: Any, contest: Contest) -> Work:
 
 def plain_surface(problem: Problem) -> hills.Surface:
     """As a network that is not made of plain layers has it."""
-    unravel, train = hills.unravel_of(problem), jax.device_put(problem.train, jax.devices()[0])
+    unravel, train = hills.unravel_of(problem), jax.device_put(problem.train, jax.local_devices()[0])
 
     @runs.compiled
     def surface(plane: landscape.Plane, alphas: Array, betas: Array, train: Examples) -> Array:
@@ -182,7 +182,7 @@ def seeds(settings: Any, contest: Contest) -> Work:
 
     together, alone = runs.over_seeds(run, (0, 0, None)), runs.compiled(run)
     first_of = partial(jax.tree.map, lambda leaf: leaf[0])
-    first = jax.device_put((first_of(starts), rows[0], problem.train), jax.devices()[0])
+    first = jax.device_put((first_of(starts), rows[0], problem.train), jax.local_devices()[0])
     label = f"the library: {settings.num_seeds} seeds over the devices"
     ways = {
         label: Way(lambda: first_of(together(starts, rows, problem.train))),

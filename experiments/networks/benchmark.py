@@ -72,7 +72,7 @@ class Result(NamedTuple):
 def measure(problem: Problem, settings: Settings) -> Result:
     contest = works.prepare(problem, settings.seed)
     timed = [take_turns(work, settings.rounds, settings.pause) for work in works.all_works(settings, contest)]
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]
     on = f"{jax.device_count()} x {device.device_kind} ({device.platform})"
     return Result(tuple(timed), peers.torch_version(), on)
 

@@ -135,7 +135,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 
 def on_one_device(tree: PyTree) -> PyTree:
-    return jax.device_put(tree, jax.devices()[0])
+    return jax.device_put(tree, jax.local_devices()[0])
 
 
 def with_layers(posed: Problem, sizes: tuple[int, ...]) -> Problem:

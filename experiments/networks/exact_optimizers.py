@@ -77,7 +77,7 @@ def sgd_against_the_plain_step(problem: Problem) -> float:
         by_hand = jax.tree.map(lambda leaf, slope: leaf - RATE * slope, start, jax.grad(problem.cost)(start, train))
         return ravel_pytree(state.params)[0], ravel_pytree(by_hand)[0]
 
-    given = jax.device_put((random_parameters(problem.model), problem.train), jax.devices()[0])
+    given = jax.device_put((random_parameters(problem.model), problem.train), jax.local_devices()[0])
     found, by_hand = map(np.asarray, jax.jit(both)(*given))
     return float(abs(found - by_hand).max() / abs(by_hand).max())
 
