@@ -75,11 +75,12 @@ def add_argument(parser: argparse.ArgumentParser, field: Field, default: Any, do
 def read(field: Field, typed: Any) -> Any:
     """The value of a setting from what was typed. Raises SettingsError for a word that is none of its kind."""
     try:
-        if typed == "" and field.kind is Path:  # which pathlib takes for the current folder
+        # pathlib takes '' for the current folder; of FLAG=-- argparse makes an empty list.
+        if typed == [] or (typed == "" and field.kind is Path):
             raise ValueError
         return field.converted(typed)
     except ValueError:
-        said = " ".join(typed) if field.is_tuple else typed or "''"
+        said = (" ".join(typed) if field.is_tuple else typed) or "''"
         raise SettingsError(f"{field.flag} is {said}; it must be {KINDS[field.kind]}") from None
 
 

@@ -101,13 +101,14 @@ class Journal:
 
     def keep(self, found: PyTree) -> None:
         """Saves what has come together, if it is time."""
-        leaves = [leaf for leaf in jax.tree.leaves(found) if np.size(leaf)]
-        size = sum(np.asarray(leaf).nbytes if isinstance(leaf, float) else leaf.nbytes for leaf in leaves)
+        leaves = [np.asarray(leaf) if isinstance(leaf, float) else leaf for leaf in jax.tree.leaves(found)]
+        leaves = [leaf for leaf in leaves if leaf.size]  # orbax saves no empty array
+        size = sum(leaf.nbytes for leaf in leaves)
         seen = self.steps and self.number <= self.steps[-1]
         if seen or size > LARGEST or self.bytes + size > TOTAL or not all(map(is_plain, leaves)):
             return
         self.bytes += size
-        self.pending[str(self.number)] = {str(place): leaf for place, leaf in enumerate(map(as_array, leaves))}
+        self.pending[str(self.number)] = {str(place): leaf for place, leaf in enumerate(leaves)}
         if time.monotonic() - self.saved_at >= self.pause:
             self.save()
 
@@ -243,11 +244,7 @@ def forget(results: Path) -> None:
 
 def is_plain(leaf: Any) -> bool:
     """Whether orbax can save it: numbers, not a random key."""
-    return isinstance(leaf, float) or not jnp.issubdtype(leaf.dtype, jax.dtypes.extended)
-
-
-def as_array(leaf: Any) -> Any:
-    return np.asarray(leaf) if isinstance(leaf, float) else leaf
+    return not jnp.issubdtype(leaf.dtype, jax.dtypes.extended)
 
 
 def digest(entry: dict[str, Any]) -> bytes:
