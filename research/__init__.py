@@ -19,6 +19,7 @@ Reading order: each file needs only the ones before it. The film itself is the f
 15. paths.py       how a path runs: length, turns, displacement
 16. flax_models.py any module of flax as such a pair (init, apply)
 17. sharding.py    one run -> many runs at once, a share of them on every device
+18. streaming.py   a set larger than memory: its full gradient and mini-batches, read as they are needed
 
 Nothing here is jitted, draws, prints, or holds state: the house in experiments/common does that.
 """

@@ -42,7 +42,7 @@ def folder(tmp_path):
 
 def test_there_are_commands_and_snippets():
     assert len(COMMANDS) == 5
-    assert len(SNIPPETS) == 4
+    assert len(SNIPPETS) == 5
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -70,6 +70,14 @@ def test_the_averaging_snippet_prints_differences_of_rounding_only():
     differences = [float(number) for number in re.findall(r"\d\.\d*(?:e-?\d+)?", done.stdout)]
     assert len(differences) == 6
     assert max(differences) < 1e-6
+
+
+def test_the_streaming_snippet_descends():
+    done = subprocess.run([sys.executable, "-c", snippet_with("streaming")], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    costs = [float(number) for number in re.findall(r"\d\.\d+", done.stdout)]
+    assert len(costs) == 3
+    assert costs[-1] < costs[0]
 
 
 def test_the_test_command_is_the_one_that_ci_runs():
