@@ -14,7 +14,7 @@ FLOORS = [  # from below
         ("research", "costs models flax_models data datasets sharding fits paths"),
         ("research", "gradients backprop sampling"),
         ("research", "statistics agreement"),
-        ("research", "training landscape curvature layerwise patching"),
+        ("research", "training landscape curvature layerwise patching streaming"),
         ("experiments.common", "film claims trees bounds chapters plots filters wishes wish_tables hebbian stopping"),
         ("experiments.common", "hosts"),
         ("experiments.common", "folders terminal stale ledger front"),
