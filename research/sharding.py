@@ -6,6 +6,8 @@ Where there are fewer runs than devices, several devices work on a run together:
 The devices may belong to several processes, which all make the same calls with the same arrays: `Together`.
 """
 
+import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -143,15 +145,37 @@ def sum_of_shares(sum_over: Callable[[PyTree], PyTree], rows: PyTree) -> PyTree:
     >>> over_devices(lambda shift: sum_of_shares(lambda some: jnp.sum(some + shift), rows), (0,))(jnp.ones(1)).tolist()
     [55.0]
     """
+    own, left_over = _shares(rows)
+    if own is None:
+        return sum_over(rows)
+    total = jax.lax.psum(sum_over(own), EXAMPLES)
+    return total if left_over is None else jax.tree.map(jnp.add, total, sum_over(left_over))
+
+
+def join_shares(of_rows: Callable[[PyTree], PyTree], join: Callable[[PyTree, PyTree], PyTree], rows: PyTree) -> PyTree:
+    """As `sum_of_shares`, where what two shares give is not added, but joined: join(of the first, of the next).
+
+    >>> rows, both = jnp.arange(5.0), lambda first, second: jnp.concatenate([first, second])
+    >>> over_devices(lambda shift: join_shares(lambda some: some + shift, both, rows), (0,))(jnp.ones(1)).tolist()
+    [[1.0, 2.0, 3.0, 4.0, 5.0]]
+    """
+    own, left_over = _shares(rows)
+    if own is None:
+        return of_rows(rows)
+    gathered = jax.lax.all_gather(of_rows(own), EXAMPLES)
+    parts = [jax.tree.map(operator.itemgetter(device), gathered) for device in range(_devices_at_this_run())]
+    return functools.reduce(join, parts if left_over is None else [*parts, of_rows(left_over)])
+
+
+def _shares(rows: PyTree) -> tuple[PyTree | None, PyTree | None]:
+    """This device's equal share of a run's rows, and those left over; None where a device has them all, or none are."""
     num_devices = _devices_at_this_run()
     share, rest = divmod(len(jax.tree.leaves(rows)[0]), num_devices)
     if num_devices == 1 or share == 0:
-        return sum_over(rows)
+        return None, None
     first = jax.lax.axis_index(EXAMPLES) * share
     own = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, share), rows)
-    total = jax.lax.psum(sum_over(own), EXAMPLES)
-    left_over = jax.tree.map(lambda leaf: leaf[num_devices * share :], rows)
-    return jax.tree.map(jnp.add, total, sum_over(left_over)) if rest else total
+    return own, jax.tree.map(lambda leaf: leaf[num_devices * share :], rows) if rest else None
 
 
 def _devices_at_this_run() -> int:

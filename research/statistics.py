@@ -14,9 +14,9 @@ is wanted of it can be had from its two factors (Goodfellow, arXiv:1510.01799):
     |g_i|^2 = sum_l |delta_l|^2 (|a_{l-1}|^2 + 1),     g_i . g_j = sum_l (delta_l . delta_l') (a_{l-1} . a_{l-1}' + 1)
 """
 
-import functools
 import operator
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree, Shaped
 
 from research import backprop, gradients, sampling, sharding
-from research.data import Examples, take
+from research.data import Examples
 from research.models import Activation, Layer, Params
 
 Numbers = Shaped[Array, "..."] | np.ndarray | np.number | float | int
@@ -158,37 +158,6 @@ def layer_weighted_sums(factors: Callable, chunk_size: int = 500) -> Callable[[l
     return _summed(of_chunk, chunk_size)
 
 
-def shared_out(of_all: Callable, *, devices: Sequence | None = None) -> Callable[[Params, Examples], Moments]:
-    """`moments(one)` or `layer_moments(factors)`, with the examples shared out evenly over the devices, then pooled.
-
-    For one network; several are better shared out themselves (`sharding.over_devices`). `devices` are by default all
-    that JAX sees; examples that lie on all of them already (`sharding.on_every_device`) are not copied there again.
-
-    Raises ValueError if there are fewer examples than devices.
-
-    >>> one = lambda params, example: jnp.vdot(params, example.inputs)  # its gradient is the input
-    >>> examples = Examples(jnp.array([[1.0], [3.0], [8.0]]), jnp.zeros((3, 1)))
-    >>> found = shared_out(moments(one))(jnp.zeros(1), examples)
-    >>> found.mean.tolist(), found.squared_norms.tolist()
-    ([4.0], [1.0, 9.0, 64.0])
-    """
-    count = len(jax.devices() if devices is None else devices)
-    of_each = sharding.over_devices(of_all, (None, 0), devices=devices)
-
-    def of_shares(params: Params, examples: Examples) -> Moments:
-        size, num_examples = len(examples.inputs) // count, len(examples.inputs)
-        if size == 0:
-            raise ValueError(f"{num_examples} examples cannot be shared out over {count} devices; give {count} or more")
-        even = size * count
-        found = of_each(params, jax.tree.map(lambda leaf: leaf[:even].reshape(count, size, *leaf.shape[1:]), examples))
-        parts = [jax.tree.map(operator.itemgetter(index), found) for index in range(count)]
-        if even < num_examples:
-            parts.append(of_all(params, take(examples, slice(even, None))))
-        return functools.reduce(_union, parts)
-
-    return of_shares
-
-
 def squared_norm(tree: PyTree) -> Float[Array, ""]:
     """The sum of the squares of all components: |G|^2 of a mean gradient.
 
@@ -254,7 +223,7 @@ def _mean_gradient(factors: list[Factor]) -> list[Layer]:
 def _pooled(of_chunk: Callable, chunk_size: int) -> Callable[[Params, Examples], Moments]:
     """The moments of all examples from those of chunks."""
 
-    def of_all(params: Params, examples: Examples) -> Moments:
+    def of_share(params: Params, examples: Examples) -> Moments:
         def pool(so_far: tuple[Array, Spread], chunk: Examples) -> tuple[tuple[Array, Spread], Array]:
             count, spread = so_far
             *new, norms = of_chunk(params, chunk)
@@ -265,7 +234,7 @@ def _pooled(of_chunk: Callable, chunk_size: int) -> Callable[[Params, Examples],
         (_, (mean, variance)), norms = gradients.scan_in_chunks(pool, start, examples, chunk_size)
         return Moments(mean, variance, norms)
 
-    return of_all
+    return lambda params, examples: sharding.join_shares(partial(of_share, params), _union, examples)
 
 
 def _union(found: Moments, other: Moments) -> Moments:
@@ -295,6 +264,7 @@ def _summed(of_chunk: Callable, chunk_size: int) -> Callable[[Params, Examples, 
             return jax.tree.map(jnp.add, total, of_chunk(params, *chunk)), ()
 
         zeros = jax.tree.map(lambda leaf: jnp.zeros((weights.shape[1], *leaf.shape), leaf.dtype), params)
-        return gradients.scan_in_chunks(add, zeros, (examples, weights), chunk_size)[0]
+        chunked = lambda rows: gradients.scan_in_chunks(add, zeros, rows, chunk_size)[0]
+        return sharding.sum_of_shares(chunked, (examples, weights))
 
     return of_all

@@ -48,9 +48,15 @@ def test_quick_and_full_choose_the_values_that_other_words_change():
         ("--seed -1", "--seed is -1; it must be 0 or more, below 4,294,967,296"),
         ("--batch-sizes 10 10 100", "--batch-sizes 10 10 100: give values, 1 or more of them, all different"),
         ("--num-seeds 0", "--num-seeds is 0; it must be 1 or more"),
+        ("--num-seeds 100000000", "--num-seeds is 100000000; it must be 1 or more, at most 10,000"),
         ("--cpu-devices 0", "--cpu-devices is 0"),
+        ("--cpu-devices 99999", "--cpu-devices is 99999; it must be 1 or more, at most "),
         ("--layer-sizes 784 0 10", "--layer-sizes 784 0 10: each must be 1 or more"),
-        ("--learning-rates 0.5 0 4", "--learning-rates 0.5 0 4: each must be a finite number, above 0"),
+        (
+            "--learning-rates 0.5 0 4",
+            "--learning-rates 0.5 0 4: each must be a finite number that float32 holds, above 0",
+        ),
+        ("--learning-rates 1e-320 1 1", "--learning-rates 1e-320 1 1: each must be a finite number that float32 holds"),
         ("--learning-rates nan 1 1", "--learning-rates nan 1 1: each must be a finite number"),
         ("--full-batch-learning-rate inf", "--full-batch-learning-rate is inf"),
         ("--learning-rates 0.5", "--learning-rates has 1 values for 3 --batch-sizes"),
@@ -186,7 +192,7 @@ def run(*words, folder=ROOT):
 def test_a_wrong_setting_exits_with_2_and_one_sentence_and_writes_nothing(tmp_path):
     done = run("full_batch_vs_sgd", "--num-seeds", "0", "--out", str(tmp_path / "out"))
     assert done.returncode == 2
-    assert done.stderr.strip() == "error: --num-seeds is 0; it must be 1 or more"
+    assert done.stderr.strip() == "error: --num-seeds is 0; it must be 1 or more, at most 10,000"
     assert not (tmp_path / "out").exists()
 
 

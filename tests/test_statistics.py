@@ -1,6 +1,8 @@
 """Statistics of every example's gradient, against numpy on the gradients written out, and the two ways against each
 other."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from conftest import make_examples, make_params
 from jax.flatten_util import ravel_pytree
 
-from research import agreement, costs, gradients, sampling, statistics
+from research import agreement, costs, gradients, sampling, sharding, statistics
 from research.data import Examples
 from research.models import mlp
 from research.statistics import Moments
@@ -50,6 +52,10 @@ def both_ways(chunk_size):
     return (statistics.moments(ONE, chunk_size), statistics.layer_moments(FACTORS, chunk_size))
 
 
+def both_sums(chunk_size):
+    return (statistics.weighted_sums(ONE, chunk_size), statistics.layer_weighted_sums(FACTORS, chunk_size))
+
+
 def test_formulas_take_arrays_as_they_take_numbers():
     scales, sizes = np.array([[3.0], [50.0]]), np.array([1, 10, 100])
     shares = sampling.finite_population(sizes, 200)
@@ -82,20 +88,23 @@ def test_chunks_do_not_change_the_moments(chunk_size, x64):
     assert_moments(found, statistics.moments(one, 5)(params, examples), 1e-13)
 
 
-@pytest.mark.parametrize("num", [22, 23])
-def test_moments_of_shares_on_two_devices_are_those_of_all(num, x64):
+@pytest.mark.parametrize("num", [2, 22, 23])
+def test_two_devices_that_share_a_run_find_the_moments_and_sums_of_all(num, x64):
     params, examples = data()
     some = jax.tree.map(lambda leaf: leaf[:num], examples)
-    found = jax.jit(statistics.shared_out(both_ways(10)[1]))(params, some)
+    weights = jax.random.normal(jax.random.key(4), (num, 3))
+    ways = zip(both_ways(10), both_sums(10), strict=True)
+
+    def look(seed, moments, sums):
+        return moments(params, some), sums(params, some, weights)
+
     gs = rows(params, some)
-    assert_moments(found, (gs.mean(axis=0), gs.var(axis=0), (gs**2).sum(axis=1)), 1e-12)
-    assert len(found.squared_norms.devices()) == 2
-
-
-def test_fewer_examples_than_devices_cannot_be_shared_out():
-    params, examples = data()
-    with pytest.raises(ValueError, match="1 examples cannot be shared out over 2 devices; give 2 or more"):
-        statistics.shared_out(both_ways(10)[1])(params, jax.tree.map(lambda leaf: leaf[:1], examples))
+    for moments, sums in ways:
+        shared = jax.jit(sharding.over_devices(partial(look, moments=moments, sums=sums), (0,)))(jnp.zeros(1))
+        found, summed = jax.tree.map(lambda leaf: leaf[0], shared)
+        assert_moments(found, (gs.mean(axis=0), gs.var(axis=0), (gs**2).sum(axis=1)), 1e-12)
+        assert distance(jax.vmap(lambda one: ravel_pytree(one)[0])(summed), weights.T @ gs) < 1e-12
+        assert len(shared[0].squared_norms.devices()) == 2
 
 
 def test_a_small_scatter_round_a_large_mean_survives_float32():
@@ -130,7 +139,7 @@ def test_layers_take_any_cost_and_activation(x64):
 def test_weighted_sums_are_a_matrix_product(way, x64):
     params, examples = data()
     weights = jax.random.normal(jax.random.key(4), (NUM, 3))
-    sums = (statistics.weighted_sums(ONE, 10), statistics.layer_weighted_sums(FACTORS, 10))[way]
+    sums = both_sums(10)[way]
     found = jax.vmap(lambda tree: ravel_pytree(tree)[0])(jax.jit(sums)(params, examples, weights))
     np.testing.assert_allclose(found, weights.T @ rows(params, examples), rtol=1e-11, atol=1e-13)
 
@@ -138,7 +147,7 @@ def test_weighted_sums_are_a_matrix_product(way, x64):
 def test_the_two_ways_to_weighted_sums_agree_in_float32():
     params, examples = data()
     weights = jax.random.normal(jax.random.key(4), (NUM, 3))
-    ways = (statistics.weighted_sums(ONE, 10), statistics.layer_weighted_sums(FACTORS, 10))
+    ways = both_sums(10)
     assert distance(*(jax.jit(sums)(params, examples, weights) for sums in ways)) < 1e-5
 
 

@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, plots, runs, teaching
+from experiments.common.bounds import Count
 from experiments.common.claims import Claim, about, at_least, prediction, within
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
@@ -32,7 +33,7 @@ from research.training import TrainState
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 3
+    num_seeds: Count = 3
     """How many runs, each with its own start and its own examples."""
     learning_rate: Annotated[float, Gt(0)] = FILMS_RATE
     """Learning rate; Nielsen's 3.0, who differentiates with a 1/2 that the film's cost does not have."""

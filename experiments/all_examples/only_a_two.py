@@ -26,6 +26,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from experiments.common import experiment, plots, runs, teaching
+from experiments.common.bounds import Count
 from experiments.common.claims import Claim, exactly, prediction
 from experiments.common.problem import Problem
 from experiments.common.teaching import FILMS_RATE
@@ -40,7 +41,7 @@ STARTS = ("weights N(0, 1/n), biases 0", "weights and biases N(0, 1)")
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 3
+    num_seeds: Count = 3
     """How many runs of each kind, each with its own start and its own images."""
     learning_rate: Annotated[float, Gt(0)] = FILMS_RATE
     """Learning rate; Nielsen's 3.0, who differentiates with a 1/2 that the film's cost does not have."""

@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 
 from experiments.common import descents, experiment, runs
+from experiments.common.bounds import Count
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from experiments.common.wish_tables import parameter_name, sizes_of
@@ -27,7 +28,7 @@ from research.training import TrainState
 class Settings(experiment.Settings):
     """Settings of the training between the two times at which the examples are asked; every seed is a start."""
 
-    num_seeds: Annotated[int, Ge(1)] = 2
+    num_seeds: Count = 2
     """How many starts, each with its own shuffles; tables show the first."""
     num_epochs: Annotated[int, Ge(1)] = 1
     """Passes over the training set, in mini-batches of 100, before the examples are asked a second time."""

@@ -4,14 +4,13 @@
 
 `Ge`, `Gt`, `Le`, `Lt`, `Interval` and `MultipleOf` of annotated_types bound a number, and each number of a tuple;
 `MinLen` bounds a tuple. Words of our own: `rising`, `falling` and `different` for tuples, `of_train`, `below_train` and
-`of_test` for numbers that the data set bounds. Every float must be finite.
+`of_test` for numbers that the data set bounds. Every float must be a number that float32 holds.
 """
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, MultipleOf
 
@@ -42,6 +41,9 @@ class Rule(NamedTuple):
     words: str
 
 
+IN_FLOAT32 = Rule(lambda value: value == 0 or 1e-37 < abs(value) < 3e38, "a finite number that float32 holds")
+
+
 class UpTo(NamedTuple):  # a rule that only the data can judge
     split: str
     strictly: bool = False
@@ -52,6 +54,9 @@ rising = Rule(lambda values: list(values) == sorted(set(values)), "in rising ord
 falling = Rule(lambda values: list(values) == sorted(set(values), reverse=True), "in falling order")
 different = Rule(lambda values: len(set(values)) == len(values), "all different")
 of_train, below_train, of_test = UpTo("train"), UpTo("train", strictly=True), UpTo("test")
+
+
+Count = Annotated[int, Interval(ge=1, le=10_000)]  # of runs, such as seeds: so many nobody means who types more
 
 
 class Field(NamedTuple):
@@ -78,7 +83,7 @@ class Field(NamedTuple):
     @property
     def single(self) -> list[Rule]:
         """The rules for each number."""
-        finite = [Rule(math.isfinite, "a finite number")] if self.kind is float else []
+        finite = [IN_FLOAT32] if self.kind is float else []
         return finite + [rule for bound in self.bounds for rule in rules_of(bound)]
 
     @property
@@ -95,7 +100,7 @@ class Field(NamedTuple):
         """What is allowed, for the help.
 
         >>> Field("rates", float, True, False, (Gt(0), MinLen(1), rising)).words
-        'each a finite number, above 0; 1 or more of them, in rising order'
+        'each a finite number that float32 holds, above 0; 1 or more of them, in rising order'
         """
         single = [rule.words for rule in self.single if self.bounds]
         single += [f"{'below' if bound.strictly else 'at most'} the number of {bound.split} images"

@@ -7,11 +7,11 @@ from typing import Annotated
 import jax
 import numpy as np
 import optax
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Gt, MinLen
 from jaxtyping import PyTree
 
 from experiments.common import descents, experiment, runs
-from experiments.common.bounds import rising
+from experiments.common.bounds import Count, rising
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from research.training import TrainState
@@ -21,7 +21,7 @@ from research.training import TrainState
 class Settings(experiment.Settings):
     """Settings of a training with batches of 100, looked at on the way."""
 
-    num_seeds: Annotated[int, Ge(1)] = 3
+    num_seeds: Count = 3
     """How many runs, each with its own start and its own shuffles."""
     learning_rate: Annotated[float, Gt(0)] = 4.0
     """Learning rate; the best that full_batch_vs_sgd found for batches of 100."""

@@ -23,11 +23,11 @@ from types import ModuleType
 from typing import Annotated, Any, NamedTuple
 
 import jax
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Interval, Lt
 from matplotlib.figure import Figure
 
 from experiments.common import bounds, cli, folders, hosts, plots, records, resume, stale, terminal, trees
-from experiments.common.bounds import first_line, of_train, require
+from experiments.common.bounds import Count, first_line, of_train, require
 from experiments.common.claims import Claim
 from experiments.common.estimates import asked_for, by_last_run, is_heavy, last_run, size_of
 from experiments.common.posing import check_start, functions_of, pose, sizes_for
@@ -69,9 +69,9 @@ class Settings:
     jax.nn.initializers, shape (out, in); without a module one of research.models: scaled_normal, unit_normal."""
     seed: Annotated[int, Ge(0), Lt(2**32)] = 0
     """Seed of all random numbers; one seed, the same results."""
-    num_seeds: Annotated[int, Ge(1)] = 4
+    num_seeds: Count = 4
     """How many runs, each with its own start and its own shuffles."""
-    cpu_devices: Annotated[int, Ge(1)] = CORES
+    cpu_devices: Annotated[int, Interval(ge=1, le=max(16, CORES))] = CORES
     """Into how many devices JAX divides the CPU; the seeds are shared out over them. Not for GPU, TPU."""
     out: Path = Path("results/yours")
     """Folder for what the experiment leaves behind, OUT/NAME; git ignores this one."""

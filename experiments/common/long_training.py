@@ -8,7 +8,7 @@ import optax
 from annotated_types import Ge, Gt
 
 from experiments.common import descents, experiment
-from experiments.common.bounds import below_train
+from experiments.common.bounds import Count, below_train
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from research.models import Params
@@ -26,7 +26,7 @@ class PlainSettings(experiment.Settings):
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 2
+    num_seeds: Count = 2
     """How many runs, each with its own start and its own shuffles."""
     start_batch_size: Annotated[int, Ge(1), below_train] = 100
     """Batch size of the long training."""

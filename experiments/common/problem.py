@@ -13,7 +13,8 @@ from research import agreement, costs, flax_models, gradients, models, statistic
 from research.data import Examples, unit_interval
 from research.models import Activation, Model
 
-CHUNK = 1000  # examples a full gradient takes at a time: their images, as float32, fit into a core's cache
+CHUNK = 1000  # examples at a time on a CPU: their images, as float32, fit into a core's cache
+ROOM = 2**28  # bytes for the images, as float32, of those at a time on a GPU or TPU: it wants many
 A_COST = "a cost is a pure function of ONE output and ONE target"
 
 
@@ -46,13 +47,19 @@ class Problem(NamedTuple):
     @property
     def cost(self) -> Callable:
         """(params, examples) -> the mean cost, in bounded memory."""
-        return gradients.mean_over_examples(self.example_cost, chunk_size=CHUNK)
+        return gradients.mean_over_examples(self.example_cost, chunk_size=self.chunk_size)
 
     @property
     def accuracy(self) -> Callable:
         """(params, examples) -> the share that is read correctly."""
         correct = gradients.example_cost(self.model.apply, costs.is_correct)
-        return gradients.mean_over_examples(correct, chunk_size=CHUNK)
+        return gradients.mean_over_examples(correct, chunk_size=self.chunk_size)
+
+    @property
+    def chunk_size(self) -> int:
+        """How many examples a mean takes at a time."""
+        on_cpu = jax.default_backend() == "cpu"
+        return CHUNK if on_cpu else max(1, ROOM // (4 * self.train.inputs.shape[-1]))
 
     @property
     def statistics(self) -> Statistics:

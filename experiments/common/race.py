@@ -21,7 +21,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from experiments.common import descents, experiment, runs
-from experiments.common.bounds import below_train, require, rising
+from experiments.common.bounds import Count, below_train, require, rising
 from experiments.common.problem import Problem
 from research import data, fits, gradients, statistics, training
 from research.data import Examples
@@ -38,7 +38,7 @@ FILMS_EXAMPLES = 60_000
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 3
+    num_seeds: Count = 3
     """How many starts are counted; two more, by which rates are chosen, are not."""
     batch_sizes: Annotated[tuple[int, ...], Ge(1), MinLen(3), rising, below_train] = (
         1, 2, 4, 16, 64, 256, 1024, 4096, 16384,

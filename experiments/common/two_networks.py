@@ -11,7 +11,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from experiments.common import cli, descents, experiment, filters, posing, runs
-from experiments.common.bounds import first_line, of_train, require
+from experiments.common.bounds import Count, first_line, of_train, require
 from experiments.common.descents import Method
 from experiments.common.problem import Problem, try_out
 from research import costs, flax_models, models
@@ -30,7 +30,7 @@ class Settings(experiment.Settings):
     output_activation: str = "jax.nn:identity"
     """Activation of the last layer of both networks (a --model has its own); a cost of outputs between 0 and 1 wants
     jax.nn:sigmoid."""
-    num_seeds: Annotated[int, Ge(1)] = 2
+    num_seeds: Count = 2
     """How many runs, each with its own start and its own shuffles."""
     batch_size: Annotated[int, Ge(1), of_train] = 50
     """Examples in a mini-batch; five batches or more make an epoch."""

@@ -19,7 +19,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 
 from experiments.common import descents, experiment, hills, runs
-from experiments.common.bounds import below_train, different, require, typed
+from experiments.common.bounds import Count, below_train, different, require, typed
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from research import paths
@@ -32,7 +32,7 @@ LEAST_STEPS = 10  # of a path
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 2
+    num_seeds: Count = 2
     """How many starts, each with its own shuffles; pictures of paths show the first."""
     batch_sizes: Annotated[tuple[int, ...], Ge(1), below_train, MinLen(1), different] = (10, 100, 1000)
     """Mini-batch sizes."""

@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 from experiments.common import descents, hills, peers, runs
 from experiments.common.problem import Problem
-from research import costs, data, gradients, landscape, models, sharding, statistics, training
+from research import costs, data, gradients, landscape, models, sharding, training
 from research.data import Examples, unit_interval
 from research.training import TrainState
 
@@ -127,11 +127,11 @@ def variances_by_layers(contest: Contest) -> Work:
 
 def on_devices(contest: Contest, moments: Callable, part: Callable) -> dict[str, Way]:
     """`part` of the variances that `moments` gives, shared out over the devices and on one."""
-    train, params = contest.problem.train, sharding.on_every_device(contest.params)
-    shared, alone = runs.compiled(statistics.shared_out(moments)), runs.compiled(moments)
-    on_one = jax.device_put((params, train), jax.local_devices()[0])
+    train, one_seed = contest.problem.train, sharding.on_every_device(data.take(contest.params, None))
+    shared, alone = runs.compiled_over_seeds(moments, (0, None)), runs.compiled(moments)
+    on_one = jax.device_put((contest.params, train), jax.local_devices()[0])
     return {
-        "the library: all devices": Way(lambda: part(shared(params, train).variance)),
+        "the library: all devices": Way(lambda: part(data.take(shared(one_seed, train).variance, 0))),
         "the library: one device": Way(lambda: part(alone(*on_one).variance)),
     }
 

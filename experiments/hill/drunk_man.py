@@ -22,7 +22,7 @@ from typing import Annotated, NamedTuple
 
 import jax
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
@@ -44,11 +44,11 @@ DRUNK = (10, 100)  # the batch sizes that the claims on stumbling are about
 
 @dataclasses.dataclass(frozen=True)
 class Settings(walks.Settings):
-    resolution: Annotated[int, Ge(2)] = 41
+    resolution: Annotated[int, Interval(ge=2, le=1001)] = 41
     """Points of the surface along each direction."""
     microscope_steps: Annotated[int, Ge(4)] = 60
     """Consecutive steps under the microscope."""
-    gif_frames: Annotated[int, Ge(0)] = 48
+    gif_frames: Annotated[int, Interval(ge=0, le=1000)] = 48
     """Pictures in the moving one; 0 leaves it out."""
     save_points: bool = False
     """Save the whole points of the first seed's paths too, 13,002 numbers each, in arrays.npz."""

@@ -22,7 +22,7 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Interval
 from jax import Array
 from jaxtyping import Float
 from matplotlib.figure import Figure
@@ -58,7 +58,7 @@ class Settings(long_training.Settings):
     """Its passes over the training set."""
     max_iterations: Annotated[int, Ge(1)] = 2000
     """Iterations of L-BFGS after which it gives up."""
-    lanczos_iterations: Annotated[int, Ge(2)] = 60
+    lanczos_iterations: Annotated[int, Interval(ge=2, le=1000)] = 60
     """Products with the Hessian in the search for its extreme eigenvalues."""
 
 

@@ -21,7 +21,7 @@ from typing import Annotated, NamedTuple
 
 import jax
 import numpy as np
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Ge, Gt, Interval, MinLen
 from jax import Array
 from jaxtyping import Float
 from matplotlib.figure import Figure
@@ -47,7 +47,7 @@ class Settings(long_training.Settings):
     """Passes over the training set in each half of a run."""
     num_looks: Annotated[int, Ge(2)] = 4
     """How often cost and gradient are looked at in each half of a run."""
-    lanczos_iterations: Annotated[int, Ge(2)] = 20
+    lanczos_iterations: Annotated[int, Interval(ge=2, le=1000)] = 20
     """Products with the Hessian in the search for its largest eigenvalue, where the long training ends."""
 
 

@@ -13,18 +13,18 @@ Result:  yes, in each of 50 descents from 10 starts, at rates from 0.9 to 1.1 of
 import dataclasses
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from annotated_types import Ge
 from jax import Array
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import experiment, plots, runs
+from experiments.common.bounds import Count
 from experiments.common.claims import Claim, exactly, identity, within
 from experiments.common.problem import Problem
 from research import training
@@ -38,7 +38,7 @@ NUM_STEPS = 200
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 4
+    num_seeds: Count = 4
     """How many random starts, each descended from at every rate."""
 
 

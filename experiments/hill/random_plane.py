@@ -18,13 +18,14 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Interval
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import hills, plots, walks
+from experiments.common.bounds import Count
 from experiments.common.claims import Claim
 from experiments.common.problem import Problem
 from experiments.common.walks import Way
@@ -33,9 +34,9 @@ from research import landscape
 
 @dataclasses.dataclass(frozen=True)
 class Settings(walks.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 1
+    num_seeds: Count = 1
     """How many starts, each with its own shuffles and its own random plane; the picture shows the first."""
-    resolution: Annotated[int, Ge(2)] = 41
+    resolution: Annotated[int, Interval(ge=2, le=1001)] = 41
     """Points of the surface along each direction."""
 
 

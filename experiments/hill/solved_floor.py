@@ -27,6 +27,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import experiment, plots, runs
+from experiments.common.bounds import Count
 from experiments.common.claims import Claim, about, identity, worst
 from experiments.common.problem import Problem
 from research import gradients, sampling, training
@@ -44,7 +45,7 @@ OFF = 0.03  # so far from 1 may measured over theory be
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 2
+    num_seeds: Count = 2
     """How many times 256 independent runs, each with batches of its own."""
     num_steps: Annotated[int, Ge(1)] = 2000
     """Steps whose variance is taken, after 400 that are not."""

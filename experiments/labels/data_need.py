@@ -23,7 +23,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, plots, runs, teaching
-from experiments.common.bounds import require, rising, typed
+from experiments.common.bounds import Count, require, rising, typed
 from experiments.common.claims import Claim, about, at_least, prediction, within, worst
 from experiments.common.problem import Problem
 from experiments.common.teaching import BATCH, Recipe
@@ -38,7 +38,7 @@ NIELSENS_STEPS = 150_000
 class Settings(experiment.Settings):
     """Settings of the trainings; every seed has its own start and its own images."""
 
-    num_seeds: Annotated[int, Ge(1)] = 5
+    num_seeds: Count = 5
     """How many runs for every size."""
     sizes: Annotated[tuple[int, ...], Ge(BATCH), MinLen(2), rising] = SIZES
     """Training images; those beyond the data set are left out."""

@@ -19,12 +19,13 @@ from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import numpy as np
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Gt, Lt
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy.polynomial.polynomial import polypow
 
 from experiments.common import experiment, plots
+from experiments.common.bounds import Count
 from experiments.common.claims import Claim, about, identity, worst
 from experiments.common.problem import Problem
 
@@ -38,7 +39,7 @@ VOTED = 100_000  # images in a simulated vote
 class Settings(experiment.Settings):
     """Settings of the votes; networks and costs change nothing here, the data set only its number of classes."""
 
-    num_seeds: Annotated[int, Ge(1)] = 1
+    num_seeds: Count = 1
     """How many simulations of every vote, pooled."""
     bearable: Annotated[float, Gt(0), Lt(1)] = 0.1
     """The share of wrong labels that one is ready to bear."""

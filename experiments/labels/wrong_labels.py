@@ -28,7 +28,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, runs, teaching
-from experiments.common.bounds import require, rising, typed
+from experiments.common.bounds import Count, require, rising, typed
 from experiments.common.claims import Claim, about, prediction, within, worst
 from experiments.common.problem import Problem
 from experiments.common.teaching import BATCH, CHUNK, Recipe
@@ -45,7 +45,7 @@ FALSE_ALARMS = np.concatenate([[0], np.geomspace(1e-3, 1, 100)])
 class Settings(experiment.Settings):
     """Settings of the labels; every seed has its own start and its own wrong labels."""
 
-    num_seeds: Annotated[int, Ge(1)] = 5
+    num_seeds: Count = 5
     """How many runs of each kind."""
     shares: Annotated[tuple[float, ...], Ge(0), Lt(1), MinLen(2), rising] = (0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
     """Shares of wrong labels, from 0; at the smallest two above 0 they are sought."""

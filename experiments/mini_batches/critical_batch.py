@@ -22,7 +22,7 @@ from annotated_types import Ge, Gt, MinLen
 from matplotlib.figure import Figure
 
 from experiments.common import plots, race, runs
-from experiments.common.bounds import below_train, falling, of_train, rising
+from experiments.common.bounds import Count, below_train, falling, of_train, rising
 from experiments.common.claims import Claim, at_least, follow_up, prediction, within
 from experiments.common.problem import Problem
 from research import fits
@@ -38,7 +38,7 @@ WHY = (
 class Settings(race.Settings):
     num_examples: Annotated[int | None, Ge(1), of_train] = IMAGES
     """Training images, from the first on: the full batch."""
-    num_seeds: Annotated[int, Ge(1)] = 2
+    num_seeds: Count = 2
     """How many starts are counted; two more, by which rates are chosen, are not."""
     batch_sizes: Annotated[tuple[int, ...], Ge(1), MinLen(3), rising, below_train] = (2, 8, 32, 128, 512)
     """Batch sizes; the full batch comes besides."""

@@ -27,7 +27,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, runs
-from experiments.common.bounds import below_train, require, rising, typed
+from experiments.common.bounds import Count, below_train, require, rising, typed
 from experiments.common.claims import Claim, about, at_least, at_most, prediction, within
 from experiments.common.problem import Problem
 from experiments.mini_batches import larger_batches_figures as drawn
@@ -44,7 +44,7 @@ CURVED = 10_000  # training examples of the sharpness
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 2
+    num_seeds: Count = 2
     """How many runs, each with its own start and its own shuffles."""
     batch_sizes: Annotated[tuple[int, ...], Ge(1), MinLen(2), rising, below_train] = (10, 40, 160, 640)
     """Batch sizes of the trainings; the first of them, and its rates, are scaled up."""

@@ -32,7 +32,7 @@ from jaxtyping import Float, PyTree
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, runs
-from experiments.common.bounds import below_train, different, require
+from experiments.common.bounds import Count, below_train, different, require
 from experiments.common.claims import Claim, about, at_least, identity, prediction, within
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
@@ -48,7 +48,7 @@ LANCZOS = 40  # products with H for each sharpness
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 2
+    num_seeds: Count = 2
     """How many runs, each with its own start and its own shuffles."""
     batch_size: Annotated[int, Ge(1)] = 100
     """Examples in each of the k batches that one step is compared with."""

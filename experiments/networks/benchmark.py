@@ -19,12 +19,12 @@ from typing import Annotated, Any, NamedTuple
 
 import jax
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import experiment, peers, runs, works
-from experiments.common.bounds import of_train
+from experiments.common.bounds import Count, of_train
 from experiments.common.claims import Claim, at_most, identity
 from experiments.common.problem import Problem
 from experiments.common.works import BATCH_SIZE, Work
@@ -35,7 +35,7 @@ from experiments.networks import benchmark_figures
 class Settings(experiment.Settings):
     num_examples: Annotated[int | None, Ge(BATCH_SIZE), of_train] = None
     """Training images, from the first on; all of them by default."""
-    num_seeds: Annotated[int, Ge(1)] = 8
+    num_seeds: Count = 8
     """How many seeds are trained at once in the last work."""
     rounds: Annotated[int, Ge(1)] = 5
     """How often everybody's turn comes; the median of the rounds' ratios counts."""
@@ -43,7 +43,7 @@ class Settings(experiment.Settings):
     """Seconds before everybody's turn."""
     surface_examples: Annotated[int, Ge(1), of_train] = 10_000
     """Images over which the surface averages the cost."""
-    resolution: Annotated[int, Ge(2)] = 51
+    resolution: Annotated[int, Interval(ge=2, le=1001)] = 51
     """Points along each side of the surface's grid."""
 
 

@@ -27,7 +27,7 @@ from jaxtyping import Float, Int, PyTree
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, runs
-from experiments.common.bounds import of_train, require, rising
+from experiments.common.bounds import Count, of_train, require, rising
 from experiments.common.claims import Claim, about, prediction, worst
 from experiments.common.problem import CHUNK, Problem, random_parameters
 from experiments.networks import complexity_figures as drawn
@@ -40,7 +40,7 @@ LARGE = slice(-HALVINGS - 1, None)
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 3
+    num_seeds: Count = 3
     """How often all is timed; each time the median of three."""
     halvings: Annotated[int, Ge(HALVINGS)] = 6
     """N is all training images, 1/2, 1/4, ... of them: how many times halved."""

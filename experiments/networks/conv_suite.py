@@ -18,7 +18,7 @@ from typing import Annotated, NamedTuple
 
 import jax
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Interval
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ class Settings(two_networks.Settings):
     """Of how many training images the single gradients are looked at; of all by default."""
     surface_examples: Annotated[int, Ge(1), of_train] = 2000
     """Over how many training images the cost of the surface is averaged."""
-    resolution: Annotated[int, Ge(2)] = 21
+    resolution: Annotated[int, Interval(ge=2, le=1001)] = 21
     """Points of the surface along each direction; it is that of the first seed."""
 
 

@@ -31,6 +31,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, plots, runs, teaching
+from experiments.common.bounds import Count
 from experiments.common.claims import Claim, at_least, exactly, follow_up, prediction
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
@@ -47,7 +48,7 @@ DEAD = 0.01  # of the test images are called so, or fewer: a tenth of a digit's 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 12
+    num_seeds: Count = 12
     """How many starts of each network, each with its own shuffles."""
     num_epochs: Annotated[int, Ge(1)] = 3
     """Passes over the training images."""

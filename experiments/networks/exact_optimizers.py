@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from experiments.common import experiment, plots
+from experiments.common.bounds import Count
 from experiments.common.claims import Claim, at_most, identity
 from experiments.common.problem import Problem, random_parameters
 from research import training
@@ -35,7 +36,7 @@ RATE = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 1
+    num_seeds: Count = 1
     """How many quadratics."""
     dimensions: Annotated[int, Ge(2)] = 20
     """Of each quadratic; its curvatures are spread evenly from 1 to 100."""

@@ -29,7 +29,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, runs
-from experiments.common.bounds import below_train, require
+from experiments.common.bounds import Count, below_train, require
 from experiments.common.claims import Claim, at_most, prediction, within
 from experiments.common.descents import Trained
 from experiments.common.problem import Problem
@@ -42,7 +42,7 @@ LONG = 10  # epochs from which on accuracies are held against the literature's
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):  # the network of --layer-sizes, the film's by default, is tried with the others
-    num_seeds: Annotated[int, Ge(1)] = 3
+    num_seeds: Count = 3
     """How many runs, each with its own start and its own shuffles."""
     widths: Annotated[tuple[int, ...], Ge(0), MinLen(1)] = (0, 1, 2, 4, 8, 16, 30, 100)
     """Neurons of a single hidden layer; 0 is no hidden layer."""

@@ -22,14 +22,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from annotated_types import Ge, Gt, MinLen, MultipleOf
+from annotated_types import Ge, Gt, Interval, MinLen, MultipleOf
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import cost_looks, descents, experiment, hills, runs
-from experiments.common.bounds import below_train, of_train, require
+from experiments.common.bounds import Count, below_train, of_train, require
 from experiments.common.claims import Claim, at_least, at_most, identity, prediction
 from experiments.common.cost_looks import BY_HAND, Scatter, Wishes
 from experiments.common.descents import Beginning
@@ -57,7 +57,7 @@ class Settings(experiment.Settings):
     cost: str = OURS
     """The new cost of one example, package.module:function, a pure function (output, target) -> number. Files in the
     current folder count: my_costs:my_cost."""
-    num_seeds: Annotated[int, Ge(1)] = 6
+    num_seeds: Count = 6
     """How many runs, each with its own start and its own shuffles."""
     num_examples: Annotated[int | None, Ge(1), of_train] = 5000
     """Training images, from the first on."""
@@ -67,7 +67,7 @@ class Settings(experiment.Settings):
     """Passes of the mini-batches over the training images, 20 steps or more in all."""
     num_steps: Annotated[int, Ge(LOOKS), MultipleOf(LOOKS)] = 100
     """Full-batch steps."""
-    resolution: Annotated[int, Ge(2)] = 41
+    resolution: Annotated[int, Interval(ge=2, le=1001)] = 41
     """Points of the surface along each direction."""
     learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(1)] = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
     """The grid of learning rates, tried for both costs and both methods."""

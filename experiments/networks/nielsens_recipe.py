@@ -26,7 +26,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, plots, runs
-from experiments.common.bounds import require
+from experiments.common.bounds import Count, require
 from experiments.common.claims import Claim, about, follow_up, prediction, within
 from experiments.common.problem import Problem
 from research import costs, data, models
@@ -63,7 +63,7 @@ SAID = {recipe.name: recipe.said for recipe in RECIPES}
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 3
+    num_seeds: Count = 3
     """How many runs, each with its own start and its own shuffles."""
     num_epochs: Annotated[int, Ge(1)] = 10
     """Passes over the training images; the book's numbers are of 30."""

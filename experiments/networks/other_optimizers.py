@@ -32,7 +32,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, optimizers, runs
-from experiments.common.bounds import below_train, of_train, require
+from experiments.common.bounds import Count, below_train, of_train, require
 from experiments.common.claims import Claim, at_least, at_most, exactly, follow_up, prediction
 from experiments.common.optimizers import BEGUN_LATER, BFGS, CONJUGATE, GROUP, MINIBATCH, PLAIN, Descent, Method, Way
 from experiments.common.problem import Problem
@@ -57,7 +57,7 @@ WHY_FRAGILE = (
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 3
+    num_seeds: Count = 3
     """How many starts are counted; two more, on which all are tuned, are not."""
     num_examples: Annotated[int | None, Ge(2), of_train] = 5000
     """Training images, from the first on."""

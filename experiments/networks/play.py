@@ -18,12 +18,12 @@ from typing import Annotated, NamedTuple
 import jax
 import numpy as np
 import optax
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Ge, Gt, Interval, MinLen
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int, UInt8
 
 from experiments.common import descents, hills, plots, walks
-from experiments.common.bounds import below_train, different, of_test, of_train, require
+from experiments.common.bounds import Count, below_train, different, of_test, of_train, require
 from experiments.common.claims import Claim
 from experiments.common.descents import Method
 from experiments.common.problem import Problem, plain_layers
@@ -33,7 +33,7 @@ from research import costs, data, landscape, sharding
 
 @dataclasses.dataclass(frozen=True)
 class Settings(walks.Settings):
-    num_seeds: Annotated[int, Ge(1)] = 1
+    num_seeds: Count = 1
     """How many starts; the page has the first."""
     batch_sizes: Annotated[tuple[int, ...], Ge(1), below_train, MinLen(1), different] = (100,)
     """Mini-batch sizes of the descents that choose the plane."""
@@ -51,7 +51,7 @@ class Settings(walks.Settings):
     """Test images that lie in the page."""
     trained_epochs: Annotated[int, Ge(1)] = 10
     """Passes over all training images, in mini-batches of 100, of the trained network."""
-    resolution: Annotated[int, Ge(2)] = 31
+    resolution: Annotated[int, Interval(ge=2, le=1001)] = 31
     """Points of the hill along each direction."""
 
 

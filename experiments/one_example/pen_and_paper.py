@@ -23,13 +23,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
 from experiments.common import experiment, runs
-from experiments.common.bounds import require
+from experiments.common.bounds import Count, require
 from experiments.common.claims import Claim, at_most, exactly, identity, prediction, within
 from experiments.common.plots import Page
 from experiments.common.problem import Problem
@@ -44,9 +44,9 @@ MODEL = models.mlp((6, 3, 1), init_weights=models.unit_normal, init_biases=model
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    seed: Annotated[int, Ge(0)] = 2
+    seed: Annotated[int, Ge(0), Lt(2**32)] = 2
     """Seed of the start; with 2 no number on the way is too small to be worth writing down."""
-    num_seeds: Annotated[int, Ge(1)] = 5
+    num_seeds: Count = 5
     """How many starts are trained on all patterns; the first is the one followed by pencil."""
     lamps: tuple[str, ...] = ("red",)
     """Which lamps are lit in the pattern that is followed by pencil, any of red, amber, green."""
