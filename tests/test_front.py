@@ -1,5 +1,6 @@
 """The front page: what it links to exists, it can be searched, and names are shown as they are."""
 
+import html
 import re
 import shutil
 
@@ -37,6 +38,25 @@ def test_failures_come_first_and_findings_among_them_are_what_surprised():
     assert FILM["T6"].sentence in page
     assert page.index('id="steepest"') < page.index('id="mine"')
     assert "What surprised us" not in front.page({"mine": records()["mine"]})
+    assert "Claims that do not hold: 1" in page
+
+
+def test_readers_questions_and_what_lies_beyond_the_film_have_their_answers_after_what_surprised():
+    asked = {**RECORD, "claims": [{**CLAIM, "id": key} for key in ("N1", "C20", "C2")]}
+    page = html.unescape(front.page({**records(), "repair": asked}))
+    places = [page.index(f"<summary>{FILM[key].sentence}") for key in ("C2", "C20", "N1")]
+    assert page.index('id="surprises"') < page.index('id="readers"') < places[0] < places[1]
+    assert places[1] < page.index('id="beyond"') < places[2] < page.index('id="all"')
+    assert FILM["N3"].sentence in page  # which nobody answers
+    assert FILM["C1"].sentence not in page
+    assert 'id="readers"' not in front.page(records())
+
+
+def test_an_exercise_leads_to_its_page_where_there_is_one():
+    sentence = next(sentence for sentence in front.TEN if sentence.name == "only_a_two")
+    address = sentence.page.replace("&", "&amp;")
+    assert address not in front.page({"only_a_two": {**RECORD, "claims": []}})
+    assert f'href="{address}"' in front.page({name: {**RECORD, "claims": []} for name in ("only_a_two", "play")})
 
 
 def test_a_page_is_linked_with_its_first_picture_and_embedded():
@@ -75,7 +95,7 @@ def test_every_link_and_picture_is_there(committed):
         if link.startswith("#"):
             assert f'id="{link[1:]}"' in page, link
         elif not link.startswith("data:"):
-            assert (committed / link).exists(), link
+            assert (chapters.FOLDER.parent / "results" / link.partition("#")[0]).exists(), link
 
 
 @pytest.mark.browser

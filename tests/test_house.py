@@ -595,6 +595,15 @@ def test_the_ledger_shows_what_fails_and_why_and_escapes_names():
     assert text.index("## nudges") < text.index("## mine")
 
 
+def test_markup_in_a_users_words_is_text_in_the_ledger():
+    markup = "<b>`*_x_* [a](b) |\n# one_word"
+    record = {"status": "finished", "finding": markup, "command": f"python --dataset '{markup}'", "commit": "0" * 40,
+              "device": "cpu", "claims": [claim(says=markup, why=markup)], "files": []}  # fmt: skip
+    text = ledger.text({"mine": record})
+    assert text.count(r"&lt;b>\`\*\_x\_\* \[a\](b) \| # one_word") == 4
+    assert markup not in text
+
+
 def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, monkeypatch, capsys):
     asked = {name: chapters.Question(name, f"my.{name}", "?") for name in ("none", "older", "good", "small", "bad")}
     monkeypatch.setattr(chapters, "all_questions", lambda: asked)

@@ -1,5 +1,6 @@
 """The ledger: every claim of every result with its number, its bound and its verdict, as a page of markdown."""
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -52,7 +53,7 @@ def section(name: str, record: dict[str, Any], usual: str) -> list[str]:
     return [
         plain(record["finding"]),
         "",
-        f"`{record['command']}`" + f"; {made}." * (made != usual),
+        f"<code>{plain(record['command'])}</code>" + f"; {made}." * (made != usual),
         "",
         *([*HEAD, *rows, ""] if rows else []),
         *([folded, "", *HEAD, *identities, "", "</details>", ""] if identities else []),
@@ -64,12 +65,13 @@ def section(name: str, record: dict[str, Any], usual: str) -> list[str]:
 def row(claim: dict[str, Any]) -> str:
     """One line of the table."""
     verdict = "holds" if claim["holds"] else "**does not hold**"
-    why = f" {claim['why']}" if claim.get("why") else ""
+    why = f" {plain(claim['why'])}" if claim.get("why") else ""
     measured = f"{number(claim['measured'])} {claim['unit']}"
-    cells = (claim["id"], claim["kind"], claim["says"], measured, str(Bound(*claim["bound"])), verdict + why)
-    return f"| {' | '.join(map(plain, cells))} |"
+    cells = (claim["id"], claim["kind"], claim["says"], measured, str(Bound(*claim["bound"])))
+    return f"| {' | '.join(map(plain, cells))} | {verdict}{why} |"
 
 
 def plain(text: str) -> str:
-    """Text that markdown and HTML leave as it is."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    """Text that markdown and HTML leave as it is; what stands within words, such as one_example, needs no care."""
+    text = re.sub(r"(?<!\w)_|_(?!\w)|[\\`*\[\]|]", r"\\\g<0>", text)
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())

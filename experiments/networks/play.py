@@ -1,4 +1,4 @@
-"""What is it like to take the steps oneself?
+"""Draw a digit: what do the networks answer, what does it want, and what does a step change?
 
 A page, play.html: draw a digit, see what three networks answer, untrained, trained, and the one that you train; see
 what the digit wants of every neuron, weight and pixel; and take the step, asking this digit alone, a mini-batch or all,
