@@ -1,5 +1,7 @@
 """The benchmark's contestants against jax.grad, and Results on which the claims must hold, and fail."""
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,31 +9,31 @@ import pytest
 from conftest import make_examples, make_params
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import peers, works
+from experiments.common import c_epoch, peers, works
 from experiments.common.problem import Problem
 from experiments.common.works import Way, Work
 from experiments.networks import benchmark, benchmark_figures
 from experiments.networks.benchmark import Result, Settings, Timed
-from research import costs, gradients, models
+from research import costs, data, gradients, models
 
 SMALLEST = Settings(rounds=2, pause=0.0, num_seeds=2, num_examples=200, surface_examples=50, resolution=3)
 SIZES = (12, 5, 6, 4)
 ONE = gradients.example_cost(models.mlp(SIZES).apply, costs.sum_of_squares)
 
 
-def data():
+def small():
     params, examples = make_params(jax.random.key(0)), make_examples(jax.random.key(1), 23)
     return params, examples, jax.tree.map(np.asarray, (params, examples.inputs, examples.targets))
 
 
 def test_numpys_gradient_is_jaxs(x64):
-    params, examples, by_hand = data()
+    params, examples, by_hand = small()
     wanted = jax.jit(jax.grad(gradients.mean_over_examples(ONE)))(params, examples)
     np.testing.assert_allclose(ravel_pytree(peers.numpy_gradient(*by_hand))[0], ravel_pytree(wanted)[0], rtol=1e-12)
 
 
 def test_numpys_epoch_is_a_step_for_every_row(x64):
-    params, examples, by_hand = data()
+    params, examples, by_hand = small()
     rows, rate = np.array([[0, 5, 7], [1, 2, 22]]), 0.7
     grads_of = jax.jit(jax.grad(gradients.mean_over_examples(ONE)))
     for chosen in rows:
@@ -42,14 +44,40 @@ def test_numpys_epoch_is_a_step_for_every_row(x64):
 
 
 def test_numpys_variances_are_those_of_the_single_gradients(x64):
-    params, examples, by_hand = data()
+    params, examples, by_hand = small()
     each = jax.jit(gradients.per_example_gradients(ONE))(params, examples)
     wanted = np.concatenate([np.var(layer.weights, axis=0).ravel() for layer in each])
     np.testing.assert_allclose(peers.numpy_variances(*by_hand, chunk_size=10), wanted, rtol=1e-10)
 
 
+@pytest.mark.skipif(not c_epoch.compiler(), reason="there is no C compiler, and c_epoch.c takes no part")
+def test_cs_epoch_is_numpys_in_twice_as_many_digits():
+    generator = np.random.default_rng(0)
+    images, labels = generator.integers(0, 256, (300, 784), np.uint8), generator.integers(0, 10, 300)
+    targets, schedule = np.eye(10, dtype=np.float32)[labels], generator.permutation(300).reshape(3, 100)
+    params = [(generator.standard_normal((num_out, num_in)) / num_in**0.5, generator.standard_normal(num_out))
+              for num_in, num_out in pairwise(c_epoch.SIZES)]  # fmt: skip
+    wanted = peers.numpy_epoch(params, images / 255, targets, schedule, rate=3.0)
+    start = [(weights.astype(np.float32), biases.astype(np.float32)) for weights, biases in params]
+    found = c_epoch.run(c_epoch.build() or pytest.fail("cc fails"), start, images, targets, schedule, 3.0)
+    for layers in zip(found, wanted, params, strict=True):
+        for ours, theirs, before in zip(*layers, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=2e-6)
+            assert np.abs(theirs - before).max() > 0.01, "it has moved"
+
+
+def test_without_a_compiler_the_row_says_so(monkeypatch):
+    monkeypatch.setattr(c_epoch.shutil, "which", lambda command: None)
+    blank = data.Examples(jnp.zeros((100, 784), jnp.uint8), jnp.zeros((100, 10)))
+    films = (jax.nn.sigmoid, jax.nn.sigmoid)
+    problem = Problem(models.mlp(), costs.sum_of_squares, blank, blank, (28, 28, 1), films)
+    ways, missing = works.by_c(works.prepare(problem, 0), np.arange(100)[None])
+    assert (ways, missing) == ({}, (f"{works.IN_C}: no compiler here",))
+    assert c_epoch.compiler() == ""
+
+
 def test_a_ratio_is_the_median_of_the_rounds_ratios():
-    timed = Timed("work", ("own", "other"), np.array([[1.0, 2.0, 4.0], [2.0, 6.0, 20.0]]), np.zeros(2))
+    timed = Timed("work", ("own", "other"), np.array([[1.0, 2.0, 4.0], [2.0, 6.0, 20.0]]), np.zeros(2), ())
     assert timed.ratios.tolist() == [1.0, 3.0]
 
 
@@ -70,15 +98,34 @@ def test_numpy_and_pytorch_leave_out_what_they_do_not_know(others):
 
 @pytest.mark.parametrize(("apart", "holds"), [(9.5e-4, True), (1.05e-3, False)])
 def test_contestants_that_compute_something_else_are_noticed(apart, holds):
-    alike, timed = (Timed("work", ("own", "other"), np.ones((2, 3)), np.array([0, off])) for off in (0, apart))
-    (same,) = benchmark.claims(Result((alike, timed, alike), "", "cpu"), Settings())
+    alike, timed = (Timed("work", ("own", "other"), np.ones((2, 3)), np.array([0, off]), ()) for off in (0, apart))
+    (same,) = benchmark.claims(Result((alike, timed, alike), (), "cpu"), Settings())
     assert same.holds == holds
 
 
-def test_the_finding_is_of_the_median_and_the_slowest():
+def test_the_finding_is_of_the_median_the_quickest_and_the_slowest_who_do_the_work():
     seconds = np.array([[1.0, 2.0, 9.0], [2.0, 6.0, 45.0], [1.0, 3.0, 90.0]])
-    timed = Timed("work", ("own", "other", "another"), seconds, np.zeros(3))
-    assert "work 2,000 ms (other: 3.0 times as long)" in benchmark.finding(Result((timed,), "", "cpu"), Settings())
+    timed = Timed(
+        "work", ("own", "other", "another", works.BOUND), np.array([*seconds, seconds[0] / 10]), np.zeros(4), ()
+    )
+    found = benchmark.finding(Result((timed,), (), "cpu"), Settings())
+    assert "work 2,000 ms (another: 1.5, other: 3.0 times as long)" in found
+
+
+@pytest.mark.parametrize(("times", "holds"), [(1.06, True), (1.04, False)])
+def test_the_library_is_to_be_ahead_of_c(times, holds):
+    epoch = Timed("epoch", ("own", works.IN_C), np.array([[1.0, 1.0, 1.0], [times, times, 9.0]]), np.zeros(2), ())
+    _, ahead = benchmark.claims(Result((epoch,), (), "cpu"), Settings())
+    assert (ahead.kind, ahead.holds) == ("speed", holds)
+
+
+def test_the_bound_is_as_many_operations_as_the_gradient_takes(monkeypatch):
+    examples = make_examples(jax.random.key(1), 100)
+    problem = Problem(models.mlp(SIZES), costs.sum_of_squares, examples, examples, (3, 4, 1), (jax.nn.sigmoid,) * 2)
+    monkeypatch.setattr(works, "SQUARE", 10)
+    (way,) = works.bound(works.prepare(problem, 0)).values()
+    assert way.times * 2 * 10**3 == pytest.approx(100 * (4 * 12 * 5 + 6 * (5 * 6 + 6 * 4)))
+    assert np.size(way.call()) == 0
 
 
 def test_every_ratio_that_was_asked_for_is_of_a_work_and_a_way():
@@ -87,4 +134,5 @@ def test_every_ratio_that_was_asked_for_is_of_a_work_and_a_way():
     posed = Problem(models.mlp(SIZES), costs.sum_of_squares, examples, examples, (3, 4, 1), films)
     found = works.all_works(SMALLEST, works.prepare(posed, 0))
     names = {(work.name, way) for work in found for way in work.ways}
-    assert all(asked in names for asked in benchmark_figures.ASKED if not asked[1].startswith("PyTorch"))
+    elsewhere = ("PyTorch", works.IN_C)
+    assert all(asked in names for asked in benchmark_figures.ASKED if not asked[1].startswith(elsewhere))

@@ -24,7 +24,7 @@ FLOORS = [  # from below
         ("experiments.common", "descents cli"),
         ("experiments.common", "posing estimates"),
         ("experiments.common", "experiment"),
-        ("experiments.common", "hills peers floors teaching optimizers"),
+        ("experiments.common", "hills peers c_epoch floors teaching optimizers"),
         ("experiments.common", "long_training two_networks works layer_descents stationary again"),
         ("experiments.common", "checkpoints gather valleys asking race walks"),
         ("experiments.common", "microscope"),

@@ -1,4 +1,5 @@
-"""The same work done by others, for the benchmark only: numpy by hand, and PyTorch where it is installed.
+"""The same work done by others, for the benchmark only: numpy by hand, and PyTorch where it is installed, with Opacus
+and BackPACK, its two libraries for the gradients of single examples, where these are.
 
 All are of the film's cost and sigmoids; a network is a list of layers (weights, biases), weights (out, in), images are
 float32 in [0, 1].
@@ -7,6 +8,7 @@ float32 in [0, 1].
 import importlib
 import importlib.metadata
 import importlib.util
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -65,7 +67,23 @@ def numpy_variances(params: list[Pair], inputs: np.ndarray, targets: np.ndarray,
 
 def torch_version() -> str:
     """Of the PyTorch that takes part; empty where it is not installed, which this project does not ask for."""
-    return importlib.metadata.version("torch") if importlib.util.find_spec("torch") else ""
+    return version_of("torch", "torch")
+
+
+def opacus_version() -> str:
+    return torch_version() and version_of("opacus", "opacus")
+
+
+def backpack_version() -> str:
+    return torch_version() and version_of("backpack", "backpack-for-pytorch")
+
+
+def version_of(module: str, package: str) -> str:
+    """
+    >>> version_of("no_such_module", "no-such-package")
+    ''
+    """
+    return importlib.metadata.version(package) if importlib.util.find_spec(module) else ""
 
 
 def torch() -> Any:
@@ -119,13 +137,72 @@ def torch_variances(params: list, inputs: Any, targets: Any, chunk_size: int = 1
         return ((torch_outputs(in_layers(leaves), image) - wanted) ** 2).sum()
 
     leaves = [leaf for layer in params for leaf in layer]
-    each = torch().func.vmap(torch().func.grad(cost), (None, 0, 0))
-    sums, squares = ([torch().zeros_like(leaf) for leaf in leaves] for _ in range(2))
-    for rows, wanted in zip(inputs.split(chunk_size), targets.split(chunk_size), strict=True):
-        for total, total_square, grads in zip(sums, squares, each(leaves, rows, wanted), strict=True):
-            total += grads.sum(0)
-            total_square += (grads * grads).sum(0)
-    return [square / len(inputs) - (total / len(inputs)) ** 2 for total, square in zip(sums, squares, strict=True)]
+    grads_of = torch().func.vmap(torch().func.grad(cost), (None, 0, 0))
+    return variances_of(lambda *chunk: in_sums(grads_of(leaves, *chunk)), inputs, targets, chunk_size)
+
+
+def opacus_variances(params: list, inputs: Any, targets: Any, chunk_size: int = 100) -> list:
+    """The same by Opacus, whose hooks leave every example's gradient at the parameter."""
+    module = importlib.import_module("opacus.grad_sample").GradSampleModule(sequential(params), loss_reduction="sum")
+
+    def sums_of(images: Any, wanted: Any) -> list[tuple]:
+        module.zero_grad()
+        ((module(images) - wanted) ** 2).sum().backward()
+        return in_sums([leaf.grad_sample for leaf in module.parameters()])
+
+    return variances_of(sums_of, inputs, targets, chunk_size)
+
+
+def backpack_variances(params: list, inputs: Any, targets: Any, chunk_size: int = 100) -> list:
+    """The same by BackPACK."""
+    backward = backpack_pass(params, "BatchGrad")
+    sums_of = lambda *chunk: in_sums([leaf.grad_batch for leaf in backward(*chunk)])
+    return variances_of(sums_of, inputs, targets, chunk_size)
+
+
+def backpack_variances_by_layers(params: list, inputs: Any, targets: Any, chunk_size: int = 1000) -> list:
+    """Of the weights only, by BackPACK, which adds up the squares without forming a gradient of a single example."""
+    backward = backpack_pass(params, "SumGradSquared")
+    sums_of = lambda *chunk: [(leaf.grad, leaf.sum_grad_squared) for leaf in backward(*chunk)[::2]]
+    return variances_of(sums_of, inputs, targets, chunk_size)
+
+
+def in_sums(grads: Iterable) -> list[tuple]:
+    """(sum, sum of squares) over the examples, of every leaf (examples, ...)."""
+    return [(leaf.sum(0), (leaf * leaf).sum(0)) for leaf in grads]
+
+
+def variances_of(sums_of: Callable, inputs: Any, targets: Any, chunk_size: int) -> list:
+    """Of every leaf, whose (sum, sum of squares) over a chunk `sums_of` gives."""
+    totals = []
+    for chunk in zip(inputs.split(chunk_size), targets.split(chunk_size), strict=True):
+        sums = sums_of(*chunk)
+        totals = [(a + c, b + d) for (a, b), (c, d) in zip(totals, sums, strict=True)] if totals else sums
+    return [square / len(inputs) - (total / len(inputs)) ** 2 for total, square in totals]
+
+
+def backpack_pass(params: list, extension: str) -> Any:
+    """A function of a batch: the parameters after the way back, with what that extension of BackPACK has left there."""
+    backpack, extensions = (importlib.import_module(name) for name in ("backpack", "backpack.extensions"))
+    model, cost = backpack.extend(sequential(params)), backpack.extend(torch().nn.MSELoss(reduction="sum"))
+
+    def backward(images: Any, wanted: Any) -> list:
+        model.zero_grad()
+        with backpack.backpack(getattr(extensions, extension)()):
+            cost(model(images), wanted).backward()
+        return list(model.parameters())
+
+    return backward
+
+
+def sequential(params: list) -> Any:
+    """The network as a module of PyTorch, for libraries that want one."""
+    nn, parts = torch().nn, []
+    for weights, biases in params:
+        linear = nn.Linear(*weights.shape[::-1])
+        linear.weight, linear.bias = (nn.Parameter(leaf.clone()) for leaf in (weights, biases))
+        parts += [linear, nn.Sigmoid()]
+    return nn.Sequential(*parts)
 
 
 def torch_surface(plane: list, inputs: Any, targets: Any, alphas: Any, betas: Any) -> Any:

@@ -1,4 +1,8 @@
-"""What the benchmark times: six works, each done by the library, by JAX written more plainly, and by its peers."""
+"""What the benchmark times: six works, each done by the library, by JAX written more plainly, and by its peers.
+
+Beside the two that are nearly all products of matrices stands a bound: how long their operations alone take at the
+rate of numpy's sgemm, which is measured in the same rounds.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +15,7 @@ import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import descents, hills, peers, runs
+from experiments.common import c_epoch, descents, hills, peers, runs
 from experiments.common.problem import Problem
 from research import costs, data, gradients, landscape, models, sharding, training
 from research.data import Examples, unit_interval
@@ -19,21 +23,24 @@ from research.training import TrainState
 
 RATE = 1.0
 SGD = optax.sgd(RATE)
-BATCH_SIZE = 100
+BATCH_SIZE = c_epoch.BATCH_SIZE
+IN_C, BOUND = "C by hand, one thread", "bound: the products alone, sgemm on all cores"
+SQUARE = 1024  # rows and columns of the matrices that sgemm multiplies
 
 
 class Way(NamedTuple):
     """One contestant: what it computes, and how many times that makes the whole work."""
 
     call: Callable[[], Any]
-    times: int = 1
+    times: float = 1
 
 
 class Work(NamedTuple):
-    """What is to be done, and by whom; the first is the library."""
+    """What is to be done, and by whom; the first is the library. `missing` says of others why they take no part."""
 
     name: str
     ways: dict[str, Way]
+    missing: tuple[str, ...] = ()
 
 
 class Contest(NamedTuple):
@@ -56,6 +63,35 @@ def prepare(problem: Problem, seed: int) -> Contest:
 
 def by_numpy(contest: Contest, fun: Callable, *rest: Any) -> dict[str, Way]:
     return {"numpy by hand": Way(partial(fun, *contest.by_hand, *rest))} if contest.by_hand else {}
+
+
+def by_c(contest: Contest, rows: np.ndarray) -> tuple[dict[str, Way], tuple[str, ...]]:
+    """C's way through an epoch, or in one sentence why there is none."""
+    images, by_hand = np.asarray(contest.problem.train.inputs), contest.by_hand
+    sizes = (images.shape[1], *(len(biases) for _, biases in by_hand[0])) if by_hand else ()
+    if not by_hand or sizes != c_epoch.SIZES or images.dtype != np.uint8:
+        return {}, (f"{IN_C}: written for the film's network alone",)
+    built = c_epoch.build()
+    if built is None:
+        return {}, (f"{IN_C}: no compiler here",)
+    params, _, targets = by_hand
+    return {IN_C: Way(partial(c_epoch.run, built, params, images, targets, rows, RATE))}, ()
+
+
+def bound(contest: Contest) -> dict[str, Way]:
+    """As many operations as one gradient over all images takes (complexity.py), in products of large matrices; what
+    they make is nobody's result, so that there is nothing to compare."""
+    if not contest.by_hand:
+        return {}
+    params, images, _ = contest.by_hand
+    weights = [layer[0].size for layer in params]
+    square = np.random.default_rng(0).random((2, SQUARE, SQUARE), np.float32)
+
+    def multiplied() -> np.ndarray:
+        np.matmul(square[0], square[0], out=square[1])
+        return np.zeros(0)
+
+    return {BOUND: Way(multiplied, len(images) * (6 * sum(weights) - 2 * weights[0]) / (2 * SQUARE**3))}
 
 
 def by_torch(contest: Contest, name: str, fun: Callable, *arrays: np.ndarray, **rest: Any) -> dict[str, Way]:
@@ -87,13 +123,16 @@ def epoch(contest: Contest) -> Work:
             state, _ = one_step(state, data.take(images, chosen))
         return state.params
 
+    in_c, missing = by_c(contest, rows)
     ways = {
         "the library: one scan": Way(lambda: whole(start, train, rows[None])[0].params),
+        **in_c,
         "JAX: a jitted step called from Python": Way(called),
         **by_numpy(contest, peers.numpy_epoch, rows, RATE),
         **by_torch(contest, "autograd", peers.torch_epoch, rows, rate=RATE),
+        **bound(contest),
     }
-    return Work("an epoch of SGD", ways)
+    return Work("an epoch of SGD", ways, missing)
 
 
 def full_gradient(contest: Contest) -> Work:
@@ -109,6 +148,7 @@ def full_gradient(contest: Contest) -> Work:
         "JAX: all images at once": Way(partial(at_once, params, train)),
         **by_numpy(contest, peers.numpy_gradient),
         **by_torch(contest, "autograd", peers.torch_gradient),
+        **bound(contest),
     }
     return Work("the gradient over all images", ways)
 
@@ -116,13 +156,21 @@ def full_gradient(contest: Contest) -> Work:
 def variances(contest: Contest) -> Work:
     """Of every component, over the single gradients of all images, each of them formed."""
     ways = on_devices(contest, contest.problem.explicit.moments, lambda found: found)
-    return Work("variance of all single gradients", ways | by_torch(contest, "vmap(grad)", peers.torch_variances))
+    ways |= by_torch(contest, "vmap(grad)", peers.torch_variances)
+    if peers.opacus_version():
+        ways |= by_torch(contest, "Opacus", peers.opacus_variances)
+    if peers.backpack_version():
+        ways |= by_torch(contest, "BackPACK", peers.backpack_variances)
+    return Work("variance of all single gradients", ways)
 
 
 def variances_by_layers(contest: Contest) -> Work:
     """The same from the layers' factors, no gradient formed; of the weights only, as the one by hand is."""
     ways = on_devices(contest, contest.problem.statistics.moments, lambda found: [layer.weights for layer in found])
-    return Work("the same by the layers' factors", ways | by_numpy(contest, peers.numpy_variances))
+    ways |= by_numpy(contest, peers.numpy_variances)
+    if peers.backpack_version():
+        ways |= by_torch(contest, "BackPACK", peers.backpack_variances_by_layers)
+    return Work("the same by the layers' factors", ways)
 
 
 def on_devices(contest: Contest, moments: Callable, part: Callable) -> dict[str, Way]:

@@ -6,18 +6,26 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.common import plots
+from experiments.common import plots, works
 
 ASKED = {  # (work, way) -> how many times as long as the library: asked for, of 60,000 images, before any measurement
-    ("an epoch of SGD", "PyTorch, autograd"): 9.0,
-    ("an epoch of SGD", "numpy by hand"): 3.0,
-    ("the gradient over all images", "PyTorch, autograd"): 3.0,
+    ("an epoch of SGD", works.IN_C): 1 / 0.95,
+    ("an epoch of SGD", "numpy by hand"): 2.0,
+    ("an epoch of SGD", "PyTorch, autograd"): 5.0,
+    ("the gradient over all images", "the library: in chunks"): 1.7,
+    ("the gradient over all images", "PyTorch, autograd"): 1.4,
+    ("variance of all single gradients", "the library: one device"): 1.7,
     ("variance of all single gradients", "PyTorch, vmap(grad)"): 7.0,
-    ("the cost over a grid", "PyTorch, the first layer thrice"): 5.0,
+    ("variance of all single gradients", "PyTorch, Opacus"): 7.0,
+    ("variance of all single gradients", "PyTorch, BackPACK"): 7.0,
+    ("the same by the layers' factors", "the library: one device"): 1.7,
+    ("the same by the layers' factors", "PyTorch, BackPACK"): 4.5,
+    ("the cost over a grid", "PyTorch, the first layer thrice"): 3.0,
     ("the cost over a grid", "PyTorch, plain, one row"): 20.0,
     ("an epoch of every seed", "the library: one seed, so many times"): 1.9,
 }
 PLAINLY = {
+    works.BOUND: "(its products of matrices alone, all cores)",
     "the library: in chunks": "the library on one device",
     "the library: one device": "the library on one device",
     "the library: any network, one row": "the library, layer by layer at every point",
@@ -27,7 +35,7 @@ PLAINLY = {
     "PyTorch, the first layer thrice": "PyTorch, with the library's short cut",
     "PyTorch, plain, one row": "PyTorch, layer by layer at every point",
 }
-TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100)
+TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
 def dots(result: Any, rounds: int) -> Figure:
@@ -40,6 +48,7 @@ def dots(result: Any, rounds: int) -> Figure:
         for way in range(1, len(work.ways)):
             draw(axis, len(names), work, way)
             names.append(PLAINLY.get(work.ways[way], work.ways[way]))
+        names += work.missing
     axis.set_yticks(range(len(names)), names)
     for row in headings:
         axis.get_yticklabels()[row].set_fontweight("bold")
@@ -51,16 +60,15 @@ def dots(result: Any, rounds: int) -> Figure:
         (ratio, PLAINLY.get(way, way), work.name)
         for work in result.works
         for way, ratio in zip(work.ways, work.ratios, strict=True)
-        if who(way) != who(work.ways[0])
+        if who(way) not in (who(work.ways[0]), who(works.BOUND))
     ]
     (least, quickest, at), (most, slowest, where) = min(others), max(others)
-    torch = f"PyTorch {result.torch}" if result.torch else "PyTorch is not installed here"
     return plots.headline(
         figure,
         f"The others take from {least:.1f} times the library's time ({at}; {quickest}) to {most:.1f} times ({where}; "
         f"{slowest})",
-        f"{result.device}, float32; {torch}\nin bold the library's own time; contestants in turn, compilation left "
-        f"out; dots: median of {rounds} rounds, lines: their range; diamonds: asked for beforehand",
+        f"{result.device}, float32; {'; '.join(result.peers)}\nin bold the library's own time; contestants in turn, "
+        f"compilation left out; dots: median of {rounds} rounds, lines: their range; diamonds: asked for beforehand",
     )
 
 
@@ -75,12 +83,12 @@ def who(way: str) -> str:
 
 def draw(axis: Axes, row: int, work: Any, way: int) -> None:
     times, ratio, mark = work.seconds[way] / work.seconds[0], work.ratios[way], ASKED.get((work.name, work.ways[way]))
-    colour = plots.COLOURS[0] if who(work.ways[way]) == who(work.ways[0]) else plots.COLOURS[6]
+    colour = {who(work.ways[0]): plots.COLOURS[0], who(works.BOUND): "0.55"}.get(who(work.ways[way]), plots.COLOURS[6])
     axis.plot([times.min(), times.max()], [row, row], color=colour, linewidth=1.5)
     axis.plot(ratio, row, "o", color=colour, markersize=9)
     if mark:
         axis.plot(mark, row, "D", color=plots.COLOURS[1], markeredgecolor="black")
-        axis.annotate(f"{mark:g} asked for", (mark, row), (0, 6), textcoords="offset points", fontsize=9,
+        axis.annotate(f"{mark:.3g} asked", (mark, row), (0, 6), textcoords="offset points", fontsize=9,
                       ha="left" if mark > ratio else "right",
                       color=plots.COLOURS[1])  # fmt: skip
     axis.annotate(f"{ratio:.1f}", (ratio, row), (0, -6), textcoords="offset points", ha="center", va="top", fontsize=9)
