@@ -9,6 +9,7 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -131,10 +132,11 @@ def in_words(rules: Sequence[Rule]) -> str:
     return ", ".join(rule.words for rule in rules)
 
 
-def fields_of(kind: type) -> list[Field]:
+@functools.cache
+def fields_of(kind: type) -> tuple[Field, ...]:
     """Every setting of a dataclass with its bounds, in the order of its fields."""
     hints = get_type_hints(kind, include_extras=True)
-    return [field_of(field.name, hints[field.name]) for field in dataclasses.fields(kind)]
+    return tuple(field_of(field.name, hints[field.name]) for field in dataclasses.fields(kind))
 
 
 def field_of(name: str, hint: Any) -> Field:

@@ -7,6 +7,7 @@ import argparse
 import ast
 import contextlib
 import dataclasses
+import functools
 import importlib
 import inspect
 import itertools
@@ -27,6 +28,7 @@ from research.data import DataError
 KINDS = {int: "a whole number", float: "a number", Path: "a path", str: "text"}
 SIZES = {"--quick", "--full"}
 DRY_RUN, RESUME = "--dry-run", "--resume"
+LONGEST = 500  # letters of a sentence; what is typed may have thousands
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,6 +86,7 @@ def read(field: Field, typed: Any) -> Any:
         raise SettingsError(f"{field.flag} is {said}; it must be {KINDS[field.kind]}") from None
 
 
+@functools.cache
 def docs_of(kind: type) -> dict[str, str]:
     """The text under every field of a dataclass and of those it is derived from, as one paragraph each."""
     docs = {}
@@ -121,7 +124,7 @@ def exit_codes() -> Iterator[None]:
 
 
 def leave(code: int, sentence: str) -> NoReturn:
-    print(sentence, file=sys.stderr)
+    print(sentence if len(sentence) <= LONGEST else f"{sentence[:300]} ... {sentence[-150:]}", file=sys.stderr)
     raise SystemExit(code) from None
 
 
