@@ -29,9 +29,9 @@ def declared() -> list[tuple[str, list[str]]]:
 
 def refused(name: str, words: list[str]) -> str:
     """What is said of these words: one sentence of at most 500 letters, with exit code 2."""
-    with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
-        with pytest.raises(SystemExit) as left:
-            experiment.main(module_of(name), [*words, "--dry-run"])
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as left:
+        experiment.main(module_of(name), [*words, "--dry-run"])
     assert left.value.code == 2
     sentence = said.getvalue().removesuffix("\n")
     assert sentence.startswith("error: "), sentence

@@ -6,12 +6,10 @@ import ast
 import dataclasses
 import importlib
 import json
-import math
 import shlex
 from pathlib import Path
 
 import pytest
-from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, MultipleOf
 from conftest import misshapen, smallest
 
 from experiments.common import bounds, chapters, cli, experiment, folders
@@ -63,42 +61,6 @@ def test_it_is_judged_and_drawn_again_from_its_files(ran, name):
     experiment.rejudge(module_of(name), folder)
     assert folders.read_record(folder) == before
     assert folder.stat().st_ino != times
-
-
-def outside(field, bound):
-    """A value that the bound forbids, of the kind that the field has."""
-    match bound:
-        case Ge(ge=least):
-            return least - 1
-        case Gt(gt=least):
-            return least
-        case Le(le=most):
-            return most + 1
-        case Lt(lt=most):
-            return most
-        case Interval():
-            return outside(field, next(iter(bound)))
-        case MultipleOf(multiple_of=unit):
-            return unit + 1 if unit > 1 else 0.5
-        case MinLen(min_length=length):
-            return (field.kind(1),) * (length - 1)
-        case bounds.Rule():
-            return (field.kind(1), field.kind(1))
-    raise AssertionError(f"{field.name}: a bound of an unknown kind, {bound}")
-
-
-@every_experiment
-def test_it_refuses_what_its_bounds_forbid_in_one_sentence(name):
-    settings = smallest(name)
-    for field in bounds.fields_of(type(settings)):
-        forbidden = [outside(field, bound) for bound in field.bounds if not isinstance(bound, UpTo)]
-        forbidden += [math.nan, math.inf] if field.kind is float else []
-        for value in forbidden:
-            whole = (value,) if field.is_tuple and not isinstance(value, tuple) else value
-            with pytest.raises(SettingsError) as refused:
-                bounds.check(dataclasses.replace(settings, **{field.name: whole}))
-            assert str(refused.value).startswith(field.flag)
-            assert "\n" not in str(refused.value)
 
 
 @every_experiment

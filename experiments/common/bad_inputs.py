@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, MultipleOf
+from annotated_types import MinLen, MultipleOf
 
 from experiments.common import bounds, chapters
 from experiments.common.bounds import Field
@@ -18,7 +18,7 @@ NOT_WHOLE = ("1.5", "1e3", "nan")
 NOT_FLOAT32 = ("nan", "inf", "-inf", "1e999", "1e-320", "-1e300")
 
 # Refused by the words alone, in any experiment.
-WORDS = (
+WORDS: tuple[str, ...] = (
     "--nonsense", "--nonsense=1", "nonsense", "-x", "--quick --full", "--num-seed 3", "--no-num-seeds", "--num-seeds",
     "--layer-sizes", "--out=", "--data-dir=", "--quick=1", "--full=", "--dry-run=1", "--resume=yes", "--help=3",
     "--cpu-devices 99999", "--num-seeds 100000000", f"--num-seeds {2**31}", f"--num-seeds {2**70}", f"--seed {2**32}",
@@ -27,7 +27,7 @@ WORDS = (
 )  # fmt: skip
 
 # Refused after a look at the folder, the data, or the function that they name.
-WITH_FILES = (
+WITH_FILES: tuple[str, ...] = (
     "--out /dev/null", "--out /dev/null/below", "--out /proc/nope", f"--out {'a' * 300}",
     "--dataset /none", "--dataset /dev/null", "--dataset .", "--dataset /", "--dataset=", "--dataset ../../none",
     "--dataset mnist/nope", "--dataset $x_{1}^$", "--dataset [/red]", "--dataset `x`",
@@ -66,19 +66,13 @@ def declared() -> Iterator[tuple[str, list[str]]]:
 def outside(field: Field) -> Iterator[str]:
     """Numbers just outside the declared bounds, as one types them."""
     step = 1 if field.kind is int else 1e-3
+    beyond = {"ge": -step, "gt": 0, "le": step, "lt": 0}
     for bound in field.bounds:
-        for part in bound if isinstance(bound, Interval) else [bound]:
-            match part:
-                case Ge(ge=least):
-                    yield str(least - step)
-                case Gt(gt=below):
-                    yield str(below)
-                case Le(le=most):
-                    yield str(most + step)
-                case Lt(lt=above):
-                    yield str(above)
-                case MultipleOf(multiple_of=unit) if unit > 1:
-                    yield str(1000 * unit + 1)
+        for edge, by in beyond.items():
+            if getattr(bound, edge, None) is not None:
+                yield str(getattr(bound, edge) + by)
+        if isinstance(bound, MultipleOf):
+            yield "1000001"
 
 
 def wrong_together(field: Field, values: tuple[Any, ...]) -> Iterator[list[str]]:
