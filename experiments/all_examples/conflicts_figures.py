@@ -46,13 +46,12 @@ def agreement(result: Any) -> Figure:
     epochs, looks, count = result.epochs, result.looks, result.num_examples
     share = 100 * looks.between / (looks.between + looks.within)
     for series, (axis, curve, label) in enumerate((
-        (left, looks.same, "images of one class"), (left, looks.different, "of different classes"),
+        (left, looks.same, "of one\nclass"), (left, looks.different, "of two\nclasses"),
         (middle, share, ""), (right, looks.coherence, ""),
     )):  # fmt: skip
         plots.seed_band(axis, epochs, curve, series, label, marker=plots.MARKERS[series])
     plots.reference_line(left, 0, "at right angles")
     left.set(ylabel="mean cosine between two gradients", title="Agreement, pair by pair")
-    left.legend()
     first, last = np.median(share[:, [0, -1]], axis=0)
     middle.set(ylim=(0, 100), ylabel="share of tr Sigma between the classes, %",
                title=f"{first:.0f} % of the scatter lies between the classes, then {last:.0f} %")  # fmt: skip
@@ -65,6 +64,7 @@ def agreement(result: Any) -> Figure:
         axis.set_xscale("symlog", linthresh=0.1, linscale=0.4)
         plots.plain_log_ticks(axis.xaxis, [tick for tick in (0, 0.1, 0.3, 1, 2, 5, 10, 30) if tick <= epochs[-1]])
         axis.set(xlim=(-0.01, epochs[-1] * 1.15), xlabel="epochs of training")
+    plots.name_lines(left, room=0.09)
     first, last = np.median(looks.coherence[:, [0, -1]], axis=0)
     verb = "stop agreeing" if last < first else "agree more"
     says = f"good as if {first:,.0f} of {count:,} wanted the same at the start, {last:,.0f} {when(epochs[-1])}"

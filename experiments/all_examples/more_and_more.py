@@ -106,7 +106,7 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     lower = [f"size {size}" for size in result.sizes]
     figure, axes = plots.new_mosaic(14, 7.5, [["top"] * num_sizes, lower], height_ratios=(1.5, 1))
     top, places, middle = axes["top"], np.arange(num_sizes), np.median(right, axis=1)
-    plots.seed_band(top, places, right.T, 0, f"median and range of {right.shape[1]} seeds")
+    plots.seed_band(top, places, right.T, 0, "")
     top.plot(places, right, "o", color=plots.COLOURS[0], alpha=0.4, markersize=4)
     for place, percent in enumerate(middle):
         top.annotate(f"{percent:.0f} %", (place, percent), (-22, 8), textcoords="offset points", ha="center",
@@ -115,7 +115,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     *some, everyone = result.sizes.tolist()
     words = {1: f"one {first}", 2: f"a {first} and a {second}", len(result.classes): "one of each"}
     top.set_xticks(places, [*(words.get(size, f"{size:,} examples") for size in some), f"all {everyone:,}"])
-    top.legend(loc="upper left", title=f"{settings.num_steps:,} steps of {BATCH} examples each")
     for name, matrices in zip(lower, result.confusion, strict=True):
         panel, matrix = axes[name], matrices.mean(axis=0)
         ticks = range(0, len(matrix), math.ceil(len(matrix) / 10))
@@ -127,5 +126,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     axes[lower[0]].set_ylabel("a test image of this digit ...", fontsize=9)
     title = f"All must be asked: taught by one {first} alone the network calls everything a {first} and "
     says = f"is right {middle[0]:.0f} % of the time, taught by everyone {middle[-1]:.0f} %"
-    foot = "squares: black where all images of a digit are called the same, mean of the seeds"
+    foot = f"{settings.num_steps:,} steps of {BATCH} examples each; median and range\n"
+    foot += "squares: black where all images of a digit are called the same, mean of the seeds"
     return {"more_and_more": plots.headline(figure, title + says, foot)}

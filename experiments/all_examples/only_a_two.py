@@ -156,12 +156,12 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     two, everything = min(2, len(result.digits) - 1), 100 * everything_named(result).mean(axis=(1, 2))
     for kind, (label, share) in enumerate(zip(STARTS, everything, strict=True)):
         style = {"color": plots.COLOURS[kind], "linestyle": plots.LINES[kind]}
-        left.plot(result.steps, share, marker=plots.MARKERS[kind], markersize=4, label=label, **style)
+        left.plot(result.steps, share, marker=plots.MARKERS[kind], markersize=4, **style)
+        plots.note(left, label, (1.3, 94) if kind == 0 else (8, 52), va="top", color=plots.COLOURS[kind])
         right.plot(result.steps, 100 * result.named[kind, :, two].T, linewidth=1, alpha=0.7, **style)
     left.set(ylabel="runs, %", title="Runs in which 99 % of the test images\nare called by the one image's name")
     only = result.digits[two]
     right.set(ylabel="test images, %", title=f"One {only} alone, each seed:\ntest images that are called {only}")
-    left.legend(loc="lower right", title="start")
     for axis in (left, right):
         axis.set_xscale("symlog", linthresh=1)
         plots.plain_log_ticks(axis.xaxis, [0, *(10**power for power in range(len(str(result.steps[-1]))))])

@@ -127,9 +127,8 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     networks = zip((0, settings.num_seeds), ("before training", after), result.within_a_tenth, strict=True)
     for series, (network, when, reached) in enumerate(networks):
         distance, expected = 100 * result.distance[network, :, :-1], 100 * result.expected[network, :-1]
-        plots.seed_band(axis, counts, distance, series, f"median and range of {len(distance)} orders")
-        axis.plot(counts, expected, color="black", linestyle=":", linewidth=1.5,
-                  label="theory: $\\sqrt{B/n \\cdot (N-n)/(N-1)}$, $B$ = tr $\\Sigma/|G|^2$")  # fmt: skip
+        plots.seed_band(axis, counts, distance, series, "")
+        axis.plot(counts, expected, color="black", linestyle=":", linewidth=1.5)
         axis.plot(reached, 10, "o", color=plots.COLOURS[series], markersize=8)
         axis.annotate(f"{when}, $B$ = {result.expected[network, 0] ** 2:.3g}", (counts[at], 2.5 * expected[at]),
                       color=plots.COLOURS[series], fontweight="bold")  # fmt: skip
@@ -140,7 +139,9 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     axis.set(xlabel=f"examples averaged so far, n (of N = {num_examples:,})",
              ylabel="distance from the gradient, % of its length")  # fmt: skip
     axis.set_ylim(bottom=0.1)
-    axis.legend(handles=axis.lines[:2], loc="lower left")
+    plots.note(axis, "dotted: theory, $\\sqrt{B/n \\cdot (N-n)/(N-1)}$, $B$ = tr $\\Sigma/|G|^2$", (0.03, 0.04),
+               unit=plots.IN_PANEL, fontsize=10)  # fmt: skip
     untrained, trained = needed(result)
+    drawn = f"drawn: first seed, median and range of {result.distance.shape[1]} orders"
     title = f"To come within 10 % of the gradient takes {untrained} examples before training, {trained} {after}"
-    return {"running_mean": plots.headline(figure, title, "headline: of all, drawn: first seed")}
+    return {"running_mean": plots.headline(figure, title, f"headline: of all; {drawn}")}

@@ -22,9 +22,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P")
+SIGNS = "●■▲◆▼✚"  # the same in words
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), "-")
 
 PLOTLY = "../plotly.min.js"  # as a page names it
+IN_PANEL = "axes fraction"  # 0, 0 is a panel's lower left corner, 1, 1 its upper right one
 ENGINE = Path(__file__).with_name("engine.js")
 
 STYLE: Any = {  # of what matplotlib makes with the axes; what is drawn on them later has its defaults
@@ -60,15 +62,18 @@ def seed_points(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: st
 def reference_line(axes: Axes, y: float, text: str) -> None:
     """A thin horizontal line at a known value, named at its right end inside the axes."""
     axes.axhline(y, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
-    axes.annotate(text, (1, y), (-2, 3), ("axes fraction", "data"), "offset points",
-                  ha="right", va="bottom", fontsize=9, color="0.3")  # fmt: skip
+    note(axes, text, (1, y), (-2, 3), ("axes fraction", "data"), ha="right", va="bottom")
 
 
 def limit_line(axes: Axes, x: float, text: str) -> None:
     """A vertical line where something must change, named along its upper end."""
     axes.axvline(x, color=COLOURS[1], linewidth=1.2, linestyle=(0, (6, 2)))
-    axes.annotate(text, (x, 1), (-4, -4), ("data", "axes fraction"), "offset points",
-                  rotation=90, ha="right", va="top", fontsize=9, color=COLOURS[1])  # fmt: skip
+    note(axes, text, (x, 1), (-4, -4), ("data", "axes fraction"), rotation=90, ha="right", va="top", color=COLOURS[1])
+
+
+def note(axes: Axes, text: str, at: tuple, offset: tuple = (0, 0), unit: Any = "data", **style) -> None:
+    """Small words in a panel, so many points beside a place of the data, or of the panel (unit=IN_PANEL)."""
+    axes.annotate(text, at, offset, unit, "offset points", **({"fontsize": 9, "color": "0.3"} | style))
 
 
 def name_lines(axes: Axes, room: float = 0.055) -> None:
@@ -115,8 +120,8 @@ def as_png(figure: Figure, foot: str) -> bytes:
     """The figure as a file, and closed. Its foot is what `headline` was told it is about; else network, data and seeds,
     and what else `headline` was told."""
     whole = str(figure.get_label()) or "; ".join(filter(None, [foot, figure.get_supxlabel()]))
-    lines = (textwrap.fill(line, int(13 * figure.get_figwidth())) for line in whole.splitlines())
-    figure.supxlabel("\n".join(lines), fontsize=10)  # 13 letters an inch leave a margin
+    lines = (evenly(line, 13 * figure.get_figwidth()) for line in whole.splitlines())  # letters an inch leave a margin
+    figure.supxlabel("\n".join(lines), fontsize=10)
     file = io.BytesIO()
     try:
         if layout := figure.get_layout_engine():  # while it has one, matplotlib draws all of it twice
@@ -152,6 +157,18 @@ def path_on_map(axes: Axes, shadow: np.ndarray, series: int, label: str, **optio
     axes.plot(*shadow[-1], marker="o", markersize=9, color=colour, markeredgecolor="white", zorder=5)
 
 
+def evenly(text: str, width: float) -> str:
+    """The text in as few lines of `width` letters as it takes, about equally long.
+
+    >>> evenly("one two three four", 15)
+    'one two\\nthree four'
+    """
+    lines = math.ceil(len(text) / width)
+    least = math.ceil(len(text) / lines)
+    wrapped = (textwrap.fill(text, letters) for letters in range(least, 2 * least + 1))
+    return next((wrap for wrap in wrapped if wrap.count("\n") < lines), text)
+
+
 def headline(figure: Figure, finding: str, foot: str = "", *, about: str = "") -> Figure:
     """The figure, with the finding in bold above it: as few lines as its width allows, about equally long, no number
     parted from its %. `foot`: what its foot says besides network, data and seeds; `about`: what it says instead of
@@ -163,10 +180,7 @@ def headline(figure: Figure, finding: str, foot: str = "", *, about: str = "") -
     >>> plt.close(figure)
     """
     whole = finding.removesuffix(".").replace(" %", "\N{NO-BREAK SPACE}%")
-    lines = math.ceil(len(whole) / (8.5 * figure.get_figwidth()))  # 8.5 letters an inch leave a margin
-    least = math.ceil(len(whole) / lines)
-    wrapped = (textwrap.fill(whole, width) for width in range(least, 2 * least + 1))
-    even = next((text for text in wrapped if text.count("\n") < lines), whole)
+    even = evenly(whole, 8.5 * figure.get_figwidth())  # letters an inch leave a margin
     figure.suptitle(even, fontsize=13, fontweight="bold")
     figure.supxlabel(foot)
     figure.set_label(about)

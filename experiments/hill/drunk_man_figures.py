@@ -121,7 +121,7 @@ def draw_costs(axes: Axes, result: Any, numbers: Sequence[int], **options) -> No
     for index, number in enumerate(numbers):
         walker = result.walkers[number]
         axes.plot(read[number][1:], walker.cost[0][1:], **styled(index), **options)
-        at = len(walker.cost[0]) // 3
+        at = len(walker.cost[0]) // 5
         beside = {"xytext": (-8, -8), "ha": "right"} if index == 1 else {"xytext": (8, 8), "ha": "left"}
         axes.annotate(walker.way.label, (read[number][at], walker.cost[0][at]), textcoords="offset points", **beside,
                       color=plots.COLOURS[SERIES[index]], fontweight="bold")  # fmt: skip

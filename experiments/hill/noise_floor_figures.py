@@ -53,7 +53,7 @@ def heights(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
             rest = shown(floor)[row]
             points(axis, row, ratios[row, rest], floor.heights[:, row, rest], fillstyle=style)
         colour = plots.COLOURS[row % len(plots.COLOURS)]
-        axis.annotate(f"{'●■▲◆▼✚'[row % 6]} B = {size}", (0.98, 0.18 + 0.05 * row), xycoords="axes fraction",
+        axis.annotate(f"{plots.SIGNS[row % 6]} B = {size}", (0.98, 0.18 + 0.05 * row), xycoords="axes fraction",
                       ha="right", color=colour)  # fmt: skip
     drawn = shown(result.shuffled) | shown(result.drawn)
     at, theory = ratios[drawn], (ratios * np.median(result.drawn.scatter, axis=0) / 4)[drawn]

@@ -114,19 +114,23 @@ def finding(result: Result, settings: Settings) -> str:
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     figure, axes = plots.new_figure(12, 5.2, columns=2)
     (height, ratio), eta_h, fine = axes[0], np.array(ETA_H), np.linspace(0.01, 1.93, 300)
-    height.plot(fine, fine / (2 - fine), color="0.2", linewidth=1.2, label="theory: η σ² / (B h (2 - η h))")
-    height.plot(fine, fine / 2, color="0.5", linestyle=(0, (2, 2)), linewidth=1.2, label="small steps: η σ² / (2 B h)")
+    height.plot(fine, fine / (2 - fine), color="0.2", linewidth=1.2)
+    plots.note(height, "theory: η σ² / (B h (2 - η h))", (1, 1), (-10, 8), ha="right")
+    height.plot(fine, fine / 2, color="0.5", linestyle=(0, (2, 2)), linewidth=1.2)
+    plots.note(height, "for small steps: η σ² / (2 B h)", (1, 0.5), (8, -12))
     for row, (batch_size, found) in enumerate(zip(BATCHES, result.ratios, strict=True)):
         for axis, values in ((height, found * eta_h / (2 - eta_h)), (ratio, found)):
             axis.plot(eta_h, values, plots.MARKERS[row], color=plots.COLOURS[row], markersize=9, fillstyle="none",
-                      markeredgewidth=2, label=f"run, B = {batch_size}")  # fmt: skip
+                      markeredgewidth=2)  # fmt: skip
+            plots.note(axis, f"{'○□'[row]} runs with B = {batch_size}", (0.97, 0.08 - 0.05 * row), unit=plots.IN_PANEL,
+                       ha="right", color=plots.COLOURS[row])  # fmt: skip
     height.set(title="The variance that stays", ylabel="variance of θ, in units of σ² / (B h²)", yscale="log")
-    ratio.axhspan(1 - OFF, 1 + OFF, color="0.9", label=f"expected: within {100 * OFF:g} %")
+    ratio.axhspan(1 - OFF, 1 + OFF, color="0.9")
+    plots.note(ratio, f"grey: expected, within {100 * OFF:g} %", (0.03, 0.92), unit=plots.IN_PANEL)
     ratio.axhline(1, color="0.2", linewidth=1.2)
     ratio.set(title="The same over theory's", ylabel="variance over theory's", ylim=(1 - 2 * OFF, 1 + 2 * OFF))
     for axis in axes[0]:
         axis.set_xlabel("η h: learning rate times curvature")
-        axis.legend()
     seeds = f"{settings.num_seeds} seed{'s' * (settings.num_seeds > 1)} together"
     about = f"Cᵢ = h/2 (θ - xᵢ)², batches drawn with replacement, {seeds}"
     return {"solved_case": plots.headline(figure, finding(result, settings), about=about)}

@@ -88,11 +88,11 @@ def lessons(axis: Axes, gains: np.ndarray) -> None:
         x, colour, marker = np.arange(len(gains)) + 0.24 * series - 0.12, plots.COLOURS[series], "os"[series]
         axis.plot(x, gains[:, series], marker, color=colour, alpha=0.35, markersize=5)
         axis.errorbar(x + 0.06, means[:, series], errors[:, series], fmt=marker, color=colour, capsize=4, markersize=8,
-                      markeredgecolor="black", label=label)  # fmt: skip
+                      markeredgecolor="black")  # fmt: skip
+        plots.note(axis, label, (x[0], gains[0, series].max()), (0, 8), ha=("right", "left")[series], color=colour)
     axis.axhline(0, color="0.3", linewidth=1)
     axis.set_xticks(range(len(LABELS)), LABELS, fontsize=10)
     axis.margins(y=0.2)
     axis.set(xlim=(-0.5, len(LABELS) - 0.5), ylabel="points more than by learning from the truth",
              title=f"Learning the truth and its own second label:\n{means[1, 0]:+.2f} points for one guess, "
              f"a random second {means[2, 0]:+.2f}")  # fmt: skip
-    axis.legend(loc="upper right", fontsize=9)

@@ -52,17 +52,20 @@ def roc(result: Any, alarms: np.ndarray, epochs: list[int], share: float) -> Fig
         areas = np.median(each.areas[-1], axis=1)  # epochs, scores
         for at, score in np.ndindex(areas.shape):
             colour, found = plots.COLOURS[score], 100 * each.curves[at, :, score]
-            label = f"{SCORES[score]}, epoch {epochs[at]}: area {areas[at, score]:.3f}"
             low, middle, high = found.min(axis=0), np.median(found, axis=0), found.max(axis=0)
             axis.fill_between(100 * alarms, low, high, color=colour, alpha=0.2, linewidth=0)
-            axis.plot(100 * alarms, middle, color=colour, linestyle=plots.LINES[at], label=label)
-        axis.plot([0, 100], [0, 100], color="0.4", linewidth=1, linestyle=(0, (2, 2)), label="by lot: area 0.5")
+            axis.plot(100 * alarms, middle, color=colour, linestyle=plots.LINES[at])
+        axis.plot([0, 100], [0, 100], color="0.4", linewidth=1, linestyle=(0, (2, 2)))
+        plots.note(axis, "by lot: area 0.5", (70, 70), (6, -6), va="top")
+        for score, name in enumerate(SCORES):
+            says = ", ".join(f"{area:.3f} after epoch {at}" for area, at in zip(areas[:, score], epochs, strict=True))
+            plots.note(axis, f"{name}: area {says}", (0.98, 0.03 + 0.05 * score), unit=plots.IN_PANEL, ha="right",
+                       color=plots.COLOURS[score])  # fmt: skip
         axis.set(title=each.label, xlabel="right labels suspected, %", xlim=(-1, 101), ylim=(-1, 101))
-        axis.legend(loc="lower right")
     axes[0, 0].set_ylabel("wrong labels found, %")
     norm, cost = np.min([np.median(each.areas[-1, -1], axis=0) for each in result.recipes], axis=0)
     better = "The cost of an image tells better than its gradient's length"
     which = better if cost > norm else "An image's gradient tells as well as its cost"
     areas = f"area {cost:.2f} against {norm:.2f} (the worse of both networks)"
-    foot = f"{100 * share:.0f} % of the labels are wrong; median and range"
-    return plots.headline(figure, f"{which} whether its label is wrong: {areas}", foot)
+    foot = f"{100 * share:.0f} % of the labels are wrong; solid: after epoch {epochs[0]}, dashed: {epochs[-1]}; "
+    return plots.headline(figure, f"{which} whether its label is wrong: {areas}", foot + "median and range")

@@ -18,8 +18,8 @@ def cost(result: Any, num_steps: int, times: list[str], headline: str, *, films_
     """`times`: how many times fewer examples, and seconds, the film's batches need to come as far as the full batch."""
     figure, axes = on_three_clocks(result, num_steps, [curve.cost for curve in result.curves], headline, 5)
     plots.plain_log_ticks(axes[0].yaxis, (0.05, 0.1, 0.2, 0.5, 1, 2))
+    plots.name_lines(axes[0], room=0.09)
     axes[0].set_ylabel("cost on the training images")
-    axes[0].legend(fontsize=9, loc="lower left")
     if films_cost:  # ten balanced classes, every output 1/10: (1 - 1/10)^2 + 9/100 = 0.9
         plots.reference_line(axes[0], 0.9, "every output 0.1: cost 0.9")
     target, name = np.median(result.curves[0].cost[:, -1]), f"B={result.batch_sizes[result.reference]:,}"
@@ -40,8 +40,8 @@ def accuracy(result: Any, num_steps: int) -> Figure:
     headline = (f"Batches of {result.batch_sizes[film]:,} are right in {right[film]:.1f} % of the test images after "
                 f"{read[film]:,} examples, the full batch in {right[0]:.1f} % after {read[0]:,}")  # fmt: skip
     figure, axes = on_three_clocks(result, num_steps, found, headline, -14)
+    plots.name_lines(axes[0], room=0.09)
     axes[0].set_ylabel("correct on the test images, %")
-    axes[0].legend(fontsize=9, loc="upper right", bbox_to_anchor=(1, 0.85))
     return figure
 
 
@@ -51,7 +51,7 @@ def on_three_clocks(result: Any, num_steps: int, values: list, headline: str, ab
     for series, (curve, value) in enumerate(zip(result.curves, values, strict=True)):
         size, shown = result.batch_sizes[series], curve.steps <= num_steps
         name = f"B={size:,}" if series else "full batch"
-        label = f"{'batches of ' * bool(series)}{name}, rate {result.rates[series]:g}"
+        label = f"{name},\nrate {result.rates[series]:g}"
         plots.seed_band(axes[0, 0], curve.steps[shown], value[:, shown], series, label)
         for axis, scale in zip(axes[0, 1:], (size, result.seconds[series]), strict=True):
             plots.seed_band(axis, curve.steps * scale, value, series, label, marker=".", markersize=4)

@@ -21,7 +21,7 @@ def trainings(result: Any, lines: Any, settings: Any, headline: str, alike: floa
         colour, marker = plots.COLOURS[(series + 1) % len(plots.COLOURS)], plots.MARKERS[series % len(plots.MARKERS)]
         style: Any = {"color": colour, "linestyle": plots.LINES[series % len(plots.LINES)]}
         mark_diagonal(grid, rates, 2 / float(sharpness[series, 0]), settings.learning_rates, style)
-        cost.plot(units, ratios, marker=marker, label=f"from B = {settings.batch_sizes[0]}, η = {rates[0]:g}", **style)
+        cost.plot(units, ratios, marker=marker, label=f"from η = {rates[0]:g},\nB = {settings.batch_sizes[0]}", **style)
         steepness.plot(rates, sharpness[series], linewidth=1, marker=marker, markersize=8, fillstyle="none", **style)
         near = kept[series]
         steepness.plot(rates[near], sharpness[series, near], color=colour, linestyle="", marker=marker, markersize=8)
@@ -60,15 +60,15 @@ def finish_cost(axis: Axes) -> None:
     plots.limit_line(axis, 1, "k η = 2/sharpness")
     axis.set(xlabel="k η in units of 2/sharpness where the smallest batch ends", title="Cost along these lines",
              ylabel="cost after training with (k B, k η), over that with (B, η)")  # fmt: skip
-    axis.legend(loc="upper left")
+    plots.name_lines(axis, room=0.09)
 
 
 def finish_sharpness(axis: Axes, rates: np.ndarray, sharpness: np.ndarray, kept: np.ndarray) -> None:
     """The axes of the sharpness, framed about that of the trainings whose cost is `kept`, and the line 2/rate."""
-    axis.plot([], [], "o", color="0.4", fillstyle="none", label="cost more than 10 % higher")
-    axis.plot(rates, 2 / rates, color="0.2", linewidth=1.2, label="2/(k η)")
+    axis.plot(rates, 2 / rates, color="0.2", linewidth=1.2)
     low, high = kept.min() / 10, 3 * kept.max()
     outside = "\n(lines that leave the frame end on a plateau)" if sharpness.min() < low else ""
     axis.set(xscale="log", yscale="log", ylim=(low, high), xlabel="learning rate k η",
              ylabel="sharpness where the training ended", title=f"How steep it is where they end{outside}")  # fmt: skip
-    axis.legend(loc="lower left", fontsize=9)
+    plots.note(axis, "2/(k η)", (rates[-1], 2 / rates[-1]), (-10, 0), ha="right", color="0.2")
+    plots.note(axis, "open: cost more than 10 % higher", (0.03, 0.03), unit=plots.IN_PANEL)

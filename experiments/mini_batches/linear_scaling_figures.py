@@ -17,10 +17,10 @@ def steps(result: Any, x: np.ndarray, settings: Any, headline: str) -> Figure:
     for axis, (place, locals_) in zip(axes[0, 1:], result.places.items(), strict=True):
         draw_cost(axis, locals_[largest], x, settings.num_batches[largest])
         axis.set_title(f"What they come to, {place}")
-    for axis, where in zip(axes[0], ("upper left", "lower left", "upper left"), strict=True):
+        plots.name_lines(axis)
+    for axis in axes[0]:
         plots.limit_line(axis, 2, "k η = 2/λ")
         axis.set(xscale="log", xlabel="k η λ")
-        axis.legend(loc=where, fontsize=9)
     foot = f"medians and ranges; λ: sharpness of the cost of the k B examples, B = {settings.batch_size}"
     return plots.headline(figure, headline, foot)
 
@@ -39,24 +39,27 @@ def off_theory(result: Any, x: np.ndarray, numbers: tuple[int, ...], near: float
 
 
 def draw_distance(axis: Axes, result: Any, x: np.ndarray, numbers: tuple[int, ...]) -> None:
-    axis.plot(x, x**2, color="0.2", linewidth=1.2, label="theory: η² |Σⱼ Hⱼ Σ$_{i<j}$ gᵢ|, slope 2")
-    for row, (place, locals_) in enumerate(result.places.items()):
-        for column, (number, local) in enumerate(zip(numbers, locals_, strict=True)):
-            series = row * len(numbers) + column
-            axis.plot(
-                x, in_units_of_theory(local, number), plots.MARKERS[series % len(plots.MARKERS)],
-                color=plots.COLOURS[series % len(plots.COLOURS)], fillstyle="none" if row else "full", markersize=6,
-                label=f"k = {number}, {place}",
-            )  # fmt: skip
+    """Every place and k on theory's line; a place fills its marks or not, a k has a shape and a colour."""
+    axis.plot(x, x**2, color="0.2", linewidth=1.2)
+    for fill, locals_ in zip(("full", "none"), result.places.values(), strict=True):
+        for series, (number, local) in enumerate(zip(numbers, locals_, strict=True)):
+            style: Any = {"color": plots.COLOURS[series % 7], "marker": plots.MARKERS[series % 6], "fillstyle": fill}
+            axis.plot(x, in_units_of_theory(local, number), linestyle="", markersize=6, **style)
+    for series, number in enumerate(numbers):
+        plots.note(axis, f"{plots.SIGNS[series % 6]} k = {number}", (0.03, 0.95), (0, -14 * series),
+                   plots.IN_PANEL, color=plots.COLOURS[series % 7])  # fmt: skip
+    plots.note(axis, "line: theory, η² |Σⱼ Hⱼ Σ$_{i<j}$ gᵢ|\n" + "\n".join(
+        f"{word}: {place}" for word, place in zip(("filled", "open"), result.places, strict=True)), (0.03, 0.95),
+        (0, -14 * len(numbers)), plots.IN_PANEL, va="top")  # fmt: skip
     axis.set(yscale="log", title="How far apart they end")
     axis.set_ylabel("distance between the ends, in units of |Σⱼ Hⱼ Σ$_{i<j}$ gᵢ| / (k λ)²")
 
 
 def draw_cost(axis: Axes, local: Any, x: np.ndarray, num_batches: int) -> None:
     shown = x >= 0.03
-    costs = {f"after {num_batches} steps, η": local.after_many, f"after one, {num_batches} η": local.after_one}
+    costs = {f"after {num_batches}\nsteps, η": local.after_many, f"after one,\n{num_batches} η": local.after_one}
     for series, (label, cost) in enumerate(costs.items()):
         plots.seed_band(axis, x[shown], (cost / local.start[:, None])[:, shown], series, label)
     plots.plain_log_ticks(axis.yaxis, (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10))
-    axis.axhline(1, color="0.4", linewidth=1, linestyle=(0, (2, 2)), label="before")
+    plots.reference_line(axis, 1, "before")
     axis.set_ylabel("cost of the k B examples, over that before")

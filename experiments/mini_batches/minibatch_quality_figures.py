@@ -26,22 +26,26 @@ def quality(result: Any, shown: list[int]) -> Figure:
     for series, index in enumerate(shown):
         scales = result.noise_scale[:, index, None]
         middle = float(np.median(scales))
-        label = f"{when(result.epochs[index])}: B_simple " + (f"{middle:,.2g}" if middle < 100 else f"{middle:,.0f}")
+        label = f"{when(result.epochs[index])}:\nB_simple " + (f"{middle:,.2g}" if middle < 100 else f"{middle:,.0f}")
         style: Any = {"color": plots.COLOURS[series], "linestyle": plots.LINES[series], "linewidth": 1.5}
         left.plot(fine, np.median(statistics.expected_cosine(scales, fine[None], num_examples), axis=0), **style)
-        right.plot(fine[:-1], np.median(np.sqrt(scales / fine * drawn), axis=0)[:-1], **style)
-        plots.seed_points(left, result.sizes, batches.cosine[:, index], series, label)
+        right.plot(fine[:-1], np.median(np.sqrt(scales / fine * drawn), axis=0)[:-1], label=label, **style)
+        plots.seed_points(left, result.sizes, batches.cosine[:, index], series)
         plots.seed_points(right, result.sizes, np.sqrt(batches.squared_error[:, index]), series)
     for axis in (left, right):
         axis.axvline(100, **THIN)
         plots.plain_log_ticks(axis.xaxis, (1, 10, 100, 1000, 10_000, num_examples))
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axis.set_xlabel("examples in the mini-batch, B")
-    left.annotate("the film's 100", (100, 0.02), xytext=(4, 0), textcoords="offset points", fontsize=9, color="0.3")
-    left.set(ylim=(0, 1.03), ylabel="cosine with the full gradient G", title="Direction: 1 is the steepest way down")
-    left.legend(fontsize=9, loc="lower right")
+    plots.note(left, "the film's 100", (100, 0.02), (4, 0))
+    left.set(
+        ylim=(0, 1.03),
+        ylabel="cosine with the full gradient G",
+        title="Direction: 1 is the steepest way down\n(colours as on the right)",
+    )
     plots.plain_log_ticks(right.yaxis, (0.001, 0.01, 0.1, 1, 10, 100))
     right.set(ylabel="|g_B - G| / |G|, root mean square", title="Error: at 1 the noise is as large as the gradient")
+    plots.name_lines(right, room=0.09)
     first, last = np.median(result.films_cosine[:, [shown[0], shown[-1]]], axis=0)
     later = f", {last:.2f} {when(result.epochs[shown[-1]])} of training" if len(shown) > 1 else ""
     headline = f"A batch of 100: cosine {first:.3f} with the full gradient at the start{later}"
@@ -55,14 +59,14 @@ def noise(result: Any, batch_size: int, pretty_good: float, looks: tuple[float, 
     left, right = axes[0]
     draw_scale(left, result, batch_size, pretty_good)
     predicted = statistics.expected_cosine(result.noise_scale, batch_size, result.num_examples)
-    plots.seed_band(right, result.epochs, result.films_cosine, 1, "measured")
-    right.plot(result.epochs, np.median(predicted, axis=0), "k+", markersize=10, label="theory, from B_simple alone")
+    plots.seed_band(right, result.epochs, result.films_cosine, 1, "")
+    right.plot(result.epochs, np.median(predicted, axis=0), "k+", markersize=10)
     plots.reference_line(right, pretty_good, f"'pretty good', fixed beforehand: {pretty_good}")
     if between:
         right.axvspan(*looks, color="0.85", linewidth=0, zorder=0)
     right.set(ylim=(0, 1.03), ylabel=f"cosine of batches of {batch_size} with G",
               title=f"'Pretty good' is over {between}" if between else "'Pretty good' to the end")  # fmt: skip
-    right.legend(loc="lower left")
+    plots.note(right, "line: measured\ncrosses: theory, from B_simple alone", (0.14, 0.03), unit=plots.IN_PANEL)
     last, ends = result.epochs[-1], [0, -1]
     costs, scales = (np.median(each, axis=0)[ends] for each in (result.quality.cost, result.noise_scale))
     for axis in (left, right):
@@ -82,8 +86,7 @@ def draw_scale(axis: Axes, result: Any, batch_size: int, pretty_good: float) -> 
     plots.seed_band(axis, result.epochs, result.noise_scale, 0, "", marker="o")
     plots.reference_line(axis, limit, f"cosine {pretty_good} for batches of {batch_size}: B_simple {limit:.0f}")
     for at, cost in zip(result.epochs, np.median(result.quality.cost, axis=0), strict=True):
-        axis.annotate(f"{cost:.2g}", (at, 1), (0, -2), ("data", "axes fraction"), "offset points", rotation=90,
-                      ha="center", va="top", fontsize=9)  # fmt: skip
+        plots.note(axis, f"{cost:.2g}", (at, 1), (0, -2), ("data", "axes fraction"), rotation=90, ha="center", va="top")
     plots.plain_log_ticks(axis.yaxis, (1, 10, 100, 1000))
     axis.set(ylim=(None, 6 * result.noise_scale.max()), ylabel="B_simple, examples; numbers on top: the cost")
     axis.set_title("The noise scale B_simple = tr Sigma / |G|^2")

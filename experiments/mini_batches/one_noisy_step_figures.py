@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 
 from experiments.common import plots
 
+FALLS = -0.2  # where a falling line is named
+
 
 def gains(result: Any, rates: np.ndarray, says: str) -> Figure:
     """The gain of one step against its rate, by batch size; and the batch size with half of the full batch's gain."""
@@ -16,8 +18,10 @@ def gains(result: Any, rates: np.ndarray, says: str) -> Figure:
     for series, index in enumerate((0, 2, 4, -1)):
         plots.seed_points(left, rates, result.gain[:, shown, index] / most, series)
         foretold = np.median(result.foretold(fine)[:, shown, index], axis=0) / most
-        label = "full batch" if index < 0 else f"batches of {result.sizes[index]}"
-        left.plot(fine, foretold, color=plots.COLOURS[series], linestyle=plots.LINES[series], label=label)
+        left.plot(fine, foretold, color=plots.COLOURS[series], linestyle=plots.LINES[series])
+        name = "full batch" if index < 0 else f"B = {result.sizes[index]}"
+        falls = np.flatnonzero(foretold > FALLS)[-1]
+        plots.note(left, name, (fine[falls], foretold[falls]), (8, 0), va="center", color=plots.COLOURS[series])
     left.set(xscale="log", xlabel="learning rate η", ylabel="mean fall of the cost, over the full batch's best",
              ylim=(-1, 1.2), title=f"One step, {result.epochs[shown]:g} epochs into training")  # fmt: skip
     for series, name in enumerate(("measured", "foretold with\ntr(HΣ) and G'HG", "foretold by\ntr Σ / |G|² alone")):
@@ -25,7 +29,6 @@ def gains(result: Any, rates: np.ndarray, says: str) -> Figure:
     right.set(yscale="log", xlabel="epochs of training", ylabel="batch size with half of the full batch's gain")
     right.set_xscale("symlog", linthresh=0.05)
     right.set(xlim=(-0.01, None), xticks=result.epochs, xticklabels=[f"{when:g}" for when in result.epochs])
-    left.legend()
     plots.name_lines(right, room=0.09)
     foot = f"points: measured, lines: to second order; N = {result.sizes[-1]:,} images; median and range"
     return plots.headline(figure, says, foot)

@@ -24,13 +24,13 @@ def times(result: Any, settings: Any) -> Figure:
         (axes[0, 2], result.depth, growth("Depth", result.depth), f"hidden layers of {settings.depth_width} neurons"),
     ):
         in_proportion = 1000 * np.median(sweep.seconds[:, -1]) * sweep.flops / sweep.flops[-1]
-        plots.seed_band(axis, sweep.x, 1000 * sweep.seconds, 0, "measured", marker="o")
-        axis.plot(sweep.x, in_proportion, **EQUAL, label="in proportion to the operations")
+        plots.seed_band(axis, sweep.x, 1000 * sweep.seconds, 0, "", marker="o")
+        axis.plot(sweep.x, in_proportion, **EQUAL)
         axis.set(xscale="log", yscale="log", xlabel=label, ylabel="milliseconds a gradient", title=title)
         plots.plain_log_ticks(axis.yaxis, PLAIN)
+        plots.note(axis, "dotted: in proportion\nto the operations", (0.97, 0.03), unit=plots.IN_PANEL, ha="right")
     for axis, sweep in zip(axes[0, 1:], (result.width, result.depth), strict=True):
         plots.plain_log_ticks(axis.xaxis, sweep.x.tolist())
-    axes[0, 0].legend(loc="upper left")
     return plots.headline(
         figure,
         f"The time of a gradient grows with the images as N to the {slope:.2f}; with {work:.3g} times the operations, "

@@ -33,18 +33,21 @@ def draw_pulls(axis: Axes, result: Any, *, is_ours: bool) -> None:
     wanted = result.film.at_end.targets == 1
     a, smooth = result.film.at_end.outputs[wanted], np.linspace(0, 1, 101)
     theories = ((1 - smooth, ": y - a"), (2 * (1 - smooth) ** 2 * smooth, ": 2 (y - a) a (1 - a)"))
+    named = [int(np.abs(a - place).argmin()) for place in (0.5, 0.25)]
     pulls, known = [], (result.sigmoid and is_ours, result.sigmoid)
     for series, (each, (theory, formula)) in enumerate(zip((result.new, result.film), theories, strict=True)):
         pulls.append(-each.at_end.deltas[wanted])
-        axis.plot(a, pulls[-1], "os"[series], color=plots.COLOURS[series], markersize=4, alpha=0.5,
-                  label=each.name + formula * known[series])  # fmt: skip
+        axis.plot(a, pulls[-1], "os"[series], color=plots.COLOURS[series], markersize=4, alpha=0.5)
+        at, beside = named[series], ({"offset": (8, 8)}, {"offset": (0, 14), "ha": "center"})[series]
+        plots.note(
+            axis, each.name + formula * known[series], (a[at], pulls[-1][at]), color=plots.COLOURS[series], **beside
+        )
         if known[series]:
             axis.plot(smooth, theory, "k--", linewidth=1)
     least = int(a.argmin())
     axis.set(xlabel="activation a of an output that should be y = 1", ylabel="pull on its weighted sum, -dC/dz",
              title=f"Of {len(a):,} test images after training the most wrong\n(a = {a[least]:.1g}) is pulled "
              f"{pulls[0][least] / pulls[1][least]:,.0f} times as hard")  # fmt: skip
-    axis.legend()
 
 
 def draw_descents(left: Axes, right: Axes, both: tuple) -> None:
@@ -85,17 +88,17 @@ def hills(result: Any) -> Figure:
 
 def draw_two(axis: Axes, both: tuple) -> None:
     """What a real 2 asks of the outputs before training: bars to the sums z, outlines to the activations a."""
-    outputs = np.arange(both[1].two.nudges.shape[1])
+    outputs, wanted = np.arange(both[1].two.nudges.shape[1]), int(both[1].two.nudges[0].argmax())
     for series, each in enumerate(both):
         place, colour = outputs + 0.4 * series - 0.2, plots.COLOURS[series]
-        axis.bar(place, -each.two.deltas[0], 0.36, color=colour, label=each.name, hatch=("", "//")[series],
+        axis.bar(place, -each.two.deltas[0], 0.36, color=colour, hatch=("", "//")[series],
                  edgecolor="white")  # fmt: skip
         axis.bar(place, each.two.nudges[0], 0.36, fill=False, edgecolor=colour, linestyle=plots.LINES[series])
+        plots.note(axis, each.name, (place[wanted], each.two.nudges[0, wanted]), (14, -10), color=colour)
     axis.axhline(0, color="0.3", linewidth=1)
     axis.set(xticks=outputs, xlabel="output neuron", ylabel="wish of one image before training",
              title="What it wants of every output: filled, of the weighted sum,\n-dC/dz; outline, of the activation, "
              "-dC/da")  # fmt: skip
-    axis.legend(loc="upper right")
 
 
 def draw_hill(axis: Axes, found: Any, series: int) -> None:

@@ -101,18 +101,17 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
         (2 * line, 2 * line * np.abs(line) * (1 - np.abs(line)), line),
         result[1:], strict=True,
     ):  # fmt: skip
-        axes.plot(line, theory, color="0.5", linewidth=1.5, label="theory")
-        for marker, colour, chosen, text in (
-            ("^", plots.COLOURS[0], distance > 0, "should rise"), ("v", plots.COLOURS[1], distance <= 0, "should fall")
-        ):  # fmt: skip
-            axes.scatter(distance[chosen], wanted[chosen], marker=marker, color=colour, s=18, alpha=0.5, label=text)
+        axes.plot(line, theory, color="0.5", linewidth=1.5)
+        for marker, colour, chosen in ("^", plots.COLOURS[0], distance > 0), ("v", plots.COLOURS[1], distance <= 0):
+            axes.scatter(distance[chosen], wanted[chosen], marker=marker, color=colour, s=18, alpha=0.5)
         axes.axhline(0, color="0.4", linewidth=0.8)
         axes.set(title=title, xlabel="distance from the target, y - a", ylabel=ylabel, xticks=(-1, -0.5, 0, 0.5, 1))
-    panels[0].legend(loc="upper left", fontsize=9.5)
+    plots.note(panels[0], "outputs that\nshould rise", (0.5, 1), (10, -10), va="top", color=plots.COLOURS[0])
+    plots.note(panels[0], "that should fall", (-0.5, -1), (-10, 10), ha="right", color=plots.COLOURS[1])
     away, pull = most_wrong(result)
     panels[1].annotate(f"the most wrong output: {abs(away):.4f} away,\nyet its pull is only {abs(pull):.4f}",
                        (away, pull), (0.03, 0.93), textcoords="axes fraction", va="top", fontsize=9.5,
                        arrowprops={"arrowstyle": "->", "color": "0.3"})  # fmt: skip
     says = "'In proportion' is exact for the activation's nudge; a saturated neuron, however wrong, hardly moves"
-    foot = f"every output for {distance.shape[1]} digits, untrained, weights from N(0, 1)"
+    foot = f"every output for {distance.shape[1]} digits, untrained, weights from N(0, 1); lines: theory"
     return {"distance_and_slope": plots.headline(figure, says, foot)}

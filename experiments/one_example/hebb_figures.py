@@ -23,8 +23,7 @@ def hebb(result: Any, settings: Any) -> Figure:
     plots.reference_line(left, 0, "")
     plots.reference_line(middle, 10, "one output of ten")
     plots.reference_line(middle, 50, "")
-    middle.annotate("half: as much is to be weakened", (0, 50), (2, 4), ("axes fraction", "data"), "offset points",
-                    fontsize=9, color="0.3")  # fmt: skip
+    plots.note(middle, "half: as much is\nto be weakened", (0, 50), (2, 4), ("axes fraction", "data"))
     plots.reference_line(right, 10, "chance")
     left.set(ylabel="correlation with Hebb's rule, mean of images", ylim=(-0.6, 1),
              title="What an image asks of the weights\nagainst how much their ends fire together")  # fmt: skip

@@ -193,18 +193,18 @@ def pixels_and_weights(picture: Picture, correlations: list[float]) -> Figure:
 def draw_hebb(axes: Axes, picture: Picture) -> None:
     """Every nudge of an output's weight against how much its two ends fire together."""
     nudges, together = output_weights(picture)
-    for chosen, marker, colour, text in (
-        (nudges > 0, "^", plots.COLOURS[0], "strengthened"), (nudges <= 0, "v", plots.COLOURS[1], "weakened")
+    for chosen, marker, colour, text, above in (
+        (nudges > 0, "^", plots.COLOURS[0], "strengthened", 9), (nudges <= 0, "v", plots.COLOURS[1], "weakened", -9)
     ):  # fmt: skip
-        share = 100 * np.abs(nudges[chosen]).sum() / np.abs(nudges).sum()
-        axes.scatter(together[chosen], nudges[chosen], marker=marker, color=colour, s=32,
-                     label=f"{text}: {share:.0f} % of all that is asked")  # fmt: skip
+        share, unit = 100 * np.abs(nudges[chosen]).sum() / np.abs(nudges).sum(), ("axes fraction", "data")
+        axes.scatter(together[chosen], nudges[chosen], marker=marker, color=colour, s=32)
+        plots.note(axes, f"{text}: {share:.0f} % of all that is asked", (0.99, 0), (0, above), unit,
+                   ha="right", va="center", color=colour)  # fmt: skip
     axes.axhline(0, color="0.4", linewidth=1)
     axes.set(title=f"every weight into an output; this {picture.label}'s correlation: {along_hebb(picture):.2f}",
              xlabel="how much both ends fire: product of the two activations\n"
                     "(Hebb's rule would strengthen in proportion)", ylabel="nudge of the weight, -dC/dw")  # fmt: skip
     axes.margins(y=0.2)
-    axes.legend(fontsize=9.5)
 
 
 def page(result: Any, dataset: str) -> str:

@@ -141,8 +141,8 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
              f"best of {settings.num_directions:,}\nrandom directions")  # fmt: skip
     low, shares, high = 100 * np.quantile(result.first_order, (0, 0.5, 1), axis=0)
     actual, places = 100 * np.median(result.actual / result.actual[:, :1], axis=0), range(len(names))
-    axes.barh(places, shares, color=plots.COLOURS[0], height=0.6, label="slope of the cost, median")
-    axes.plot(actual, places, "D", color=plots.COLOURS[1], markersize=8, label=f"a real step of length {STEP_LENGTH}")
+    axes.barh(places, shares, color=plots.COLOURS[0], height=0.6)
+    axes.plot(actual, places, "D", color=plots.COLOURS[1], markersize=8)
     for place, share in enumerate(shares):
         seeds = f" ({low[place]:.3g} to {high[place]:.3g})" if place else ""
         axes.annotate(f"{share:.3g} %{seeds}", (share, place), xytext=(10, 8), textcoords="offset points")
@@ -150,7 +150,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     axes.invert_yaxis()
     axes.set_axisbelow(True)
     axes.set(xlim=(0, 115), xlabel="decrease of the cost for the same length of step, % of the gradient's")
-    axes.legend(loc="lower right")
     says = f"the signs alone go down {shares[1]:.0f} % as steeply as the gradient, a random direction at best "
-    foot = "medians, in brackets the range"
+    foot = f"bars: slope of the cost; diamonds: a real step of length {STEP_LENGTH}; medians, in brackets the range"
     return {"steepest": plots.headline(figure, f"Step for equal step {says}{shares[3]:.0f} %", foot)}
