@@ -79,9 +79,12 @@ def note(axes: Axes, text: str, at: tuple, offset: tuple = (0, 0), unit: Any = "
 def name_lines(axes: Axes, room: float = 0.055) -> None:
     """Every line that has a label is named beside the axes, as high as it ends and in its colour; names that would lie
     on one another are pushed apart. To be called when the limits stand; `room` is a name's share of the height."""
-    lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+    drawn = {line: np.ma.compress_rows(np.ma.masked_invalid(line.get_xydata())) for line in axes.get_lines()}
+    lines = [line for line in drawn if len(drawn[line]) and not str(line.get_label()).startswith("_")]
+    if not lines:
+        return
     axes.autoscale_view()
-    ends = (axes.transScale + axes.transLimits).transform([np.asarray(line.get_xydata())[-1] for line in lines])
+    ends = (axes.transScale + axes.transLimits).transform([drawn[line][-1] for line in lines])
     order = np.argsort(ends[:, 1])
     least, rank = ends[order, 1], room * np.arange(len(lines))
     upwards = np.maximum.accumulate(least - rank) + rank

@@ -20,7 +20,7 @@ def gains(result: Any, rates: np.ndarray, says: str) -> Figure:
         foretold = np.median(result.foretold(fine)[:, shown, index], axis=0) / most
         left.plot(fine, foretold, color=plots.COLOURS[series], linestyle=plots.LINES[series])
         name = "full batch" if index < 0 else f"B = {result.sizes[index]}"
-        falls = np.flatnonzero(foretold > FALLS)[-1]
+        falls = max(np.count_nonzero(foretold > FALLS) - 1, 0)
         plots.note(left, name, (fine[falls], foretold[falls]), (8, 0), va="center", color=plots.COLOURS[series])
     left.set(xscale="log", xlabel="learning rate η", ylabel="mean fall of the cost, over the full batch's best",
              ylim=(-1, 1.2), title=f"One step, {result.epochs[shown]:g} epochs into training")  # fmt: skip
