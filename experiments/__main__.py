@@ -21,7 +21,7 @@ from experiments.common import chapters, stopping
 
 def main(argv: list[str]) -> None:
     """python -m experiments"""
-    sys.path.insert(0, str(Path.cwd()))  # for a user's own modules
+    sys.path.insert(0, "")  # the folder one is in, for a user's own modules
     if not argv:
         print(chapters.listing())
     elif argv[0].startswith("-"):

@@ -1,8 +1,8 @@
 """A run's folder: run.json, arrays, figures and pages are put together beside their place and moved there at once.
 
 Whenever a run is killed, OUT/NAME is the earlier run or the new one, never a mixture: run.json knows the SHA-256 of
-every other file, and of every array by itself, so that two runs can be compared by their records alone. Files in it
-that no run of ours has written are kept.
+every file, and of every array by itself, so that damage is noticed and two runs can be compared by their records alone.
+Files in it that no run of ours has written are kept, NAME as NAME.kept where one of ours is called so.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ from research.data import DataError
 
 RECORD, ARRAYS = "run.json", "arrays.npz"
 # What numpy and zipfile raise for files with flipped bits: an unknown compression or encryption is a RuntimeError.
-UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of linux/fcntl.h and linux/fs.h
 
 
@@ -36,10 +36,20 @@ def write(folder: Path, record: dict[str, Any], arrays: Mapping[str, np.ndarray]
     """
     if not hosts.is_first():
         return
-    files = {**drawn, ARRAYS: packed(arrays), RECORD: b""}
-    hashes = {name: sha256(content) for name, content in sorted(files.items()) if name != RECORD}
-    record = {**record, "files": sorted(files), "sha256": hashes, "sha256_of_arrays": fingerprints(arrays)}
-    files[RECORD] = (json.dumps(record, indent=1, allow_nan=False, default=os.fspath) + "\n").encode()
+    files = {**drawn, ARRAYS: packed(arrays)}
+    hashes = {name: sha256(content) for name, content in sorted(files.items())}
+    about = {"files": sorted([*files, RECORD]), "sha256": hashes, "sha256_of_arrays": fingerprints(arrays)}
+    hashes[RECORD] = sha256(as_json(record | about))  # of all but itself
+    files[RECORD] = as_json(record | about) + b"\n"
+    try:
+        put(files, Path(os.path.realpath(folder)))  # a link is followed, and stays
+    except (OSError, shutil.Error) as error:
+        what = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DataError(f"{folder} could not be written ({what}); what lay there before is untouched") from error
+
+
+def put(files: Mapping[str, bytes], folder: Path) -> None:
+    """Leaves the files in `folder` beside what is not ours, all of them or none."""
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -48,15 +58,18 @@ def write(folder: Path, record: dict[str, Any], arrays: Mapping[str, np.ndarray]
         for name, content in files.items():
             (unfinished / name).write_bytes(content)
         for kept in foreign(folder):
-            copy = shutil.copytree if kept.is_dir() else shutil.copy2
-            if not (unfinished / kept.name).exists():
-                copy(kept, unfinished / kept.name)
+            place = unfinished / (f"{kept.name}.kept" if kept.name in files else kept.name)
+            if kept.is_dir() and not kept.is_symlink():
+                shutil.copytree(kept, place, symlinks=True)
+            else:
+                shutil.copy2(kept, place, follow_symlinks=False)
         exchange(unfinished, folder)
-    except (OSError, shutil.Error) as error:
-        what = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DataError(f"{folder} could not be written ({what}); what lay there before is untouched") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def as_json(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, indent=1, allow_nan=False, default=os.fspath).encode()
 
 
 def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -131,7 +144,18 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise DataError(f"{folder / RECORD} is damaged ({error}); run the experiment again") from error
     if not (isinstance(record, dict) and {"status", "settings", "commit"} <= record.keys()):
         raise DataError(f"{folder / RECORD} is no record of a run; run the experiment again")
+    if not is_as_written(record):
+        raise DataError(f"{folder / RECORD} is not as it was written; run the experiment again")
     return record
+
+
+def is_as_written(record: dict[str, Any]) -> bool:
+    """Whether it has its own SHA-256; true of one that does not say."""
+    hashes = record.get("sha256", {})
+    if not isinstance(hashes, dict):
+        return False
+    others = {name: of for name, of in hashes.items() if name != RECORD}
+    return RECORD not in hashes or hashes[RECORD] == sha256(as_json({**record, "sha256": others}))
 
 
 def last_record(folder: Path) -> dict[str, Any]:
@@ -151,14 +175,14 @@ def read_arrays(folder: Path, expected: str = "") -> dict[str, np.ndarray]:
     """arrays.npz of an earlier run. Raises DataError if it cannot be read, or has another SHA-256 than expected."""
     try:
         content = (folder / ARRAYS).read_bytes()
+        if expected not in ("", sha256(content)):
+            raise DataError(f"{folder / ARRAYS} is not what {RECORD} beside it speaks of; run the experiment again")
         with np.load(io.BytesIO(content), allow_pickle=False) as opened:
             arrays = dict(opened)
     except FileNotFoundError as error:
         raise DataError(f"{folder / ARRAYS} is missing; run the experiment again") from error
     except UNREADABLE as error:
         raise DataError(f"{folder / ARRAYS} is damaged ({error}); run the experiment again") from error
-    if expected not in ("", sha256(content)):
-        raise DataError(f"{folder / ARRAYS} is not what {RECORD} beside it speaks of; run the experiment again")
     return arrays
 
 

@@ -51,15 +51,26 @@ class Journal:
         self.pending: dict[str, dict[str, Any]] = {}
         self.bytes, self.pause, self.saved_at = 0, PAUSE, time.monotonic()
         if (folder / "calls").is_dir():
+            self.find()
+
+    def find(self) -> None:
+        """Opens what was saved; what orbax cannot open is removed, and computed again."""
+        try:
             self.open()
+        except Exception as error:
+            self.manager, self.steps = None, []
+            shutil.rmtree(self.folder / "calls", ignore_errors=True)
+            said = f"the checkpoints in {self.folder} are damaged ({first_line(error)}); all is computed again"
+            print(said, flush=True)
 
     def open(self) -> "ocp.CheckpointManager":
-        """Finds what was saved, or makes the folder; orbax is imported here, since few runs need it."""
+        """Opens the folder, or makes it; orbax is imported here, since few runs need it."""
         import orbax.checkpoint as ocp
 
         logging.getLogger("absl").setLevel(logging.ERROR)
         self.folder.mkdir(parents=True, exist_ok=True)
-        folders.write_file(self.folder / "about.json", json.dumps(self.about).encode())
+        if left_by(self.folder) != self.about:
+            folders.write_file(self.folder / "about.json", json.dumps(self.about).encode())
         self.manager = ocp.CheckpointManager((self.folder / "calls").absolute())
         self.steps = sorted(self.manager.all_steps())
         return self.manager

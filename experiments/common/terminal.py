@@ -1,5 +1,6 @@
 """What is said on the terminal: the claims, those that fail last so that they are seen, and the finding."""
 
+import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -35,7 +36,8 @@ def check_writable(folder: Path) -> None:
     It is tried: who may do everything, as root, is told by `os.access` that every folder will do, even /proc.
     """
     try:
-        existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        there = Path(os.path.realpath(folder))  # where a link leads
+        existing = next(path for path in (there, *there.parents) if path.exists() or path.is_symlink())
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
