@@ -154,6 +154,7 @@ ROWS: tuple[Row, ...] = (
     Row("E19", "Does it matter whether examples are shuffled, drawn by lot or sorted?", "mini_batches"),
     Row("E20", "How often does a second guess mend the first?", "labels"),
     Row("E21", "How high is the floor that a constant learning rate leaves?", "hill"),
+    Row("E22", "Where does it pay to share the work out over many devices?", "networks"),
     Row("speed", "How fast is the library, beside numpy and PyTorch?", "networks"),
 
     Row("N1", "Is the average of the drunk man's footsteps sober, and that of many drunk men?", "hill"),
