@@ -49,7 +49,8 @@ def test_several_processes_find_what_one_finds_and_the_first_one_writes(count, a
     ends = finished(list(start(count, tmp_path, small_mnist, "--num-seeds", "2")))
     assert [code for code, *_ in ends] == [0] * count, ends
     assert [index for index in range(count) if (tmp_path / str(index)).exists()] == [0]
-    assert ["it does" in out for _, out, _ in ends] == [True] + [False] * (count - 1)
+    assert "it does" in ends[0][1]
+    assert [out for _, out, _ in ends[1:]] == [""] * (count - 1)
     one, several = (np.load(each / "0/small_experiment/arrays.npz") for each in (alone, tmp_path))
     assert one.files == several.files == ["params", "costs", "heights"]
     for name in one.files:
@@ -66,6 +67,19 @@ def test_a_process_that_dies_ends_the_others_with_one_sentence(small_mnist, tmp_
     (sentence,) = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert "the processes of this run can no longer work together; start all of them again" in sentence
     assert not tmp_path.joinpath("0").exists()
+
+
+@pytest.mark.parametrize(("said", "first"), [
+    ({}, True), ({hosts.COUNT: "2", hosts.INDEX: "0"}, True), ({hosts.COUNT: "2", hosts.INDEX: "1"}, False),
+    ({hosts.COUNT: "2"}, True), ({"SLURM_STEP_NUM_TASKS": "3", "SLURM_PROCID": "2"}, False),
+    ({"OMPI_COMM_WORLD_SIZE": "3", "OMPI_COMM_WORLD_RANK": "2"}, False), ({"SLURM_PROCID": "2"}, True),
+])  # fmt: skip
+def test_the_environment_says_which_is_the_first_before_they_join(said, first, monkeypatch):
+    for variable in (*hosts.COUNTS, *hosts.INDICES):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in said.items():
+        monkeypatch.setenv(variable, value)
+    assert hosts.is_first() == first
 
 
 def test_a_count_that_is_no_number_is_refused(monkeypatch):

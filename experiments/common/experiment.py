@@ -105,8 +105,9 @@ def main(module: ModuleType, argv: Iterable[str]) -> None:
     """Runs one experiment with the words of a command line, or says what it would cost; exit codes as in
     `cli.exit_codes`."""
     name, words = name_of(module), list(argv)
-    print((module.__doc__ or name).strip().splitlines()[0], flush=True)
     with cli.exit_codes():
+        hosts.hush()
+        print((module.__doc__ or name).strip().splitlines()[0], flush=True)
         settings, size = cli.parse(module, name, words), cli.SIZES.intersection(words)
         last = last_run((settings.out / name, COMMITTED / name), size)
         if cli.DRY_RUN in words:

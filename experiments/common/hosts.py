@@ -14,6 +14,7 @@ from experiments.common.bounds import blaming, first_line, require
 
 COUNT, INDEX, ADDRESS = "JAX_PROCESS_COUNT", "JAX_PROCESS_INDEX", "JAX_COORDINATOR_ADDRESS"
 COUNTS = (COUNT, "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")  # started by hand, by srun, by mpirun
+INDICES = (INDEX, "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
 PATIENCE = 60  # seconds without a sign of life, after which a process counts as dead
 LOST = 3  # the exit code where one of them has failed
 
@@ -23,7 +24,7 @@ def join(cpu_devices: int) -> None:
 
     Of the three variables JAX itself reads the address; what is not set, it asks of the scheduler.
     """
-    count, index = next(filter(None, map(number_in, COUNTS)), 1), number_in(INDEX)
+    count, index = asked_count(), number_in(INDEX)
     if count == 1:
         return
     with blaming(f"{count} processes were asked for, but could not be joined", f"set {COUNT}, {INDEX} and {ADDRESS}"):
@@ -32,8 +33,18 @@ def join(cpu_devices: int) -> None:
             num_processes=count, process_id=index, heartbeat_timeout_seconds=PATIENCE, shutdown_timeout_seconds=PATIENCE
         )
     stopping.listen()  # JAX has taken SIGTERM for itself
-    if not is_first():  # errors are said by all, the rest by the first one
+    hush()
+
+
+def hush() -> None:
+    """Errors are said by all processes, the rest by the first one."""
+    if not is_first():
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def asked_count() -> int:
+    """How many processes the environment asks for."""
+    return next(filter(None, map(number_in, COUNTS)), 1)
 
 
 def number_in(variable: str) -> int | None:
@@ -49,8 +60,11 @@ def are_several() -> bool:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes; it is where it is alone."""
-    return not are_several() or jax.process_index() == 0
+    """Whether this process is the one that writes; it is where it is alone. Before they have joined, the environment
+    says which one it is; what says nothing may be the first."""
+    if are_several():
+        return jax.process_index() == 0
+    return asked_count() == 1 or not any(map(number_in, INDICES))
 
 
 def lost(error: Exception) -> NoReturn:
