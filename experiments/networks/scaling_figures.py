@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from experiments.common import on_paper, plots, shared_works
 
 SHOWN = (shared_works.WHOLE, shared_works.RUNS, shared_works.BATCHES)
+NAMES = dict(zip(SHOWN, ("the whole gradient, shared", "a run on each", "mini-batches, shared"), strict=True))
 BATCH_SIZES = np.geomspace(1, 1e7, 141)
 
 
@@ -25,33 +26,42 @@ def measured_and_on_paper(result: Any, settings: Any) -> Figure:
         figure,
         f"{result.devices[-1]} devices: the whole gradient {gained[shared_works.WHOLE]:.2g} times as fast, "
         f"mini-batches of {settings.batch_size} {gained[shared_works.BATCHES]:.2g} times; {slowest} would take "
-        f"{1 / least:,.0f} times as long for them",
+        f"{1 / least:,.0f} times as long for them as one",
         f"{result.machine}; medians of {settings.rounds} rounds, compilation left out; right: arithmetic at "
         f"{settings.flops / 1e12:g} TFLOP/s, all-reduce by ring or doubling",
     )
 
 
 def bars(axes: Axes, result: Any) -> None:
-    """Times as fast as alone, a group for every work, a bar for every number of devices and of processes."""
-    groups = [(f"{count} devices", row) for count, row in zip(result.devices[1:], result.speed_up[1:], strict=True)]
-    groups += [(f"{count} processes", row)
-               for count, row in zip(result.processes[1:], result.speed_up_of_processes[1:], strict=True)]  # fmt: skip
-    width = 0.8 / max(1, len(groups))
-    for series, (label, row) in enumerate(groups):
-        at = np.arange(len(SHOWN)) + (series - (len(groups) - 1) / 2) * width
-        drawn = axes.bar(at, row[list(SHOWN)], 0.9 * width, color=plots.COLOURS[series % 7])
-        axes.bar_label(drawn, [f"{label}\n{number:.2f}" for number in row[list(SHOWN)]], fontsize=9, padding=2)
-    plots.reference_line(axes, 1, "as fast as one alone")
-    axes.set_xticks(range(len(SHOWN)), ["the gradient over\nall images, shared", "a run on each",
-                                        "mini-batches,\nshared"])  # fmt: skip
-    axes.set(ylabel="times as fast as on one", xlim=(-0.5, len(SHOWN) - 0.5), title="measured here")
-    axes.margins(y=0.2)
+    """Times as fast as alone: under the name of every work a bar for every number of devices and of processes."""
+    groups = [*zip(result.devices[1:], result.speed_up[1:], strict=True)]
+    others = [*zip(result.processes[1:], result.speed_up_of_processes[1:], strict=True)]
+    names, numbers = [], []
+    for work in SHOWN:
+        names += [
+            NAMES[work],
+            *(f"{count} devices" for count, _ in groups),
+            *(f"{count} processes" for count, _ in others),
+        ]
+        numbers += [np.nan, *(row[work] for _, row in groups + others)]
+    rows = np.arange(len(names))
+    for row, number in zip(rows, numbers, strict=True):
+        if np.isfinite(number):
+            axes.barh(row, number - 1, left=1, color=plots.COLOURS[0] if number > 1 else "0.6")
+            axes.annotate(f"{number:.2f}", (max(number, 1), row), (4, 0), textcoords="offset points", va="center")
+    axes.set_yticks(rows, names)
+    for row in rows[np.isnan(numbers)]:
+        axes.get_yticklabels()[row].set_fontweight("bold")
+    axes.axvline(1, color="0.4")
+    plots.plain_log_ticks(axes.xaxis, (0.01, 0.1, 0.2, 0.5, 1, 2, 4, 8, 16))
+    axes.set(xlabel="times as fast as on one", title="measured here", ylim=(len(names) - 0.4, -0.6))
+    axes.margins(x=0.2)
 
 
 def curves(axes: Axes, result: Any, settings: Any) -> None:
     for series, (name, net) in enumerate(settings.nets.items()):
         for line, size in enumerate((result.num_parameters, settings.large)):
-            axes.loglog(BATCH_SIZES, on_paper.gain(net, size, BATCH_SIZES), color=plots.COLOURS[series],
+            axes.loglog(BATCH_SIZES, on_paper.gain(net, size, BATCH_SIZES), color=plots.COLOURS[2 * series],
                         linestyle=plots.LINES[line], label=f"{name}, {size:,} weights")  # fmt: skip
     plots.reference_line(axes, 1, "as fast as one alone")
     plots.limit_line(axes, settings.batch_size, f"batches of {settings.batch_size}")
