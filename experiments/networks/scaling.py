@@ -44,7 +44,7 @@ class Settings(experiment.Settings):
     """How often everybody's turn comes."""
     processes: Annotated[tuple[int, ...], Interval(ge=1, le=64), MinLen(1), rising] = (1, 2)
     """How many processes of this machine work together."""
-    large: Annotated[int, Ge(1)] = 10**8
+    large: Annotated[int, Interval(ge=1, le=10**15)] = 10**8
     """Parameters of the second network on paper."""
     num_gpus: Annotated[int, Interval(ge=2, le=10**6)] = 8
     """GPUs of one host, on paper."""
