@@ -27,8 +27,8 @@ def measured_and_on_paper(result: Any, settings: Any) -> Figure:
         f"{result.devices[-1]} devices: the whole gradient {gained[shared_works.WHOLE]:.2g} times as fast, "
         f"mini-batches of {settings.batch_size} {gained[shared_works.BATCHES]:.2g} times; {slowest} would take "
         f"{1 / least:,.0f} times as long for them as one",
-        about=f"{result.num_parameters:,} weights, {result.machine}; medians of {settings.rounds} rounds, compilation left out; right: arithmetic at "
-        f"{settings.flops / 1e12:g} TFLOP/s, all-reduce by ring or doubling",
+        about=f"{result.num_parameters:,} weights, {result.machine}; medians of {settings.rounds} rounds, compilation "
+        f"left out; right: arithmetic at {settings.flops / 1e12:g} TFLOP/s, all-reduce by ring or doubling",
     )
 
 
