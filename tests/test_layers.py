@@ -22,7 +22,7 @@ FLOORS = [  # from below
         ("experiments.common", "resume"),
         ("experiments.common", "runs"),
         ("experiments.common", "problem tune records batch_gradients cost_looks"),
-        ("experiments.common", "descents cli"),
+        ("experiments.common", "descents cli bad_inputs"),
         ("experiments.common", "posing estimates"),
         ("experiments.common", "experiment"),
         ("experiments.common", "hills peers c_epoch floors teaching optimizers processes shared_works"),
