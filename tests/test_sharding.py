@@ -72,6 +72,13 @@ def test_devices_that_share_a_run_find_value_gradient_and_curvature_of_all_examp
     np.testing.assert_allclose(curved[0], (2 * examples.inputs**2).mean(axis=0) * params, rtol=1e-5)
 
 
+@pytest.mark.parametrize("num_rows", [1, 2, 7, 8])
+def test_joined_shares_are_all_rows_in_their_order(num_rows):
+    rows, both = jnp.arange(num_rows), lambda first, second: jnp.concatenate([first, second])
+    joined = sharding.over_devices(lambda run: sharding.join_shares(lambda some: some + run, both, rows), (0,))
+    assert joined(jnp.array([10])).tolist() == [list(range(10, 10 + num_rows))]
+
+
 @pytest.mark.parametrize(("num_runs", "lengths"), [(1, {4, 1}), (2, {9}), (3, {9})])
 def test_only_devices_without_a_run_of_their_own_share_out_the_examples(num_runs, lengths):
     seen = set()
