@@ -1,50 +1,21 @@
 """The page: the surface to turn, all paths to play on a common clock, the costs below it, and below these the stumble
 under the microscope; a plotly figure."""
 
-import html
+from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
 
 from experiments.common import plots
 from experiments.hill import drunk_man_stumble_figures as near
 from experiments.hill.drunk_man_figures import TICKS, readings, seen_at, shown, times
 
+TEMPLATE = Path(__file__).with_name("drunk_man.html")
 DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot")  # plotly's, in the order of plots.LINES
+STROKES = ("none", "9 4", "9 4 3 4", "3 3", "14 5", "14 5 3 5")  # SVG's
 CLOCKS = {"examples": "examples read", "steps": "steps", "seconds": "seconds of one run, compilation apart"}
 NUM_FRAMES = 60
-BAR: dict[str, Any] = {"type": "buttons", "direction": "left", "y": 1.03, "yanchor": "bottom"}
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>
-  body {{ margin: 0 auto; padding: 8px 12px; max-width: 1120px; font: 16px/1.4 system-ui, sans-serif; color: #1a1a1a;
-         background: #fff; }}
-  h1 {{ font-size: 1.25rem; line-height: 1.25; margin: 4px 0; }}
-  p {{ margin: 4px 0; font-size: .95rem; color: #333; }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p>{says}</p>
-{figure}
-</body>
-</html>
-"""
-
-# A scene shows as much of its height on a telephone as on a desk, and cuts off its sides: step back from it.
-NARROW = """
-const figure = document.getElementById("{plot_id}"), eye = figure.layout.scene && figure.layout.scene.camera.eye;
-if (eye && window.innerWidth < 700) {
-  const back = 700 / Math.max(window.innerWidth, 350);
-  Plotly.relayout(figure, {"scene.camera.eye": {x: back * eye.x, y: back * eye.y, z: back * eye.z}});
-}
-"""
 
 
 def page(result: Any) -> Any:
@@ -70,7 +41,8 @@ def page(result: Any) -> Any:
         for clock in CLOCKS
         for number, reading in enumerate(readings(result, clock, NUM_FRAMES))
     ]
-    lay_out(figure, result, timed)
+    lay_out(figure)
+    figure.update_layout(meta=controls(result, timed))
     add_microscope(figure, result.microscope, [plots.COLOURS[number] for number in shown(result)])
     return figure
 
@@ -123,11 +95,11 @@ def add_microscope(figure: Any, seen: Any, colours: list[str]) -> None:
                                   arrowhead=2, arrowwidth=0.7, arrowcolor="#555")  # fmt: skip
     figure.add_annotation(
         text=f"<b>Under the microscope: every step, one rate</b><br>path length over distance:<br>{', '.join(wound)}",
-        xref="paper", yref="paper", x=0, y=0.325, xanchor="left", yanchor="top", align="left", showarrow=False,
+        xref="paper", yref="paper", x=0, y=0.33, xanchor="left", yanchor="top", align="left", showarrow=False,
     )  # fmt: skip
     figure.update_layout(
         xaxis2={"title": "where the full batch goes", "anchor": "y2"},
-        yaxis2={"domain": [0.04, 0.27], "anchor": "x2", "scaleanchor": "x2", "title": "across"},
+        yaxis2={"domain": [0.05, 0.27], "anchor": "x2", "scaleanchor": "x2", "title": "across"},
     )  # fmt: skip
 
 
@@ -152,71 +124,51 @@ def timed_state(result: Any, clock: str) -> list[dict[str, Any]]:
     return walkers_at(result, clock, readings(result, clock, NUM_FRAMES)[-1]) + curves
 
 
-def lay_out(figure: Any, result: Any, timed: list[int]) -> None:
+def controls(result: Any, timed: list[int]) -> dict[str, Any]:
+    """What the page's own buttons, slider and table say: of every clock its readings, where everybody is then (step,
+    cost, whether he has stopped), and how the traces change that depend on it."""
+    clocks = {}
+    for clock, words in CLOCKS.items():
+        shown, states = readings(result, clock, NUM_FRAMES), timed_state(result, clock)
+        clocks[clock] = {
+            "words": words, "readings": [f"{each:.2g}" if clock == "seconds" else f"{each:,.0f}" for each in shown],
+            "seen": [[seen(walker, clock, reading) for walker in result.walkers] for reading in shown],
+            "moved": {axis: [state.get(axis) for state in states] for axis in ("x", "y", "z")},
+        }  # fmt: skip
+    walkers = [{"name": walker.way.name, "colour": plots.COLOURS[index], "dash": STROKES[index]}
+               for index, walker in enumerate(result.walkers)]  # fmt: skip
+    return {"clocks": clocks, "walkers": walkers, "timed": timed}
+
+
+def seen(walker: Any, clock: str, reading: float) -> tuple[int, float, bool]:
+    """The last step that was looked at when the clock shows `reading`, its cost, and whether it was the last of all."""
+    at = seen_at(walker, clock, reading)
+    cost = float(f"{walker.cost[0][at]:.4g}")
+    return int(walker.steps[walker.looked_at[at]]), cost, at == len(walker.looked_at) - 1
+
+
+def lay_out(figure: Any) -> None:
     ticks = {"tickvals": TICKS, "ticktext": [f"{tick:g}" for tick in TICKS]}
-    choice = {
-        **BAR,
-        "y": 1.06,
-        "x": 0,
-        "xanchor": "left",
-        "buttons": [clock_button(result, clock, timed) for clock in CLOCKS],
-    }
     figure.update_layout(
-        height=1400, margin={"l": 45, "r": 15, "t": 115, "b": 0}, hovermode="closest", template="plotly_white",
-        legend={"orientation": "h", "y": 1.0, "yanchor": "top", "x": 0},
+        height=1250, margin={"l": 45, "r": 15, "t": 0, "b": 0}, hovermode="closest", template="plotly_white",
+        showlegend=False, font={"size": 14},
         scene={
-            "domain": {"y": [0.6, 1]}, "aspectmode": "manual", "aspectratio": {"x": 1.5, "y": 1.5, "z": 0.85},
+            "domain": {"y": [0.57, 1]}, "aspectmode": "manual", "aspectratio": {"x": 1.5, "y": 1.5, "z": 0.85},
             "xaxis": {"title": "1st direction"}, "yaxis": {"title": "2nd direction"},
             "zaxis": {"title": "cost", "type": "log", **ticks},
-            "camera": {"eye": {"x": 1.05, "y": -1.7, "z": 1.05}, "center": {"x": 0, "y": 0, "z": -0.15}},
+            "camera": {"eye": {"x": 1.15, "y": -1.86, "z": 1.15}, "center": {"x": 0, "y": 0, "z": -0.2}},
         },
-        xaxis={"type": "log", "title": CLOCKS["examples"], "exponentformat": "SI", "dtick": 1},
-        yaxis={"type": "log", "title": "cost", "domain": [0.44, 0.58], **ticks},
-        sliders=[slider(result, clock) for clock in CLOCKS],
-        updatemenus=[choice, *map(play_button, CLOCKS)],
+        xaxis={"type": "log", "exponentformat": "SI", "dtick": 1},
+        yaxis={"type": "log", "title": "cost", "domain": [0.38, 0.55], **ticks},
     )  # fmt: skip
-
-
-def at_once(duration: int, *, redraw: bool) -> dict[str, Any]:
-    """How plotly goes to a picture; `duration` in milliseconds."""
-    return {"mode": "immediate", "frame": {"duration": duration, "redraw": redraw}, "transition": {"duration": 0}}
-
-
-def slider(result: Any, clock: str) -> dict[str, Any]:
-    shown = [f"{each:.2g}" if clock == "seconds" else f"{each:,.0f}" for each in readings(result, clock, NUM_FRAMES)]
-    steps = [{"label": label, "method": "animate", "args": [[f"{clock} {number}"], at_once(0, redraw=True)]}
-             for number, label in enumerate(shown)]  # fmt: skip
-    return {
-        "visible": clock == "examples", "active": NUM_FRAMES - 1, "x": 0, "len": 1, "y": 0.385, "pad": {"t": 0, "b": 0},
-        "currentvalue": {"prefix": f"{CLOCKS[clock]}: ", "font": {"size": 14, "color": "#1a1a1a"}},
-        "ticklen": 0, "minorticklen": 0, "font": {"color": "rgba(0,0,0,0)"}, "steps": steps,
-    }  # fmt: skip
-
-
-def play_button(clock: str) -> dict[str, Any]:
-    names = [f"{clock} {number}" for number in range(NUM_FRAMES)]
-    play = {"label": "▶ Play", "method": "animate", "args": [names, at_once(120, redraw=True)]}
-    stop = {"label": "❚❚ Stop", "method": "animate", "args": [[None], at_once(0, redraw=False)]}
-    return {**BAR, "visible": clock == "examples", "x": 0, "xanchor": "left", "showactive": False,
-            "buttons": [play, stop]}  # fmt: skip
-
-
-def clock_button(result: Any, clock: str, timed: list[int]) -> dict[str, Any]:
-    """Equally many examples, steps or seconds: whose slider, axis and play button are seen."""
-    states = timed_state(result, clock)
-    moved = {axis: [state.get(axis) for state in states] for axis in ("x", "y", "z")}
-    layout: dict[str, Any] = {"xaxis.title.text": CLOCKS[clock], "xaxis.autorange": True}
-    for number, other in enumerate(CLOCKS):
-        layout[f"sliders[{number}].visible"] = layout[f"updatemenus[{number + 1}].visible"] = other == clock
-    layout[f"sliders[{list(CLOCKS).index(clock)}].active"] = NUM_FRAMES - 1
-    return {"label": f"equal {clock}", "method": "update", "args": [moved, layout, timed]}
 
 
 def as_page(figure: Any, *, title: str, says: str, self_contained: bool) -> bytes:
     """A plotly figure as a page that asks for nothing outside: plotly's script lies beside its folder, once for all
     pages, or, if `self_contained`, in the page itself (5 MB)."""
     drawn = figure.to_html(
-        full_html=False, auto_play=False, include_plotlyjs=True if self_contained else plots.PLOTLY, post_script=NARROW,
-        config={"responsive": True, "displayModeBar": False}, div_id="figure",
+        full_html=False, auto_play=False, include_plotlyjs=True if self_contained else plots.PLOTLY,
+        post_script="begin();", config={"responsive": True, "displayModeBar": False}, div_id="figure",
     )  # fmt: skip
-    return PAGE.format(title=html.escape(title), says=html.escape(says), figure=drawn).encode()
+    template = jinja2.Environment(autoescape=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(title=title, says=says, figure=drawn).encode()
