@@ -18,7 +18,7 @@ CHROMIUM_WORDS = [
     "--disable-background-networking", "--disable-component-update",
     "--use-angle=swiftshader", "--enable-unsafe-swiftshader",  # WebGL without a graphics card
 ]  # fmt: skip
-KEYS = {"left": "\ue012", "right": "\ue014", "tab": "\ue004", "enter": "\ue007"}
+KEYS = {"left": "\ue012", "right": "\ue014", "down": "\ue015", "tab": "\ue004", "enter": "\ue007"}
 
 
 class Browser:

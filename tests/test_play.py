@@ -227,6 +227,8 @@ def test_a_stroke_of_the_pointer_is_what_the_networks_see(browser, page, pointer
     assert seen[5:23, 13:15].min() > 0.5  # an upright line
     assert seen[:, :8].max() == 0
     assert browser.run("document.querySelector('#answers').textContent") != before
+    called = browser.run("answerOf(forward(LAYERS, NETWORKS.trained, image()).at(-1))")
+    assert browser.run("state.target") == called  # until one says what it should be called
     stroke = "pad.dispatchEvent(new PointerEvent('pointermove', {clientX: 90, clientY: 130}))"
     begin = "pad.dispatchEvent(new PointerEvent('pointerdown', {clientX: 80, clientY: 120}))"
     clock = f"(() => {{ const start = performance.now(); {stroke}; return performance.now() - start; }})()"
@@ -281,9 +283,15 @@ def test_two_hundred_clicks_leave_no_error_and_nothing_sticks_out(browser, page,
 def test_keys_and_address_choose(browser, page):
     show(browser, page, "#image=4&target=9&network=yours&rate=-2&ask=1")
     assert browser.run("[state.image, state.target, state.network, state.rate, asks()]") == [4, 9, "yours", -2, 1]
+    browser.run("(document.querySelector('#wishes').focus(), 1)")
+    for key in ("right", "down"):
+        browser.press(key)
+    assert browser.run("state.opened") == ["pixel", 14 * 28 + 1 + 28]
     for key in ("6", "s"):
         browser.run(f"document.dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}'}}))")
     assert browser.run("[state.target, you.steps]") == [6, 1]
+    before, now = browser.run("[NETWORKS.untrained, you.params].map(answerFor)")
+    assert browser.run("byId('says').textContent").endswith(f"moved output 6 from {before:.2f} to {now:.2f}.")
     assert browser.becomes("location.hash.includes('target=6')", True)
     browser.run("location.hash = '#open=weight-2-1-15&lines=wishes&back=2'")  # by hand, in the open page
     assert browser.becomes("state.opened?.join()", "weight,2,1,15")

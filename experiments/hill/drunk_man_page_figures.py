@@ -158,7 +158,7 @@ def lay_out(figure: Any) -> None:
             "zaxis": {"title": "cost", "type": "log", **ticks},
             "camera": {"eye": {"x": 1.15, "y": -1.86, "z": 1.15}, "center": {"x": 0, "y": 0, "z": -0.2}},
         },
-        xaxis={"type": "log", "exponentformat": "SI", "dtick": 1},
+        xaxis={"type": "log", "title": CLOCKS["examples"], "exponentformat": "SI", "dtick": 1},
         yaxis={"type": "log", "title": "cost", "domain": [0.38, 0.55], **ticks},
     )  # fmt: skip
 
