@@ -44,9 +44,8 @@ WITH_FILES: tuple[str, ...] = (
 
 
 def all_of_them() -> list[tuple[str, list[str]]]:
-    """(experiment, words): what the declarations forbid, then what is made by hand, shared out over the experiments."""
-    by_hand = zip(itertools.cycle(chapters.all_questions()), WORDS + WITH_FILES, strict=False)
-    return [*declared(), *((name, words.split(" ")) for name, words in by_hand)]
+    """(experiment, words): what the declarations forbid, then what is made by hand, for an experiment of all settings."""
+    return [*declared(), *(("steepest", words.split(" ")) for words in WORDS + WITH_FILES)]
 
 
 def declared() -> Iterator[tuple[str, list[str]]]:

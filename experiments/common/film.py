@@ -165,6 +165,8 @@ ROWS: tuple[Row, ...] = (
     Row("N6", "If two descents part after k steps, do they end in one valley?", "hill", unchecked=OPEN),
     Row("N7", "What does a guide, a full gradient now and then, do for the drunk man?", "mini_batches", unchecked=OPEN),
     Row("N8", "Is the noise of the mini-batches largest where the valley is steepest?", "hill", unchecked=OPEN),
+    Row("N9", "Does a run survive kills and faults with the same bits, and is a bad input refused in one sentence?",
+        "networks"),
 )
 # fmt: on
 
