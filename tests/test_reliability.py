@@ -7,7 +7,7 @@ from experiments.common import folders, trials
 from experiments.networks import reliability
 from experiments.networks.reliability import ENDS, KILLS, Result, Settings
 
-SMALLEST = Settings(num_runs=1, num_kills=2, num_inputs=4)
+SMALLEST = Settings(num_runs=1, num_kills=1, num_inputs=2)
 GOOD = Result(np.array([[10, 5, 9, 0, 7, 0, 0]]), np.array([[300, 300, 300, 300], [6, 6, 6, 6]]))
 
 

@@ -44,7 +44,7 @@ WITH_FILES: tuple[str, ...] = (
 
 
 def all_of_them() -> list[tuple[str, list[str]]]:
-    """(experiment, words): what the declarations forbid, then what is made by hand, for an experiment of all settings."""
+    """(experiment, words): what the declarations forbid, then what is made by hand, for an experiment that has all."""
     return [*declared(), *(("steepest", words.split(" ")) for words in WORDS + WITH_FILES)]
 
 

@@ -9,6 +9,8 @@ import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import jax
+
 from experiments.common import cli, folders, resume, stopping
 from research.data import DataError
 
@@ -33,6 +35,8 @@ def work(words: list[str], place: Path, most_bytes: int) -> None:
         os.dup2(os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
     os.chdir(place / "here")
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    if most_bytes != resource.RLIM_INFINITY:  # or half a program would stay in the user's cache
+        jax.config.update("jax_enable_compilation_cache", False)
     resume.PAUSE, resume.SHARE = 0.0, float("inf")
     sys.argv[1:] = words
     stopping.listen()
@@ -81,3 +85,9 @@ def is_whole(folder: Path) -> bool:
 def is_one_sentence(said: str) -> bool:
     """Whether this, and no more, was said on stderr."""
     return said.startswith(("error: ", "diverged: ")) and len(said.splitlines()) == 1 and len(said) < cli.LONGEST + 10
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Every file below a folder, but for those by which a run can go on."""
+    files = [path for path in folder.rglob("*") if path.is_file() and ".resume" not in str(path.relative_to(folder))]
+    return {path: path.read_bytes() for path in files}

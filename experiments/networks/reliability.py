@@ -12,6 +12,8 @@ Result:  not yet run with --full
 """
 
 import dataclasses
+import os
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -57,21 +59,18 @@ class Result(NamedTuple):
 
 def measure(problem: Problem, settings: Settings) -> Result:
     rng = np.random.default_rng(settings.seed)
+    folder = Path(settings.dataset)  # each run has a working folder of its own
+    dataset = str(folder.absolute()) if folder.is_dir() else settings.dataset
     common = ["--quick", "--num-seeds", str(settings.num_seeds), "--seed", str(settings.seed), "--cpu-devices", "1",
-              "--num-examples", str(min(1000, len(problem.train.inputs))), "--dataset", dataset(settings)]  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        here = Path(folder)
+              "--num-examples", str(min(1000, len(problem.train.inputs))), "--dataset", dataset]  # fmt: skip
+    with tempfile.TemporaryDirectory() as own:
+        here = Path(own)
         kills = [kill([name, *common], here / name, settings.num_kills, rng) for name in RUNS[: settings.num_runs]]
         inputs = bad_inputs.all_of_them()
         drawn = [inputs[number] for number in rng.permutation(len(inputs))[: settings.num_inputs]]
         refused = [end([name, *words, "--dry-run"], here / str(number)) for number, (name, words) in enumerate(drawn)]
         faults = list(faulty([RUNS[0], *common], here / "faults"))
     return Result(np.array(kills), np.array([np.sum(refused, axis=0), np.sum(faults, axis=0)]))
-
-
-def dataset(settings: Settings) -> str:
-    """As a run in another folder finds it."""
-    return str(Path(settings.dataset).absolute()) if Path(settings.dataset).is_dir() else settings.dataset
 
 
 def kill(words: list[str], here: Path, num_kills: int, rng: np.random.Generator) -> list[int]:
@@ -100,15 +99,10 @@ def kill(words: list[str], here: Path, num_kills: int, rng: np.random.Generator)
 def end(words: list[str], place: Path, code: int = 2, **limit: int) -> list[int]:
     """The counts of ENDS for one try: 1, and whether it ended so."""
     (place / "here").mkdir(parents=True, exist_ok=True)
-    before = contents(place / "here")
+    before = trials.contents(place / "here")
     found = trials.ended(words, place, **limit)
     said = (place / "err").read_text()
-    return [1, int(trials.is_one_sentence(said)), int(found == code), int(contents(place / "here") == before)]
-
-
-def contents(folder: Path) -> dict[Path, bytes]:
-    """Every file below a folder, but for the lock of a run that goes on."""
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    return [1, int(trials.is_one_sentence(said)), int(found == code), int(trials.contents(place / "here") == before)]
 
 
 def faulty(words: list[str], here: Path) -> Iterator[list[int]]:
@@ -116,7 +110,7 @@ def faulty(words: list[str], here: Path) -> Iterator[list[int]]:
     records and arrays, and a second run beside one that goes on."""
     name, words = words[0], [*words, "--out", "out"]
     trials.ended(words, here / "limit")
-    yield end([*words, "--seed", "7"], here / "limit", most_bytes=2000)
+    yield end([*words, "--seed", "7"], here / "limit", most_bytes=20_000)
     (here / "file" / "here" / "out").mkdir(parents=True)
     (here / "file" / "here" / "out" / name).write_text("somebody's")
     yield end(words, here / "file")
@@ -133,7 +127,9 @@ def faulty(words: list[str], here: Path) -> Iterator[list[int]]:
     lock = here / "two" / "here" / "out" / f".{name}.resume.lock"
     while first.is_alive() and not lock.exists():
         time.sleep(0.01)
+    os.kill(first.pid or 0, signal.SIGSTOP)  # it waits, so that the second one meets it
     stopped = end([*words, "--seed", "7"], here / "two")
+    os.kill(first.pid or 0, signal.SIGCONT)
     first.join()
     yield [*stopped[:3], int(trials.is_whole(lock.with_name(name)))]
 
@@ -155,28 +151,31 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    kills = dict(zip(KILLS, result.kills.sum(axis=0), strict=True))
+    kills, same = dict(zip(KILLS, result.kills.sum(axis=0), strict=True)), result.ends[0, 1:].min()
     return (
-        f"Killed {kills['kills']} times, {kills['while writing']} of them while writing, {len(result.kills)} "
-        f"experiments ended with {kills['arrays'] - kills['other bits']} of {kills['arrays']} arrays the same to the last bit and "
-        f"{kills['mixtures']} mixed results; of {result.ends[0, 0]} bad inputs {result.ends[0, 1:].min()} were refused "
-        "in one sentence with nothing written."
+        f"{len(result.kills)} experiments were killed {kills['kills']} times, {kills['while writing']} of them while "
+        f"writing: {kills['arrays'] - kills['other bits']} of {kills['arrays']} arrays are the same to the last bit, "
+        f"{kills['mixtures']} results mixed; of {result.ends[0, 0]} bad inputs {same} ended in one sentence."
     )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    figure, [[left, right]] = plots.new_figure(11, 4.5, columns=2)
-    for axis, names, labels, table in (
-        (left, RUNS[: len(result.kills)], KILLS, result.kills), (right, TRIED, ENDS, result.ends)
-    ):  # fmt: skip
-        axis.imshow(np.zeros(table.shape), cmap="Greys", aspect="auto")
+    figure, [[left, right]] = plots.new_figure(12, 3.8, columns=2)
+    wrong = np.where(np.isin(KILLS, ("mixtures", "other bits", "left behind")), result.kills, 0)
+    short = result.ends[:, :1] - result.ends
+    for axis, names, labels, table, red, title in (
+        (left, RUNS, KILLS, result.kills, wrong, "killed, then --resume: the red columns should be 0"),
+        (right, TRIED, ENDS, result.ends, short, "what cannot work: the numbers of a row should be equal"),
+    ):
+        axis.imshow(red > 0, cmap="Reds", vmin=0, vmax=2, aspect="auto")
         axis.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
-        axis.set_yticks(range(len(names)), names)
+        axis.set_yticks(range(len(table)), names[: len(table)])
+        axis.set_title(title, fontsize=11)
+        axis.grid(visible=False)
         for (row, column), count in np.ndenumerate(table):
-            axis.text(column, row, str(count), ha="center", va="center")
-    left.set_title("killed and started again with --resume")
-    right.set_title("what cannot work")
-    wrong = int(result.kills[:, [3, 5, 6]].sum() + (result.ends[:, :1] - result.ends[:, 1:]).sum())
-    times, tried = result.kills[:, 0].sum(), result.ends[:, 0].sum()
-    says = f"Killed {times} times, {tried} bad inputs and faults: {wrong} ended wrongly"
+            axis.text(column, row, str(count), ha="center", va="center", fontsize=14)
+    for column in (3, 5, 6):
+        left.get_xticklabels()[column].set_color("firebrick")
+    kills, tried, bad = result.kills[:, 0].sum(), result.ends[:, 0].sum(), wrong.sum() + short.sum()
+    says = f"{kills} kills, {tried} bad inputs and faults: {bad} went wrong"
     return {"reliability": plots.headline(figure, says)}
