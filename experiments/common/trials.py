@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import resource
+import runpy
 import signal
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import jax
 
-from experiments.common import cli, folders, resume, stopping
+from experiments.common import cli, folders, resume
 from research.data import DataError
 
 PATIENCE = 600  # seconds for a run to end
@@ -29,8 +30,6 @@ def begin(words: list[str], place: Path, most_bytes: int = resource.RLIM_INFINIT
 
 def work(words: list[str], place: Path, most_bytes: int) -> None:
     """What the process does; it saves after every computation, not every ten seconds."""
-    from experiments import __main__
-
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
     os.chdir(place / "here")
@@ -39,8 +38,7 @@ def work(words: list[str], place: Path, most_bytes: int) -> None:
         jax.config.update("jax_enable_compilation_cache", False)
     resume.PAUSE, resume.SHARE = 0.0, float("inf")
     sys.argv[1:] = words
-    stopping.listen()
-    __main__.main(words)
+    runpy.run_module("experiments", run_name="__main__", alter_sys=True)
 
 
 def ended(words: list[str], place: Path, most_bytes: int = resource.RLIM_INFINITY) -> int | None:
