@@ -110,7 +110,7 @@ def faulty(words: list[str], here: Path) -> Iterator[list[int]]:
     records and arrays, and a second run beside one that goes on."""
     name, words = words[0], [*words, "--out", "out"]
     trials.ended(words, here / "limit")
-    yield end([*words, "--seed", "7"], here / "limit", most_bytes=20_000)
+    yield end([*words, "--seed", "7"], here / "limit", most_bytes=2000)
     (here / "file" / "here" / "out").mkdir(parents=True)
     (here / "file" / "here" / "out" / name).write_text("somebody's")
     yield end(words, here / "file")
