@@ -72,7 +72,7 @@ def test_without_a_compiler_the_row_says_so(monkeypatch):
     films = (jax.nn.sigmoid, jax.nn.sigmoid)
     problem = Problem(models.mlp(), costs.sum_of_squares, blank, blank, (28, 28, 1), films)
     ways, missing = works.by_c(works.prepare(problem, 0), np.arange(100)[None])
-    assert (ways, missing) == ({}, (f"{works.IN_C}: no compiler here",))
+    assert (ways, missing) == ({}, (f"{works.IN_C}: could not be compiled here",))
     assert c_epoch.compiler() == ""
 
 

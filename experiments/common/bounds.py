@@ -57,7 +57,7 @@ different = Rule(lambda values: len(set(values)) == len(values), "all different"
 of_train, below_train, of_test = UpTo("train"), UpTo("train", strictly=True), UpTo("test")
 
 
-Count = Annotated[int, Interval(ge=1, le=10_000)]  # of runs, such as seeds: so many nobody means who types more
+Count = Annotated[int, Interval(ge=1, le=10_000)]  # of runs, such as seeds
 
 
 class Field(NamedTuple):

@@ -169,6 +169,8 @@ def run(module: ModuleType, settings: Any, *, go_on: bool = False) -> Run:
     finished = Run(settings, result, {"status": "finished", **facts, **spent})
     try:
         terminal.show(*leave(module, finished, folder), committed(module, folder))
+    except DataError:  # nothing could be written, and what lay there before is untouched
+        raise
     except Exception as error:
         error.add_note(f"What was measured is kept in {folder}: mend it, and type --rejudge --out {settings.out}.")
         folders.write(folder, {**finished.record, "claims": [], "finding": ""}, trees.flat(result), {})
@@ -281,7 +283,8 @@ def read(module: ModuleType, folder: Path) -> Run:
         raise DataError(
             f"{folder} was left by another version of {name_of(module)} ({first_line(error)}); run it again"
         ) from error
-    facts = {key: value for key, value in record.items() if key not in ("claims", "finding", "files")}
+    written_anew = {"claims", "finding", "files", "sha256", "sha256_of_arrays"}
+    facts = {key: value for key, value in record.items() if key not in written_anew}
     return Run(settings, result, facts)
 
 

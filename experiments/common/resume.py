@@ -201,6 +201,8 @@ def journal(results: Path, about: dict[str, Any], *, go_on: bool) -> Iterator[No
         if other or not go_on:
             forget(results)
         found = Journal(folder, about)
+        if other or not go_on:
+            found.steps = []  # where what an earlier run left cannot be removed
         if go_on:
             print(beginning(found.steps, earlier, other), flush=True)
         before = CURRENT.set(found)
@@ -249,8 +251,11 @@ def left_by(folder: Path) -> dict[str, Any]:
 
 
 def forget(results: Path) -> None:
-    """Removes what was kept of a run into that folder."""
-    shutil.rmtree(place_of(results), ignore_errors=True)
+    """Removes what was kept of a run into that folder; of a link, the link."""
+    place = place_of(results)
+    if place.is_symlink():
+        place.unlink()
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def is_plain(leaf: Any) -> bool:

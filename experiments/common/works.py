@@ -73,7 +73,7 @@ def by_c(contest: Contest, rows: np.ndarray) -> tuple[dict[str, Way], tuple[str,
         return {}, (f"{IN_C}: written for the film's network alone",)
     built = c_epoch.build()
     if built is None:
-        return {}, (f"{IN_C}: no compiler here",)
+        return {}, (f"{IN_C}: could not be compiled here",)
     params, _, targets = by_hand
     return {IN_C: Way(partial(c_epoch.run, built, params, images, targets, rows, RATE))}, ()
 

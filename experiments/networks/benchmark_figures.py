@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments.common import plots, works
 
-ASKED = {  # (work, way) -> how many times as long as the library: asked for, of 60,000 images, before any measurement
+ASKED = {  # (work, way) -> how many times as long as the library: the target for 60,000 images, set before this run
     ("an epoch of SGD", works.IN_C): 1 / 0.95,
     ("an epoch of SGD", "numpy by hand"): 2.0,
     ("an epoch of SGD", "PyTorch, autograd"): 5.0,

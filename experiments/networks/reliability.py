@@ -7,7 +7,7 @@ their SHA-256. Bad inputs, drawn from the list that the tests use too, and fault
 one sentence, the right exit code, nothing left behind.
 
 Run:     python -m experiments reliability [--quick | --full]
-Time:    default 90 s, --quick 15 s, --full 10 min, on 2 cores; not yet measured
+Time:    default 90 s, --quick 15 s, --full 10 min on 2 cores
 Result:  not yet run with --full
 """
 
