@@ -54,7 +54,7 @@ QUICK = Settings(num_seeds=4, rounds=3, num_examples=6000, surface_examples=1000
 FULL = Settings(rounds=11, num_seeds=16)
 AT_C = (
     "on another machine of two cores the library took 49 ms, 12 of them for fetching the rows of a batch byte by byte; "
-    "C fetches the next rows while it computes. Rows fetched as words of four bytes would save 4 ms, in one more function"
+    "C fetches the next ones while it computes. As words of four bytes they take 4 ms less, by one more function"
 )
 
 
