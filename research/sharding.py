@@ -1,7 +1,8 @@
 """Many runs, or rows of a grid, at once: a share of them on every device; and of one run, a share of its examples.
 
 Where there are fewer runs than devices, several devices work on a run together: each adds up its own examples, and one
-`psum` adds the devices. It is the film's averaging over all the examples, done by the machine.
+`psum` adds the devices (`sum_of_shares`; `join_shares` where it is no sum). It is the film's averaging over all the
+examples, done by the machine.
 
 The devices may belong to several processes, which all make the same calls with the same arrays: `Together`.
 """
@@ -168,7 +169,8 @@ def join_shares(of_rows: Callable[[PyTree], PyTree], join: Callable[[PyTree, PyT
 
 
 def _shares(rows: PyTree) -> tuple[PyTree | None, PyTree | None]:
-    """This device's equal share of a run's rows, and those left over; None where a device has them all, or none are."""
+    """(this device's equal share of a run's rows, those left over). The share is None where the device is to take all
+    rows, since it is alone or they are fewer than the devices; the second is None where nothing is left over."""
     num_devices = _devices_at_this_run()
     share, rest = divmod(len(jax.tree.leaves(rows)[0]), num_devices)
     if num_devices == 1 or share == 0:

@@ -65,7 +65,8 @@ def mean_over_stream(mean: Callable, params: PyTree, read: Read, num_examples: i
     """mean(params, examples), a mean over examples or its gradient, of all of them, `chunk_size` at a time.
 
     Several processes read a share each, and all have the result. The sum is kept in float64 on the host, so that a
-    long stream costs no digits. Every process needs an example: ValueError where there are fewer.
+    long stream costs no digits. Every process needs an example: ValueError where there are fewer, and where chunk_size
+    is below 1.
     """
     index, count = jax.process_index(), jax.process_count()
     if num_examples < count or chunk_size < 1:
@@ -94,5 +95,5 @@ def minibatch_descent(
         costs = []
         for batch in read_ahead(read, leg):
             state, cost = step(state, batch)
-            costs.append(cost)
+            costs.append(jax.block_until_ready(cost))  # else JAX would let the reading run far ahead of the steps
         yield state, jnp.stack(costs)

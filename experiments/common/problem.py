@@ -14,7 +14,7 @@ from research.data import Examples, unit_interval
 from research.models import Activation, Model
 
 CHUNK = 1000  # examples at a time on a CPU: their images, as float32, fit into a core's cache
-ROOM = 2**28  # bytes for the images, as float32, of those at a time on a GPU or TPU: it wants many
+ROOM = 2**28  # bytes of float32 images at a time on a GPU or TPU, which wants many
 A_COST = "a cost is a pure function of ONE output and ONE target"
 
 
