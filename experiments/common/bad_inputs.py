@@ -64,12 +64,11 @@ def declared() -> Iterator[tuple[str, list[str]]]:
 
 def outside(field: Field) -> Iterator[str]:
     """Numbers just outside the declared bounds, as one types them."""
-    step = 1 if field.kind is int else 1e-3
-    beyond = {"ge": -step, "gt": 0, "le": step, "lt": 0}
+    beyond = {"ge": -1, "gt": 0, "le": 1, "lt": 0}
     for bound in field.bounds:
-        for edge, by in beyond.items():
-            if getattr(bound, edge, None) is not None:
-                yield str(getattr(bound, edge) + by)
+        for edge, side in beyond.items():
+            if (last := getattr(bound, edge, None)) is not None:
+                yield str(last + side * (1 if field.kind is int else 1e-3 * max(1, abs(last))))
         if isinstance(bound, MultipleOf):
             yield "1000001"
 
