@@ -1,13 +1,18 @@
 """The front page: what it links to exists, it can be searched, and names are shown as they are."""
 
 import html
+import importlib
 import re
 import shutil
+from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import pytest
 
-from experiments.common import chapters, front, gather
+from experiments.common import chapters, experiment, front, gather
 from experiments.common.film import FILM
+
+RESULTS = chapters.FOLDER.parent / "results"
 
 CLAIM = {
     "id": "T6", "kind": "prediction", "says": "<b>bold</b> {{ 1 }} & co", "measured": 2.0, "unit": "`times`",
@@ -76,14 +81,24 @@ def test_the_ten_sentences_are_of_experiments_that_there_are():
 def committed(tmp_path_factory):
     """The committed results, and the page that is made of them."""
     out = tmp_path_factory.mktemp("out") / "results"
-    shutil.copytree(chapters.FOLDER.parent / "results", out, ignore=shutil.ignore_patterns("*.npz"))
+    shutil.copytree(RESULTS, out, ignore=shutil.ignore_patterns("*.npz"))
     gather.write_ledger(out)
     return out
 
 
 def test_the_committed_pages_are_the_built_ones(committed):
     for name in ("README.md", "index.html"):
-        assert (committed / name).read_text() == (chapters.FOLDER.parent / "results" / name).read_text(), name
+        assert (committed / name).read_text() == (RESULTS / name).read_text(), name
+
+
+@pytest.mark.parametrize("name", ["play", "nudges", "drunk_man"])
+def test_a_committed_page_of_an_experiment_is_the_built_one(name):
+    module, folder = importlib.import_module(chapters.all_questions()[name].module), RESULTS / name
+    run = experiment.read(module, folder)
+    settings = replace(run.settings, gif_frames=0) if name == "drunk_man" else run.settings  # its frames take long
+    built = module.figures(run.result, settings)[f"{name}.html"]
+    plt.close("all")
+    assert built.content == (folder / f"{name}.html").read_bytes()
 
 
 def test_every_link_and_picture_is_there(committed):
@@ -95,7 +110,7 @@ def test_every_link_and_picture_is_there(committed):
         if link.startswith("#"):
             assert f'id="{link[1:]}"' in page, link
         elif not link.startswith("data:"):
-            assert (chapters.FOLDER.parent / "results" / link.partition("#")[0]).exists(), link
+            assert (RESULTS / link.partition("#")[0]).exists(), link
 
 
 @pytest.mark.browser
