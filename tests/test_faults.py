@@ -208,3 +208,17 @@ def test_checkpoints_that_orbax_cannot_open_are_computed_again_and_kept_anew(
     assert computed(True) == 3
     assert "are damaged (ValueError: no such format); all is computed again" in capsys.readouterr().out
     assert computed(True) == 0
+
+
+def test_what_was_saved_with_other_bits_is_computed_again(saves_at_once, tmp_path, monkeypatch, capsys):
+    def computed(go_on: bool) -> int:
+        calls = []
+        with resume.journal(tmp_path / "name", {}, go_on=go_on):
+            resume.recall(lambda: calls.append(0) or jnp.ones(2), lambda: jnp.ones(2))
+        return len(calls)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(resume, "digest", lambda entry: bytes(32))  # of other bits than those that are saved
+        computed(False)
+    assert computed(True) == 1
+    assert "is damaged; its part is computed again" in capsys.readouterr().out

@@ -120,3 +120,10 @@ def test_the_contestants_of_a_timing_take_turns():
     calls = []
     runs.seconds_each({name: lambda name=name: calls.append(name) for name in "ab"}, repeats=2)
     assert calls == ["a", "b"] * 3
+
+
+def test_a_seeds_keys_are_of_its_number_alone():
+    found = runs.seed_keys(3, 2)
+    wanted = jax.random.split(jax.random.fold_in(jax.random.key(3), 1))
+    for keys, key in zip(found, wanted, strict=True):
+        assert (jax.random.key_data(keys[1]) == jax.random.key_data(key)).all()
