@@ -63,8 +63,8 @@ def page(records: dict[str, dict[str, Any]]) -> str:
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         ten=[(sentence, shown[sentence.name]) for sentence in TEN if sentence.name in shown],
         surprises=[claim for claim in claims if claim["why"].startswith("finding")],
-        readers=answers("C", shown),
-        beyond=answers("EN", shown),
+        readers=answers(("C",), shown),
+        beyond=answers(("E", "N"), shown),
         open=[row.sentence for row in FILM.values() if row.unchecked == OPEN],
         chapters={title: [shown[name] for name in names] for title, names in chapters.in_order(shown).items()},
         totals=[(kind, [claim["holds"] for claim in claims if claim["kind"] == kind]) for kind in KINDS],
@@ -74,10 +74,10 @@ def page(records: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def answers(letters: str, shown: dict[str, dict[str, Any]]) -> list[tuple[Row, list[tuple[dict, list]]]]:
+def answers(kinds: tuple[str, ...], shown: dict[str, dict[str, Any]]) -> list[tuple[Row, list[tuple[dict, list]]]]:
     """The film's rows of these kinds that something answers, in their order: the cards, and their claims about it."""
     found = {row: [(each, [claim for claim in each["claims"] if claim["id"] == row.id]) for each in shown.values()]
-             for row in FILM.values() if row.id[0] in letters}  # fmt: skip
+             for row in FILM.values() if row.id.startswith(kinds)}  # fmt: skip
     answered = ((row, [(each, claims) for each, claims in cards if claims]) for row, cards in found.items())
     return [(row, cards) for row, cards in answered if cards]
 

@@ -28,6 +28,7 @@ def together(count: int, work: Callable, settings: Any) -> Any:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
         free.close()
+        # pickled, since nobody else can write to this folder, and what is handed over are functions and settings
         Path(folder, ASKED).write_bytes(pickle.dumps((work, settings)))
         started = [start(folder, {hosts.COUNT: str(count), hosts.INDEX: str(index), hosts.ADDRESS: address})
                    for index in range(count)]  # fmt: skip

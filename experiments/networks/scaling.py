@@ -103,7 +103,7 @@ class Result(NamedTuple):
         return np.median(self.seconds[-1, BATCHES]) / (alone / self.devices[-1] + reduces)
 
     @property
-    def speed_up_of_processes(self) -> np.ndarray:  # groups, works
+    def speed_up_of_processes(self) -> np.ndarray:  # groups, works; no ratios by rounds, for groups have no common ones
         found = np.median(self.process_seconds[0], axis=-1) / np.median(self.process_seconds, axis=-1)
         found[:, RUNS] *= self.processes / self.processes[0]
         return found
