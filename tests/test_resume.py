@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from functools import partial
 from pathlib import Path
 
@@ -145,6 +146,15 @@ def test_a_damaged_checkpoint_is_computed_again(tmp_path, capsys):
     gc.collect()  # here, and not in another test
 
 
+def test_what_a_read_left_behind_says_is_not_told(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda said: told.append(str(said.exc_value)))
+    resume.hush_reads_left_behind()
+    for error in (RuntimeError("Event loop is closed"), RuntimeError("another one")):
+        sys.unraisablehook(types.SimpleNamespace(exc_value=error))
+    assert told == ["another one"]
+
+
 def test_a_second_run_into_the_same_folder_is_refused(tmp_path):
     journal = partial(resume.journal, tmp_path / "name", ABOUT)
     with journal(go_on=False), pytest.raises(DataError, match=r"another run into .*name goes on"), journal(go_on=True):
@@ -177,6 +187,7 @@ def test_what_is_too_large_is_computed_again(monkeypatch, tmp_path):
 
 TINY = """
 import time
+import types
 from dataclasses import dataclass
 from typing import NamedTuple
 

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import time
 import warnings
@@ -108,7 +109,7 @@ class Journal:
             if all(digest(entry) == bytes(entry[DIGEST]) for entry in found.values()):
                 return found
         except Exception:  # whatever a damaged file leads to, in orbax and in what it reads with
-            pass
+            hush_reads_left_behind()
         print(f"the checkpoint {self.folder / 'calls' / str(step)} is damaged; its part is computed again", flush=True)
         return {}
 
@@ -270,6 +271,12 @@ def forget(results: Path) -> None:
 def is_plain(leaf: Any) -> bool:
     """Whether orbax can save it: numbers, not a random key."""
     return not jnp.issubdtype(leaf.dtype, jax.dtypes.extended)
+
+
+def hush_reads_left_behind() -> None:
+    """From now on nobody is told of a read that ends when orbax has given up the checkpoint and closed its loop."""
+    say = sys.unraisablehook
+    sys.unraisablehook = lambda said: None if "Event loop is closed" in str(said.exc_value) else say(said)
 
 
 def digest(entry: dict[str, Any]) -> bytes:
