@@ -1,6 +1,6 @@
 """What backpropagation and stochastic gradient descent really do, as pure functions.
 
-Reading order: each file needs only the ones before it, and now and then sharding.py. The film itself is the first six.
+Reading order: each file needs only the ones before it, and now and then sharding.py; the film is the first six.
 
 1.  data.py        the examples: images as rows of grey levels, targets one-hot (datasets.py: the sets of TFDS)
 2.  costs.py       the cost of ONE example, a function of (output, target)

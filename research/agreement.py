@@ -37,9 +37,7 @@ class Opponents(NamedTuple):
 
 def gradient_diversity(found: statistics.Moments) -> Float[Array, ""]:
     """sum_i |g_i|^2 / |sum_i g_i|^2: 1/N where all gradients are the same, 1 where they are at right angles.
-
-    One over it is the m-coherence of the N examples: how many of them an example's own step helps, itself included.
-
+    One over it is the m-coherence: how many of the N examples an example's own step helps, itself included.
     Source: Yin et al., arXiv:1706.05699; Chatterjee and Zielinski, arXiv:2008.01217.
 
     >>> found = statistics.Moments(jnp.array([0.5, 0.5]), jnp.array([0.25, 0.25]), jnp.array([1.0, 1.0]))
@@ -68,8 +66,7 @@ def dot_products(one: Callable) -> Callable[[Params, Examples, Examples], Float[
 def layer_dot_products(factors: Callable) -> Callable[[list[Layer], Examples, Examples], Float[Array, "first second"]]:
     """What `dot_products` finds, for plain layers, with no gradient held: first x second numbers, and the factors.
 
-    >>> from research import costs
-    >>> factors = statistics.layer_factors(costs.sum_of_squares, jnp.tanh, lambda z: z)
+    >>> factors = statistics.layer_factors(lambda output, target: output[0] ** 2, jnp.tanh, lambda z: z)
     >>> params = [Layer(jnp.array([[2.0]]), jnp.array([0.0]))]
     >>> examples = Examples(jnp.array([[1.0], [-0.5]]), jnp.zeros((2, 1)))  # gradients (4, 4) and (1, -2)
     >>> layer_dot_products(factors)(params, examples, examples).tolist()
@@ -86,10 +83,8 @@ def layer_dot_products(factors: Callable) -> Callable[[list[Layer], Examples, Ex
 
 def class_agreement(sums: Callable) -> Callable[[Params, Examples, Float[Array, "examples"]], Agreement]:
     """How far the examples of each class agree with their own kind and with each other class.
-
-    `sums` is `weighted_sums(one)` or `layer_weighted_sums(factors)`; the last argument are the `squared_norms` of the
-    moments. The mean cosine of all pairs of two classes is the dot product of the mean unit gradients; pairs of an
-    example with itself are taken out of the diagonal (a class of one example has 0 there).
+    `sums` is `weighted_sums(one)` or `layer_weighted_sums(factors)`; `squared_norms` are those of the moments. The mean
+    cosine of two classes is the dot product of their mean unit gradients, without the pairs of an example with itself.
 
     >>> one = lambda params, example: jnp.vdot(params, example.inputs)
     >>> examples = Examples(jnp.array([[3.0, 0.0], [1.0, 0.0], [0.0, 2.0]]), jnp.eye(2)[jnp.array([0, 0, 1])])
@@ -123,9 +118,7 @@ def class_agreement(sums: Callable) -> Callable[[Params, Examples, Float[Array, 
 
 def opponents(products: Callable, chunk_size: int = 100) -> Callable[[Params, Examples], Opponents]:
     """For every example, the one whose gradient has the most negative cosine with its own: N^2 pairs, chunk x N held.
-
-    `products` is `layer_dot_products(factors)`, or `dot_products(one)` for few examples. An example without a gradient
-    counts as at right angles to all.
+    `products` is `layer_dot_products(factors)`, or `dot_products(one)` for few examples. No gradient: cosine 0.
 
     >>> one = lambda params, example: jnp.vdot(params, example.inputs)
     >>> examples = Examples(jnp.array([[1.0, 0.0], [0.0, 2.0], [-3.0, 0.1]]), jnp.zeros((3, 1)))

@@ -90,18 +90,13 @@ def backpropagate(
     params: list[Layer], example: Examples, cost_fn: Callable, activation: Activation, output_activation: Activation
 ) -> Backward:
     """The film's routine for one example: the wishes of the outputs, then backwards, layer by layer.
-
-    Works for any cost of (output, target) and any activations that work number by number. The gradient equals
-    `jax.grad` of `research.gradients.example_cost`.
-
-    Raises ValueError if `params` is not a list of `Layer`.
-
+    For any cost of (output, target) and any activations that work number by number. The gradient equals that of
+    `jax.grad`. Raises ValueError if `params` is not a list of `Layer`.
     Source: the film from 3:30 on; Nielsen, chapter 2, BP1-BP4.
 
-    >>> from research import costs
     >>> params = [Layer(jnp.array([[2.0]]), jnp.array([0.0]))]
-    >>> example = Examples(jnp.array([1.0]), jnp.array([0.0]))
-    >>> backward = backpropagate(params, example, costs.sum_of_squares, jnp.tanh, lambda z: z)  # C = (2 x)^2
+    >>> example = Examples(jnp.array([1.0]), jnp.array([0.0]))  # C = (2 x)^2
+    >>> backward = backpropagate(params, example, lambda output, target: output[0] ** 2, jnp.tanh, lambda z: z)
     >>> backward.grads[0].weights.tolist(), backward.nudges[0].tolist()
     ([[4.0]], [-8.0])
     """

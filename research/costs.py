@@ -1,7 +1,6 @@
 """Costs: pure functions of (output, target) of ONE example.
 
-A new cost is one such function; nothing else is edited. The mean over examples is not taken
-here but in `research.gradients.mean_over_examples`, once, for all of them.
+A new cost is one such function; nothing else is edited. `research.gradients.mean_over_examples` takes the mean.
 """
 
 import jax.numpy as jnp
@@ -11,11 +10,8 @@ from jaxtyping import Array, Bool, Float
 
 def sum_of_squares(output: Float[Array, "n"], target: Float[Array, "n"]) -> Float[Array, ""]:
     """The film's cost of one example: C = sum_j (a_j - y_j)^2.
-
-    There is no 1/2 and no mean over the outputs, so dC/da_j = 2 (a_j - y_j). Learning rates are
-    therefore not comparable with those for `optax.l2_loss` and Nielsen's book, which carry a 1/2
-    (his 3.0 is 1.5 here), nor with a mean over the n outputs (n times larger there).
-
+    No 1/2 and no mean over the outputs: dC/da_j = 2 (a_j - y_j). Hence learning rates are half of those for
+    `optax.l2_loss` and in Nielsen's book, which carry a 1/2 (his 3.0 is 1.5 here), and 1/n of those for a mean.
     Source: the film's recap, "add up the squares of the differences"; Nielsen, chapter 1, eq. 6.
 
     >>> float(sum_of_squares(jnp.array([0.5, 0.8, 0.2]), jnp.array([0.0, 0.0, 1.0])))  # .25 + .64 + .64
@@ -27,11 +23,8 @@ def sum_of_squares(output: Float[Array, "n"], target: Float[Array, "n"]) -> Floa
 
 def sigmoid_cross_entropy(logits: Float[Array, "n"], target: Float[Array, "n"]) -> Float[Array, ""]:
     """Cross-entropy of n yes-or-no questions: C = -sum_j (y_j ln a_j + (1 - y_j) ln(1 - a_j)), a = sigmoid(z).
-
-    Of the logits z, not of a, so that no logarithm of 0 is taken: let the model's output activation be
-    `jax.nn.identity`. A sum over the outputs in natural units, no mean. Then dC/dz_j = a_j - y_j: the
-    sigmoid's derivative, which makes `sum_of_squares` deaf to outputs that are wrong and sure of it, is gone.
-
+    Of the logits z, so that no logarithm of 0 is taken: the model's output activation is `jax.nn.identity`. A sum, no
+    mean. dC/dz_j = a_j - y_j: the sigmoid's derivative is gone, which mutes outputs that are wrong and sure of it.
     Source: Nielsen, chapter 3, eq. 63 (his learning rates carry over: neither has a factor); `optax.losses`.
 
     >>> float(sigmoid_cross_entropy(jnp.zeros(2), jnp.array([1.0, 0.0])))  # ln 2 for each of two even chances
@@ -43,10 +36,7 @@ def sigmoid_cross_entropy(logits: Float[Array, "n"], target: Float[Array, "n"]) 
 
 def softmax_cross_entropy(logits: Float[Array, "n"], target: Float[Array, "n"]) -> Float[Array, ""]:
     """Cross-entropy of one choice among n: C = -sum_j y_j ln a_j, a = softmax(z).
-
-    Of the logits z: the model's output activation is `jax.nn.identity`. dC/dz_j = a_j - y_j here too, where the targets
-    sum to 1; but a softmax's outputs share out a sum of 1 among themselves.
-
+    Of the logits z: the output activation is `jax.nn.identity`. Where the targets sum to 1, dC/dz_j = a_j - y_j too.
     Source: Nielsen, chapter 3, eq. 80; `optax.losses`.
 
     >>> float(softmax_cross_entropy(jnp.zeros(2), jnp.array([1.0, 0.0])))  # ln 2
@@ -58,7 +48,6 @@ def softmax_cross_entropy(logits: Float[Array, "n"], target: Float[Array, "n"]) 
 
 def absolute(output: Float[Array, "n"], target: Float[Array, "n"]) -> Float[Array, ""]:
     """C = sum_j |a_j - y_j|: every output that is off is pulled equally hard, dC/da_j = sign(a_j - y_j), however far.
-
     No mean over the outputs. At a_j = y_j, where there is no derivative, JAX takes 0.
 
     >>> float(absolute(jnp.array([0.5, 0.75]), jnp.array([0.0, 1.0])))
@@ -69,12 +58,8 @@ def absolute(output: Float[Array, "n"], target: Float[Array, "n"]) -> Float[Arra
 
 
 def huber(output: Float[Array, "n"], target: Float[Array, "n"], delta: float = 0.1) -> Float[Array, ""]:
-    """Squares for small differences d = a - y, straight lines for large ones: C = sum_j d^2/2 where |d| <= delta,
-    else delta (|d| - delta/2). dC/da_j is d, but never more than delta in size.
-
-    Mind the 1/2: inside delta it is half of `sum_of_squares`, and with a delta of 1 it is so for all outputs between 0
-    and 1. For another delta, on the command line, name a function of your own.
-
+    """C = sum_j d^2/2 where d = a - y is small, |d| <= delta, else delta (|d| - delta/2): dC/da_j is d, at most delta.
+    Mind the 1/2: inside delta it is half of `sum_of_squares`. For another delta name a function of your own.
     Source: Huber (1964), "Robust estimation of a location parameter"; `optax.losses`.
 
     >>> float(huber(jnp.array([0.5, 1.05]), jnp.array([0.0, 1.0])))  # 0.1 (0.5 - 0.05) + 0.05^2/2
@@ -86,9 +71,7 @@ def huber(output: Float[Array, "n"], target: Float[Array, "n"], delta: float = 0
 
 def is_correct(output: Float[Array, "n"], target: Float[Array, "n"]) -> Bool[Array, ""]:
     """Whether the largest output is the target's class; ties go to the lower index.
-
-    Shaped like a cost, so that its mean over examples is the accuracy:
-    `mean_over_examples(example_cost(apply, is_correct))`.
+    Shaped like a cost: the accuracy is `mean_over_examples(example_cost(apply, is_correct))`.
 
     >>> bool(is_correct(jnp.array([0.5, 0.8, 0.2]), jnp.array([0.0, 0.0, 1.0])))
     False

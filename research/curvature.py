@@ -1,13 +1,8 @@
 """How the cost curves: what its Hessian H does, never the Hessian itself.
 
-H has as many rows as there are parameters, 13,002 for the film's network; but H times a direction costs about as much
-as two or three gradients, and that is all that is asked for here. The network is a black box: everything takes
-objective(params, examples) -> cost, for instance `research.gradients.mean_over_examples`, and with its `chunk_size`
-needs memory for one chunk of examples.
-
-    sharpness            the largest eigenvalue of H: gradient descent on a parabola diverges where it is above 2/eta
-    Lanczos iteration    finds the eigenvalues at both ends of the spectrum
-    batch sharpness      how much each batch's cost curves along its own gradient
+H has as many rows as there are parameters; but H times a direction, all that is asked for here, costs about as much as
+two or three gradients. The network is a black box: everything takes objective(params, examples) -> cost, for instance
+`research.gradients.mean_over_examples`, and with its `chunk_size` needs memory for one chunk of examples.
 """
 
 import math
@@ -32,10 +27,7 @@ class Eigenpairs(NamedTuple):
 
 def hessian_vector_product(objective: Callable) -> Callable[[PyTree, PyTree, PyTree], PyTree]:
     """H v, the change of the gradient along `direction` v, a pytree like the parameters: d/dt grad C(params + t v).
-
-    Forward over reverse: one pass, nothing stored beyond what the gradient itself needs, and it goes through
-    objectives that are added up in chunks.
-
+    Forward over reverse: one pass, nothing stored beyond what the gradient needs, also of sums in chunks.
     Source: Pearlmutter (1994), "Fast exact multiplication by the Hessian".
 
     >>> objective = lambda params, examples: params[0] ** 2 * params[1]  # H = [[2 y, 2 x], [2 x, 0]]
@@ -55,17 +47,11 @@ def ritz_pairs(
 ) -> Eigenpairs:
     """Approximate eigenvalues of H by Lanczos' iteration, fully reorthogonalised, from a random start.
 
-    H is restricted to the span of v, Hv, H^2 v, ..., of `num_iterations` dimensions (at most as many as there are
-    parameters); the eigenvalues there, the Ritz values, all lie between the smallest and the largest of H. ONLY THE
-    ENDS CONVERGE to eigenvalues of H: take values[0], values[1], ... and values[-1], and check them by `residuals`;
-    those in the middle are no eigenvalues. One of several equal eigenvalues is found once. Where the span cannot grow
-    any more, the ends are exact, and the pairs left over are no eigenpairs: vectors of zeros, values in the middle,
-    `residuals` NaN.
-
-    Needs memory for `num_iterations` vectors of the parameters' size, beside one product with H.
-
-    Raises ValueError if num_iterations is below 1.
-
+    H is restricted to the span of v, Hv, H^2 v, ..., `num_iterations` of them, which are held; the eigenvalues there,
+    the Ritz values, lie between the smallest and the largest of H. ONLY THE ENDS CONVERGE to eigenvalues of H: take
+    values[0], values[1], ... and values[-1], and check them by `residuals`. One of several equal eigenvalues is found
+    once. Where the span cannot grow any more, the ends are exact, and the pairs left over are no eigenpairs: vectors of
+    zeros, values in the middle, `residuals` NaN. Raises ValueError if num_iterations is below 1.
     Source: Lanczos (1950); the iteration is matfree's.
 
     >>> objective = lambda params, examples: 0.5 * jnp.sum(jnp.array([4.0, 1.0, -2.0]) * params**2)
@@ -89,10 +75,8 @@ def _ritz_pairs(
     basis: Float[Array, "k params"], diagonal: Float[Array, "k"], off_diagonal: Float[Array, "k-1"]
 ) -> Eigenpairs:
     """The eigenpairs of the tridiagonal matrix, as vectors of the parameters.
-
-    Where the span was exhausted, the off-diagonal entry is of the size of rounding errors, and what the iteration
-    divides by it is noise: the rows from there on are replaced by zeros, with a value from the middle. Such pairs
-    have the residual NaN. Where the span is the start alone all values are equal, and the one true pair goes first.
+    Where the span is exhausted, the off-diagonal entry is a rounding error, and what the iteration divides by it noise:
+    the rows from there on become zeros, with a value from the middle. Of the start alone the one true pair goes first.
     """
     so_far = jax.lax.cummax(jnp.abs(diagonal[:-1]) + jnp.abs(off_diagonal))
     grows = off_diagonal > 10 * jnp.finfo(diagonal.dtype).eps * so_far  # False for NaN too
@@ -114,11 +98,8 @@ def top_eigenvalues(
     num_iterations: int = 30,
 ) -> Eigenpairs:
     """The `num` largest eigenvalues of H, the largest first, with eigenvectors, as far as `ritz_pairs` found them.
-
-    The first converge first: take several iterations for each that is asked for, and look at their `residuals`. Those
-    are NaN where H has fewer different eigenvalues than `num`: what is left over is no eigenpair.
-
-    Raises ValueError if num is not in 1..num_iterations.
+    The first converge first: take several iterations for each, and look at their `residuals`, NaN where H has fewer
+    different eigenvalues than `num`. Raises ValueError if num is not in 1..num_iterations.
 
     >>> objective = lambda params, examples: 0.5 * jnp.sum(jnp.array([4.0, 1.0, -2.0]) * params**2)
     >>> pairs = top_eigenvalues(objective, jnp.zeros(3), (), jax.random.key(0), num=2)
@@ -132,9 +113,7 @@ def top_eigenvalues(
 
 
 def residuals(objective: Callable, params: PyTree, examples: PyTree, pairs: Eigenpairs) -> Float[Array, "num"]:
-    """|H v - lambda v| / |v| of every pair, one product with H each: some eigenvalue of H lies that near to lambda.
-
-    NaN where v is zero, as in the pairs that `ritz_pairs` leaves over: they say nothing about H.
+    """|H v - lambda v| / |v| of every pair: some eigenvalue of H lies that near to lambda. NaN where v is zero.
 
     >>> objective = lambda params, examples: jnp.sum(jnp.array([2.0, 1.0]) * params**2)
     >>> pairs = Eigenpairs(jnp.array([4.0, 1.0]), jnp.eye(2))  # the eigenvalues are 4 and 2
@@ -154,7 +133,6 @@ def residuals(objective: Callable, params: PyTree, examples: PyTree, pairs: Eige
 def chance_of_missing(num_params: int, num_iterations: int, tolerance: float) -> float:
     """A bound on the probability that Lanczos' iteration from a random start misses an end of the spectrum by more than
     `tolerance` of its width: 1.648 sqrt(n) exp(-sqrt(tolerance) (2 k - 1)).
-
     Source: Kuczynski and Wozniakowski (1992), SIAM J. Matrix Anal. Appl. 13, 1094.
 
     >>> round(chance_of_missing(13002, 150, 1e-3), 3)
@@ -166,10 +144,7 @@ def chance_of_missing(num_params: int, num_iterations: int, tolerance: float) ->
 def sharpness(
     objective: Callable, params: PyTree, examples: PyTree, key: Key[Array, ""], *, num_iterations: int = 30
 ) -> Scalar:
-    """The largest eigenvalue of H, approached from below.
-
-    Gradient descent with the learning rate eta on a parabola diverges exactly where the sharpness is above 2/eta.
-
+    """The largest eigenvalue of H, from below: on a parabola gradient descent diverges where it is above 2/eta.
     Source: Cohen et al., arXiv:2103.00065.
 
     >>> objective = lambda params, examples: 0.5 * jnp.sum(jnp.array([4.0, 1.0, -9.0]) * params**2)
@@ -195,13 +170,8 @@ def batch_sharpness(
     objective: Callable, params: PyTree, examples: PyTree, schedule: Int[Array, "batches batch"]
 ) -> Scalar:
     """The mean over batches B of g_B^T H_B g_B / |g_B|^2, where g_B and H_B are gradient and Hessian of B's own cost.
-
-    How much each batch's cost curves the way that its own step goes: above 2/eta the step overshoots so far, to
-    second order, that the batch's own cost rises. With one batch of everything it is the curvature along the gradient,
-    at most the sharpness. NaN where a batch's gradient is zero, which points nowhere.
-
-    `schedule` is as in `research.training.minibatch_descent`, without the legs: the rows of each batch.
-
+    How much each batch's cost curves along its own step: above 2/eta the step overshoots so far, to second order, that
+    the batch's own cost rises. One batch of everything: at most the sharpness. NaN where a batch's gradient is zero.
     Source: Andreyev and Beneventano, arXiv:2412.20553.
 
     >>> from research.data import Examples

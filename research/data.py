@@ -1,7 +1,6 @@
 """Examples and where they come from.
 
-MNIST is bundled and read directly; a folder of four IDX files goes by its path; any other image classification set goes
-by its TFDS name (`research.datasets`).
+MNIST is bundled; a folder of four IDX files goes by its path, any other set by its TFDS name (`research.datasets`).
 """
 
 import gzip
@@ -79,19 +78,14 @@ def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
 def load(name: str = "mnist", split: str = "train", *, data_dir: str | Path | None = None) -> Examples:
     """All examples of one split, in numpy: inputs (N, pixels) uint8 in 0..255, targets (N, classes) float32 one-hot.
 
-    `name` is one of
-
     - "mnist": the bundled files, checked against their SHA256SUMS;
     - the path of a folder with four IDX files named as MNIST's (`train-images-idx3-ubyte`, with or without `.gz`, ...);
       the classes are 0 up to the largest label of both splits;
-    - any image classification set of TFDS, also with configuration and version: "fashion_mnist", "emnist/letters",
-      "mnist:3.0.1". It is prepared once under `data_dir` (default: TFDS_DATA_DIR, else ~/tensorflow_datasets), from
-      `<data_dir>/downloads/manual` where that folder holds the files, and from then on read without TensorFlow, in the
-      order in which TFDS shuffled it when it was prepared. `split` may then be a slice such as "train[:10%]".
+    - any image classification set of TFDS: "fashion_mnist", "emnist/letters", "mnist:3.0.1". It is prepared once under
+      `data_dir` (default: TFDS_DATA_DIR, else ~/tensorflow_datasets), from `<data_dir>/downloads/manual` where that has
+      the files, then read without TensorFlow, in TFDS' shuffled order; `split` may be a slice, "train[:10%]".
 
-    Pixels are flattened row by row, channels last; `image_shape` tells how to fold them back.
-
-    Raises DataError, one sentence, where the set, the split or a file is not what it should be.
+    Pixels are flattened row by row, channels last (`image_shape`). Raises DataError, one sentence with what is wrong.
 
     >>> test = load("mnist", "test")
     >>> test.inputs.shape, test.targets.shape, int(test.targets[0].argmax())
@@ -124,7 +118,7 @@ def image_shape(name: str = "mnist", *, data_dir: str | Path | None = None) -> t
 def checksum(examples: Examples) -> str:
     """SHA-256, in hexadecimal, over dtype, shape and bytes of both arrays: the name of exactly these data in run.json.
 
-    >>> len(checksum(load("mnist", "test")))  # 256 bits in hexadecimal
+    >>> len(checksum(load("mnist", "test")))  # 256 bits
     64
     """
     digest = hashlib.sha256()

@@ -1,7 +1,6 @@
 """Image classification sets of TensorFlow Datasets, by their names; tensorflow-datasets is imported only when asked.
 
-A set is prepared once, as array_record files, and from then on read without TensorFlow. Whatever goes wrong is said in
-one sentence.
+A set is prepared once, as array_record files, and then read without TensorFlow. Errors are one sentence.
 """
 
 import difflib
@@ -27,10 +26,8 @@ class DataError(ValueError):
 
 
 def read(name: str, split: str, data_dir: str | Path | None) -> tuple[np.ndarray, np.ndarray, int]:
-    """Images (N, height, width, channels), labels (N) and the number of classes of one split.
-
-    The set is prepared first where it is not yet. Raises DataError where it, or the split, cannot be had.
-    """
+    """Images (N, height, width, channels), labels (N) and the number of classes of one split, prepared if need be;
+    raises DataError where they cannot be had."""
     builder = _builder(name, data_dir)
     shape = _image_shape(builder)
     _prepare(builder)
@@ -75,7 +72,6 @@ def _builder(name: str, data_dir: str | Path | None) -> Any:
 
 
 def _image_shape(builder: Any) -> tuple[int, int, int]:
-    """(height, width, channels), from the description of the data set."""
     import tensorflow_datasets as tfds
 
     described = builder.info.features

@@ -13,14 +13,8 @@ from research.models import Model, Params
 
 def from_nnx(make_module: Callable[[nnx.Rngs], nnx.Module]) -> Model:
     """The model of a flax.nnx module, for ONE input: `apply` is what the module's `__call__` does.
-
-    `make_module(rngs)` makes the module. What it holds as `nnx.Param` are the parameters, nested dictionaries of plain
-    arrays; all else about it is structure. flax keeps weights as (in, out): row k belongs to the neuron that is
-    listened to, where `models.Layer` has it the other way round.
-
-    Raises ValueError where the module holds more than parameters, as batch statistics or the random numbers of dropout:
-    the cost of one example would no longer be a function of the parameters and of that example alone.
-
+    The parameters are its `nnx.Param`s, nested dictionaries; flax keeps weights as (in, out), `models.Layer` as (out,
+    in). Raises ValueError where it holds more, as batch statistics, on which one example's cost would depend too.
     Source: flax.readthedocs.io, "The Flax functional API" (`nnx.split` and `nnx.merge`).
 
     >>> model = from_nnx(lambda rngs: nnx.Linear(3, 2, rngs=rngs))
@@ -47,8 +41,6 @@ def from_nnx(make_module: Callable[[nnx.Rngs], nnx.Module]) -> Model:
 
 def from_linen(module: linen.Module, num_inputs: int) -> Model:
     """The model of a flax.linen module that takes ONE input of `num_inputs` numbers; otherwise as `from_nnx`.
-
-    Raises ValueError where `from_nnx` does.
 
     >>> model = from_linen(linen.Dense(2), 3)
     >>> jax.tree.map(jnp.shape, model.init(jax.random.key(0)))

@@ -23,15 +23,12 @@ Scalar = Shaped[Array, ""]
 
 def example_cost(apply: Callable, cost_fn: Callable) -> Callable[[Params, Examples], Scalar]:
     """The cost of one example as a function of the parameters: C_i = cost_fn(apply(params, x_i), y_i).
+    `apply` sees `unit_interval(inputs)`: until then images stay uint8, a quarter of float32's memory traffic.
 
-    `apply` sees `unit_interval(inputs)`: images stay uint8, a quarter of the memory traffic of
-    float32, until the step that uses them.
-
-    >>> from research import costs
-    >>> example = Examples(inputs=jnp.array([255, 0], jnp.uint8), targets=jnp.array([0.0]))
-    >>> one = example_cost(lambda params, inputs: params * inputs[:1], costs.sum_of_squares)
-    >>> float(one(jnp.float32(3.0), example))  # (3 * 255/255 - 0)^2
-    9.0
+    >>> example = Examples(inputs=jnp.array([255, 0], jnp.uint8), targets=jnp.array([1.0]))
+    >>> one = example_cost(lambda params, inputs: params * inputs[0], lambda output, target: (output - target[0]) ** 2)
+    >>> float(one(jnp.float32(3.0), example))  # (3 * 255/255 - 1)^2
+    4.0
     """
 
     def cost_of_one(params: Params, example: Examples) -> Scalar:
@@ -42,10 +39,7 @@ def example_cost(apply: Callable, cost_fn: Callable) -> Callable[[Params, Exampl
 
 def mean_over_examples(fun: Callable, *, chunk_size: int | None = None) -> Callable[[Params, Examples], Scalar]:
     """THE objective: C = 1/N sum_i C_i. With `costs.is_correct` for the cost it is the accuracy.
-
-    With a `chunk_size`, the same mean is added up chunk by chunk, so that value and gradient need
-    memory for one chunk of examples instead of N (`sum_in_chunks`); None takes all at once.
-
+    With a `chunk_size`, value and gradient are added up in the memory of one chunk of examples (`sum_in_chunks`).
     Source: the film's recap, the average over "tens of thousands of training examples".
 
     >>> squared_distance = lambda params, example: jnp.sum((params - example.inputs) ** 2)
@@ -64,9 +58,8 @@ def mean_over_examples(fun: Callable, *, chunk_size: int | None = None) -> Calla
 
 def sum_in_chunks(fun: Callable, chunk_size: int) -> Callable[[Params, Examples], Scalar]:
     """sum_i fun(params, example_i), with memory for `chunk_size` examples.
-
-    Its gradient is added up in the same pass as its value, chunk by chunk (reverse mode by itself would keep every
-    image as float32). Hence it exists in the parameters only; another raises ValueError, as does a chunk_size below 1.
+    Its gradient is added up in the same pass as its value (reverse mode by itself would keep every image as float32).
+    Hence it exists in the parameters only; another raises ValueError, as does a chunk_size below 1.
 
     >>> product = lambda params, example: params * example.inputs[0]
     >>> examples = Examples(jnp.arange(5.0)[:, None], jnp.zeros((5, 1)))
@@ -106,9 +99,7 @@ def sum_in_chunks(fun: Callable, chunk_size: int) -> Callable[[Params, Examples]
 
 def scan_in_chunks(step: Callable, start: PyTree, rows: PyTree, chunk_size: int) -> tuple[PyTree, PyTree]:
     """`jax.lax.scan` of step(carry, chunk) -> (carry, what it finds for the chunk's rows) over chunks of the rows.
-
-    A shorter chunk comes last, if they do not divide evenly; what was found for all rows is joined. Raises ValueError
-    if chunk_size is below 1.
+    The last chunk may be shorter; what was found for all rows is joined. Raises ValueError if chunk_size is below 1.
 
     >>> scan_in_chunks(lambda total, chunk: (total + chunk.sum(), chunk**2), 0, jnp.arange(5), 2)
     (Array(10, dtype=int32), Array([ 0,  1,  4,  9, 16], dtype=int32))
@@ -137,10 +128,7 @@ def zeros_like_result(fun: Callable, *args: PyTree) -> PyTree:
 
 def per_example_gradients(fun: Callable) -> Callable[[Params, Examples], Params]:
     """grad C_i for every i at once, by vmap(grad); the film's nudges are minus these.
-
-    Every leaf of the result gains a leading example axis: N copies of the parameters' size (52 kB
-    each for the film's network), so hand over the examples in chunks when N is large.
-
+    Every leaf gains a leading example axis: N copies of the parameters' size (52 kB each for the film's network).
     Source: the film's table, one column an example.
 
     >>> squared_distance = lambda params, example: jnp.sum((params - example.inputs) ** 2)

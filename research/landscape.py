@@ -1,8 +1,7 @@
 """The cost surface: flat cross-sections, the projections of paths on them, and how far off them the paths run.
 
-A point is all parameters as one flat vector (`jax.flatten_util.ravel_pytree`); the cost is any function of it. A plane
-through 13,002 dimensions shows a path's projection, not the path: always ask `off_plane` how much it hides, and
-hold the share that a principal plane explains against `random_walk_shares`, that of a random walk.
+A point is all parameters as one flat vector (`ravel_pytree`); the cost is any function of it. A plane shows a path's
+projection: ask `off_plane` how much it hides, and compare the share that it explains with `random_walk_shares`.
 """
 
 from collections.abc import Callable
@@ -27,12 +26,9 @@ class Plane(NamedTuple):
 
 
 def principal_plane(trajectory: Float[Array, "points params"]) -> Plane:
-    """The plane nearest to some points, by the sum of squared distances: through their mean, along the first two
-    principal components. Each direction is turned so that the first point lies on its negative side: paths from it
-    lead to the right and upwards.
-
-    For several paths, hand over all their points, one below the other. Raises ValueError for fewer than three points.
-
+    """The plane nearest to the points of one path or more: through their mean, along two principal components.
+    Each direction is turned so that the first point lies on its negative side: paths from it lead to the right and
+    upwards. Raises ValueError for fewer than three points.
     Source: Lorch 2016; Li et al., arXiv:1712.09913, section 7.
 
     >>> plane = principal_plane(jnp.array([[0.0, 0.0, 5.0], [2.0, 1.0, 5.0], [4.0, 0.0, 5.0]]))
@@ -59,7 +55,6 @@ def explained_shares(trajectory: Float[Array, "points params"]) -> Float[Array, 
 
 def random_walk_shares(num_components: int) -> Float[Array, "components"]:
     """The shares that a long random walk in many dimensions has: 6 / (pi k)^2 for component k = 1, 2, ...
-
     Steps without any aim look planar too: 76 % lies in the first two. Source: Antognini and Sohl-Dickstein, 2018.
 
     >>> [round(100 * float(share), 1) for share in random_walk_shares(3)]
@@ -70,10 +65,8 @@ def random_walk_shares(num_components: int) -> Float[Array, "components"]:
 
 def shares_of_random_walks(distances: Float[Array, "walks"], num_components: int) -> Float[Array, "components"]:
     """The shares of the union of several independent random walks from one start that get as far as `distances`.
-
-    The baseline for a plane through several paths. Expected products of positions after the shares s and t of two
-    walks' steps are distance^2 min(s, t) within one walk, 0 between two; the shares are the eigenvalues of this
-    matrix, each row and column centred, as those of `explained_shares` are of the points' own products.
+    Expected products of positions after the shares s and t of the steps are distance^2 min(s, t) within one walk, 0
+    between two; the shares are the eigenvalues of this matrix, centred, as in `explained_shares` of the points' own.
 
     >>> [round(100 * float(share), 1) for share in shares_of_random_walks(jnp.ones(1), 2)]
     [60.8, 15.2]
@@ -89,9 +82,7 @@ def shares_of_random_walks(distances: Float[Array, "walks"], num_components: int
 
 def spanned_plane(origin: Point, first: Point, second: Point) -> Plane:
     """The plane through `origin` along two directions, which are made orthonormal (Gram and Schmidt).
-
-    Through three points a, b, c: `spanned_plane(a, b - a, c - a)`. Of steepest descent and largest curvature:
-    `spanned_plane(params, gradient, top_eigenvector)`. Directions that are parallel give no plane, but NaN.
+    Through three points a, b, c: `spanned_plane(a, b - a, c - a)`. Directions that are parallel give NaN.
 
     >>> spanned_plane(jnp.zeros(3), jnp.array([2.0, 0.0, 0.0]), jnp.array([5.0, 0.0, -3.0])).directions.tolist()
     [[1.0, 0.0, 0.0], [0.0, 0.0, -1.0]]
@@ -104,10 +95,7 @@ def spanned_plane(origin: Point, first: Point, second: Point) -> Plane:
 
 def filter_normalised(key: Key[Array, ""], params: PyTree, *, neuron_axis: int = 0) -> PyTree:
     """A random direction scaled to the network: every neuron's weights as long as its own weights are; biases 0.
-
-    Leaves of two or more axes hold weights, one neuron an index of `neuron_axis` (0 for `models.Layer`, -1 for flax);
-    leaves of fewer axes are biases. Two of these, flattened, go to `spanned_plane`.
-
+    Leaves of two or more axes hold weights, one neuron an index of `neuron_axis` (0 for `models.Layer`, -1 for flax).
     Source: Li et al., arXiv:1712.09913, section 4: d <- d |theta| / |d|, filter by filter.
 
     >>> direction = filter_normalised(jax.random.key(0), [jnp.array([[3.0, 4.0], [0.0, 0.0]]), jnp.ones(2)])
@@ -157,9 +145,7 @@ def surface(
     fun: Callable[[Point], Float[Array, ""]], plane: Plane, alphas: Float[Array, "a"], betas: Float[Array, "b"]
 ) -> Float[Array, "a b"]:
     """The exact value of `fun`, of any model and any cost, at every point of a grid on the plane: row i at alphas[i].
-
-    One point at a time, in the memory that one evaluation takes: let `fun` average in chunks
-    (`gradients.mean_over_examples(one, chunk_size=1000)`), and share the rows out over devices if there are several.
+    One point at a time, in the memory of one evaluation: let `fun` average in chunks (`gradients.mean_over_examples`).
 
     >>> surface(lambda point: jnp.sum(point**2), Plane(jnp.zeros(2), jnp.eye(2)), jnp.arange(2.0), jnp.arange(3.0))
     Array([[0., 1., 4.],
@@ -182,11 +168,9 @@ def surface_of_layers(
     *, chunk_size: int = 2000,
 ) -> Float[Array, "a b"]:  # fmt: skip
     """`surface` of the mean cost of plain layers, some ten times faster: the first layer's product is made only thrice.
-
     On a plane W x + b = (W_o x + b_o) + alpha (W_u x + b_u) + beta (W_v x + b_v): the 784 pixels of an example shrink
     to three times 16 weighted sums, once for all points. Neurons are rows and examples columns, `chunk_size` examples
-    (1 or more) at a time meet all points: both for the cache's sake. With several devices, share the rows of the grid
-    out: `sharding.rows_over_devices(surface, (None, None, 0, None))`, where `surface` has its network already.
+    at a time meet all points: both for the cache's sake.
 
     >>> from research import costs, models
     >>> point, unravel = ravel_pytree(models.mlp((2, 3, 2)).init(jax.random.key(0)))

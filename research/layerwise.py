@@ -1,7 +1,6 @@
 """Descents in which some layers rest, and which share of the improvement each layer carries; networks of plain layers.
 
-To first order a step of length eta along minus the gradient lowers the cost by eta |G|^2, a sum over all parameters, so
-every group of them has its share.
+To first order a step -eta G lowers the cost by eta |G|^2, a sum over all parameters: every group has its share.
 """
 
 from collections.abc import Callable

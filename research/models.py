@@ -44,10 +44,8 @@ def mlp(
     init_biases: jax.nn.initializers.Initializer = jax.nn.initializers.zeros,
 ) -> Model:
     """The film's network: a_l = activation(W_l a_{l-1} + b_l), the last layer with its own activation.
-
-    Its parameters, sum_l n_l (n_{l-1} + 1) of them, are a list of `Layer`. `init_weights` and `init_biases` are
-    functions (key, shape, dtype) as in `jax.nn.initializers`; the random numbers of layer l do not depend on how many
-    layers follow it. Raises ValueError if there are fewer than two layer sizes or one of them is below 1.
+    Its parameters, sum_l n_l (n_{l-1} + 1) of them, are a list of `Layer`. The random numbers of layer l do not depend
+    on how many layers follow it. Raises ValueError if there are fewer than two layer sizes or one of them is below 1.
 
     >>> model = mlp()
     >>> params = model.init(jax.random.key(0))

@@ -1,7 +1,6 @@
 """How a path runs: its length, its turns, how far it gets, how much it winds.
 
-A path is the points that a descent was seen at, one a row. Looked at more rarely it seems shorter and straighter;
-`odometer` adds up every step.
+A path is the points that a descent was seen at, one a row. Looked at rarely it seems shorter; `odometer` sees all.
 """
 
 from typing import Any, NamedTuple
@@ -28,9 +27,8 @@ class Walked(NamedTuple):
 
 def odometer() -> optax.GradientTransformation:
     """Changes no step, but adds up how long the path is and how sharply it turns, with nothing stored on the way.
-
     Put it behind the optimizer, `optax.chain(optax.sgd(0.1), odometer())`, and read `state.opt_state[-1]`, a `Walked`:
-    of a straight walk turns / (steps - 1) is 1, of one without memory about 0. A step of length 0 turns nowhere: 0.
+    of a straight walk turns / (steps - 1) is 1, of one without memory about 0. A step of length 0 turns by 0.
 
     >>> optimizer = odometer()
     >>> walked = optimizer.init(jnp.zeros(2))
@@ -55,7 +53,6 @@ def odometer() -> optax.GradientTransformation:
 
 def squared_displacements(points: Points) -> Float[np.ndarray, "lags"]:
     """Mean of |p(t + lag) - p(t)|^2 over t, for lag = 1, 2, ... up to half of the path, in float64.
-
     From the dot products of all pairs, |p|^2 + |q|^2 - 2 p . q, about the mean: points x points numbers are held.
 
     >>> squared_displacements(np.array([[0.0], [1.0], [2.0], [3.0]])).round(9).tolist()
@@ -68,9 +65,8 @@ def squared_displacements(points: Points) -> Float[np.ndarray, "lags"]:
 
 
 def exponent(displacements: Float[np.ndarray, "lags"]) -> float:
-    """k of displacement = c lag^k, by least squares of the logarithms over the first half of the lags.
-
-    2 is straight ahead, 1 a random walk (Einstein 1905), less is held back.
+    """k of displacement = c lag^k, by least squares of the logarithms over the first half of the lags: 2 is straight
+    ahead, 1 a random walk (Einstein 1905), less is held back.
 
     >>> round(exponent(np.array([1.0, 4.0, 9.0, 16.0])), 9)
     2.0

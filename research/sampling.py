@@ -27,8 +27,6 @@ class NoiseEstimate(NamedTuple):
 def finite_population(batch_size: Numbers, num_examples: int) -> Numbers:
     """(N - B)/(N - 1): what drawing without replacement makes of the covariance Sigma/B of a mini-batch gradient.
 
-    For one batch size or for an array of them.
-
     >>> finite_population(1, 8), finite_population(np.array([1, 8]), 8).tolist()
     (1.0, [1.0, 0.0])
     """
@@ -47,13 +45,8 @@ def covariances(batch_size: np.ndarray, num_examples: int) -> tuple[np.ndarray, 
 
 def two_batch_estimate(small: Numbers, big: Numbers, small_size: int, big_size: int) -> NoiseEstimate:
     """|G|^2 and tr Sigma from the squared norms of the mean gradients of a small and a big batch, both unbiased.
-
-    E |g_B|^2 = |G|^2 + tr Sigma / B, for two B: two equations, two unknowns. The ratio of the two is not unbiased, so
-    average each over many pairs first. Of batches drawn without replacement from N examples the estimates are
-    N/(N-1) tr Sigma and |G|^2 - tr Sigma/(N-1): those of the population from which the N were drawn.
-
-    Raises ValueError unless 1 <= small_size < big_size.
-
+    E |g_B|^2 = |G|^2 + tr Sigma / B, for two B. Their ratio is biased: average each over many pairs first. Without
+    replacement: |G|^2 - tr Sigma/(N-1), N/(N-1) tr Sigma. Raises ValueError unless 1 <= small_size < big_size.
     Source: McCandlish et al., arXiv:1812.06162, appendix A.1.
 
     >>> [float(number) for number in two_batch_estimate(4.0 + 8.0 / 2, 4.0 + 8.0 / 8, small_size=2, big_size=8)]
@@ -67,7 +60,6 @@ def two_batch_estimate(small: Numbers, big: Numbers, small_size: int, big_size: 
 
 def every_shuffle(points: Float[np.ndarray, "examples d"], batch_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Exact covariances (directions, directions) over all permutations: of every batch, and of every two of a shuffle.
-
     `points` (N, directions) have mean 0. The second is NaN where a shuffle makes a single batch.
 
     >>> every_shuffle(np.array([[1.0], [-1.0]]), 1)  # variance 1, and two batches are each other's opposite
@@ -101,7 +93,6 @@ def stationary_variance(
     learning_rate: Numbers, curvature: Numbers, noise_variance: Numbers, batch_size: Numbers
 ) -> Numbers:
     """E x^2 at rest of a parabola h x^2/2 whose gradient has the variance s^2/B: eta s^2 / (B h (2 - eta h)), exactly.
-
     Source: Var = (1 - eta h)^2 Var + eta^2 s^2/B, solved; Liu, Ziyin and Ueda, arXiv:2012.03636.
 
     >>> stationary_variance(0.5, 1.0, 3.0, 1)  # (1/2)^2 V + (1/2)^2 3 = V
@@ -140,7 +131,6 @@ def bias_and_variance_shuffled(
     curvatures: Curvatures, slopes: Slopes, rates: Float[np.ndarray, "rates"], seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(squared bias, variance) of random reshuffling, small steps, where all A_i have the mean h times the identity.
-
     |E xi|^2 / (1 - r)^2 and tr cov xi / (1 - r^2), r = (1 - eta h)^N. E xi is exact: a pair of different examples has
     E A_j g_i = -mean(A_i g_i)/(N - 1), and there are N (N - 1)/2. The variance is of drawn orders.
 

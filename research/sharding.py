@@ -1,10 +1,8 @@
 """Many runs, or rows of a grid, at once: a share of them on every device; and of one run, a share of its examples.
 
-Where there are fewer runs than devices, several devices work on a run together: each adds up its own examples, and one
-`psum` adds the devices (`sum_of_shares`; `join_shares` where it is no sum). It is the film's averaging over all the
-examples, done by the machine.
-
-The devices may belong to several processes, which all make the same calls with the same arrays: `Together`.
+Where there are fewer runs than devices, several work on a run together: each adds up its own examples, and one `psum`
+adds the devices (`sum_of_shares`; `join_shares` where it is no sum): the film's averaging, done by the machine.
+They may belong to several processes, which all make the same calls with the same arrays: `Together`.
 """
 
 import functools
@@ -76,7 +74,7 @@ class Together:
 
 
 def together(program: Any) -> Any:
-    """The program itself where one process is alone, which is how it has always been called."""
+    """The program itself where one process is alone."""
     return program if jax.process_count() == 1 else Together(program)
 
 
@@ -84,13 +82,9 @@ def over_devices(
     fun: Callable, in_axes: Sequence[int | None], *, devices: Sequence | None = None, at_once: int = 1
 ) -> Callable:
     """Like `jax.vmap(fun, in_axes)`, with the mapped axis shared out evenly over the devices.
-
-    Every entry of `in_axes` is 0 (one slice a run) or None (the same for all). Each device takes
-    its runs `at_once` at a time: 1 suits a CPU core, where runs that gather different rows are
-    quickest one after the other; all of them suit a GPU or TPU. Where the number of runs is no
-    multiple of the number of devices, the last run is done again to fill up, and dropped.
-
-    `devices` are by default all that JAX sees.
+    Every entry of `in_axes` is 0 (one slice a run) or None (the same for all). Each device, by default of all that JAX
+    sees, takes its runs `at_once` at a time: 1 suits a CPU core, where runs that gather different rows are quickest one
+    after the other; all of them suit a GPU or TPU. Places left over do the last run again, and are dropped.
 
     >>> over_devices(lambda seed, shift: seed * 2 + shift, (0, None))(jnp.arange(3), jnp.int32(1)).tolist()
     [1, 3, 5]
@@ -110,10 +104,7 @@ def over_devices(
 
 
 def rows_over_devices(fun: Callable, in_axes: Sequence[int | None], *, devices: Sequence | None = None) -> Callable:
-    """`fun`, which makes of many rows one result each, with the rows shared out evenly over the devices.
-
-    As `over_devices`, but each device is given all its rows at once, so that `fun` can do once for them what they have
-    in common: the surface over a grid, for instance.
+    """As `over_devices`, but `fun` is given all rows of a device at once, and does once what they have in common.
 
     >>> rows_over_devices(jnp.outer, (0, None))(jnp.arange(3), jnp.arange(2)).tolist()
     [[0, 0], [0, 1], [0, 2]]
@@ -138,9 +129,7 @@ def rows_over_devices(fun: Callable, in_axes: Sequence[int | None], *, devices: 
 
 def sum_of_shares(sum_over: Callable[[PyTree], PyTree], rows: PyTree) -> PyTree:
     """sum_over(rows), a sum over rows: each of the devices that work on one run adds up its share, then all are added.
-
-    Outside of `over_devices`, or where a device has its run for itself, it is sum_over(rows) and nothing else. Rows
-    that are left over by equal shares are added up by every device.
+    Where a device has its run for itself, it is sum_over(rows). Every device adds up what equal shares leave over.
 
     >>> rows = jnp.arange(10.0)
     >>> over_devices(lambda shift: sum_of_shares(lambda some: jnp.sum(some + shift), rows), (0,))(jnp.ones(1)).tolist()

@@ -2,14 +2,14 @@
 
     g_i = grad C_i,   G = 1/N sum_i g_i,   Sigma = 1/N sum_i (g_i - G)(g_i - G)^T
 
-All of them together would be N copies of the parameters (3 GB for the film's network), so the examples go through in
-chunks, and only sums and one number an example are kept. There are two ways to the same numbers:
+All of them would be N copies of the parameters (3 GB for the film's network), so the examples go through in chunks,
+and only sums and one number an example are kept. There are two ways to the same numbers:
 
     moments         weighted_sums          by per_example_gradients: any model, any cost
     layer_moments   layer_weighted_sums    plain layers only; the moments about five times as fast
 
-The second way never forms a gradient. That of a layer's weights is an outer product, delta_l a_{l-1}^T, and so all that
-is wanted of it can be had from its two factors (Goodfellow, arXiv:1510.01799):
+The second way never forms a gradient: that of a layer's weights is an outer product, delta_l a_{l-1}^T, and all that is
+wanted of it can be had from its two factors (Goodfellow, arXiv:1510.01799):
 
     |g_i|^2 = sum_l |delta_l|^2 (|a_{l-1}|^2 + 1),     g_i . g_j = sum_l (delta_l . delta_l') (a_{l-1} . a_{l-1}' + 1)
 """
@@ -50,10 +50,8 @@ class Factor(NamedTuple):
 
 def moments(one: Callable, chunk_size: int = 25) -> Callable[[Params, Examples], Moments]:
     """Mean and variance of every component of the gradient of `one(params, example)`, and every example's |g_i|^2.
-
-    Each chunk's own mean is taken off before squaring, and chunks are pooled by means and variances, never by raw sums
-    of squares, which in float32 lose the variance where the mean is large (Chan, Golub and LeVeque, 1983). Within a
-    chunk the sums are written out, example by example, and so the time of compiling grows with `chunk_size`.
+    Chunks are pooled by means and variances, never by raw sums of squares, which in float32 lose the variance where the
+    mean is large (Chan, Golub and LeVeque, 1983). Within a chunk the sums are written out: compiling takes its time.
 
     >>> one = lambda params, example: jnp.vdot(params, example.inputs)  # its gradient is the input
     >>> examples = Examples(jnp.array([[1.0, 5.0], [3.0, 5.0]]), jnp.zeros((2, 1)))
@@ -75,7 +73,6 @@ def moments(one: Callable, chunk_size: int = 25) -> Callable[[Params, Examples],
 
 def weighted_sums(one: Callable, chunk_size: int = 100) -> Callable[[Params, Examples, Groups], Params]:
     """sum_i w_ic g_i for every column c of the weights: each leaf of the result leads with an axis of columns.
-
     Columns that are one-hot over their count give the mean gradient of a class or of a mini-batch.
 
     >>> one = lambda params, example: jnp.vdot(params, example.inputs)
@@ -96,11 +93,9 @@ def layer_factors(
 ) -> Callable[[list[Layer], Examples], list[Factor]]:
     """For one example, each layer's two factors, by backpropagation by hand: research.backprop's functions, its limits.
 
-    >>> from research import costs
-    >>> params = [Layer(jnp.array([[2.0]]), jnp.array([0.0]))]
-    >>> example = Examples(jnp.array([1.0]), jnp.array([0.0]))
-    >>> factors = layer_factors(costs.sum_of_squares, jnp.tanh, lambda z: z)(params, example)  # C = (2 x)^2
-    >>> factors[0].deltas.tolist(), factors[0].activations.tolist()
+    >>> params, example = [Layer(jnp.array([[2.0]]), jnp.array([0.0]))], Examples(jnp.array([1.0]), jnp.array([0.0]))
+    >>> factors = layer_factors(lambda output, target: output[0] ** 2, jnp.tanh, lambda z: z)  # C = (2 x)^2
+    >>> factors(params, example)[0].deltas.tolist(), factors(params, example)[0].activations.tolist()
     ([4.0], [1.0])
     """
 
@@ -114,13 +109,10 @@ def layer_factors(
 
 def layer_moments(factors: Callable, chunk_size: int = 500) -> Callable[[list[Layer], Examples], Moments]:
     """What `moments` finds, for plain layers: `factors` are those of `layer_factors`.
-
     Mean square of the component w_jk: 1/N sum_i delta_ij^2 a_ik^2, one matrix product. The square of the mean is taken
-    off it within each chunk, which costs the variance about mean^2 / variance times the rounding error: where nearly
-    all examples agree on a component, ask `moments`.
+    off it within each chunk, an error of mean^2 / variance roundings: where nearly all examples agree, ask `moments`.
 
-    >>> from research import costs
-    >>> factors = layer_factors(costs.sum_of_squares, jnp.tanh, lambda z: z)
+    >>> factors = layer_factors(lambda output, target: output[0] ** 2, jnp.tanh, lambda z: z)
     >>> params = [Layer(jnp.array([[2.0]]), jnp.array([0.0]))]  # C = (w x + b)^2 with w x = 2 x: gradient (4 x^2, 4 x)
     >>> found = layer_moments(factors)(params, Examples(jnp.array([[1.0], [0.5]]), jnp.zeros((2, 1))))
     >>> found.mean[0].weights.tolist(), found.variance[0].biases.tolist(), found.squared_norms.tolist()
@@ -141,8 +133,7 @@ def layer_moments(factors: Callable, chunk_size: int = 500) -> Callable[[list[La
 def layer_weighted_sums(factors: Callable, chunk_size: int = 500) -> Callable[[list[Layer], Examples, Groups], Params]:
     """What `weighted_sums` finds, for plain layers: sum_i (w_ic delta_i) a_i^T, one matrix product.
 
-    >>> from research import costs
-    >>> factors = layer_factors(costs.sum_of_squares, jnp.tanh, lambda z: z)
+    >>> factors = layer_factors(lambda output, target: output[0] ** 2, jnp.tanh, lambda z: z)
     >>> params = [Layer(jnp.array([[2.0]]), jnp.array([0.0]))]
     >>> examples = Examples(jnp.array([[1.0], [0.5]]), jnp.zeros((2, 1)))
     >>> layer_weighted_sums(factors)(params, examples, jnp.array([[0.5], [0.5]]))[0].weights.tolist()
@@ -178,7 +169,6 @@ def total_variance(found: Moments) -> Float[Array, ""]:
 
 def noise_scale(found: Moments) -> Float[Array, ""]:
     """B_simple = tr Sigma / |G|^2: the batch size at which a mini-batch gradient is as much noise as signal.
-
     Source: McCandlish et al., arXiv:1812.06162, eq. 2.9.
 
     >>> float(noise_scale(Moments(jnp.array([1.0, 1.0]), jnp.array([3.0, 5.0]), jnp.array([10.0]))))
@@ -189,12 +179,9 @@ def noise_scale(found: Moments) -> Float[Array, ""]:
 
 def expected_cosine(scale: Numbers, batch_size: Numbers, num_examples: int) -> Array:
     """About what cosine a mini-batch gradient has with G: 1/sqrt(1 + (B_simple/B)(N-B)/(N-1)).
-
     Exact is the ratio of means: E g_B . G / |G| = |G|, over the root mean square of |g_B|. The mean of the cosine, a
     ratio, can be higher, where the noise is at right angles to G and |g_B| varies much, and lower, where the noise lies
     along G: of nine gradients 1 and one -0.01, one drawn alone has mean cosine 0.8, and the formula says 0.948.
-
-    For numbers, or for arrays that can be broadcast against each other.
 
     >>> round(float(expected_cosine(900.0, 100, 60_000)), 3)
     0.316
@@ -205,11 +192,8 @@ def expected_cosine(scale: Numbers, batch_size: Numbers, num_examples: int) -> A
 
 
 def _mean_of(rows: Array, of_row: Callable[[Array], Array] = lambda row: row) -> Array:
-    """Mean over the leading axis of what `of_row` makes of each row, added up two by two, one addition for each.
-
-    The compiler then forms an example's gradient where it is added, and writes none of them to memory: on CPUs in half
-    the time of `jnp.mean`.
-    """
+    """Mean over the leading axis of what `of_row` makes of each row, added up two by two: the compiler then writes no
+    example's gradient to memory, on CPUs in half the time of `jnp.mean`."""
     terms = [of_row(row) for row in rows]
     while len(terms) > 1:
         terms = [*map(operator.add, terms[::2], terms[1::2]), *terms[len(terms) // 2 * 2 :]]

@@ -1,11 +1,8 @@
 """A data set that does not fit into memory: the full gradient and mini-batches, read as they are needed.
 
 The source is any object with `len` and `[row]` that gives {"image": ..., "label": ...}: `tfds.data_source(...)`, a data
-source of grain, a memory map. The schedule stays data, as in `research.training`: a key makes the order, and the same
-order can be had again. To resume is to go on with the last state at leg k, `schedule[k:]`. At most three batches of
-images are held; the order itself takes 4 bytes an example.
-
-The functions that are passed in come jitted, as a loop in Python calls them.
+source of grain, a memory map. The schedule stays data, as in `research.training`: to resume is to go on with the last
+state at leg k, `schedule[k:]`. At most three batches of images are held. The functions passed in come jitted.
 """
 
 import functools
@@ -63,10 +60,8 @@ def read_ahead(read: Read, batches: Iterable[np.ndarray]) -> Iterator[Examples]:
 
 def mean_over_stream(mean: Callable, params: PyTree, read: Read, num_examples: int, chunk_size: int) -> PyTree:
     """mean(params, examples), a mean over examples or its gradient, of all of them, `chunk_size` at a time.
-
-    Several processes read a share each, and all have the result. The sum is kept in float64 on the host, so that a
-    long stream costs no digits. Every process needs an example: ValueError where there are fewer, and where chunk_size
-    is below 1.
+    Several processes read a share each, and all have the result. The sum is kept in float64 on the host. Raises
+    ValueError where there are fewer examples than processes, and where chunk_size is below 1.
     """
     index, count = jax.process_index(), jax.process_count()
     if num_examples < count or chunk_size < 1:
@@ -88,7 +83,6 @@ def minibatch_descent(
     step: Step, state: TrainState, read: Read, schedule: Int[Any, "legs steps batch"]
 ) -> Iterator[tuple[TrainState, Float[Array, "steps"]]]:
     """As `training.minibatch_descent`, leg by leg: the state, and the cost that each step saw before it moved.
-
     Every process reads every batch: a batch of 100 images is not worth an all-reduce of the gradient.
     """
     for leg in np.asarray(schedule):

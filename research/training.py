@@ -1,8 +1,7 @@
 """One step of descent, and two loops of steps: on mini-batches, and on the full batch.
 
 The schedule, which examples each step sees, is an integer array that is made before training: the loop holds no key.
-Another order of sampling is another array, not another loop. `*_order` gives each epoch's permutation of the examples,
-(epochs, examples); `in_batches` cuts it into steps.
+`*_order` gives each epoch's permutation of the examples, (epochs, examples); `in_batches` cuts it into steps.
 """
 
 from collections.abc import Callable
@@ -38,13 +37,10 @@ class History(NamedTuple):
 
 def make_step(objective: Callable, optimizer: optax.GradientTransformation) -> Step:
     """One step of descent on `objective(params, examples)`, by any optax optimizer.
+    With `optax.sgd(learning_rate)` it is the film's: params - learning_rate * gradient. The second result is the
+    objective before the step. Searches along a line (`optax.lbfgs`) get value, gradient and objective.
 
-    With `optax.sgd(learning_rate)` it is the film's: params - learning_rate * gradient. The second
-    result is the objective before the step. Optimizers that search along a line (`optax.lbfgs`)
-    are handed the value, the gradient and the objective on the same examples.
-
-    >>> slope = lambda params, examples: params * 2.0
-    >>> step = make_step(slope, optax.sgd(0.1))
+    >>> step = make_step(lambda params, examples: params * 2.0, optax.sgd(0.1))
     >>> state = TrainState(jnp.float32(1.0), optax.sgd(0.1).init(jnp.float32(1.0)))
     >>> state, cost = step(state, Examples(jnp.zeros((1, 1)), jnp.zeros((1, 1))))
     >>> round(float(state.params), 3), float(cost)
@@ -100,10 +96,7 @@ def sorted_order(labels: Int[Array, "examples"], num_epochs: int) -> Orders:
 
 def in_batches(orders: Int[Any, "*lead examples"], batch_size: int) -> Int[Any, "*lead steps batch"]:
     """Divides each order of the examples into mini-batches; what is left at its end sits that epoch out.
-
-    Of jax or of numpy, with any leading axes: (seeds, epochs, examples) becomes (seeds, epochs, steps, batch).
-
-    Raises ValueError if batch_size is not between 1 and the number of examples.
+    (seeds, epochs, examples) becomes (seeds, epochs, steps, batch). Raises ValueError if batch_size is out of range.
 
     >>> in_batches(jnp.array([[3, 0, 4, 1, 2]]), 2).tolist()
     [[[3, 0], [4, 1]]]
@@ -115,12 +108,8 @@ def in_batches(orders: Int[Any, "*lead examples"], batch_size: int) -> Int[Any, 
 
 def shuffled_schedule(key: Key[Array, ""], num_examples: int, batch_size: int, num_epochs: int) -> Schedule:
     """Which examples each step sees: every epoch a fresh shuffle, divided into mini-batches.
-
-    Within an epoch no example is seen twice. Where batch_size does not divide num_examples, the remainder of each
-    shuffle sits that epoch out; it is another one in the next.
-
-    Raises ValueError if batch_size is not in 1..num_examples.
-
+    Where batch_size does not divide num_examples, the remainder of each shuffle sits that epoch out; it is another one
+    in the next. Raises ValueError if batch_size is not in 1..num_examples.
     Source: the film, "randomly shuffle your training data, and then divide it into mini-batches".
 
     >>> shuffled_schedule(jax.random.key(0), num_examples=7, batch_size=3, num_epochs=2).shape
@@ -131,10 +120,7 @@ def shuffled_schedule(key: Key[Array, ""], num_examples: int, batch_size: int, n
 
 def with_replacement_schedule(key: Key[Array, ""], num_examples: int, batch_size: int, num_epochs: int) -> Schedule:
     """Every place of every batch drawn from all examples, whatever was drawn before: the sampling of most theorems.
-
     An epoch has as many steps as that of `shuffled_schedule`, but misses about 1/e of the examples.
-
-    Raises ValueError if batch_size is not in 1..num_examples.
 
     >>> with_replacement_schedule(jax.random.key(0), num_examples=7, batch_size=3, num_epochs=2).shape
     (2, 2, 3)
@@ -171,11 +157,8 @@ def minibatch_descent(
     step: Step, state: TrainState, examples: Examples, schedule: Int[Array, "legs steps batch"], observe: Observe
 ) -> tuple[TrainState, History]:
     """Mini-batch descent: one step for every row of the schedule; `observe(state)` after every leg.
-
-    A leg is whatever the schedule's leading axis says: an epoch as it comes from
-    `shuffled_schedule`, fewer steps if the caller reshapes it. Indices count from 0; as numpy's, negative
-    ones count from the end, and any beyond that are taken as the nearest that exists.
-
+    A leg is what the schedule's leading axis says: an epoch as it comes from `shuffled_schedule`, fewer steps if the
+    caller reshapes it. Indices are as numpy's; those beyond the ends are taken as the nearest that exists.
     Source: the film, "compute a step according to the mini-batch".
 
     >>> step = lambda state, batch: (TrainState(state.params - jnp.mean(batch.inputs), ()), state.params)
@@ -200,7 +183,6 @@ def full_batch_descent(
     step: Step, state: TrainState, examples: Examples, num_legs: int, steps_per_leg: int, observe: Observe
 ) -> tuple[TrainState, History]:
     """Full-batch descent: every step on all the examples, in their order; `observe(state)` after every leg.
-
     The same path as `minibatch_descent` with one batch of everything, but nothing is gathered.
 
     >>> step = lambda state, batch: (TrainState(state.params - jnp.mean(batch.inputs), ()), state.params)
