@@ -1,28 +1,26 @@
-"""A data set that does not fit into memory: the full gradient and mini-batches, read as they are needed.
+"""A data set that does not fit into memory: the full gradient and mini-batches, read as they are needed, by grain.
 
 The source is any object with `len` and `[row]` that gives {"image": ..., "label": ...}: `tfds.data_source(...)`, a data
-source of grain, a memory map. The schedule stays data, as in `research.training`: to resume is to go on with the last
-state at leg k, `schedule[k:]`. At most three batches of images are held. The functions passed in come jitted.
+source of grain, a memory map. Which rows are read is data: a schedule of `research.training`, whose steps are those in
+memory, or `shuffled`, grain's own order, which takes no memory. At most three batches of images are held by a caller
+that waits for its steps. The functions passed in come jitted.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
+import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import PyTree
 
 from research.data import Examples, one_hot
-from research.training import Step, TrainState
-
-Read = Callable[[np.ndarray], Examples]
 
 
-def reader(source: Any, num_classes: int) -> Read:
+def reader(source: Any, num_classes: int) -> Callable[[np.ndarray], Examples]:
     """The function rows -> Examples of a source; where it has `__getitems__`, as those of TFDS, many rows at once.
 
     >>> read = reader([{"image": np.full((1, 2), row, np.uint8), "label": row} for row in range(3)], num_classes=3)
@@ -41,53 +39,55 @@ def reader(source: Any, num_classes: int) -> Read:
     return read
 
 
-def read_ahead(read: Read, batches: Iterable[np.ndarray]) -> Iterator[Examples]:
-    """Each batch of rows, read; a thread reads the next one while the caller computes.
+def shuffled(seed: int, num_examples: int, batch_size: int, num_epochs: int) -> grain.MapDataset:
+    """The rows of every step of random reshuffling, in grain's order; each of several processes has its share of every
+    batch, which `jax.make_array_from_process_local_data` puts together. Raises ValueError where they cannot share it.
 
-    >>> [batch.tolist() for batch in read_ahead(lambda rows: rows * 10, np.arange(4).reshape(2, 2))]
+    >>> steps = shuffled(seed=0, num_examples=7, batch_size=3, num_epochs=2)
+    >>> len(steps), len(set(np.concatenate([steps[0], steps[1]]).tolist()))
+    (4, 6)
+    """
+    index, count = jax.process_index(), jax.process_count()
+    if not 1 <= batch_size <= num_examples or batch_size % count:
+        raise ValueError(f"batches of {batch_size} from {num_examples} examples cannot be shared by {count} processes")
+    whole = num_examples // batch_size * batch_size  # what is left over is others in the next epoch
+    order = grain.MapDataset.range(num_examples).seed(seed).shuffle().slice(slice(index, whole, count))
+    return order.batch(batch_size // count).repeat(num_epochs)
+
+
+def stream(read: Callable, batches: Any) -> grain.DatasetIterator:
+    """read(batch) for each of the batches (`len` and `[step]`), the next one while the caller computes. To resume, hand
+    its `get_state()` to `set_state` of another stream of the same batches.
+
+    >>> [batch.tolist() for batch in stream(lambda rows: rows * 10, np.arange(4).reshape(2, 2))]
     [[0, 10], [20, 30]]
     """
-    with ThreadPoolExecutor(1) as thread:
-        coming = None
-        for rows in batches:
-            after = thread.submit(read, rows)
-            if coming is not None:
-                yield coming.result()
-            coming = after
-        if coming is not None:
-            yield coming.result()
+    one_ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)
+    return iter(grain.MapDataset.source(batches).map(read).to_iter_dataset(one_ahead))
 
 
-def mean_over_stream(mean: Callable, params: PyTree, read: Read, num_examples: int, chunk_size: int) -> PyTree:
+def mean_over_stream(mean: Callable, params: PyTree, read: Callable, num_examples: int, chunk_size: int) -> PyTree:
     """mean(params, examples), a mean over examples or its gradient, of all of them, `chunk_size` at a time.
     Several processes read a share each, and all have the result. The sum is kept in float64 on the host. Raises
     ValueError where there are fewer examples than processes, and where chunk_size is below 1.
+
+    >>> read = lambda rows: Examples(jnp.float32(rows), jnp.float32(rows))
+    >>> mean_over_stream(lambda shift, examples: jnp.mean(examples.inputs + shift), 1.0, read, 5, chunk_size=2)
+    Array(3., dtype=float32)
     """
     index, count = jax.process_index(), jax.process_count()
     if num_examples < count or chunk_size < 1:
         raise ValueError(f"{num_examples} examples in chunks of {chunk_size} cannot be read by {count} processes")
-    own = np.arange(index, num_examples, count)
+    own = range(index, num_examples, count)
 
-    def part(chunk: Examples) -> PyTree:
-        share = len(chunk.inputs) / num_examples
-        return jax.tree.map(lambda leaf: share * np.asarray(leaf, np.float64), mean(params, chunk))
+    def add(so_far: tuple[PyTree, PyTree], chunk: Examples) -> tuple[PyTree, PyTree]:
+        (total, _), share, found = so_far, len(chunk.inputs) / num_examples, mean(params, chunk)
+        part = jax.tree.map(lambda leaf: share * np.asarray(leaf, np.float64), found)
+        types = jax.tree.map(lambda leaf: leaf.dtype, found)
+        return part if total is None else jax.tree.map(np.add, total, part), types
 
-    chunks = read_ahead(read, np.split(own, range(chunk_size, len(own), chunk_size)))
-    total = functools.reduce(functools.partial(jax.tree.map, np.add), map(part, chunks))
+    chunks = stream(lambda first: read(np.array(own[first : first + chunk_size])), range(0, len(own), chunk_size))
+    total, types = functools.reduce(add, chunks, (None, None))
     if count > 1:
         total = jax.tree.map(lambda leaf: leaf.sum(axis=0), multihost_utils.process_allgather(total))
-    return jax.tree.map(jnp.asarray, total)
-
-
-def minibatch_descent(
-    step: Step, state: TrainState, read: Read, schedule: Int[Any, "legs steps batch"]
-) -> Iterator[tuple[TrainState, Float[Array, "steps"]]]:
-    """As `training.minibatch_descent`, leg by leg: the state, and the cost that each step saw before it moved.
-    Every process reads every batch: a batch of 100 images is not worth an all-reduce of the gradient.
-    """
-    for leg in np.asarray(schedule):
-        costs = []
-        for batch in read_ahead(read, leg):
-            state, cost = step(state, batch)
-            costs.append(jax.block_until_ready(cost))  # else JAX would let the reading run far ahead of the steps
-        yield state, jnp.stack(costs)
+    return jax.tree.map(jnp.asarray, total, types)
