@@ -167,6 +167,7 @@ ROWS: tuple[Row, ...] = (
     Row("N8", "Is the noise of the mini-batches largest where the valley is steepest?", "hill", unchecked=OPEN),
     Row("N9", "Does a run survive kills and faults with the same bits, and is a bad input refused in one sentence?",
         "networks"),
+    Row("N10", "Do more devices, another Python and another JAX find the same numbers?", "networks"),
 )
 # fmt: on
 

@@ -21,7 +21,7 @@ from experiments.common.bounds import require
 ASKED, FOUND = "asked.pickle", "found.pickle"
 
 
-def together(count: int, work: Callable, settings: Any) -> Any:
+def together(count: int, work: Callable, settings: Any, python: str = sys.executable) -> Any:
     """What work(problem, settings), a function of some module, gives in the first of `count` processes that make the
     same call, each with one device of the CPU."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
@@ -30,7 +30,7 @@ def together(count: int, work: Callable, settings: Any) -> Any:
         free.close()
         # pickled, since nobody else can write to this folder, and what is handed over are functions and settings
         Path(folder, ASKED).write_bytes(pickle.dumps((work, settings)))
-        started = [start(folder, {hosts.COUNT: str(count), hosts.INDEX: str(index), hosts.ADDRESS: address})
+        started = [start(python, folder, {hosts.COUNT: str(count), hosts.INDEX: str(index), hosts.ADDRESS: address})
                    for index in range(count)]  # fmt: skip
         stopping.RUNNING.extend(started)
         said = [process.communicate()[1] for process in started]
@@ -42,8 +42,8 @@ def together(count: int, work: Callable, settings: Any) -> Any:
         return pickle.loads(Path(folder, FOUND).read_bytes())
 
 
-def start(folder: str, joining: dict[str, str]) -> subprocess.Popen:
-    command = [sys.executable, "-m", "experiments.common.processes", folder]
+def start(python: str, folder: str, joining: dict[str, str]) -> subprocess.Popen:
+    command = [python, "-m", "experiments.common.processes", folder]
     return subprocess.Popen(command, env=os.environ | joining | {"JAX_PLATFORMS": "cpu"}, stderr=subprocess.PIPE,
                             stdout=subprocess.DEVNULL, text=True)  # fmt: skip
 
