@@ -106,7 +106,6 @@ def small_batches(
 
 def large_batches(apart: Array, full: Array, key: Array) -> list[tuple]:
     """The fields of Batches for several blocks drawn at random; `apart` are the blocks' gradients less G.
-
     With e the mean of some rows of `apart`, all follows from dot products between the rows: |g_B - G|^2 = |e|^2, and
     |g_B|^2 = |G|^2 + 2 e . G + |e|^2. Batches of a single block are not drawn, each is taken once.
     """

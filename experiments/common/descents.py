@@ -72,11 +72,9 @@ def make_step(problem: Problem, method: Method) -> Step:
 def follow(
     problem: Problem, method: Method, params: models.Params, order: np.ndarray, num_steps: int = 0, num_legs: int = 20
 ) -> Descent:
-    """Descends by one method, every seed from its own `params`.
-
-    Full-batch descent makes `num_steps`, observed every 20. Mini-batch descent goes through `order` (seeds, epochs,
-    examples), each epoch's shuffle, the same for every batch size: it too is observed every 20 steps for the first
-    `num_steps`, then `num_legs` times to the end.
+    """Descends by one method, every seed from its own `params`. Full-batch descent makes `num_steps`, observed every
+    20. Mini-batch descent goes through `order` (seeds, epochs, examples), each epoch's shuffle, the same for every
+    batch size: it too is observed every 20 steps for the first `num_steps`, then `num_legs` times to the end.
     """
     if method.batch_size == len(problem.train.inputs):
         loop, chunks = full_batch_leg(problem, method), [()] * (num_steps // STEPS_PER_LEG)
@@ -124,7 +122,6 @@ class Trained(NamedTuple):
 
 def train(label: str, problem: Problem, rates: Sequence[float], init_keys: Array, rows: np.ndarray) -> Trained:
     """Trains with every rate, all seeds, and keeps the rate with the lowest median cost at the end.
-
     `rows` (seeds, epochs, steps, batch) are each epoch's mini-batches. All rates are one compiled program. Raises
     Diverged if every rate does.
     """
@@ -206,7 +203,6 @@ def seconds_per_step(
     problem: Problem, methods: list[Method], params: models.Params, shuffle: np.ndarray
 ) -> list[float]:
     """Seconds of one step of each method: one run alone on one device, compiled before, nothing observed, in turn.
-
     `params` are of one seed; `shuffle` (examples) is the order in which mini-batches are taken, for one epoch.
     """
     train, params = jax.device_put((problem.train, jax.tree.map(np.asarray, params)), jax.local_devices()[0])
@@ -226,7 +222,6 @@ def seconds_per_step(
 
 def flops_per_example(problem: Problem) -> float:
     """Floating point operations of the gradient of one example, as XLA counts them in a batch of 100.
-
     For plain layers: 4 for every weight, and 2 more for every weight behind the first layer, since no gradient is
     taken with respect to the pixels: 52,672 for 784-16-16-10, plus some for the activations.
     """

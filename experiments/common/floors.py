@@ -42,7 +42,6 @@ class Floor(NamedTuple):
     def at_rest(self) -> np.ndarray:  # sizes, rates
         """Whether the cost has stopped changing: the batches' costs, in the mean of the seeds, differ between the two
         halves of the second half by at most REST of the floor's height, two standard errors included.
-
         These are means over all steps, the looks are few. A single seed has no standard error.
         """
         num_seeds, late = len(self.cost), self.batch_cost[..., self.cost.shape[-1] // 2 :]
@@ -56,7 +55,6 @@ class Floor(NamedTuple):
 
 def settled(looks: np.ndarray) -> np.ndarray:
     """The mean over the second half of a run, by the trapezoid rule through its looks, the last axis.
-
     So the middle of what is averaged is the middle of the half, which is how far the falling rate goes.
 
     >>> float(settled(np.array([9.0, 1.0, 2.0, 3.0])))  # from the look at halftime on
@@ -105,7 +103,6 @@ def in_halves(order: np.ndarray, batch_size: int, num_looks: int) -> np.ndarray:
 
 def find(problem: Problem, params: Params, orders: dict[str, np.ndarray], settings: Any) -> list[Floor]:
     """For each order (seeds, epochs, examples) every batch size with every rate; leaves of `params` lead with seeds.
-
     Raises Diverged.
     """
     every_seed = runs.over_seeds(partial(stumble, problem), (0, None, 0, None))

@@ -44,7 +44,6 @@ def correlation(pull: Array, after: Array, before: Array) -> Array:
 
 def first_order(num_outputs: int) -> float:
     """The correlation before training, to first order in weights of variance 1/n about activations of 1/2.
-
     Then v = Var(a_k) = 1/64 in the layer before, Var(a_j) = (1/4 + v)/16, and pull_j = +-1/4 - (a_j - 1/2)/2.
 
     >>> round(first_order(10), 2)

@@ -54,7 +54,6 @@ def look_down(
     surface: Surface, plane: Plane, paths: Sequence[np.ndarray], *, resolution: int, reach: float = 0.0
 ) -> View:
     """Any paths, each (points, params), on any plane: their projections, and the exact surface in a frame round these.
-
     The frame is a quarter of the projections' extent wider than they are on every side, but reaches at least `reach`
     from its middle, with `resolution` points along each direction.
     """

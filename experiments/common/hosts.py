@@ -21,7 +21,6 @@ LOST = 3  # the exit code where one of them has failed
 
 def join(cpu_devices: int) -> None:
     """Joins the other processes, where there are any; it must come before the first array. Each brings its devices.
-
     Of the three variables JAX itself reads the address; what is not set, it asks of the scheduler.
     """
     count, index = asked_count(), number_in(INDEX)

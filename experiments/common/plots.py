@@ -43,7 +43,6 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
 
 def seed_band(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str, **options) -> None:
     """The median over seeds as a line, and all of them as a band: x is (points,), y is (seeds, points).
-
     `series` chooses colour and line style; the same number means the same method in every panel. The options, such
     as marker="o", are the line's.
     """

@@ -125,7 +125,6 @@ def as_model(made: Any, name: str, num_inputs: int) -> Model:
 
 def try_out(problem: Problem) -> None:
     """Raises SettingsError unless model and cost make of ONE example a finite real number with a finite gradient.
-
     They are tried on the first ten examples in a network of random parameters, before any work starts.
     """
     few = jax.tree.map(lambda leaf: np.asarray(leaf[:10]), problem.train)
@@ -180,7 +179,6 @@ def output_shape(model: Model, examples: Examples) -> jax.ShapeDtypeStruct:
 
 def random_parameters(model: Model) -> models.Params:
     """Parameters of the shapes that `model.init` makes, from N(0, 1/n), n the last axis.
-
     By numpy: to compile `init` for this would take three times as long as the check itself.
 
     >>> [layer.biases.shape for layer in random_parameters(models.mlp((3, 2, 1)))]

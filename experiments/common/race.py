@@ -87,7 +87,6 @@ class Race(NamedTuple):
 
 def steps_to(problem: Problem, target: float, batch_size: int, num_examples: int) -> Callable:
     """(start, rows, train, rate, cap) -> steps until the target is reached, or `cap` where it is not reached before.
-
     `rows` (looks, steps, batch) are the examples of every step; ignored where a batch is everything.
     """
     whole = batch_size == num_examples
@@ -120,7 +119,6 @@ def steps_to(problem: Problem, target: float, batch_size: int, num_examples: int
 
 def race(count: Callable, start: Params, rows: Array, train: Examples, rates: Array, cap: Array) -> Array:
     """Steps to the target for every rate in turn; one that takes half as long again as the best is left.
-
     `cap` is how many steps any may take; one that was left counts as the steps after which it was.
     """
     cap = jnp.asarray(cap, jnp.int32)

@@ -59,7 +59,6 @@ def compiled(fun: Callable) -> Any:
 
 def over_seeds(fun: Callable, in_axes: Sequence[int | None]) -> Any:
     """`fun` of one seed -> of all of them, compiled: in turn on the devices of a CPU, all at once on a GPU or TPU.
-
     What a call gave is kept for a run that goes on from a stopped one.
     """
     return resume.kept(compiled_over_seeds(fun, in_axes))
@@ -104,11 +103,9 @@ def progress_bar() -> Progress:
 
 def descend(label: str, loop: Callable, state: TrainState, shared: PyTree, chunks: Sequence[tuple]) -> Run:
     """Follows one loop of research.training through its chunks, all seeds together, and shows how far it is.
-
     `loop(state, shared, *chunk) -> (state, History)` is for ONE seed. Every leaf of `state` and of the chunks leads
-    with a seed axis, `shared` is the same for all. It is compiled once for every shape of chunk.
-
-    Raises Diverged if a cost is not finite.
+    with a seed axis, `shared` is the same for all. It is compiled once for every shape of chunk. Raises Diverged if a
+    cost is not finite.
     """
     programs, compile_seconds, run_seconds = {}, 0.0, 0.0
     steps, histories = [np.zeros(1, int)], []
@@ -164,10 +161,8 @@ def seconds_each(calls: dict[str, Callable[[], PyTree]], repeats: int = 3) -> di
 def seconds_in_turn(
     calls: dict[str, Callable[[], PyTree]], repeats: int, *, pause: float = 0.0
 ) -> dict[str, list[float]]:
-    """Seconds of each call in every round, compilation left out, the contestants taken in turn.
-
-    `pause` seconds go by before each: threads of other libraries stay awake for a while after their work, and would
-    disturb who comes next.
+    """Seconds of each call in every round, compilation left out, the contestants taken in turn. `pause` seconds go by
+    before each: threads of other libraries stay awake for a while after their work, and would disturb who comes next.
     """
     with resume.nothing_kept():
         for call in calls.values():

@@ -16,9 +16,7 @@ from research.models import Params
 
 def go_on(hill: Callable, start: np.ndarray, levels: Sequence[float], max_iterations: int) -> np.ndarray:
     """`start`, and where |G| first is below each of the falling `levels`: (1 + levels, params). The last point reached
-    stands for those that were not.
-
-    `hill(point)` is (cost, gradient) of a flat point.
+    stands for those that were not. `hill(point)` is (cost, gradient) of a flat point.
 
     >>> abs(go_on(lambda x: (x @ x / 2, x), np.array([8.0]), [1e-3], 99)).round(3).tolist()
     [[8.0], [0.0]]

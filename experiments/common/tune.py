@@ -33,7 +33,6 @@ class Tuned(NamedTuple):
 
 def tune(end_costs: Callable[[float], np.ndarray], rates: Sequence[float] = GRID) -> Tuned:
     """Tries every rate; `end_costs(rate)` gives each seed's cost at the end, or raises Diverged.
-
     Raises Diverged if every rate does.
 
     >>> tune(lambda rate: np.array([(rate - 1) ** 2]), (0.5, 1.0, 2.0)).best

@@ -51,7 +51,6 @@ class Network(NamedTuple):
 
 def tanh_problem(problem: Problem) -> Problem:
     """tanh, tanh, linear, from weights half as large as usual; the mean image is taken off every image.
-
     With the mean image left in, or with larger weights, the start is sharper already than most 2/eta.
     """
     train = problem.train
@@ -153,7 +152,6 @@ def growth(series: np.ndarray) -> np.ndarray:
 
 def apart_before_the_edge(slow: Curve, fast: Curve) -> np.ndarray:
     """The largest relative difference of two sharpnesses at equal times, learning rate times steps, for every seed.
-
     Over the looks at which both had gone equally far, up to the first point where the faster one's sharpness is above
     BEFORE of its 2/eta. NaN where the start is the only such look: a claim with NaN fails.
     """

@@ -142,7 +142,6 @@ def walk(problem: Problem, way: Way, beginning: descents.Beginning, settings: Se
 
 def leg_length(total: int, num_steps: int, num_points: int) -> int:
     """Steps between two looks: a divisor of `num_steps`, so that all methods are seen after equally many steps.
-
     The least that makes at most `num_points` legs of `total` steps; where none does, the longest that makes three.
     """
     lengths = [length for length in range(1, max(1, total // 3) + 1) if num_steps % length == 0]
@@ -205,7 +204,6 @@ def heights(problem: Problem, points: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 def reading(walks: Sequence[Walk], looks: Sequence[Looks], per_step: Sequence[float]) -> Reading:
     """Cost and tortuosity of every way when all clocks show the same: as late as the first to end allows.
-
     `per_step` says how far each way's clock goes on in one step. Where nobody looked just then, the look before
     counts; the time is one at which the first way, looked at most rarely, was looked at. NaN where that is the start.
     """

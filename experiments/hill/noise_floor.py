@@ -100,9 +100,7 @@ def ratios(settings: Settings) -> np.ndarray:
 
 def by_ratio(settings: Settings, values: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(eta/B, growing; geometric means (seeds, of them) of all the `values` (seeds, sizes, rates) that share it), of
-    the `chosen` (sizes, rates).
-
-    Floors are positive but for chance; what is not counts as NaN, which no claim survives.
+    the `chosen` (sizes, rates). Floors are positive but for chance; what is not counts as NaN, which no claim survives.
 
     >>> settings = Settings(batch_sizes=(1, 2), learning_rates=(1.0, 2.0))
     >>> by_ratio(settings, np.array([[[4.0, 8.0], [1.0, 9.0]]]), np.array([[True, False], [True, True]]))
@@ -122,7 +120,6 @@ def growth(settings: Settings, values: np.ndarray, chosen: np.ndarray) -> float:
 
 def over_theory(result: Result, settings: Settings) -> tuple[float, float]:
     """(eta/B, the floor of batches drawn with replacement over eta tr(Sigma) / (4 B), median of the seeds).
-
     At the largest eta/B, of those rates that are small beside 2/sharpness, whose floor is at rest; 0 if none is.
     """
     small, floor = np.array(settings.learning_rates) * np.median(result.sharpness) <= 0.2, result.drawn

@@ -67,7 +67,6 @@ class Result(NamedTuple):
 
 def small_steps(cost: Callable, activations: Callable, params: list[Layer], few: Examples) -> SmallSteps:
     """What one step does as the learning rate gets smaller; `activations(params, few)` are watched.
-
     w is the first layer and v the last: dw is the change of w in one step, with v as it was or already moved.
     """
     before, grads = jax.value_and_grad(cost)(params, few)

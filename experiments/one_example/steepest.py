@@ -115,7 +115,6 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 def best_of_random(num_directions: int, num_parameters: int) -> tuple[float, float]:
     """Mean and standard deviation of the best of M random directions, as a share of |G|.
-
     A cosine with a random direction is nearly normal with variance 1/d, and P(best of M < c) = P(one < c)^M.
 
     >>> round(best_of_random(10_000, 13_002)[0] * 13_002**0.5, 2)
