@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
@@ -13,7 +12,7 @@ def when(epochs: float) -> str:
     return f"after {epochs:g} epoch{'' if epochs == 1 else 's'}" if epochs else "at the start"
 
 
-def heat(result: Any) -> Figure:
+def heat(result: Any) -> plots.Figure:
     """A class x class heat map of the mean cosine, at four checkpoints at most."""
     looks = result.looks
     cosines, different, same = (np.median(each, axis=0) for each in (looks.cosines, looks.different, looks.same))
@@ -40,7 +39,7 @@ def already(epochs: np.ndarray, cosines: np.ndarray) -> str:
     return f" (already {cosines[at]:.2f} {when(epochs[at])})" if at < len(cosines) - 1 else ""
 
 
-def agreement(result: Any) -> Figure:
+def agreement(result: Any) -> plots.Figure:
     figure, (panels,) = plots.new_figure(16, 5.4, columns=3)
     left, middle, right = panels
     epochs, looks, count = result.epochs, result.looks, result.num_examples
@@ -72,7 +71,7 @@ def agreement(result: Any) -> Figure:
     return plots.headline(figure, title, "median and range")
 
 
-def pairs(result: Any, num_images: int) -> Figure:
+def pairs(result: Any, num_images: int) -> plots.Figure:
     count = max(len(found.cosines) for found in result.pairs)
     figure, axes = plots.new_figure(2.6 * count, 4.1, rows=2, columns=count)
     for axis in axes.flat:

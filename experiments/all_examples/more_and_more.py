@@ -20,7 +20,6 @@ import optax
 from annotated_types import Ge, Gt, MultipleOf
 from jax import Array
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, plots, runs, teaching
 from experiments.common.bounds import Count
@@ -101,7 +100,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     right, num_sizes, (first, second, *_) = result.right, len(result.sizes), result.classes
     lower = [f"size {size}" for size in result.sizes]
     figure, axes = plots.new_mosaic(14, 7.5, [["top"] * num_sizes, lower], height_ratios=(1.5, 1))

@@ -23,7 +23,6 @@ import optax
 from annotated_types import Ge, Gt, Le
 from jax import Array
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
 from experiments.common import experiment, plots, runs, teaching
 from experiments.common.bounds import Count
@@ -151,7 +150,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, ((left, right),) = plots.new_figure(14, 5.2, columns=2, sharey=True)
     two, everything = min(2, len(result.digits) - 1), 100 * everything_named(result).mean(axis=(1, 2))
     for kind, (label, share) in enumerate(zip(STARTS, everything, strict=True)):

@@ -23,7 +23,6 @@ import optax
 from annotated_types import Ge
 from jax import Array
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
 from experiments.common import asking, plots, runs
 from experiments.common.asking import flat
@@ -120,7 +119,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     counts, num_examples = result.counts[:-1], int(result.counts[-1])
     figure, ((axis,),) = plots.new_figure(9, 5.8)
     after, at = f"after {epochs_of(settings.num_epochs)}", len(counts) // 4

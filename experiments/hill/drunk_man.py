@@ -24,7 +24,6 @@ import jax
 import numpy as np
 from annotated_types import Ge, Interval
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
 from experiments.common import hills, microscope, plots, walks
 from experiments.common.claims import Claim, about, at_most, identity, prediction, worst
@@ -164,7 +163,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure | plots.Page]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure | plots.Page]:
     says, title = finding(result, settings), "The drunk man and the careful man on the real hill"
     how = f"{says} Drag to turn. Thick: the path at its true cost; thin: its shadow on the surface."
     shown = as_page(page(result), title=title, says=how, self_contained=settings.self_contained)

@@ -6,8 +6,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from PIL import Image
 
 from experiments.common import microscope, plots
@@ -47,7 +45,7 @@ def shown(result: Any) -> list[int]:
     return [labels.index(steps.way.label) for steps in result.microscope.footsteps]
 
 
-def hill(result: Any, says: str) -> Figure:
+def hill(result: Any, says: str) -> plots.Figure:
     figure, axes = plots.new_mosaic(16, 8.2, [["map", "cost"], ["map", "off"]], width_ratios=[1.25, 1])
     draw_map(axes["map"], result, shown(result))
     mark_equal(axes["map"], result, shown(result))
@@ -73,7 +71,7 @@ def styled(index: int) -> dict[str, Any]:
     return {"color": plots.COLOURS[series], "linestyle": plots.LINES[series], "linewidth": 2 if index else 3.5}
 
 
-def draw_map(axes: Axes, result: Any, numbers: Sequence[int]) -> None:
+def draw_map(axes: plots.Axes, result: Any, numbers: Sequence[int]) -> None:
     plots.map_of_hill(axes, result.view.alphas, result.view.betas, result.view.surface)
     for index, number in enumerate(numbers):
         walker, shadow = result.walkers[number], result.view.shadows[number]
@@ -86,7 +84,7 @@ def draw_map(axes: Axes, result: Any, numbers: Sequence[int]) -> None:
     axes.annotate("start", result.view.shadows[0][0], (-8, 12), textcoords="offset points", ha="right")
 
 
-def mark(axes: Axes, result: Any) -> None:
+def mark(axes: plots.Axes, result: Any) -> None:
     """A square where the microscope is."""
     number = shown(result)[1]
     place = result.view.shadows[number][result.walkers[number].steps == result.microscope.after][0]
@@ -94,7 +92,7 @@ def mark(axes: Axes, result: Any) -> None:
     axes.plot(*place, "ks", markersize=10, markerfacecolor="none", markeredgewidth=1.5, zorder=6)
 
 
-def mark_equal(axes: Axes, result: Any, numbers: Sequence[int]) -> None:
+def mark_equal(axes: plots.Axes, result: Any, numbers: Sequence[int]) -> None:
     """A ring where the first walker stands when he has read as many examples as the one who reads least."""
     walker = result.walkers[numbers[0]]
     at = seen_at(walker, "examples", min(times(result.walkers[number], "examples")[-1] for number in numbers))
@@ -110,12 +108,12 @@ def disc(index: int) -> dict[str, Any]:
     return {"marker": "o", "color": colour, "markersize": 10, "markeredgecolor": "white", "zorder": 5}
 
 
-def name(axes: Axes, at: np.ndarray, text: str, index: int) -> None:
+def name(axes: plots.Axes, at: np.ndarray, text: str, index: int) -> None:
     axes.annotate(text, tuple(at), (10, -4), textcoords="offset points", va="top", zorder=7, fontsize=10,
                   color=plots.COLOURS[SERIES[index]], fontweight="bold")  # fmt: skip
 
 
-def draw_costs(axes: Axes, result: Any, numbers: Sequence[int], **options) -> None:
+def draw_costs(axes: plots.Axes, result: Any, numbers: Sequence[int], **options) -> None:
     """The true cost along each path, and a line where the first walker ends."""
     read = passes(result)
     for index, number in enumerate(numbers):
@@ -156,12 +154,12 @@ def frames(result: Any, num_frames: int) -> Iterator[np.ndarray]:
     plt.close(figure)
 
 
-def picture(figure: Figure) -> np.ndarray:
+def picture(figure: plots.Figure) -> np.ndarray:
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def moving_walk(axes: dict[str, Axes], result: Any) -> Callable[[float], str]:
+def moving_walk(axes: dict[str, plots.Axes], result: Any) -> Callable[[float], str]:
     """Draws the two men on map and cost; the function puts them where they are after so many examples, and says it."""
     view, read, numbers, moving = result.view, passes(result), shown(result)[:2], []
     plots.map_of_hill(axes["map"], view.alphas, view.betas, view.surface)
@@ -190,7 +188,7 @@ def moving_walk(axes: dict[str, Axes], result: Any) -> Callable[[float], str]:
     return go_on
 
 
-def moving_steps(axes: Axes, seen: Any) -> Callable[[int], str]:
+def moving_steps(axes: plots.Axes, seen: Any) -> Callable[[int], str]:
     """Draws the ground under the microscope; the function draws so many steps of both men, and says how they walk."""
     near.draw_ground(axes, seen)
     axes.set(xticks=[], yticks=[], title="Every step, from one place; thin arrows: straight down")

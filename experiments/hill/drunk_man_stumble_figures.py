@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from experiments.common import microscope, plots
@@ -28,7 +26,7 @@ def wound_in_the_end(steps: Any) -> float:
     return float(np.median(microscope.winding(steps)[:, -1]))
 
 
-def stumble(seen: Any) -> Figure:
+def stumble(seen: Any) -> plots.Figure:
     figure, axes = plots.new_mosaic(16, 6.4, [["map", "winding", "turns"]], width_ratios=[1.3, 1, 1])
     draw_ground(axes["map"], seen)
     for index in range(len(seen.footsteps)):
@@ -51,7 +49,7 @@ def place(seen: Any, index: int) -> np.ndarray:
     return seen.view.shadows[index] - seen.view.shadows[index][0]
 
 
-def draw_ground(axes: Axes, seen: Any) -> None:
+def draw_ground(axes: plots.Axes, seen: Any) -> None:
     """The exact cost as thin height lines, the start as a star."""
     x, y = (
         each - zero for each, zero in zip((seen.view.alphas, seen.view.betas), seen.view.shadows[0][0], strict=True)
@@ -62,14 +60,14 @@ def draw_ground(axes: Axes, seen: Any) -> None:
     axes.grid(False)
 
 
-def draw_steps(axes: Axes, seen: Any, index: int) -> None:
+def draw_steps(axes: plots.Axes, seen: Any, index: int) -> None:
     colour, points = plots.COLOURS[SERIES[index]], place(seen, index)
     axes.plot(*points.T, color=colour, linewidth=1.2, marker="o", markersize=2.5, zorder=4 if index else 5)
     axes.plot(*points[-1], marker="o", markersize=9, color=colour, markeredgecolor="white", zorder=6)
     draw_arrows(axes, seen, index)
 
 
-def draw_arrows(axes: Axes, seen: Any, index: int) -> list[Annotation]:
+def draw_arrows(axes: plots.Axes, seen: Any, index: int) -> list[Annotation]:
     thin = {"arrowstyle": "->", "color": "0.35", "linewidth": 0.7}
     return [axes.annotate("", tuple(head), tuple(tail), arrowprops=thin, zorder=3)
             for tail, head in arrows(seen, index)]  # fmt: skip
@@ -82,13 +80,13 @@ def arrows(seen: Any, index: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
     return [*zip(tails, tails + ARROW * width * seen.footsteps[index].downhill, strict=True)]
 
 
-def name_steps(axes: Axes, seen: Any) -> None:
+def name_steps(axes: plots.Axes, seen: Any) -> None:
     for index, steps in enumerate(seen.footsteps):
         axes.annotate(steps.way.label, (0.02, 0.98 - 0.06 * index), xycoords="axes fraction", fontweight="bold",
                       color=plots.COLOURS[SERIES[index]], va="top")  # fmt: skip
 
 
-def draw_winding(axes: Axes, seen: Any) -> None:
+def draw_winding(axes: plots.Axes, seen: Any) -> None:
     """Path length over distance from the start against steps, all seeds; straight on it is 1."""
     count = 1 + np.arange(seen.footsteps[0].lengths.shape[1])
     for index, steps in enumerate(seen.footsteps):
@@ -99,7 +97,7 @@ def draw_winding(axes: Axes, seen: Any) -> None:
     plots.name_lines(axes)
 
 
-def draw_turns(axes: Axes, seen: Any) -> None:
+def draw_turns(axes: plots.Axes, seen: Any) -> None:
     """The cosine of every two successive steps, a dot each, with their mean and what the noise scale says."""
     rng = np.random.default_rng(0)
     for index, steps in enumerate(seen.footsteps):

@@ -3,14 +3,12 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 from experiments.common.valleys import Curve, last_third
 
 
-def figure(result: Any, settings: Any) -> Figure:
+def figure(result: Any, settings: Any) -> plots.Figure:
     whole, ((careful, drunk, edge),) = plots.new_figure(17, 6, columns=3)
     name, smallest = name_of_network(settings), settings.batch_sizes[-1]
     for series, curve in enumerate(result.full_batch):
@@ -45,7 +43,7 @@ def figure(result: Any, settings: Any) -> Figure:
     return plots.headline(whole, says, foot)
 
 
-def draw(axis: Axes, curve: Curve, series: int, name: str) -> None:
+def draw(axis: plots.Axes, curve: Curve, series: int, name: str) -> None:
     plots.seed_band(axis, curve.steps, curve.of_edge, series, f"{name}: {ending(curve):.2f}")
 
 

@@ -18,7 +18,6 @@ import numpy as np
 import optax
 from annotated_types import Ge, Gt
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, floors, plots, runs
 from experiments.common.bounds import below_train
@@ -81,7 +80,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, ((axis,),) = plots.new_figure(8.5, 5.2)
     named = ((result.constant, "constant"), (result.falling, "falls to 0 in\nthe second half"))
     for series, (curve, label) in enumerate(named):

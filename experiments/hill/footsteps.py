@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
-from matplotlib.figure import Figure
 
 from experiments.common import hills, long_training, plots, runs, walks
 from experiments.common.claims import Claim, about, at_most, identity, prediction
@@ -105,7 +104,7 @@ def finding(result: Result, settings: Settings) -> str:
     return f"The average of a drunk man's footsteps costs {', and '.join(said)}; medians."
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, [[left, right]] = plots.new_figure(13.5, 5.5, columns=2)
     for series, (eta_h, found) in enumerate(zip(ETA_H, result.parabola, strict=True)):
         left.plot(LENGTHS, variance(eta_h, LENGTHS), "-", LENGTHS, found, "os^D"[series], color=plots.COLOURS[series])

@@ -3,8 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 from experiments.hill.drunk_man_figures import TICKS
@@ -14,7 +12,7 @@ CLOCKS = ("steps", "examples", "seconds")
 DIGITS = [digit * 10.0**power for power in range(-5, 4) for digit in (1, 3)]
 
 
-def winding(result: Any, says: str, num_steps: int) -> Figure:
+def winding(result: Any, says: str, num_steps: int) -> plots.Figure:
     figure, ((wound, cosine, cost),) = plots.new_figure(16, 6, columns=3)
     bars(wound, result, result.together["steps"].tortuosity)
     plots.reference_line(wound, num_steps**0.5, "a random walk, on average")
@@ -33,7 +31,7 @@ def winding(result: Any, says: str, num_steps: int) -> Figure:
     return plots.headline(figure, says, "bars: medians of the seeds; dots: every seed")
 
 
-def planar(result: Any) -> Figure:
+def planar(result: Any) -> plots.Figure:
     figure, ((shares, displacement, gained),) = plots.new_figure(16, 6, columns=3)
     random, two = 100 * np.asarray(landscape.random_walk_shares(3)), []
     for index, gait in enumerate(result.gaits):
@@ -61,7 +59,7 @@ def planar(result: Any) -> Figure:
     return plots.headline(figure, f"{says}{random[:2].sum():.0f} %", "medians of the seeds; dots and bands: every seed")
 
 
-def bars(axes: Axes, result: Any, values: Any) -> None:
+def bars(axes: plots.Axes, result: Any, values: Any) -> None:
     """The median of each way's `values` (ways, seeds), written above or below its bar, and every seed as a dot."""
     for index, of_way in enumerate(values):
         middle = float(np.median(of_way))
@@ -72,7 +70,7 @@ def bars(axes: Axes, result: Any, values: Any) -> None:
     axes.set_xticks(range(len(result.gaits)), [gait.way.short for gait in result.gaits])
 
 
-def grouped(axes: Axes, result: Any, index: int, values: np.ndarray) -> None:
+def grouped(axes: plots.Axes, result: Any, index: int, values: np.ndarray) -> None:
     """One way's bars in three groups of all ways'."""
     width = 0.8 / len(result.gaits)
     places = np.arange(3) + width * (index + 0.5) - 0.4

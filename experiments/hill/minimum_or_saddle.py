@@ -25,7 +25,6 @@ import numpy as np
 from annotated_types import Ge, Gt, Interval
 from jax import Array
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.common import floors, hills, long_training, plots, runs, stationary
 from experiments.common.bounds import of_train
@@ -168,7 +167,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, ((left, right),) = plots.new_figure(13, 5.6, columns=2)
     drawn.curvatures(left, result)
     drawn.costs(right, result)

@@ -3,12 +3,11 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from experiments.common import plots
 
 
-def curvatures(axis: Axes, result: Any) -> None:
+def curvatures(axis: plots.Axes, result: Any) -> None:
     """The ends of the spectrum, beside what a stationary point and a saturated sigmoid would show."""
     norm, largest, smallest = (
         np.median(each, axis=0) for each in (result.gradient_norm, result.largest, np.abs(result.smallest))
@@ -34,7 +33,7 @@ def curvatures(axis: Axes, result: Any) -> None:
     axis.set_xlim(high, high * (low / high) ** 1.5)  # a third of the axis is for the names
 
 
-def costs(axis: Axes, result: Any) -> None:
+def costs(axis: plots.Axes, result: Any) -> None:
     """N times the cost, and at the end the number of outputs that are wrong."""
     for seed, norms in enumerate(result.gradient_norm):
         colour = plots.COLOURS[seed % len(plots.COLOURS)]

@@ -24,7 +24,6 @@ import numpy as np
 from annotated_types import Ge, Gt, Interval, MinLen
 from jax import Array
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.common import descents, floors, long_training, plots, runs
 from experiments.common.bounds import of_train, require, rising
@@ -166,7 +165,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, axes = plots.new_figure(16, 6.8, columns=3)
     drawn.curves(axes[0, 0], result, settings)
     drawn.heights(axes[0, 1], result, settings, ratios(settings))

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from experiments.common import plots
 from experiments.common.floors import settled
@@ -14,7 +13,7 @@ COSTS = (0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1)
 DASHED = (0, (3, 1.5))
 
 
-def curves(axis: Axes, result: Any, settings: Any) -> None:
+def curves(axis: plots.Axes, result: Any, settings: Any) -> None:
     floor, row = result.shuffled, int(np.argmin(settings.batch_sizes))
     half = settings.num_looks
     epochs = settings.num_epochs * np.arange(2 * half + 1) / half
@@ -36,7 +35,7 @@ def shown(floor: Any) -> np.ndarray:
     return floor.at_rest if floor.at_rest.any() else np.full(floor.at_rest.shape, True)
 
 
-def points(axis: Axes, row: int, ratios: np.ndarray, values: np.ndarray, **options: Any) -> None:
+def points(axis: plots.Axes, row: int, ratios: np.ndarray, values: np.ndarray, **options: Any) -> None:
     """The medians over seeds of `values` (seeds, rates) of one batch size against eta/B, both axes logarithmic."""
     options = {"marker": plots.MARKERS[row % len(plots.MARKERS)], "markersize": 8, **options}
     colour = plots.COLOURS[row % len(plots.COLOURS)]
@@ -46,7 +45,7 @@ def points(axis: Axes, row: int, ratios: np.ndarray, values: np.ndarray, **optio
     plots.plain_log_ticks(axis.yaxis, LEVELS)
 
 
-def heights(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
+def heights(axis: plots.Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
     """The floor against eta/B, both ways of sampling, where it is at rest, with the theory's line."""
     for row, size in enumerate(settings.batch_sizes):
         for floor, style in ((result.shuffled, "full"), (result.drawn, "none")):
@@ -69,7 +68,7 @@ def heights(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
     axis.annotate(says, (0.98, 0.03), xycoords="axes fraction", ha="right", fontsize=10, color="0.2")
 
 
-def norms(axis: Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
+def norms(axis: plots.Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
     constant, falling = settled(result.shuffled.gradient_norm), result.shuffled.falling_norm[..., -1]
     for row in range(len(settings.batch_sizes)):
         rest = shown(result.shuffled)[row]

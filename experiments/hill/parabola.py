@@ -21,7 +21,6 @@ import numpy as np
 import optax
 from jax import Array
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.common import experiment, plots, runs
 from experiments.common.bounds import Count
@@ -98,7 +97,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, ((axis,),) = plots.new_figure(8, 5.2)
     for index, factor in enumerate(FACTORS):
         far = result.steepest[:, index] / result.steepest[:, index, :1]

@@ -22,7 +22,6 @@ from annotated_types import Interval
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.common import hills, plots, walks
 from experiments.common.bounds import Count
@@ -94,7 +93,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, ((left, right),) = plots.new_figure(15, 7.2, columns=2)
     view, start = result.view, result.view.shadows[0][0]
     plots.map_of_hill(left, view.alphas, view.betas, view.surface)

@@ -24,7 +24,6 @@ import optax
 from annotated_types import Ge
 from jax import Array
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.common import experiment, plots, runs
 from experiments.common.bounds import Count
@@ -111,7 +110,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, axes = plots.new_figure(12, 5.2, columns=2)
     (height, ratio), eta_h, fine = axes[0], np.array(ETA_H), np.linspace(0.01, 1.93, 300)
     height.plot(fine, fine / (2 - fine), color="0.2", linewidth=1.2)

@@ -22,7 +22,6 @@ import optax
 from annotated_types import Ge, Gt
 from jax import Array
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, plots, runs
 from experiments.common.bounds import of_train
@@ -124,7 +123,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, ((left, right),) = plots.new_figure(13, 5.4, columns=2, sharex=True)
     steps, (halt, again) = np.arange(result.cost.shape[1]), halts(result)
     plots.seed_band(left, steps + 1, result.gradient, 0, "|G|")

@@ -20,7 +20,6 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from annotated_types import Ge, MinLen, MultipleOf
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, plots, runs, teaching
 from experiments.common.bounds import Count, require, rising, typed
@@ -139,7 +138,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, axes = plots.new_figure(11.5, 6.8)
     axis, sizes, all_steps = axes[0, 0], result.sizes, (settings.num_steps, settings.films_steps)
     fine = np.geomspace(sizes[0], sizes[-1], 200)

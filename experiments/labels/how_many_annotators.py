@@ -21,7 +21,6 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from annotated_types import Gt, Lt
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from numpy.polynomial.polynomial import polypow
 
 from experiments.common import experiment, plots
@@ -115,7 +114,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, axes = plots.new_figure(13, 6, columns=2, sharey=True)
     expected = settings.num_seeds * VOTED * result.votes[:, SIMULATED - 1]
     for axis, exact, who in ((axes[0, 0], result.votes, "spread evenly over the wrong labels"),

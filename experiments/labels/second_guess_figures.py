@@ -3,8 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
@@ -15,7 +13,7 @@ LABELS = (
 )
 
 
-def page(result: Any, intervals: tuple, hoped: float, note: str) -> Figure:
+def page(result: Any, intervals: tuple, hoped: float, note: str) -> plots.Figure:
     """Guesses, confusions, and lessons; `intervals` are Wilson's of the median seed."""
     figure, axes = plots.new_figure(19, 6.8, columns=3, width_ratios=(1, 1.1, 1))
     several_guesses(axes[0, 0], result.shares, intervals, hoped)
@@ -40,7 +38,7 @@ def title(right: np.ndarray, hoped: float) -> str:
     return f"{twice}, not in {100 * hoped:g} % of the test images: that takes {takes}"
 
 
-def several_guesses(axis: Axes, shares: np.ndarray, intervals: tuple, hoped: float) -> None:
+def several_guesses(axis: plots.Axes, shares: np.ndarray, intervals: tuple, hoped: float) -> None:
     """Share of the test images that are still wrong, against the number of guesses; with Wilson's intervals."""
     guesses, wrong, colour = np.arange(1, shares.shape[1] + 1), 100 * (1 - shares), plots.COLOURS[0]
     middle, (low, high) = np.median(wrong, axis=0), (100 * (1 - end) for end in intervals[::-1])
@@ -58,7 +56,7 @@ def several_guesses(axis: Axes, shares: np.ndarray, intervals: tuple, hoped: flo
              title="Median with Wilson's 95 % interval (thin: each seed)")  # fmt: skip
 
 
-def confusions(axis: Axes, result: Any) -> None:
+def confusions(axis: plots.Axes, result: Any) -> None:
     """Wrong first guesses by true and called digit, mean over seeds; in brackets how many the second guess mends."""
     num_classes = result.shares.shape[1]
     wrong, mended = np.zeros((2, num_classes, num_classes))
@@ -80,7 +78,7 @@ def confusions(axis: Axes, result: Any) -> None:
     axis.tick_params(length=0)
 
 
-def lessons(axis: Axes, gains: np.ndarray) -> None:
+def lessons(axis: plots.Axes, gains: np.ndarray) -> None:
     """Paired differences against learning from the truth: every seed a dot, the mean with two standard errors."""
     means, num_seeds = gains.mean(axis=2), gains.shape[2]
     errors = 2 * gains.std(axis=2, ddof=1) / num_seeds**0.5 if num_seeds > 1 else np.zeros_like(means)

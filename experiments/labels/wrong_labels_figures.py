@@ -3,14 +3,13 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
 SCORES = "gradient's length", "cost"
 
 
-def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], target: tuple) -> Figure:
+def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], target: tuple) -> plots.Figure:
     """What is right on the test set, and on the training set by wrong labels, against the share of those; between the
     two shares of `target` a point is lost."""
     figure, axes = plots.new_figure(14, 6.2, columns=2)
@@ -45,7 +44,7 @@ def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], target: tupl
     return plots.headline(figure, headline, "median and range")
 
 
-def roc(result: Any, alarms: np.ndarray, epochs: list[int], share: float) -> Figure:
+def roc(result: Any, alarms: np.ndarray, epochs: list[int], share: float) -> plots.Figure:
     """For each recipe: wrong labels found against right ones suspected, by two scores, after two trainings."""
     figure, axes = plots.new_figure(14, 6.6, columns=2, sharey=True)
     for axis, each in zip(axes[0], result.recipes, strict=True):

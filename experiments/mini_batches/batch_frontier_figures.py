@@ -1,14 +1,12 @@
 """Steps, examples and the best learning rate against the batch size."""
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 from experiments.common.race import Race, Settings
 
 
-def frontier(result: Race, settings: Settings, headline: str, begun: str = "") -> Figure:
+def frontier(result: Race, settings: Settings, headline: str, begun: str = "") -> plots.Figure:
     figure, axes = plots.new_figure(16, 6.4, columns=3)
     steps, examples, rates = axes[0]
     law, sizes = result.hyperbola, result.sizes.astype(float)
@@ -38,7 +36,7 @@ def frontier(result: Race, settings: Settings, headline: str, begun: str = "") -
     return plots.headline(figure, headline, f"{begun}median and every start; learning rates chosen on two others")
 
 
-def draw_points(axis: Axes, result: Race, sizes: np.ndarray, values: np.ndarray) -> None:
+def draw_points(axis: plots.Axes, result: Race, sizes: np.ndarray, values: np.ndarray) -> None:
     """Every start (sizes, seeds) as a dot, their median as a circle; where the hyperbola bends, and the noise scale."""
     blue, red, green, *_ = plots.COLOURS
     axis.plot(sizes, values, ".", color=blue, alpha=0.5, markersize=5)

@@ -27,7 +27,6 @@ import optax
 from annotated_types import Ge
 from jax import Array
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.common import experiment, plots, runs
 from experiments.common.bounds import require
@@ -162,7 +161,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, axes = plots.new_figure(11, 6)
     axis, (bias, variance) = axes[0, 0], result.anew
     theories = {ANEW: bias + variance, BY_LOT: result.by_lot, AS_STORED: result.resting[0], SORTED: result.resting[1]}

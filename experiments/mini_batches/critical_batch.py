@@ -19,7 +19,6 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Gt, MinLen
-from matplotlib.figure import Figure
 
 from experiments.common import plots, race, runs
 from experiments.common.bounds import Count, below_train, falling, of_train, rising
@@ -111,7 +110,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, [[left, right]] = plots.new_figure(14, 5.6, columns=2)
     targets, critical, every_start = np.array(settings.targets), critical_sizes(result), []
     for series, (target, run) in enumerate(zip(targets, result.races, strict=True)):

@@ -21,7 +21,6 @@ import numpy as np
 from annotated_types import Ge, Le
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
-from matplotlib.figure import Figure
 
 from experiments.common import bounds, descents, experiment, hills, plots, runs
 from experiments.common.claims import Claim, about, identity, worst
@@ -108,7 +107,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, [[left, right]] = plots.new_figure(13, 5.5, columns=2, subplot_kw={"xscale": "log", "yscale": "log"})
     plots.seed_band(left, RATES, result.off_plain / result.walked, 0, "the flow of C")
     plots.seed_band(left, RATES, result.off_modified / result.walked, 1, "that of C +\n(η/4) mean |∇Cₖ|²")

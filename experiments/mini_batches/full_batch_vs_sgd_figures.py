@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
@@ -14,7 +13,7 @@ CLOCKS = (
 )
 
 
-def cost(result: Any, num_steps: int, times: list[str], headline: str, *, films_cost: bool) -> Figure:
+def cost(result: Any, num_steps: int, times: list[str], headline: str, *, films_cost: bool) -> plots.Figure:
     """`times`: how many times fewer examples, and seconds, the film's batches need to come as far as the full batch."""
     figure, axes = on_three_clocks(result, num_steps, [curve.cost for curve in result.curves], headline, 5)
     plots.plain_log_ticks(axes[0].yaxis, (0.05, 0.1, 0.2, 0.5, 1, 2))
@@ -32,7 +31,7 @@ def cost(result: Any, num_steps: int, times: list[str], headline: str, *, films_
     return figure
 
 
-def accuracy(result: Any, num_steps: int) -> Figure:
+def accuracy(result: Any, num_steps: int) -> plots.Figure:
     found = [100 * curve.accuracy for curve in result.curves]
     right = [np.median(each[:, -1]) for each in found]
     read = [curve.steps[-1] * size for curve, size in zip(result.curves, result.batch_sizes, strict=True)]
@@ -45,7 +44,7 @@ def accuracy(result: Any, num_steps: int) -> Figure:
     return figure
 
 
-def on_three_clocks(result: Any, num_steps: int, values: list, headline: str, above: int) -> tuple[Figure, np.ndarray]:
+def on_three_clocks(result: Any, num_steps: int, values: list, headline: str, above: int) -> tuple[plots.Figure, Any]:
     """The panels; every line is named so many points `above` its beginning."""
     figure, axes = plots.new_figure(15, 5.6, columns=3, sharey=True)
     for series, (curve, value) in enumerate(zip(result.curves, values, strict=True)):

@@ -3,15 +3,13 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
 ON_THE_GRID = "Correct on the test images, %; along each line η/B is constant,\nthe star is where η = 2/sharpness"
 
 
-def trainings(result: Any, lines: Any, settings: Any, headline: str, alike: float) -> Figure:
+def trainings(result: Any, lines: Any, settings: Any, headline: str, alike: float) -> plots.Figure:
     """Left the grid, its diagonals scaled together; then what happens along these."""
     figure, axes = plots.new_figure(18, 6.5, columns=3, width_ratios=(1.25, 1, 1))
     grid, cost, steepness = axes[0]
@@ -31,7 +29,7 @@ def trainings(result: Any, lines: Any, settings: Any, headline: str, alike: floa
     return plots.headline(figure, headline, f"medians; {epochs}")
 
 
-def accuracy_panel(axis: Axes, accuracy: np.ndarray, rates: tuple[float, ...], sizes: tuple[int, ...]) -> None:
+def accuracy_panel(axis: plots.Axes, accuracy: np.ndarray, rates: tuple[float, ...], sizes: tuple[int, ...]) -> None:
     """The test accuracy, in %, of every training, rates to the right, batch sizes upwards."""
     axis.pcolormesh(np.ma.masked_invalid(accuracy), cmap="cividis", vmin=0, vmax=100, edgecolors="white")
     for (row, column), value in np.ndenumerate(accuracy):
@@ -43,7 +41,7 @@ def accuracy_panel(axis: Axes, accuracy: np.ndarray, rates: tuple[float, ...], s
     axis.set(xlabel="learning rate", ylabel="batch size", title=ON_THE_GRID)
 
 
-def mark_diagonal(axis: Axes, scaled: np.ndarray, limit: float, rates: tuple[float, ...], style: dict) -> None:
+def mark_diagonal(axis: plots.Axes, scaled: np.ndarray, limit: float, rates: tuple[float, ...], style: dict) -> None:
     """A line through the trainings of one diagonal, with a star where the rate is the limit."""
     columns, heights = np.arange(len(rates)), np.arange(len(scaled)) + 0.2
     places, at = (np.interp(np.log(value), np.log(rates), columns) for value in (scaled, limit))
@@ -52,7 +50,7 @@ def mark_diagonal(axis: Axes, scaled: np.ndarray, limit: float, rates: tuple[flo
     axis.plot(at + 0.5, np.interp(at, places, heights), "*", **star)
 
 
-def finish_cost(axis: Axes) -> None:
+def finish_cost(axis: plots.Axes) -> None:
     """The axes of the cost on a diagonal over that of its smallest batch, and what theory says."""
     plots.plain_log_ticks(axis.yaxis, (0.5, 0.8, 1, 1.2, 1.5, 2, 3, 5, 10, 20))
     plots.plain_log_ticks(axis.xaxis, (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10))
@@ -63,7 +61,7 @@ def finish_cost(axis: Axes) -> None:
     plots.name_lines(axis, room=0.09)
 
 
-def finish_sharpness(axis: Axes, rates: np.ndarray, sharpness: np.ndarray, kept: np.ndarray) -> None:
+def finish_sharpness(axis: plots.Axes, rates: np.ndarray, sharpness: np.ndarray, kept: np.ndarray) -> None:
     """The axes of the sharpness, framed about that of the trainings whose cost is `kept`, and the line 2/rate."""
     axis.plot(rates, 2 / rates, color="0.2", linewidth=1.2)
     low, high = kept.min() / 10, 3 * kept.max()

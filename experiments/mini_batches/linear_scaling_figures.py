@@ -3,13 +3,11 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
 
-def steps(result: Any, x: np.ndarray, settings: Any, headline: str) -> Figure:
+def steps(result: Any, x: np.ndarray, settings: Any, headline: str) -> plots.Figure:
     """Left the distance between k steps and one, all on one line; right the cost that they come to."""
     figure, axes = plots.new_figure(15, 6, columns=3)
     draw_distance(axes[0, 0], result, x, settings.num_batches)
@@ -38,7 +36,7 @@ def off_theory(result: Any, x: np.ndarray, numbers: tuple[int, ...], near: float
     return x[at], max(float(abs(in_units_of_theory(*pair)[at] / x[at] ** 2 - 1)) for pair in pairs)
 
 
-def draw_distance(axis: Axes, result: Any, x: np.ndarray, numbers: tuple[int, ...]) -> None:
+def draw_distance(axis: plots.Axes, result: Any, x: np.ndarray, numbers: tuple[int, ...]) -> None:
     """Every place and k on theory's line; a place fills its marks or not, a k has a shape and a colour."""
     axis.plot(x, x**2, color="0.2", linewidth=1.2)
     for fill, locals_ in zip(("full", "none"), result.places.values(), strict=True):
@@ -55,7 +53,7 @@ def draw_distance(axis: Axes, result: Any, x: np.ndarray, numbers: tuple[int, ..
     axis.set_ylabel("distance between the ends, in units of |Σⱼ Hⱼ Σ$_{i<j}$ gᵢ| / (k λ)²")
 
 
-def draw_cost(axis: Axes, local: Any, x: np.ndarray, num_batches: int) -> None:
+def draw_cost(axis: plots.Axes, local: Any, x: np.ndarray, num_batches: int) -> None:
     shown = x >= 0.03
     costs = {f"after {num_batches}\nsteps, η": local.after_many, f"after one,\n{num_batches} η": local.after_one}
     for series, (label, cost) in enumerate(costs.items()):

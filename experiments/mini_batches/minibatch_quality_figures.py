@@ -3,8 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 from research import sampling, statistics
@@ -16,7 +14,7 @@ def when(epochs: float) -> str:
     return f"after {epochs:g} epoch{'' if epochs == 1 else 's'}" if epochs else "at the start"
 
 
-def quality(result: Any, shown: list[int]) -> Figure:
+def quality(result: Any, shown: list[int]) -> plots.Figure:
     """Cosine and relative error of a mini-batch gradient against its size, at several times, on theory's lines."""
     figure, axes = plots.new_figure(14, 6, columns=2)
     left, right = axes[0]
@@ -53,7 +51,7 @@ def quality(result: Any, shown: list[int]) -> Figure:
     return plots.headline(figure, headline, foot)
 
 
-def noise(result: Any, batch_size: int, pretty_good: float, looks: tuple[float, float], between: str) -> Figure:
+def noise(result: Any, batch_size: int, pretty_good: float, looks: tuple[float, float], between: str) -> plots.Figure:
     """B_simple, and the cosine of the film's batches, along the training; 'pretty good' ends between the `looks`."""
     figure, axes = plots.new_figure(14, 5.5, columns=2)
     left, right = axes[0]
@@ -80,7 +78,7 @@ def noise(result: Any, batch_size: int, pretty_good: float, looks: tuple[float, 
     return plots.headline(figure, headline, "median and range")
 
 
-def draw_scale(axis: Axes, result: Any, batch_size: int, pretty_good: float) -> None:
+def draw_scale(axis: plots.Axes, result: Any, batch_size: int, pretty_good: float) -> None:
     """B_simple with the cost beside it, and where it would be too large for a pretty good cosine."""
     limit = float(batch_size * (1 / pretty_good**2 - 1) / sampling.finite_population(batch_size, result.num_examples))
     plots.seed_band(axis, result.epochs, result.noise_scale, 0, "", marker="o")

@@ -23,7 +23,6 @@ import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.common import descents, plots, runs
 from experiments.common.claims import Claim, about, at_most, exactly, identity, prediction
@@ -121,7 +120,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, axes = plots.new_figure(9, 5.6, rows=2, sharex=True)
     before, after = films_cosines(result)
     panels = {"At the start": result.start, "After training": result.end}

@@ -3,14 +3,13 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
 FALLS = -0.2  # where a falling line is named
 
 
-def gains(result: Any, rates: np.ndarray, says: str) -> Figure:
+def gains(result: Any, rates: np.ndarray, says: str) -> plots.Figure:
     """The gain of one step against its rate, by batch size; and the batch size with half of the full batch's gain."""
     figure, [[left, right]] = plots.new_figure(13, 5.5, columns=2)
     shown = int(np.argmin(np.abs(np.median(result.cost, axis=0) - 0.9)))

@@ -4,13 +4,12 @@ import math
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 from research import sampling
 
 
-def scatters(result: Any, schemes: tuple[str, ...], measured: float) -> Figure:
+def scatters(result: Any, schemes: tuple[str, ...], measured: float) -> plots.Figure:
     """Every case for few images; variances and covariances drawn among many. `measured`: the mean ratio to theory
     without replacement."""
     figure, axes = plots.new_figure(16, 5.8, columns=3)

@@ -21,7 +21,6 @@ import numpy as np
 import optax
 from annotated_types import Ge
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from experiments.common import descents, plots, runs
@@ -94,7 +93,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, axes = plots.new_figure(13, 5.8, columns=2)
     left, right = axes[0]
     epochs = np.arange(1, result.cost.shape[-1] + 1)

@@ -3,8 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots, works
 
@@ -38,7 +36,7 @@ PLAINLY = {
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
-def dots(result: Any, rounds: int) -> Figure:
+def dots(result: Any, rounds: int) -> plots.Figure:
     """On a common logarithmic axis of ratios, with a diamond where a ratio was asked for."""
     figure, axes = plots.new_figure(12, 1.8 + 0.34 * sum(len(work.ways) for work in result.works))
     axis, names, headings = axes[0, 0], [], []
@@ -81,7 +79,7 @@ def who(way: str) -> str:
     return way.partition(": ")[0]
 
 
-def draw(axis: Axes, row: int, work: Any, way: int) -> None:
+def draw(axis: plots.Axes, row: int, work: Any, way: int) -> None:
     times, ratio, mark = work.seconds[way] / work.seconds[0], work.ratios[way], ASKED.get((work.name, work.ways[way]))
     colour = {who(work.ways[0]): plots.COLOURS[0], who(works.BOUND): "0.55"}.get(who(work.ways[way]), plots.COLOURS[6])
     axis.plot([times.min(), times.max()], [row, row], color=colour, linewidth=1.5)

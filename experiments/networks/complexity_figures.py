@@ -3,8 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
@@ -15,7 +13,7 @@ FOOT = (
 )
 
 
-def times(result: Any, settings: Any) -> Figure:
+def times(result: Any, settings: Any) -> plots.Figure:
     figure, axes = plots.new_figure(18, 5.4, columns=3)
     slope, (work, took) = np.median(result.slopes), result.width.growth
     for axis, sweep, title, label in (
@@ -51,7 +49,7 @@ def growth(name: str, sweep: Any) -> str:
     return f"{name} {sweep.x[0]} to {sweep.x[-1]}: {work:.3g} times the operations,\n{took:.3g} times the time"
 
 
-def works(result: Any, settings: Any) -> Figure:
+def works(result: Any, settings: Any) -> plots.Figure:
     figure, axes = plots.new_figure(18, 5.4, columns=3)
     for axis in axes[0]:
         axis.set(xscale="log", yscale="log")
@@ -72,7 +70,7 @@ def works(result: Any, settings: Any) -> Figure:
     )
 
 
-def draw_memory(axis: Axes, x: np.ndarray, at_once: np.ndarray, chunked: np.ndarray) -> None:
+def draw_memory(axis: plots.Axes, x: np.ndarray, at_once: np.ndarray, chunked: np.ndarray) -> None:
     for series, (name, megabytes) in enumerate({"all images at once": at_once, "in chunks of 1,000": chunked}.items()):
         colour = plots.COLOURS[series]
         axis.plot(x, megabytes, "os"[series], linestyle=plots.LINES[series], color=colour)
@@ -80,7 +78,7 @@ def draw_memory(axis: Axes, x: np.ndarray, at_once: np.ndarray, chunked: np.ndar
     axis.set(xlabel="N, images", ylabel="megabytes while it runs, images apart", title="Memory that XLA sets aside")
 
 
-def draw_operations(axis: Axes, formula: np.ndarray, counted: np.ndarray) -> None:
+def draw_operations(axis: plots.Axes, formula: np.ndarray, counted: np.ndarray) -> None:
     """XLA's count against the formula, for one example of every network; the first is that of the settings."""
     ends, off = np.array([formula.min(), formula.max()]), np.abs(counted / formula - 1).max()
     axis.plot(ends, ends, **EQUAL)

@@ -28,7 +28,6 @@ import optax
 from annotated_types import Ge
 from jax import Array
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, plots, runs, teaching
 from experiments.common.bounds import Count
@@ -158,7 +157,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, [[left, middle, right]] = plots.new_figure(17, 5.5, columns=3)
     steps, dead, chosen = np.maximum(result.steps, 1), result.dead.sum(axis=-1), result.dead[0, :, -1]
     for series, name in enumerate(KINDS):

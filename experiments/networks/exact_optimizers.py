@@ -20,7 +20,6 @@ from annotated_types import Ge
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from experiments.common import experiment, plots
@@ -100,7 +99,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, axes = plots.new_figure(7, 4.5)
     steps = np.arange(1, result.errors.shape[1] + 1)
     plots.seed_band(axes[0, 0], steps, result.errors, 0, "", marker="o")

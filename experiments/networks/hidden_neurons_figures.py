@@ -3,15 +3,13 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
 NIELSENS_DEPTHS = ((1, 96.48), (2, 96.90), (3, 96.57), (4, 96.53))  # his chapter 5
 
 
-def sweep(result: Any, settings: Any, finding: str) -> Figure:
+def sweep(result: Any, settings: Any, finding: str) -> plots.Figure:
     figure, axes = plots.new_figure(17, 5.8, columns=3)
     draw_widths(axes[0, 0], result, settings)
     draw_depths(axes[0, 1], result, settings)
@@ -28,7 +26,7 @@ def sweep(result: Any, settings: Any, finding: str) -> Figure:
     )
 
 
-def draw_widths(axis: Axes, result: Any, settings: Any) -> None:
+def draw_widths(axis: plots.Axes, result: Any, settings: Any) -> None:
     """Accuracy against the number of parameters; beside one hidden layer, none and the own network."""
     networks, widths = result.by_hidden(), [width for width in settings.widths if width]
     single, own = [networks[width,] for width in widths], result.networks[result.own]
@@ -46,7 +44,7 @@ def draw_widths(axis: Axes, result: Any, settings: Any) -> None:
              title="One hidden layer: so many neurons")  # fmt: skip
 
 
-def draw_depths(axis: Axes, result: Any, settings: Any) -> None:
+def draw_depths(axis: plots.Axes, result: Any, settings: Any) -> None:
     """Accuracy against the number of layers, beside Nielsen's, who trains longer and otherwise."""
     networks, width, depths = result.by_hidden(), settings.depth_width, sorted(settings.depths)
     y = np.stack([networks[(width,) * depth].test for depth in depths], axis=1)
@@ -58,7 +56,7 @@ def draw_depths(axis: Axes, result: Any, settings: Any) -> None:
         axis.set_title("So many hidden layers of 30 (dashed: Nielsen,\ncross-entropy, regularised, 30 epochs)")
 
 
-def draw_gradients(axis: Axes, result: Any, settings: Any) -> None:
+def draw_gradients(axis: plots.Axes, result: Any, settings: Any) -> None:
     """The length of every layer's gradient before training, for every depth; a quarter a layer for comparison."""
     networks, width = result.by_hidden(), settings.depth_width
     shown = [depth for depth in sorted(settings.depths) if depth]

@@ -3,8 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
@@ -20,7 +18,7 @@ def on_top(result: Any) -> str:
     return f"Test images at the best rate, {result.new.name} against {result.film.name}: {', '.join(parts)}"
 
 
-def race(result: Any, batch_size: int, *, is_ours: bool) -> Figure:
+def race(result: Any, batch_size: int, *, is_ours: bool) -> plots.Figure:
     figure, axes = plots.new_figure(18, 5.6, columns=3, width_ratios=[1, 1.1, 1])
     draw_pulls(axes[0, 0], result, is_ours=is_ours)
     draw_descents(axes[0, 1], axes[0, 2], (result.new, result.film))
@@ -28,7 +26,7 @@ def race(result: Any, batch_size: int, *, is_ours: bool) -> Figure:
     return plots.headline(figure, on_top(result), foot)
 
 
-def draw_pulls(axis: Axes, result: Any, *, is_ours: bool) -> None:
+def draw_pulls(axis: plots.Axes, result: Any, *, is_ours: bool) -> None:
     """How hard an output that should be 1 is pulled, against what it is: dots of test images, and the theory."""
     wanted = result.film.at_end.targets == 1
     a, smooth = result.film.at_end.outputs[wanted], np.linspace(0, 1, 101)
@@ -50,7 +48,7 @@ def draw_pulls(axis: Axes, result: Any, *, is_ours: bool) -> None:
              f"{pulls[0][least] / pulls[1][least]:,.0f} times as hard")  # fmt: skip
 
 
-def draw_descents(left: Axes, right: Axes, both: tuple) -> None:
+def draw_descents(left: plots.Axes, right: plots.Axes, both: tuple) -> None:
     """Test accuracy of both methods on both costs: against examples read, and at the end against the learning rate."""
     grid = both[0].methods[0].tuned.rates
     for number, (method, each) in enumerate((method, each) for method in (0, 1) for each in both):
@@ -67,7 +65,7 @@ def draw_descents(left: Axes, right: Axes, both: tuple) -> None:
     plots.plain_log_ticks(right.xaxis, grid.tolist())
 
 
-def hills(result: Any) -> Figure:
+def hills(result: Any) -> plots.Figure:
     both = (result.new, result.film)
     figure, axes = plots.new_mosaic(16, 8.2, [["two", 0], ["two", 1]])
     draw_two(axes["two"], both)
@@ -86,7 +84,7 @@ def hills(result: Any) -> Figure:
     )
 
 
-def draw_two(axis: Axes, both: tuple) -> None:
+def draw_two(axis: plots.Axes, both: tuple) -> None:
     """What a real 2 asks of the outputs before training: bars to the sums z, outlines to the activations a."""
     outputs, wanted = np.arange(both[1].two.nudges.shape[1]), int(both[1].two.nudges[0].argmax())
     for series, each in enumerate(both):
@@ -101,7 +99,7 @@ def draw_two(axis: Axes, both: tuple) -> None:
              "-dC/da")  # fmt: skip
 
 
-def draw_hill(axis: Axes, found: Any, series: int) -> None:
+def draw_hill(axis: plots.Axes, found: Any, series: int) -> None:
     plots.map_of_hill(axis, found.hill.alphas, found.hill.betas, found.hill.surface)
     for index, (method, shadow) in enumerate(zip(METHODS, found.hill.shadows, strict=True)):
         plots.path_on_map(axis, shadow, 2 * index + series, method)

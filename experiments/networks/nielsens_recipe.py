@@ -23,7 +23,6 @@ import numpy as np
 from annotated_types import Ge, MinLen
 from jax.nn.initializers import Initializer
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, plots, runs
 from experiments.common.bounds import Count, require
@@ -164,7 +163,7 @@ def on_top(result: Result) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, axes = plots.new_figure(15, 6, columns=2, width_ratios=[1, 1.2])
     left, right = axes[0]
     best = max(result.outcomes, key=lambda name: result.outcomes[name].end)

@@ -3,8 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 from experiments.common.optimizers import BEGUN_LATER, BFGS, CONJUGATE, PLAIN
@@ -13,7 +11,7 @@ FROM_THE_START = (*PLAIN, BFGS, CONJUGATE)  # on the full batch; those of BEGUN_
 TICKS = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)]
 
 
-def race(result: Any, settings: Any) -> Figure:
+def race(result: Any, settings: Any) -> plots.Figure:
     """A method has its colour in every panel; plain descent or L-BFGS is drawn once more for comparison."""
     names = [method.label for method in (*FROM_THE_START, *BEGUN_LATER)]
     begun, later, bfgs = result.full[: len(FROM_THE_START)], result.full[len(FROM_THE_START) :], len(PLAIN)
@@ -47,7 +45,7 @@ def race(result: Any, settings: Any) -> Figure:
     )
 
 
-def draw(axis: Axes, outcome: Any, series: int, name: str, unit: float = 1.0) -> None:
+def draw(axis: plots.Axes, outcome: Any, series: int, name: str, unit: float = 1.0) -> None:
     """One method's cost after 1, 2, ... evaluations, each of them `unit` long, named by its end."""
     cost, silent = outcome.cost[:, 1:], float(np.median(outcome.silent))
     label = f"{name}: {outcome.end:.2g}" + (f" ({silent:g} silent)" if silent else "")

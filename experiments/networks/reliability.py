@@ -23,7 +23,6 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from annotated_types import Interval
 from jaxtyping import Int
-from matplotlib.figure import Figure
 
 from experiments.common import bad_inputs, experiment, folders, plots, trials
 from experiments.common.bounds import Count
@@ -158,7 +157,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, [[left, right]] = plots.new_figure(12, 3.8, columns=2)
     wrong = np.where(np.isin(KILLS, ("mixtures", "other bits", "left behind")), result.kills, 0)
     short = result.ends[:, :1] - result.ends

@@ -3,8 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import on_paper, plots, shared_works
 
@@ -13,7 +11,7 @@ NAMES = dict(zip(SHOWN, ("the whole gradient, shared", "a run on each", "mini-ba
 BATCH_SIZES = np.geomspace(1, 1e7, 141)
 
 
-def measured_and_on_paper(result: Any, settings: Any) -> Figure:
+def measured_and_on_paper(result: Any, settings: Any) -> plots.Figure:
     figure, [[here, paper]] = plots.new_figure(13, 5, columns=2, width_ratios=(1, 1.2))
     bars(here, result)
     curves(paper, result, settings)
@@ -32,7 +30,7 @@ def measured_and_on_paper(result: Any, settings: Any) -> Figure:
     )
 
 
-def bars(axes: Axes, result: Any) -> None:
+def bars(axes: plots.Axes, result: Any) -> None:
     """Times as fast as alone: under the name of every work a bar for every number of devices and of processes."""
     groups = [*zip(result.devices[1:], result.speed_up[1:], strict=True)]
     others = [*zip(result.processes[1:], result.speed_up_of_processes[1:], strict=True)]
@@ -58,7 +56,7 @@ def bars(axes: Axes, result: Any) -> None:
     axes.margins(x=0.2)
 
 
-def curves(axes: Axes, result: Any, settings: Any) -> None:
+def curves(axes: plots.Axes, result: Any, settings: Any) -> None:
     for series, (name, net) in enumerate(settings.nets.items()):
         for line, size in enumerate((result.num_parameters, settings.large)):
             axes.loglog(BATCH_SIZES, on_paper.gain(net, size, BATCH_SIZES), color=plots.COLOURS[2 * series],

@@ -3,15 +3,13 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
 WANTED = 98.5  # % correct, of the claim
 
 
-def training(result: Any, settings: Any, finding: str) -> Figure:
+def training(result: Any, settings: Any, finding: str) -> plots.Figure:
     figure, axes = plots.new_figure(15, 5.8, columns=2, width_ratios=[1.1, 1])
     draw_accuracy(axes[0, 0], by_name(result, settings))
     draw_filters(axes[0, 1], result.filters)
@@ -19,7 +17,7 @@ def training(result: Any, settings: Any, finding: str) -> Figure:
     return plots.headline(figure, finding, f"{common_foot(settings)}\n{foot}; median and range")
 
 
-def suite(result: Any, settings: Any) -> Figure:
+def suite(result: Any, settings: Any) -> plots.Figure:
     figure, axes = plots.new_figure(15, 5.8, columns=2)
     networks = by_name(result, settings)
     draw_hill(axes[0, 0], result.view, next(iter(networks)), settings.surface_examples)
@@ -39,7 +37,7 @@ def common_foot(settings: Any) -> str:
     return f"batches of {settings.batch_size}, cost {settings.cost.rpartition(':')[2]}"
 
 
-def draw_accuracy(axes: Axes, networks: dict[str, Any]) -> None:
+def draw_accuracy(axes: plots.Axes, networks: dict[str, Any]) -> None:
     """Accuracy on the test set against epochs, the better part of the scale."""
     for series, (name, each) in enumerate(networks.items()):
         plots.seed_band(axes, each.epochs, 100 * each.accuracy, series, f"{name}, {each.seconds:.0f} s")
@@ -50,7 +48,7 @@ def draw_accuracy(axes: Axes, networks: dict[str, Any]) -> None:
     plots.name_lines(axes)
 
 
-def draw_filters(axes: Axes, filters: np.ndarray) -> None:
+def draw_filters(axes: plots.Axes, filters: np.ndarray) -> None:
     """The first layer's filters (rows, columns, filters) in two rows, blue for positive, red for negative weights."""
     axes.axis("off")
     if not filters.size:
@@ -65,7 +63,7 @@ def draw_filters(axes: Axes, filters: np.ndarray) -> None:
     axes.set_title(f"What the first layer looks for: its {count} filters, {height} x {width} pixels, first seed")
 
 
-def draw_hill(axes: Axes, view: Any, name: str, num_images: int) -> None:
+def draw_hill(axes: plots.Axes, view: Any, name: str, num_images: int) -> None:
     plots.map_of_hill(axes, view.alphas, view.betas, view.surface)
     plots.path_on_map(axes, view.shadows[0], 0, "")
     axes.plot(*view.shadows[0][0], "k*", markersize=16)
@@ -74,7 +72,7 @@ def draw_hill(axes: Axes, view: Any, name: str, num_images: int) -> None:
              f"path runs up to {view.off_plane[0].max():.2g} off the plane")  # fmt: skip
 
 
-def draw_noise(axes: Axes, networks: dict[str, Any]) -> None:
+def draw_noise(axes: plots.Axes, networks: dict[str, Any]) -> None:
     """B_simple of both networks, at the start and at the end."""
     for series, (name, each) in enumerate(networks.items()):
         places = np.arange(2) + 0.1 * series - 0.05

@@ -3,8 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
@@ -26,13 +24,13 @@ def tiles(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     return whole
 
 
-def show(axes: Axes, image: np.ndarray, title: str, **options) -> None:
+def show(axes: plots.Axes, image: np.ndarray, title: str, **options) -> None:
     axes.imshow(image, **options)
     axes.set_title(title)
     axes.axis("off")
 
 
-def weights(result: Any) -> Figure:
+def weights(result: Any) -> plots.Figure:
     figure, ((left, middle, right),) = plots.new_figure(16, 6, columns=3)
     last = f"after {result.epochs[-1]:g} epoch{'' if result.epochs[-1] == 1 else 's'}"
     for axes, look, when in ((left, 0, "before training"), (middle, -1, last)):
@@ -60,7 +58,7 @@ def weights(result: Any) -> Figure:
     )
 
 
-def sensitivity(result: Any) -> Figure:
+def sensitivity(result: Any) -> plots.Figure:
     figure, ((left, middle, right),) = plots.new_figure(14, 5.6, columns=3)
     shape = result.image_shape
     picture = lambda values: values.reshape(shape).mean(axis=2)

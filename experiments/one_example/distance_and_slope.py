@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, plots, runs, wishes
 from experiments.common.claims import Claim, at_most, identity
@@ -89,7 +88,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, (panels,) = plots.new_figure(15, 5.8, columns=3, sharex=True)
     line, distance = np.linspace(-1, 1, 201), result.distance
     for axes, title, ylabel, theory, wanted in zip(

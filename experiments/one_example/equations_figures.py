@@ -5,8 +5,6 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 from experiments.one_example.pen_and_paper_figures import ONE, Row, multiply, on_paper
@@ -88,7 +86,7 @@ def most_wanted(shown: Any) -> int:
     return int(np.abs(shown.pulls @ shown.weights).argmax())
 
 
-def four(result: Any) -> Figure:
+def four(result: Any) -> plots.Figure:
     shown, label, chosen = result.shown, int(result.shown.targets.argmax()), most_wanted(result.shown)
     figure, ((first, second, third),) = plots.new_figure(16, 6.2, columns=3)
     outputs, before = [str(j) for j in range(len(shown.targets))], [str(k) for k in range(len(shown.before))]
@@ -114,7 +112,7 @@ def four(result: Any) -> Figure:
     )
 
 
-def draw_bars(axes: Axes, names: list[str], values: np.ndarray, colour: str = "", width: float = 0.7) -> None:
+def draw_bars(axes: plots.Axes, names: list[str], values: np.ndarray, colour: str = "", width: float = 0.7) -> None:
     """A bar for every value, blue where something should rise, vermillion where it should fall."""
     colours = [colour or plots.COLOURS[int(value < 0)] for value in values]
     axes.bar(range(len(names)), values, width, color=colours)

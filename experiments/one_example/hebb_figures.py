@@ -3,15 +3,13 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
 RULES = ("backpropagation", "feedback\nalignment", "Hebb's rule\nalone")
 
 
-def hebb(result: Any, settings: Any) -> Figure:
+def hebb(result: Any, settings: Any) -> plots.Figure:
     figure, ((left, middle, right),) = plots.new_figure(16, 5.8, columns=3)
     steps = settings.steps_per_leg * np.arange(result.accuracy.shape[2])
     names = [*(f"hidden layer {layer + 1}" for layer in range(result.aligned.shape[3] - 1)), "outputs"]
@@ -41,7 +39,7 @@ def hebb(result: Any, settings: Any) -> Figure:
     )
 
 
-def finish(axes: Axes, steps: np.ndarray) -> None:
+def finish(axes: plots.Axes, steps: np.ndarray) -> None:
     axes.set_xscale("symlog", linthresh=steps[1])
     axes.set(xlabel="mini-batch steps")
     plots.name_lines(axes)

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
 
-def draw_costs(axes: Axes, costs: np.ndarray, settings: Any, ways: Sequence[str], says: str) -> None:
+def draw_costs(axes: plots.Axes, costs: np.ndarray, settings: Any, ways: Sequence[str], says: str) -> None:
     """The cost (seeds, ways, looks) through training, in both ways; `says` has room for where each ends."""
     steps = settings.steps_per_leg * np.arange(costs.shape[2])
     for series, label in enumerate(ways):
@@ -21,7 +19,7 @@ def draw_costs(axes: Axes, costs: np.ndarray, settings: Any, ways: Sequence[str]
     plots.name_lines(axes)
 
 
-def avenues(result: Any, settings: Any) -> Figure:
+def avenues(result: Any, settings: Any) -> plots.Figure:
     figure, ((axes,),) = plots.new_figure(9.5, 5.8)
     draw_shares(axes, 100 * result.shares.mean(axis=0), settings.steps_per_leg)
     first, last = 100 * result.shares.sum(axis=3).mean(axis=0)[:, [0, -1]].T
@@ -33,7 +31,7 @@ def avenues(result: Any, settings: Any) -> Figure:
     )
 
 
-def order(result: Any, settings: Any, rates: np.ndarray) -> Figure:
+def order(result: Any, settings: Any, rates: np.ndarray) -> plots.Figure:
     figure, ((left, right),) = plots.new_figure(15, 5.5, columns=2)
     for series, (errors, label) in enumerate(zip(result.steps, (
         "fall of the cost,\nreal and foretold",
@@ -57,7 +55,7 @@ def order(result: Any, settings: Any, rates: np.ndarray) -> Figure:
     )
 
 
-def draw_shares(axes: Axes, shares: np.ndarray, steps_per_leg: int) -> None:
+def draw_shares(axes: plots.Axes, shares: np.ndarray, steps_per_leg: int) -> None:
     """Stacked bars (looks, layers, 2): weights plain, biases hatched, one colour a layer, the last layer at the top."""
     base, steps = np.zeros(len(shares)), steps_per_leg * np.arange(len(shares))
     for layer, (weights, biases) in enumerate(shares.transpose(1, 2, 0)):
@@ -74,7 +72,7 @@ def draw_shares(axes: Axes, shares: np.ndarray, steps_per_leg: int) -> None:
              title="Each layer's share; hatched: its biases")  # fmt: skip
 
 
-def blame(result: Any, settings: Any, most: int, cases: int) -> Figure:
+def blame(result: Any, settings: Any, most: int, cases: int) -> plots.Figure:
     """`most`: in how many of the cases the last layer's share grows most."""
     figure, ((left, middle, right),) = plots.new_figure(16, 5.8, columns=3)
     grown, mended = np.median(result.blame, axis=0), 100 * np.median(result.repaired, axis=0)
@@ -94,7 +92,7 @@ def blame(result: Any, settings: Any, most: int, cases: int) -> Figure:
     )
 
 
-def last_alone(result: Any, settings: Any) -> Figure:
+def last_alone(result: Any, settings: Any) -> plots.Figure:
     figure, ((axes,),) = plots.new_figure(8, 5.2)
     at_once, alone = np.median(result.costs[:, :, -1], axis=0)
     draw_costs(axes, result.costs, settings, ("all layers at once", "the last layer alone"), "")
@@ -105,7 +103,7 @@ def last_alone(result: Any, settings: Any) -> Figure:
     )
 
 
-def draw_matrix(axes: Axes, matrix: np.ndarray, form: str, columns: str, *, first: float = np.inf) -> None:
+def draw_matrix(axes: plots.Axes, matrix: np.ndarray, form: str, columns: str, *, first: float = np.inf) -> None:
     """A square of numbers (damaged layer, layer); bold in every row: the first that is at least `first`, else the
     largest."""
     bold = np.where((matrix >= first).any(axis=1), (matrix >= first).argmax(axis=1), matrix.argmax(axis=1))

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from experiments.common import plots
 
 MOST_LINES = 60  # between two layers
 
 
-def triangles(axes: Axes, x: Any, y: Any, values: np.ndarray, size: float, largest: float | None = None) -> None:
+def triangles(axes: plots.Axes, x: Any, y: Any, values: np.ndarray, size: float, largest: float | None = None) -> None:
     """A triangle for every value: up (blue) what should rise, down (vermillion) what should fall. Its area is |value|:
     `size` points squared for a value of `largest`, by default the largest of them all."""
     x, y, values = np.broadcast_arrays(x, y, values)
@@ -20,7 +19,7 @@ def triangles(axes: Axes, x: Any, y: Any, values: np.ndarray, size: float, large
         axes.scatter(x[chosen], y[chosen], s=areas[chosen], marker=marker, color=colour, linewidths=0, zorder=4)
 
 
-def neurons(axes: Axes, activations: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> list[np.ndarray]:
+def neurons(axes: plots.Axes, activations: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The film's picture: every layer a column of neurons, black at 0, white at 1; the strongest weights as lines, as
     thick as they are strong, positive ones solid, negative ones dashed.
     Layer l stands at x = l; its neurons, number 0 on top, between y = 0 and 1. Returns each layer's y.

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 from experiments.one_example.neurons_figures import neurons, triangles
@@ -67,7 +65,7 @@ def layer_name(picture: Picture, layer: int, shown: int) -> str:
     return f"{shown} of the {of} {name}" if shown < of else f"{of} {name}" if layer in (0, last) else name
 
 
-def network(picture: Picture) -> Figure:
+def network(picture: Picture) -> plots.Figure:
     """The network lit up by the digit, with its strongest weights and every neuron's wish."""
     figure, ((left, right),) = plots.new_figure(13, 7.5, columns=2, width_ratios=(1, 3.6))
     last, label, answers = len(picture.activations) - 1, picture.label, picture.activations[-1]
@@ -96,7 +94,7 @@ def network(picture: Picture) -> Figure:
     )
 
 
-def draw_digit(axes: Axes, picture: Picture, column: np.integer) -> None:
+def draw_digit(axes: plots.Axes, picture: Picture, column: np.integer) -> None:
     """The digit with the column of pixels that the network's first layer shows, and how to read the picture."""
     axes.imshow(picture.image, cmap="gray", vmin=0, vmax=1)
     axes.axvspan(column - 0.5, column + 0.5, fill=False, edgecolor=plots.COLOURS[4], linewidth=2)
@@ -111,7 +109,7 @@ def draw_digit(axes: Axes, picture: Picture, column: np.integer) -> None:
     axes.axis("off")
 
 
-def draw_grid(axes: Axes, values: np.ndarray, rows: Any, columns: Any, size: int, *beside: Any) -> None:
+def draw_grid(axes: plots.Axes, values: np.ndarray, rows: Any, columns: Any, size: int, *beside: Any) -> None:
     """A triangle for every value, below a line with room for what belongs to each column; `beside`: the name of one
     more column of triangles on the right, its values, and the value whose triangle has the full size."""
     height, width = values.shape
@@ -129,7 +127,7 @@ def draw_grid(axes: Axes, values: np.ndarray, rows: Any, columns: Any, size: int
     axes.grid(False)
 
 
-def columns(picture: Picture, layer: int) -> Figure:
+def columns(picture: Picture, layer: int) -> plots.Figure:
     """Every neuron's column of wishes for the layer before and their sum; beside it what the film draws at 7:38."""
     asking = strongest(picture.pulls[layer], MOST_ROWS)
     rows = strongest(picture.nudges[layer - 1], MOST_ROWS)
@@ -163,7 +161,7 @@ def columns(picture: Picture, layer: int) -> Figure:
     )
 
 
-def pixels_and_weights(picture: Picture, correlations: list[float]) -> Figure:
+def pixels_and_weights(picture: Picture, correlations: list[float]) -> plots.Figure:
     """The wishes for the pixels, the nudges of the last layer's weights, and what Hebb's rule would ask; `correlations`
     with it of all digits."""
     figure, ((left, middle, right),) = plots.new_figure(16, 6.2, columns=3, width_ratios=(1, 1.15, 1))
@@ -190,7 +188,7 @@ def pixels_and_weights(picture: Picture, correlations: list[float]) -> Figure:
     )
 
 
-def draw_hebb(axes: Axes, picture: Picture) -> None:
+def draw_hebb(axes: plots.Axes, picture: Picture) -> None:
     """Every nudge of an output's weight against how much its two ends fire together."""
     nudges, together = output_weights(picture)
     for chosen, marker, colour, text, above in (

@@ -23,7 +23,6 @@ from annotated_types import Ge, MultipleOf
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.common import experiment, plots, runs
 from experiments.common.bounds import of_train
@@ -134,7 +133,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, ((axes,),) = plots.new_figure(9, 4.6)
     names = ("the gradient", "its signs alone", "best single parameter",
              f"best of {settings.num_directions:,}\nrandom directions")  # fmt: skip

@@ -3,12 +3,11 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from experiments.common import plots
 
 
-def wiggle(result: Any, epsilons: np.ndarray, exact: np.ndarray, measured: np.ndarray) -> Figure:
+def wiggle(result: Any, epsilons: np.ndarray, exact: np.ndarray, measured: np.ndarray) -> plots.Figure:
     """`exact` (seeds) is the ratio of the two components, `measured` (seeds, epsilons) that of the cost's changes."""
     figure, (panels,) = plots.new_figure(15, 5, columns=3)
     left, middle, right = panels
@@ -41,7 +40,7 @@ def wiggle(result: Any, epsilons: np.ndarray, exact: np.ndarray, measured: np.nd
     return plots.headline(figure, says, "left and middle: first seed")
 
 
-def sensitivity(result: Any, epsilon: float) -> Figure:
+def sensitivity(result: Any, epsilon: float) -> plots.Figure:
     figure, ((axes,),) = plots.new_figure(7, 5)
     components, changes = np.abs(result.drawn_components[0]), np.abs(result.drawn_changes[0])
     shown = components > 1e-7 * components.max()  # the weights of pixels that are always black are 0 on both axes
