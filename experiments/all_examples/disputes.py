@@ -7,7 +7,7 @@ the one of the label wants up: what a hidden neuron is asked to do for label d i
 random weights through which it is seen; examples disagree if that has both signs among the labels.
 
 Run:     python -m experiments disputes [--quick | --full]
-Time:    default 12 s, --quick 8 s, --full 10 s on 2 cores, compilation included
+Time:    default 12 s, --quick 8 s, --full 11 s on 2 cores, compilation included
 Result:  the examples pull 64 % of the weights both ways before training (25 to 87 %) and 95.6 % after an epoch (95.3 to
          96.0 %; means and ranges of 10 seeds).
 """

@@ -6,7 +6,7 @@ mean square over all orders is sqrt(B_simple/n (N - n)/(N - 1)), with B_simple =
 arXiv:1812.06162).
 
 Run:     python -m experiments running_mean [--quick | --full]
-Time:    default 12 s, --quick 8 s, --full 90 s on 2 cores, compilation included
+Time:    default 12 s, --quick 8 s, --full 95 s on 2 cores, compilation included
 Result:  to come within 10 % of the gradient takes some 53 examples before training (36 to 70) and 25,000 of 60,000
          after one epoch (14,000 to 33,000; medians and ranges of 10 seeds). The distance is 1.008 times theory's.
 """

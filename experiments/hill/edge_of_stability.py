@@ -9,11 +9,9 @@ but the batch sharpness, how much each batch's cost curves along its own gradien
 larger rates, at which it can get there, until it stops growing.
 
 Run:     python -m experiments edge_of_stability [--quick | --full]
-Time:    default 60 s, --quick 15 s, --full 110 s, on 2 cores, compilation included
-Result:  (10 seeds, last third of 2,000 steps) tanh, full batch, at eta 0.2 and 0.4: the sharpness is 0.97 to 1.04 of
-         2/eta (at 0.1 0.36 to 0.44, still on its way); at 0.2, batches of 50 and 10: 0.58 to 0.68 and 0.25 to 0.38. The
-         film's network, full batch, ends at 0.06 to 0.09. After 32,000 steps of batches of 10 the batch sharpness is at
-         rest, at eta 0.8 at 1.02 of 2/eta, the sharpness below. One claim does not hold: at 0.6 it rests at 0.87.
+Time:    default 60 s, --quick 15 s, --full 3 min, on 2 cores, compilation included
+Result:  (10 seeds) full batch, at eta 0.2 and 0.4: the sharpness is 0.97 to 1.04 of 2/eta, with batches lower; the
+         film's network ends at 0.06 to 0.09. One claim does not hold: the batch sharpness rests at 0.87 at eta 0.6.
 """
 
 import dataclasses

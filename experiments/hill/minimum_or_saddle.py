@@ -7,11 +7,9 @@ does not: it goes like |G|^0. Where the cost only flattens out, as sigmoids do t
 gradient and curvature vanish together, |G|^1, and no point is ever reached: the parameters go to infinity.
 
 Run:     python -m experiments minimum_or_saddle [--quick | --full]
-Time:    default 40 s, --quick 15 s, --full 100 s, on 2 cores, compilation included
-Result:  (6 seeds, 2,000 images) neither. |G| falls from 2e-4 to 8e-8 and the sharpness from 1e-2 to 7e-6, exponent 0.84
-         to 1.03, while |theta| grows from 54 to 103; some curvature stays negative, -0.3 to -24 % of the largest. The
-         cost comes to k/N within 7e-5/N, k = 14 to 18 outputs given up. One claim does not hold: no point is
-         approached. For all 60,000 images it stays undecided, that is too far for L-BFGS.
+Time:    default 40 s, --quick 15 s, --full 90 s, on 2 cores, compilation included
+Result:  (6 seeds, 2,000 images) neither: |G| falls from 2e-4 to 8e-8 and the sharpness with it, exponent 0.84 to 1.03,
+         while |theta| grows from 54 to 103. One claim does not hold: no point is approached.
 """
 
 import dataclasses

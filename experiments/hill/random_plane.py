@@ -6,7 +6,7 @@ projection gets there, and how far the path runs from it, say how little such a 
 over all directions, so that a saddle looks convex (Boettcher and Wheeler, arXiv:2208.13219).
 
 Run:     python -m experiments random_plane [--quick | --full]
-Time:    default 25 s, --quick 12 s, --full 55 s, on 2 cores, compilation included
+Time:    default 25 s, --quick 12 s, --full 60 s, on 2 cores, compilation included
 Result:  hardly anything: the full batch's path goes 24 from start to end, its projection 1.3 (19 on the plane of
          drunk_man); the paths run up to 50 off the plane (one seed).
 """

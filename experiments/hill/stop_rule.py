@@ -7,7 +7,7 @@ Soon after the start all ten outputs are 1/10 whatever the image, at a cost of 1
 |G| is small as well.
 
 Run:     python -m experiments stop_rule [--quick | --full]
-Time:    default 30 s, --quick 10 s, --full 45 s on 2 cores, compilation included
+Time:    default 30 s, --quick 10 s, --full 50 s on 2 cores, compilation included
 Result:  |G| has a first low, 0.009 to 0.013, at step 24 to 27, where 18 % of the images are read correctly; it grows
          again, and is as small only after 1,114 steps, at 92 % (medians of 5 seeds, 5,000 images).
 """

@@ -11,9 +11,8 @@ examples' gradients. How the race is held, and each batch size's learning rate f
 
 Run:     python -m experiments batch_frontier [--quick | --full]
 Time:    default 2.8 min, --quick 15 s, --full 4 min, on 2 cores, compilation included
-Result:  (8 starts, medians) down to 0.5 batches of 1 take 1,664 examples, of 16 3,072, the full batch 8 million, in
-         1,664, 192 and 134 steps; a hyperbola with B_crit = 10 explains 99.5 %. One claim fails: the noise scale on the
-         way, 122, is 12 times B_crit, not within 5: half of the way lies on a plateau (see past_the_plateau).
+Result:  (8 starts) down to 0.5 batches of 1 take 1,664 examples, the full batch 8 million, in 1,664 and 134 steps;
+         B_crit = 10. One claim fails: the noise scale is 12 times that, for half of the way lies on a plateau.
 """
 
 from collections.abc import Iterator

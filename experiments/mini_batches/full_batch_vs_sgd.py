@@ -6,9 +6,8 @@ test accuracy against steps, examples read, floating point operations and second
 
 Run:     python -m experiments full_batch_vs_sgd [--quick | --full]
 Time:    default 45 s, --quick 15 s, --full 4 min, --tune 12 min more, on 2 cores, compilation included
-Result:  batches of 100 come as far as 600 full-batch steps with 343 to 533 times fewer examples, in 142 to 221 times
-         less time, batches of 10 with 429 to 667 times fewer, in 72 to 112 times less (the range of 10 seeds, from one
-         look to the next). After 600 steps each the full batch is ahead, cost 0.126 against 0.154 (medians).
+Result:  (10 seeds) batches of 100 come as far as 600 full-batch steps with 343 to 533 times fewer examples, in 142 to
+         221 times less time. After 600 steps each the full batch is ahead, cost 0.126 against 0.154.
 """
 
 import dataclasses

@@ -7,7 +7,7 @@ is about 1/sqrt(1 + (B_simple/B) (N-B)/(N-1)), with tr Sigma = mean |g_i|^2 - |G
 (McCandlish et al., arXiv:1812.06162).
 
 Run:     python -m experiments one_epoch [--quick | --full]
-Time:    default 20 s, --quick 8 s, --full 25 s on 2 cores, compilation included
+Time:    default 20 s, --quick 8 s, --full 30 s on 2 cores, compilation included
 Result:  the batches average to the full gradient, and scatter as theory says; the cosine of a batch of 100 with the
          full gradient is 0.997 at the start, and 0.22 (0.15 to 0.42) after 20 epochs (10 seeds, median and range).
 """

@@ -6,7 +6,7 @@ is small there, hence the noise scale tr Sigma / |G|^2 large, but the ground is 
 noise, limits a step. Here the same race begins where full-batch descent has come down to 0.8.
 
 Run:     python -m experiments past_the_plateau [--quick | --full]
-Time:    default 2 min, --quick 15 s, --full 2.9 min, on 2 cores, compilation included
+Time:    default 2 min, --quick 15 s, --full 2.5 min, on 2 cores, compilation included
 Result:  (8 starts) B_crit is 19 and the noise scale 56, 2.9 times that; a hyperbola explains 99.5 %.
 """
 

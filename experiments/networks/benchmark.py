@@ -9,12 +9,9 @@ in turn, compilation left out, the results of all compared with each other. Anot
 but JAX out.
 
 Run:     python -m experiments benchmark [--quick | --full]
-Time:    default 60 s, --quick 12 s, --full 4.3 min with PyTorch and its libraries on 2 cores, compilation included
-Result:  (2 cores, PyTorch 2.13, medians of 11 rounds) an epoch of SGD 90 ms (C on one thread 0.5 times as long, numpy
-         2.1, PyTorch 3.5), 39 ms a seed where 16 are shared out over two devices; the gradient over all 60,000 images
-         32 ms (one device 1.7, PyTorch 1.9, numpy 7.0), their variance 149 ms (PyTorch 10.7, Opacus 12.3, BackPACK
-         13.9), by the layers' factors 57 ms (numpy 1.4, BackPACK 3.7); the cost at 51 x 51 points of a grid 0.6 s
-         (PyTorch 2.7 to 24 times as long).
+Time:    default 60 s, --quick 12 s, --full 4.5 min with PyTorch and its libraries on 2 cores, compilation included
+Result:  (medians of 11 rounds) an epoch of SGD 90 ms (PyTorch 3.5 times, C on one thread 0.5 times as long), the
+         gradient over all images 32 ms (PyTorch 1.9), their variance 149 ms (PyTorch 10.7, Opacus 12.3, BackPACK 13.9).
 """
 
 import dataclasses

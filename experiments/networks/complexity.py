@@ -8,9 +8,8 @@ once, and in chunks. Contestants in turn, medians, compilation left out; num_see
 
 Run:     python -m experiments complexity [--quick | --full]
 Time:    default 25 s, --quick 11 s, --full 45 s on 2 cores, compilation included
-Result:  proportional to N: slope 0.95 (0.80 to 1.10 in 10 rounds) from 7,000 to 60,000 images, 32 ms, 202 MB at once,
-         3.4 MB in chunks, whatever N; XLA counts 54.6 thousand operations an example, the formula 52.7. 32 times the
-         width takes 21 times the time; a pass in batches of 3 takes 5 times, of one 4 times as long as of 1,000.
+Result:  proportional to N: slope 0.95 (0.80 to 1.10); 202 MB at once, 3.4 MB in chunks, whatever N. 32 times the width
+         takes 21 times the time; a pass one by one takes 4 times as long as in batches of 1,000.
 """
 
 import dataclasses

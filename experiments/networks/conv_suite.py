@@ -6,7 +6,7 @@ cost surface on the plane nearest to the path. Here it is put to the small netwo
 the film's network beside it. --model puts a network of one's own in the place of the convolutional one.
 
 Run:     python -m experiments conv_suite [--quick | --full]
-Time:    default 38 s, --quick 13 s (with conv_net), --full 2.1 min on 2 cores, compilation included
+Time:    default 38 s, --quick 13 s (with conv_net), --full 2.5 min on 2 cores, compilation included
 Result:  yes: the mean of the single gradients is the gradient; B_simple goes from 83 to 85,000 in 8 epochs, in every
          one of 5 seeds at least 700-fold (the film's network: from 50 to 32,000, at least 430-fold).
 """

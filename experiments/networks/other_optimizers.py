@@ -9,14 +9,9 @@ with the number that the other would choose. Seconds are of one run on one devic
 momentum and Adam begin once more after 20 plain steps, and holds the full batch's race on a quarter of the images too.
 
 Run:     python -m experiments other_optimizers [--quick | --full]
-Time:    default 45 s, --quick 13 s, --full 14 min, on 2 cores, compilation included
-Result:  (10,000 images, 5 starts, medians) with 400 gradients of the full batch L-BFGS comes down to 0.038, conjugate
-         gradients to 0.051, plain descent to 0.14; momentum, Nesterov's and Adam end higher (0.50, 0.21, 0.34: these
-         claims do not hold) with digits never said in 5, 4 and 3 starts, but after 20 plain steps at 0.028, 0.040 and
-         0.020 (momentum with 4 lost digits in one start). In as many passes of mini-batches all four come to 0.011 to
-         0.013. On 2,500 images the order is nearly the same (rank correlation 0.85). The search is fragile, against its
-         claim: with the number that suits the other of the two tuning starts one ends up to 9.9 times as high (SGD with
-         momentum), and only for 5 of 13 methods both choose the same.
+Time:    default 45 s, --quick 13 s, --full 12 min, on 2 cores, compilation included
+Result:  (5 starts) 400 full-batch gradients: L-BFGS 0.038, conjugate gradients 0.051, plain descent 0.14; momentum,
+         Nesterov and Adam end higher: these claims do not hold, but after 20 plain steps they come to 0.02 to 0.04.
 """
 
 import dataclasses

@@ -7,7 +7,7 @@ Here the networks are made, and the hill on which both walk: the plane nearest t
 over the images that lie in the page.
 
 Run:     python -m experiments play [--quick | --full]
-Time:    default 40 s, --quick 12 s, --full 16 s on 2 cores, compilation included
+Time:    default 40 s, --quick 12 s, --full 11 s on 2 cores, compilation included
 Result:  play.html, 1 MB: the trained network reads 95.2 % of the test images, the untrained one 8.9 %.
 """
 

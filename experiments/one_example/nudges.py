@@ -7,10 +7,9 @@ checked on some twenty digits in several networks, and a page, nudges.html, goes
 and takes the step.
 
 Run:     python -m experiments nudges [--quick | --full] [--index 5] [--layer 3] [--epochs 2]
-Time:    default 11 s, --quick 7 s, --full 14 s on 2 cores, compilation included
-Result:  drawn by the weight's sign, as at 7:38, the columns of the nine unwanted outputs point the wrong way. What a
-         digit asks of the outputs' weights correlates with Hebb's rule by -0.44 before training (20 digits: -0.66 to
-         -0.26) and 0.72 after five epochs (0.03 to 1.00; first of 10 seeds).
+Time:    default 11 s, --quick 7 s, --full 18 s on 2 cores, compilation included
+Result:  drawn by the weight's sign, as at 7:38, the columns of the nine unwanted outputs point the wrong way; with
+         Hebb's rule requests correlate by -0.44 before training, 0.72 after five epochs (20 digits, first of 10 seeds).
 """
 
 import dataclasses

@@ -6,7 +6,7 @@ float64. First-order decreases per unit of movement are cosines with -G: 1 for -
 |G|_1/(sqrt(d) |G|) for the signs, and for the best of M random directions the maximum of M normals over sqrt(d).
 
 Run:     python -m experiments steepest [--quick | --full]
-Time:    default 10 s, --quick 6 s, --full 100 s on 2 cores, compilation included
+Time:    default 10 s, --quick 6 s, --full 2.5 min on 2 cores, compilation included
 Result:  step for equal step the signs alone go down 21 % as steeply as the gradient, the best single parameter 17 %,
          the best of 10,000 random directions 3.3 % (medians of 100 seeds; 17 to 26 %, 14 to 21 %, 2.8 to 4.3 %).
 """
