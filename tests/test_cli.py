@@ -80,6 +80,18 @@ def test_help_says_what_every_setting_means_what_is_allowed_and_what_it_is_by_de
     assert "(each 1 or more, below the number of train images; 1 or more of them, all different) [10 100]" in text
 
 
+@dataclasses.dataclass(frozen=True)
+class Other(experiment.Settings):
+    num_seeds: int = 2
+    """Its own words."""
+
+
+def test_a_setting_that_is_declared_anew_is_said_in_its_own_words():
+    docs = cli.docs_of(Other)
+    assert docs["num_seeds"] == "Its own words."
+    assert docs["seed"] == cli.docs_of(experiment.Settings)["seed"]
+
+
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
@@ -139,27 +151,27 @@ def test_every_end_has_its_exit_code_and_one_sentence(error, code, said, capsys)
     assert capsys.readouterr().err.startswith(said)
 
 
-@pytest.mark.parametrize("ignored", [False, True])
-def test_a_signal_ends_the_program_and_what_it_started_and_what_nohup_ignores_stays_ignored(ignored):
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM", "SIGHUP", "SIGHUP SIGTERM"])  # the last under nohup
+def test_a_signal_ends_the_program_and_what_it_started_and_what_nohup_ignores_stays_ignored(sent):
     code = textwrap.dedent("""
         import signal, subprocess, sys
         from experiments.common import stopping
-        if sys.argv[1] == "True":
+        if " " in sys.argv[1]:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         stopping.listen()
         child = [sys.executable, "-c", "import time; print('begun', flush=True); time.sleep(60)"]
         sys.exit(stopping.run(child))
     """)
-    process = subprocess.Popen([sys.executable, "-c", code, str(ignored)], cwd=ROOT, stdout=subprocess.PIPE,
+    process = subprocess.Popen([sys.executable, "-c", code, sent], cwd=ROOT, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)  # fmt: skip
     assert process.stdout is not None
     process.stdout.readline()
-    sent = [signal.SIGHUP, signal.SIGTERM] if ignored else [signal.SIGHUP]
-    for number in sent:
+    numbers = [signal.Signals[name] for name in sent.split()]
+    for number in numbers:
         process.send_signal(number)
     _, said = process.communicate(timeout=20)  # ends when the child has closed the pipe too
-    assert process.returncode == 128 + sent[-1]
-    assert said.strip() == f"stopped by {sent[-1].name}; earlier results stand, what was not finished is gone"
+    assert process.returncode == 128 + numbers[-1]
+    assert said.strip() == f"stopped by {numbers[-1].name}; earlier results stand, what was not finished is gone"
 
 
 def test_a_users_function_or_module_that_leaves_the_program_is_named(tmp_path, monkeypatch):

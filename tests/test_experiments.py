@@ -7,8 +7,12 @@ import dataclasses
 import importlib
 import json
 import shlex
+import types
+from itertools import combinations
 from pathlib import Path
+from typing import Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 import pytest
 from conftest import misshapen, smallest
 
@@ -46,6 +50,31 @@ def test_it_runs_and_leaves_all_that_it_lists(ran, name):
 def test_its_result_has_the_shapes_that_it_says(ran, name):
     run, _ = ran(name)
     assert list(misshapen(module_of(name).Result, run.result)) == []
+
+
+def by_seeds(kind, tree):
+    """Every array of a tree that has an axis of seeds, with it in front."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):  # X | None
+        yield from () if tree is None else by_seeds(args[0], tree)
+    elif hasattr(kind, "_fields"):
+        for field, hint in get_type_hints(kind).items():
+            yield from by_seeds(hint, getattr(tree, field))
+    elif origin in (tuple, list, dict):
+        for key, part in tree.items() if origin is dict else enumerate(tree):
+            inner = args[-1] if origin is dict else args[0] if args[-1] is Ellipsis or origin is list else args[key]
+            yield from by_seeds(inner, part)
+    elif "seeds" in getattr(kind, "dim_str", "").split():
+        yield np.moveaxis(tree, kind.dim_str.split().index("seeds"), 0)
+
+
+@every_experiment
+def test_no_two_seeds_find_the_same(ran, name):
+    run, _ = ran(name)
+    arrays = list(by_seeds(module_of(name).Result, run.result))
+    for one, other in combinations(range(run.settings.num_seeds), 2):
+        pairs = [(array[one], array[other]) for array in arrays if len(array) == run.settings.num_seeds]
+        assert not pairs or any(here.tobytes() != there.tobytes() for here, there in pairs)
 
 
 @every_experiment
@@ -130,6 +159,31 @@ def test_what_is_committed_is_what_todays_code_says(name):
         assert found == committed
     for claim in claims:
         assert claim.holds or claim.why, f"{claim.says}: why does it fail?"
+
+
+CHANGES = {"dataset": "kmnist", "cost": "absolute", "activation": "relu", "layer_sizes": (784, 30, 10)}
+OF_OTHERS_TOO = {  # what may be another than the film's, and its predictions are made as before: some of them, at least
+    "nudges steepest avenues full_batch_vs_sgd one_epoch minibatch_quality one_noisy_step falling_rate scaling":
+        {"dataset", "cost", "activation", "layer_sizes"},  # theory of any network
+    "data_need wrong_labels nielsens_recipe edge_of_stability": {"cost", "activation", "layer_sizes"},  # on MNIST
+    "repair": {"dataset", "activation", "layer_sizes"},  # whether neurons are sigmoids, the result says
+    "pen_and_paper": {"dataset", "activation", "layer_sizes"},  # a network of its own, with the cost that is given
+    "what_it_looks_for": {"dataset", "cost"},
+    "hebb stop_rule": {"dataset"},
+    "new_cost": {"cost"},  # it is about them
+    "hidden_neurons": {"layer_sizes"},  # likewise
+}  # fmt: skip
+
+
+@every_experiment
+def test_predictions_are_made_only_of_what_they_were_made_for(name):
+    module = module_of(name)
+    run = experiment.read(module, ROOT / "results" / name)
+    found, allowed = set(), [changes for names, changes in OF_OTHERS_TOO.items() if name in names.split()]
+    for field, other in CHANGES.items():
+        claims = module.claims(run.result, dataclasses.replace(run.settings, **{field: other}))
+        found |= {field for claim in claims if claim.kind in ("prediction", "follow-up")}
+    assert [found] * bool(found) == allowed
 
 
 def test_what_an_experiment_compiles_serves_all_its_tests(request, worker_id):

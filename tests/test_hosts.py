@@ -63,7 +63,7 @@ def test_a_process_that_dies_ends_the_others_with_one_sentence(small_mnist, tmp_
     began = time.monotonic()
     ((code, _, errors),) = finished([first])
     assert time.monotonic() - began < hosts.PATIENCE
-    assert code == hosts.LOST
+    assert code == hosts.LOST == 3  # cli.exit_codes
     (sentence,) = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert "the processes of this run can no longer work together; start all of them again" in sentence
     assert not tmp_path.joinpath("0").exists()

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 import types
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from experiments.common import (
     ledger,
     plots,
     records,
+    resume,
     runs,
     stale,
     terminal,
@@ -171,6 +173,14 @@ def test_what_a_killed_run_left_is_swept_and_what_another_writes_is_not(tmp_path
     (tmp_path / f".name.{os.getppid()}").mkdir()
     folders.write(tmp_path / "name", {}, {}, {})
     assert {path.name for path in tmp_path.iterdir()} == {"name", f".name.{os.getppid()}"}
+
+
+def test_where_the_system_cannot_exchange_two_folders_the_new_run_takes_the_place_of_the_old_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders.ctypes, "CDLL", lambda *_, **__: object())
+    for number in range(3):
+        folders.write(tmp_path / "name", {"number": number}, {}, {f"{number}.png": b"drawn"})
+    assert [path.name for path in tmp_path.iterdir()] == ["name"]
+    assert {path.name for path in (tmp_path / "name").iterdir()} == {"run.json", "arrays.npz", "2.png"}
 
 
 def test_killed_while_writing_the_folder_is_the_earlier_run_or_the_new_one(tmp_path):
@@ -489,17 +499,41 @@ def test_a_run_is_set_beside_the_committed_one_unless_it_replaces_it():
     assert experiment.committed(steepest, kept) == {}
 
 
-@pytest.mark.parametrize(("status", "said"), [("", "abc"), (" M research/costs.py", "abc+changes")])
-def test_a_commit_with_changed_files_says_so(status, said, monkeypatch):
-    def git(words, **options):
-        return subprocess.CompletedProcess(words, 0, status if "status" in words else "abc\n")
+@pytest.mark.parametrize(
+    ("changed", "differs"),
+    [(None, False), ("research/costs.py", True), ("experiments/hill/new.py", True), ("pyproject.toml", True),
+     ("results/new.json", False)],
+)  # fmt: skip
+def test_a_commit_with_changed_or_new_files_says_so(changed, differs, tmp_path, monkeypatch):
+    def git(*words):
+        who = ("-c", "user.name=x", "-c", "user.email=x@y")
+        return subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
 
-    monkeypatch.setattr(records.subprocess, "run", git)
-    assert records.commit() == said
+    for name in ("research/costs.py", "experiments/common/records.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("")
+    for words in ("init -q", "add .", "commit -qm first"):
+        git(*words.split())
+    if changed:
+        (tmp_path / changed).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / changed).write_text("changed")
+    monkeypatch.setattr(records, "__file__", str(tmp_path / "experiments/common/records.py"))
+    assert records.commit() == git("rev-parse", "HEAD").strip() + "+changes" * differs
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the system has one time zone")
+def test_the_time_at_which_it_began_is_that_of_greenwich(monkeypatch):
+    monkeypatch.setenv("TZ", "XYZ-9")
+    time.tzset()
+    began = datetime.strptime(records.provenance()["began"], "%Y-%m-%d %H:%M UTC").replace(tzinfo=UTC)
+    monkeypatch.undo()
+    time.tzset()
+    assert abs(datetime.now(UTC) - began) < timedelta(minutes=2)
 
 
 def test_a_run_that_diverges_says_so_in_place_of_an_earlier_one(finished):
     def measure(problem, settings):
+        resume.place_of(folder).mkdir()  # as where something was saved
         raise runs.Diverged("full batch", 7)
 
     run, folder = finished
@@ -507,6 +541,7 @@ def test_a_run_that_diverges_says_so_in_place_of_an_earlier_one(finished):
         experiment.run(steepest_with(measure=measure), run.settings)
     assert folders.read_record(folder)["status"].startswith("diverged: full batch")
     assert {path.name for path in folder.iterdir()} == {"run.json", "arrays.npz"}
+    assert not resume.place_of(folder).exists(), "it would diverge again"
     with pytest.raises(DataError, match="nothing to judge"):
         experiment.read(steepest, folder)
 
@@ -523,6 +558,20 @@ def test_the_foot_of_every_figure_says_network_data_and_seeds(monkeypatch):
     assert seen == [said, f"{said}; left: first", "a parabola"]
 
 
+def test_seeds_are_drawn_as_their_median_and_all_of_them():
+    x, y = np.array([1.0, 2.0]), np.array([[1.0, 10.0], [2.0, 20.0], [9.0, 90.0]])
+    figure, [[band, points]] = plots.new_figure(6, 2, columns=2)
+    plots.seed_band(band, x, y, 0, "")
+    plots.seed_points(points, x, y, 0)
+    plots.plt.close(figure)
+    for axes in (band, points):
+        np.testing.assert_array_equal(axes.lines[0].get_ydata(), [2, 20])
+    (bars,) = points.containers[0].lines[2]
+    np.testing.assert_array_equal(bars.get_segments(), [[[1, 1], [1, 9]], [[2, 10], [2, 90]]])
+    (area,) = band.collections
+    assert set(map(tuple, area.get_paths()[0].vertices)) == {(1, 1), (1, 9), (2, 10), (2, 90)}
+
+
 MODULE, EXAMPLE, HOUSE = "experiments.hill.example", "experiments/hill/example.py", "experiments/common/experiment.py"
 SOURCES = {
     EXAMPLE: '''"""A question?"""
@@ -530,7 +579,8 @@ from experiments.common import plots
 from research import costs
 RATE = 1.0
 class Settings: pass
-QUICK = FULL = Settings()
+QUICK = Settings()
+FULL = Settings()
 class Result: shown: int
 def helper(): return RATE
 def measure(problem, settings): return costs.one(helper())
@@ -550,6 +600,8 @@ def shown(x): return x
         (EXAMPLE, "RATE = 1.0", "RATE = 2.0", True),
         (EXAMPLE, "return RATE", "return 2 * RATE", True),
         (EXAMPLE, "class Result: shown: int", "class Result: x = 1", True),
+        (EXAMPLE, "QUICK = Settings()", "QUICK = Settings(1)", True),
+        (EXAMPLE, "FULL = Settings()", "FULL = Settings(1)", True),
         (EXAMPLE, "return x", "return 2 * x", False),
         (EXAMPLE, "return shown(1)", "return ()", False),
         (EXAMPLE, "A question?", "Another question?", False),
@@ -570,6 +622,14 @@ def test_only_what_measure_needs_makes_a_result_stale(path, old, new, changed):
 
 def test_changed_code_is_always_stale():
     assert stale.is_stale(MODULE, "0" * 40 + "+changes")
+
+
+def test_those_that_are_stale_are_listed_with_their_commit(tmp_path, monkeypatch, capsys):
+    for name, commit in (("parabola", "0" * 40), ("steepest", "1" * 40)):
+        folders.write(tmp_path / name, past(commit=commit), {}, {})
+    monkeypatch.setattr(stale, "is_stale", lambda module, commit: (module, commit) == (steepest.__name__, "1" * 40))
+    gather.print_stale(tmp_path)
+    assert capsys.readouterr().out == "steepest: measured by the code of 111111111111\n"
 
 
 def claim(**changes):

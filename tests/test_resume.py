@@ -155,6 +155,23 @@ def test_what_a_read_left_behind_says_is_not_told(monkeypatch):
     assert told == ["another one"]
 
 
+def test_saving_takes_the_share_of_the_time_that_it_may(monkeypatch, tmp_path):
+    now, saved = [0.0], []
+    monkeypatch.setattr(resume, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(resume, "SHARE", 0.02)
+
+    def takes_three_seconds(journal):
+        saved.append(now[0])
+        now[0] += 3
+
+    monkeypatch.setattr(resume.Journal, "try_room", takes_three_seconds)
+    with resume.journal(tmp_path / "name", ABOUT, go_on=False):
+        for _ in range(320):  # calls of a second each
+            now[0] += 1
+            resume.recall(lambda: jnp.ones(1), lambda: None)
+    assert np.diff(saved).tolist() == [3 + 3 / 0.02] * 2
+
+
 def test_a_second_run_into_the_same_folder_is_refused(tmp_path):
     journal = partial(resume.journal, tmp_path / "name", ABOUT)
     with journal(go_on=False), pytest.raises(DataError, match=r"another run into .*name goes on"), journal(go_on=True):

@@ -1,0 +1,95 @@
+"""What a tired hand changes in settings and no other test sees: a size, a rate, a seed that is not handed on."""
+
+import ast
+import dataclasses
+import importlib
+import math
+from pathlib import Path
+
+import pytest
+
+from experiments.common import bounds, chapters, stale
+from experiments.common.experiment import Settings
+
+ROOT = Path(__file__).parents[1]
+QUESTIONS = chapters.all_questions()
+every_experiment = pytest.mark.parametrize("name", QUESTIONS)
+
+
+def numbers(value):
+    """The numbers of one setting; no number of images is all of them."""
+    each = value if isinstance(value, tuple) else (value,)
+    return [math.inf if number is None else number for number in each]
+
+
+def work(settings, name):
+    """How much a setting that counts something asks for: of passes over the images, how many images they read."""
+    (number,) = numbers(getattr(settings, name))
+    return number * min(settings.num_examples or 60_000, 60_000) if name == "num_epochs" else number
+
+
+@every_experiment
+def test_a_smaller_size_asks_the_same_with_less_work(name):
+    """Counts do not fall from --quick to the default to --full; rates, places and batch sizes, and what is tried one by
+    one, lie within a factor of two of those that the next size has."""
+    module = importlib.import_module(QUESTIONS[name].module)
+    for less, more in ((module.QUICK, module.Settings()), (module.Settings(), module.FULL)):
+        for field in bounds.fields_of(type(more)):
+            small, large = (numbers(getattr(settings, field.name)) for settings in (less, more))
+            if field.kind not in (int, float) or not small or not large:
+                continue
+            if field.is_tuple or field.kind is float or "batch_size" in field.name:
+                assert len(small) <= len(large), field.flag
+                assert min(large) / 2 <= min(small) <= max(small) <= 2 * max(large), field.flag
+            else:
+                assert work(less, field.name) <= work(more, field.name), field.flag
+
+
+NOT_MEASURED_BY = {
+    "hebb": {"learning_rate"},  # of what it is derived from; it has --learning-rates
+    "drunk_man": {"gif_frames", "self_contained"},  # how it is drawn
+    "how_many_annotators": {"bearable"},  # what is said of it
+    "scaling": {"large"},  # likewise
+}
+
+
+@every_experiment
+def test_every_setting_of_its_own_is_asked_for_where_it_measures(name):
+    kind = importlib.import_module(QUESTIONS[name].module).Settings
+    own = {field.name for field in dataclasses.fields(kind)} - {field.name for field in dataclasses.fields(Settings)}
+    code = "".join(stale.measuring(QUESTIONS[name].module, stale.as_it_is).values())
+    assert {field for field in own if f"attr='{field}'" not in code} == NOT_MEASURED_BY.get(name, set())
+
+
+DRAWS = ("default_rng", "key", "seed_keys")
+
+
+def draws(path):
+    """(call, the names in its arguments, the names that the loops around it count by) of all that draws by itself
+    within a function that is given settings or a seed; but for shapes, which need no number."""
+    tree = ast.parse(path.read_text())
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        if not (isinstance(call.func, ast.Attribute) and call.func.attr in DRAWS):
+            continue
+        around, node = [], call
+        while node := parents.get(node):
+            around.append(node)
+        given = {arg.arg for node in around if isinstance(node, ast.FunctionDef) for arg in node.args.args}
+        if not given & {"settings", "seed"} or any("eval_shape" in ast.unparse(node.func) for node in around
+                                                   if isinstance(node, ast.Call)):  # fmt: skip
+            continue
+        loops = [node for node in around if isinstance(node, ast.ListComp | ast.GeneratorExp)]
+        counted = {part.id for loop in loops if call in ast.walk(loop.elt) for each in loop.generators
+                   for part in ast.walk(each.target) if isinstance(part, ast.Name)}  # fmt: skip
+        names = {part.id if isinstance(part, ast.Name) else part.attr for arg in call.args for part in ast.walk(arg)
+                 if isinstance(part, ast.Name | ast.Attribute)}  # fmt: skip
+        yield f"{path.name}: {ast.unparse(call)}", names, counted
+
+
+def test_what_is_drawn_is_drawn_by_the_seed_and_for_every_seed_anew():
+    paths = set((ROOT / "experiments").rglob("*.py")) - {ROOT / "experiments/common/posing.py"}  # which tries functions
+    found = [each for path in sorted(paths) for each in draws(path)]
+    assert len(found) > 40, "they are found"
+    assert [said for said, names, _ in found if not {"seed", "key"} & names] == []
+    assert [said for said, names, counted in found if counted and not counted & names] == []
