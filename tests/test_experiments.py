@@ -163,7 +163,8 @@ def test_what_is_committed_is_what_todays_code_says(name):
 
 CHANGES = {"dataset": "kmnist", "cost": "absolute", "activation": "relu", "layer_sizes": (784, 30, 10)}
 OF_OTHERS_TOO = {  # what may be another than the film's, and its predictions are made as before: some of them, at least
-    "nudges steepest avenues full_batch_vs_sgd one_epoch minibatch_quality one_noisy_step falling_rate scaling":
+    "nudges steepest avenues full_batch_vs_sgd one_epoch minibatch_quality one_noisy_step falling_rate scaling "
+    "same_numbers":
         {"dataset", "cost", "activation", "layer_sizes"},  # theory of any network
     "data_need wrong_labels nielsens_recipe edge_of_stability": {"cost", "activation", "layer_sizes"},  # on MNIST
     "repair": {"dataset", "activation", "layer_sizes"},  # whether neurons are sigmoids, the result says
