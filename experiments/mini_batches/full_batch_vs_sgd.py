@@ -94,7 +94,8 @@ def measure(problem: Problem, settings: Settings) -> Result:
         return follow(problem, method_of(size, rate, num_examples), beginning, settings.num_steps)
 
     if settings.tune:
-        few = jax.tree.map(lambda leaf: leaf[:TUNING_SEEDS], beginning)
+        seeds = dataclasses.replace(settings, num_seeds=min(TUNING_SEEDS, settings.num_seeds))
+        few = descents.begin(problem, seeds, settings.num_epochs)
         tuned = tuple(tune.tune(lambda rate, size=size: curve(size, rate, few).cost[:, -1]) for size in sizes)
         rates = tuple(found.best for found in tuned)
     curves = tuple(map(curve, sizes, rates))

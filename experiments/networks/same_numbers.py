@@ -2,9 +2,10 @@
 
 Five numbers and arrays, each from all images: the cost at the start, its gradient, the noise of the examples' gradients
 (the trace of their covariance), the parameters after steps of mini-batches, and the largest eigenvalue of the Hessian
-there. They are found on one device, on 2, 4, ... of the devices, by a second process of this Python, and by the Pythons
-that --pythons names. The same programs on the same inputs give the same bits. More devices add up in another order, and
-another JAX may compile otherwise: then numbers differ as far as float32 rounds.
+there. They are found by a process with one device, by a second one like it, on 1, 2, 4, ... of the devices of this one,
+and by the Pythons that --pythons names. The same programs on the same inputs give the same bits. More devices add up in
+another order, as does one of several, which has fewer threads, and another JAX may compile otherwise: numbers then
+differ as far as float32 rounds.
 
 Run:     python -m experiments same_numbers [--quick | --full] [--cpu-devices 8] [--pythons python3.13]
 Time:    --full 1 min on 2 cores, compilation included
@@ -32,7 +33,7 @@ from research import curvature, gradients, sharding, statistics, training
 from research.training import TrainState
 
 FOUND = ("cost", "gradient", "noise", "parameters", "largest eigenvalue")
-AGAIN = "1 device, another process"
+AGAIN = "another process"
 SGD = optax.sgd(1.0)
 ROUNDED = 1e-6  # 16 roundings of float32, 2^-24 each: so deep is a tree of sums over 60,000 images
 
@@ -62,17 +63,17 @@ class Result(NamedTuple):
     apart: Float[np.ndarray, "ways found"]  # largest difference over the largest number
     steps: int
 
-    def of(self, kind: str) -> np.ndarray:
-        """The rows of the ways whose names begin so."""
-        return self.apart[[number for number, way in enumerate(self.ways) if number and way.startswith(kind)]]
+    def of(self, way: str) -> float:
+        return self.apart[self.ways.index(way)].max()
 
 
 def measure(problem: Problem, settings: Settings) -> Result:
     require(not hosts.are_several(), "same_numbers starts its processes itself; start it alone")
     have = jax.devices()
     counts = [2**power for power in range(len(have).bit_length()) if 2**power < len(have)] + [len(have)]
-    found = {f"{count} device{'s' * (count > 1)}": numbers_on(problem, settings, have[:count]) for count in counts}
-    found[AGAIN] = processes.together(1, of_this_process, settings)[1]
+    found = {name: processes.together(1, of_this_process, settings)[1] for name in ("a process", AGAIN)}
+    for count in counts:
+        found[f"{count} of {len(have)} devices"] = numbers_on(problem, settings, have[:count])
     for python in settings.pythons:
         name, numbers = processes.together(1, of_this_process, settings, python=python)
         found[name] = numbers
@@ -115,16 +116,14 @@ def numbers_on(problem: Problem, settings: Settings, devices: Sequence) -> list[
 
 def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     unit = "largest difference over the largest number"
-    yield identity("N10", "another process of the same Python and JAX finds the same bits", result.of(AGAIN).max(),
+    yield identity("N10", "another process of the same Python and JAX finds the same bits", result.of(AGAIN),
                    exactly(0), unit, "the same programs on the same inputs")  # fmt: skip
-    counts = [way for way in result.ways[1:] if way.endswith("devices")]
-    if counts:
-        apart = max(result.apart[result.ways.index(way)].max() for way in counts)
-        yield identity("N10", f"{' and '.join(counts)} find what one device finds", apart, at_most(ROUNDED), unit,
-                       "sums in another order: 16 roundings of float32")  # fmt: skip
+    devices = [way for way in result.ways if way.endswith("devices")]
+    yield identity("N10", "as many devices as there are find what one finds", max(map(result.of, devices)),
+                   at_most(ROUNDED), unit, "sums in another order: 16 roundings of float32")  # fmt: skip
     for way in result.ways:
         if way.startswith("Python"):
-            yield prediction("N10", f"{way} finds the same numbers", result.of(way).max(), at_most(ROUNDED), unit,
+            yield prediction("N10", f"{way} finds the same numbers", result.of(way), at_most(ROUNDED), unit,
                              "the same sums in another order: 16 roundings of float32",
                              f"{result.steps} steps, one after the other, can carry a rounding on and let it grow; the "
                              "growth over the steps beside the sharpness would decide")  # fmt: skip
@@ -133,7 +132,9 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 def finding(result: Result, settings: Settings) -> str:
     others = [f"{way}: {'the same bits' if not row.any() else f'{row.max():.1e} (in {FOUND[row.argmax()]})'}"
               for way, row in zip(result.ways[1:], result.apart[1:], strict=True)]  # fmt: skip
-    return f"Largest differences from what one device finds, over the largest number: {'; '.join(others)}."
+    return (
+        f"Largest differences from what a process with one device finds, over the largest number: {'; '.join(others)}."
+    )
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
@@ -146,6 +147,6 @@ def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     for (row, column), apart in np.ndenumerate(table):
         says = f"{apart:.0e}" if apart else "same bits"
         axis.text(column, row, says, ha="center", va="center", fontsize=13, color="white" if apart > 1e-5 else "black")
-    axis.set_title("largest difference from what one device finds, over the largest number", fontsize=11)
+    axis.set_title("largest difference from what a process with one device finds, over the largest number", fontsize=11)
     says = f"Others find the same numbers, to {table.max():.0e} of the largest"
     return {"same_numbers": plots.headline(figure, says)}
