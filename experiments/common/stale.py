@@ -34,10 +34,16 @@ def measuring(module: str, read: Read) -> dict[str, str]:
         path = path_of(name)
         text = read(path)
         if path not in found and text is not None:
-            tree = ast.parse(text) if name not in (module, HOUSE) else needed(ast.parse(text))
-            found[path] = bare(tree)
-            todo |= imports(tree, read)
+            found[path], imported = parsed(text, name in (module, HOUSE))
+            todo |= files_of(imported, read)
     return found
+
+
+@functools.cache  # many results need the same files
+def parsed(text: str, in_part: bool) -> tuple[str, list[ast.ImportFrom]]:
+    """(the code of a file, or of the part of it that measures; what is imported there)"""
+    tree = needed(ast.parse(text)) if in_part else ast.parse(text)
+    return bare(tree), [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
 
 
 def needed(tree: ast.Module) -> ast.Module:
@@ -68,11 +74,11 @@ def names_defined(node: ast.stmt) -> list[str]:
     return []
 
 
-def imports(tree: ast.Module, read: Read) -> set[str]:
-    """The modules of ours that it imports and that measure."""
+def files_of(imported: list[ast.ImportFrom], read: Read) -> set[str]:
+    """The modules of ours among what is imported that measure."""
     found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("research", "experiments"):
+    for node in imported:
+        if (node.module or "").split(".")[0] in ("research", "experiments"):
             below = {f"{node.module}.{alias.name}" for alias in node.names}
             files = {name for name in below if read(path_of(name)) is not None}
             found |= files or {node.module}
