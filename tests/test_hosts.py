@@ -57,16 +57,18 @@ def test_several_processes_find_what_one_finds_and_the_first_one_writes(count, a
         np.testing.assert_allclose(several[name], one[name], rtol=1e-6, err_msg=name)
 
 
-def test_a_process_that_dies_ends_the_others_with_one_sentence(small_mnist, tmp_path):
-    first, second = start(2, tmp_path, small_mnist, "--dying", "1")
-    second.communicate(timeout=hosts.PATIENCE)
+@pytest.mark.parametrize("dying", [0, 1])
+def test_a_process_that_dies_ends_the_others_with_one_sentence(dying, small_mnist, tmp_path):
+    """JAX tells of the end of the first one by an abort, of that of another by an exchange that fails."""
+    processes = list(start(2, tmp_path, small_mnist, "--dying", str(dying)))
+    processes.pop(dying).communicate(timeout=hosts.PATIENCE)
     began = time.monotonic()
-    ((code, _, errors),) = finished([first])
+    ((code, _, errors),) = finished(processes)
     assert time.monotonic() - began < hosts.PATIENCE
     assert code == hosts.LOST == 3  # cli.exit_codes
     (sentence,) = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert "the processes of this run can no longer work together; start all of them again" in sentence
-    assert not tmp_path.joinpath("0").exists()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("said", "first"), [

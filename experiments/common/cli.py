@@ -111,7 +111,7 @@ def exit_codes() -> Iterator[None]:
     except (MemoryError, OverflowError, JaxRuntimeError) as error:
         if isinstance(error, JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
             if hosts.are_several():
-                hosts.lost(error)
+                hosts.lost(first_line(error))
             raise
         more = f"these settings ask for more than this machine can hold ({first_line(error)})"
         leave(2, f"error: {more}; give smaller numbers")

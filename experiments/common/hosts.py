@@ -2,21 +2,28 @@
 
 Every process holds all the data and goes through all of `measure`; the programs of `runs.over_seeds` and of surfaces
 are shared out over the devices of all processes, and what they find comes back to each process.
+
+A process that dies ends the others, in one sentence and with exit code 3: at once where it is the first one, to which
+all are connected, otherwise when they next exchange something. One that falls silent does so after PATIENCE.
 """
 
+import ctypes
 import os
+import signal
+import threading
 from typing import NoReturn
 
 import jax
 
 from experiments.common import stopping
-from experiments.common.bounds import blaming, first_line, require
+from experiments.common.bounds import blaming, require
 
 COUNT, INDEX, ADDRESS = "JAX_PROCESS_COUNT", "JAX_PROCESS_INDEX", "JAX_COORDINATOR_ADDRESS"
 COUNTS = (COUNT, "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")  # started by hand, by srun, by mpirun
 INDICES = (INDEX, "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
 PATIENCE = 60  # seconds without a sign of life, after which a process counts as dead
 LOST = 3  # the exit code where one of them has failed
+LAST_WORDS = threading.Lock()  # a failed exchange and JAX may tell of the same end in two threads
 
 
 def join(cpu_devices: int) -> None:
@@ -32,6 +39,7 @@ def join(cpu_devices: int) -> None:
             num_processes=count, process_id=index, heartbeat_timeout_seconds=PATIENCE, shutdown_timeout_seconds=PATIENCE
         )
     stopping.listen()  # JAX has taken SIGTERM for itself
+    ctypes.pythonapi.PyOS_setsig(signal.SIGABRT, aborted)
     hush()
 
 
@@ -66,8 +74,16 @@ def is_first() -> bool:
     return asked_count() == 1 or not any(map(number_in, INDICES))
 
 
-def lost(error: Exception) -> NoReturn:
+def lost(why: str) -> NoReturn:
     """Ends this process when one of them has failed: at once, since whoever leaves in order waits for the others."""
+    LAST_WORDS.acquire()
     sentence = "the processes of this run can no longer work together; start all of them again"
-    os.write(2, f"error: {sentence} ({first_line(error)})\n".encode())
+    os.write(2, f"error: {sentence} ({why})\n".encode())
     os._exit(LOST)
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int)
+def aborted(number: int) -> None:
+    """JAX aborts a process, in a thread of its own, when the first one is gone or one is silent. A handler from
+    signal.signal would run too late, in the main thread."""
+    lost("one of them is gone, or has been silent for too long")

@@ -2,7 +2,8 @@
 
 Of the experiment itself that is what Settings, the sizes, Result and measure use, and of the house what Settings and
 pose use; of research/ and experiments/, the files that are imported there, and those that they import, but for the
-files that only judge, draw and run. Docstrings and comments do not count.
+files that only judge, draw and run; besides Python's, the files beside one that its code names. Docstrings and comments
+do not count.
 """
 
 import ast
@@ -26,7 +27,7 @@ def is_stale(module: str, commit: str) -> bool:
     return commit.endswith("+changes") or measuring(module, as_it_is) != measuring(module, then)
 
 
-def measuring(module: str, read: Read) -> dict[str, str]:
+def measuring(module: str, read: Read) -> dict[str, str | None]:
     """The code that a result depends on, file by file, without docstrings and comments."""
     found, todo = {}, {module, HOUSE}
     while todo:
@@ -34,16 +35,19 @@ def measuring(module: str, read: Read) -> dict[str, str]:
         path = path_of(name)
         text = read(path)
         if path not in found and text is not None:
-            found[path], imported = parsed(text, name in (module, HOUSE))
+            found[path], imported, said = parsed(text, name in (module, HOUSE))
+            found |= {other: read(other) for other in named_beside(path, said)}
             todo |= files_of(imported, read)
     return found
 
 
 @functools.cache  # many results need the same files
-def parsed(text: str, in_part: bool) -> tuple[str, list[ast.ImportFrom]]:
-    """(the code of a file, or of the part of it that measures; what is imported there)"""
+def parsed(text: str, in_part: bool) -> tuple[str, list[ast.ImportFrom], set]:
+    """(the code of a file, or of the part of it that measures; what is imported there; its constants)"""
     tree = needed(ast.parse(text)) if in_part else ast.parse(text)
-    return bare(tree), [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    code, nodes = bare(tree), list(ast.walk(tree))
+    said = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    return code, [node for node in nodes if isinstance(node, ast.ImportFrom)], said
 
 
 def needed(tree: ast.Module) -> ast.Module:
@@ -83,6 +87,13 @@ def files_of(imported: list[ast.ImportFrom], read: Read) -> set[str]:
             files = {name for name in below if read(path_of(name)) is not None}
             found |= files or {node.module}
     return found - JUDGES
+
+
+def named_beside(path: str, said: set) -> list[str]:
+    """The files of another kind beside it that the code names, in full or, those of its own name, by their ending."""
+    others = [file for file in (ROOT / path).parent.glob("*") if file.suffix != ".py"]
+    named = [file for file in others if file.name in said or (file.stem == Path(path).stem and file.suffix in said)]
+    return [Path(path).with_name(file.name).as_posix() for file in named]
 
 
 def bare(tree: ast.Module) -> str:
