@@ -91,7 +91,7 @@ def files_of(imported: list[ast.ImportFrom], read: Read) -> set[str]:
 
 def named_beside(path: str, said: set) -> list[str]:
     """The files of another kind beside it that the code names, in full or, those of its own name, by their ending."""
-    others = [file for file in (ROOT / path).parent.glob("*") if file.suffix != ".py"]
+    others = [file for file in (ROOT / path).parent.glob("*.*") if file.suffix != ".py"]
     named = [file for file in others if file.name in said or (file.stem == Path(path).stem and file.suffix in said)]
     return [Path(path).with_name(file.name).as_posix() for file in named]
 
