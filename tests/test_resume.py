@@ -196,10 +196,20 @@ def test_where_it_cannot_save_it_says_so_and_goes_on(tmp_path, capsys):
 
 
 def test_what_is_too_large_is_computed_again(monkeypatch, tmp_path):
-    monkeypatch.setattr(resume, "LARGEST", 100)  # bytes: the first call gives 3 numbers to each of 4 seeds, and 4 more
+    monkeypatch.setattr(resume, "HELD", 100)  # bytes: the first call gives 3 numbers to each of 4 seeds, and 4 more
     stopped(tmp_path / "name", 6)
     monkeypatch.setattr(resume, "TOTAL", 100)
     assert gone_on(tmp_path / "name")[0] == [3, 7]
+
+
+def test_what_waits_to_be_saved_is_bounded(monkeypatch, tmp_path):
+    monkeypatch.setattr(resume, "PAUSE", 1e9)
+    monkeypatch.setattr(resume, "HELD", 100)
+    with resume.journal(tmp_path / "name", ABOUT, go_on=False):
+        for _ in range(5):
+            resume.recall(lambda: jnp.ones(10, jnp.float32), lambda: None)
+        journal = resume.CURRENT.get()
+        assert (sorted(journal.pending), journal.held, journal.bytes) == (["1", "2"], 80, 80)
 
 
 TINY = """

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 PAUSE = 10.0  # seconds between two savings, so that a run of under ten saves nothing
 SHARE = 0.02  # of the time that may be spent on saving
-LARGEST, TOTAL = 2**28, 2**30  # bytes of one call's results, and of a journal; what is beyond is computed again
+HELD, TOTAL = 2**27, 2**30  # bytes that wait to be saved, and of a journal; what is beyond is computed again
 MARGIN = 2**16  # bytes of what orbax writes besides the arrays
 DIGEST = "sha256"
 
@@ -53,7 +53,8 @@ class Journal:
         self.steps: list[int] = []  # the number of the last call in each checkpoint
         self.opened: tuple[int, dict[str, Any]] = (0, {})
         self.pending: dict[str, dict[str, Any]] = {}
-        self.bytes, self.pause, self.saved_at = 0, PAUSE, time.monotonic()
+        self.bytes, self.held = 0, 0  # of all that is kept, and of what is pending
+        self.pause, self.saved_at = PAUSE, time.monotonic()
         if (folder / "calls").is_dir():
             self.find()
 
@@ -120,11 +121,11 @@ class Journal:
         leaves = [leaf for leaf in leaves if leaf.size]  # orbax saves no empty array
         size = sum(leaf.nbytes for leaf in leaves)
         seen = self.steps and self.number <= self.steps[-1]
-        if seen or size > LARGEST or self.bytes + size > TOTAL or not all(map(is_plain, leaves)):
-            return
-        self.bytes += size
-        self.pending[str(self.number)] = {str(place): leaf for place, leaf in enumerate(leaves)}
-        if time.monotonic() - self.saved_at >= self.pause:
+        fits = self.held + size <= HELD and self.bytes + size <= TOTAL
+        if fits and not seen and all(map(is_plain, leaves)):
+            self.bytes, self.held = self.bytes + size, self.held + size
+            self.pending[str(self.number)] = {str(place): leaf for place, leaf in enumerate(leaves)}
+        if self.pending and time.monotonic() - self.saved_at >= self.pause:
             self.save()
 
     def save(self) -> None:
@@ -142,7 +143,7 @@ class Journal:
         except Exception as error:
             self.give_up(error)
             return
-        self.pending, self.saved_at = {}, time.monotonic()
+        self.pending, self.held, self.saved_at = {}, 0, time.monotonic()
         trim_memory()
         self.pause = max(PAUSE, (self.saved_at - began) / SHARE)
         stopping.something_is_saved()
@@ -154,7 +155,7 @@ class Journal:
             file.write(bytes(size + MARGIN))
 
     def give_up(self, error: Exception) -> None:
-        self.pending, self.bytes = {}, TOTAL
+        self.pending, self.held, self.bytes = {}, 0, TOTAL
         print(f"{self.folder} could not be written ({first_line(error)}); no more checkpoints", flush=True)
 
     def close(self) -> None:
