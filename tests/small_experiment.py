@@ -19,7 +19,7 @@ from research.landscape import Plane
 @dataclass(frozen=True)
 class Settings(experiment.Settings):
     dying: Annotated[int, Ge(-1)] = -1
-    """The process that is killed before anything is shared out; by default none."""
+    """The process that is killed between two exchanges; by default none."""
 
 
 QUICK = FULL = Settings()
@@ -32,13 +32,13 @@ class Result(NamedTuple):
 
 
 def measure(problem, settings):
-    if jax.process_index() == settings.dying:
-        os.kill(os.getpid(), signal.SIGKILL)
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
     start = descents.starts(problem, init_keys)
     order = descents.shuffles(shuffle_keys, len(problem.train.inputs), 1)
     curve = descents.follow(problem, Method("sgd", 10, optax.sgd(0.5)), start, order, num_steps=20, num_legs=1).curve
     flat = np.concatenate([np.asarray(leaf).reshape(settings.num_seeds, -1) for leaf in jax.tree.leaves(start)], 1)
+    if jax.process_index() == settings.dying:
+        os.kill(os.getpid(), signal.SIGKILL)
     line = np.linspace(-1, 1, 3, dtype=np.float32)
     heights = hills.surface_of(problem)(Plane(flat[0], np.eye(2, flat.shape[1], dtype=np.float32)), line, line)
     return Result(flat, curve.cost, np.asarray(heights))

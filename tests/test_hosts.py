@@ -7,10 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
-from experiments.common import hosts
+from experiments.common import cli, hosts
 from experiments.common.bounds import SettingsError
 
 HERE = Path(__file__).parent
@@ -69,6 +70,17 @@ def test_a_process_that_dies_ends_the_others_with_one_sentence(dying, small_mnis
     (sentence,) = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert "the processes of this run can no longer work together; start all of them again" in sentence
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", [ValueError, jax.errors.JaxRuntimeError])
+def test_an_exchange_that_fails_is_told_as_whatever_jax_raises(kind, monkeypatch):
+    """Before the exchange it is the one, while it is under way the other."""
+    told = []
+    monkeypatch.setattr(hosts, "are_several", lambda: True)
+    monkeypatch.setattr(hosts, "lost", told.append)
+    with pytest.raises(kind), cli.exit_codes():
+        raise kind("UNKNOWN: Gloo AllGather failed: Connection closed by peer [127.0.0.1]:3973")
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(("said", "first"), [

@@ -108,6 +108,10 @@ def exit_codes() -> Iterator[None]:
         yield
     except (SettingsError, DataError) as error:
         leave(2, f"error: {error}")
+    except ValueError as error:
+        if hosts.are_several() and "Gloo" in str(error):  # an exchange that was under way
+            hosts.lost(first_line(error))
+        raise
     except (MemoryError, OverflowError, JaxRuntimeError) as error:
         if isinstance(error, JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
             if hosts.are_several():
