@@ -2,7 +2,7 @@
 
 Four works, on 1, 2, 4, ... of the devices and on the processes that --processes asks for (started here, over the
 loopback address, one device each): the gradient over all images, of which every device averages its share; a run of
-mini-batches for every device; one such run, whose batches of 100 are shared out; and the all-reduces alone, which add
+mini-batches for every device, whatever --num-seeds says; one such run, whose batches of 100 are shared out; and the all-reduces alone, which add
 up one number for every parameter, once a step. Devices of a CPU share its cores and its memory: more devices than cores
 show nothing, and one device alone may borrow threads of the others. Processes are timed one group after the other.
 
