@@ -2,9 +2,10 @@
 
 Four works, on 1, 2, 4, ... of the devices and on the processes that --processes asks for (started here, over the
 loopback address, one device each): the gradient over all images, of which every device averages its share; a run of
-mini-batches for every device, whatever --num-seeds says; one such run, whose batches of 100 are shared out; and the all-reduces alone, which add
-up one number for every parameter, once a step. Devices of a CPU share its cores and its memory: more devices than cores
-show nothing, and one device alone may borrow threads of the others. Processes are timed one group after the other.
+mini-batches for every device, whatever --num-seeds says; one such run, whose batches of 100 are shared out; and the
+all-reduces alone, which add up one number for every parameter, once a step. Devices of a CPU share its cores and its
+memory: more devices than cores show nothing, and one device alone may borrow threads of the others. Processes are timed
+one group after the other.
 
 For large machines on paper (on_paper.py): what an all-reduce takes against the arithmetic that it spares, hence the
 batch from which on devices gain anything. The numbers of the machine are settings; their sources stand beside them.
