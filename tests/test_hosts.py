@@ -1,12 +1,10 @@
 """Several real processes on the loopback address find what one finds, the first one writes, and none waits for ever."""
 
-import os
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import forked
 import jax
 import numpy as np
 import pytest
@@ -22,18 +20,17 @@ def start(count, folder, data, *words):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [sys.executable, "-m", "experiments", "small_experiment", "--dataset", str(data), "--cpu-devices", "1",
+    command = ["-m", "experiments", "small_experiment", "--dataset", str(data), "--cpu-devices", "1",
                "--num-examples", "201", "--layer-sizes", "784", "10", *words]  # fmt: skip
+    said = folder.with_name(f"{folder.name}.said")
     for index in range(count):
         joining = {hosts.COUNT: str(count), hosts.INDEX: str(index), hosts.ADDRESS: address, "JAX_PLATFORMS": "cpu"}
-        yield subprocess.Popen([*command, "--out", str(folder / str(index))], cwd=HERE, env=os.environ | joining,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+        yield forked.start([*command, "--out", str(folder / str(index))], HERE, said / str(index), **joining)
 
 
 def finished(processes):
     """(exit code, stdout, stderr) of each."""
-    said = [process.communicate(timeout=hosts.PATIENCE) for process in processes]
-    return [(process.returncode, *each) for process, each in zip(processes, said, strict=True)]
+    return [process.ended() for process in processes]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +59,7 @@ def test_several_processes_find_what_one_finds_and_the_first_one_writes(count, a
 def test_a_process_that_dies_ends_the_others_with_one_sentence(dying, small_mnist, tmp_path):
     """JAX tells of the end of the first one by an abort, of that of another by an exchange that fails."""
     processes = list(start(2, tmp_path, small_mnist, "--dying", str(dying)))
-    processes.pop(dying).communicate(timeout=hosts.PATIENCE)
+    processes.pop(dying).ended()
     began = time.monotonic()
     ((code, _, errors),) = finished(processes)
     assert time.monotonic() - began < hosts.PATIENCE

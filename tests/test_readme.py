@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -47,15 +48,19 @@ def test_there_are_commands_and_snippets():
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_run(line, folder, small_mnist):
-    """As a user types them, but for the installation before, in a small size."""
+    """As a user types them, but for the installation before, in a small size; the first one starts Python too."""
     words = shlex.split(line.rpartition("uv run ")[2])
     assert words[:3] == ["python", "-m", "experiments"]
     if len(words) > 3:
         name = words[3].rpartition(".")[2]
         words += ["--out", str(folder / "out"), "--dataset", str(small_mnist), "--num-seeds", "1", *SMALL[name].split()]
         words += [] if "--quick" in words else ["--quick"]
-    done = subprocess.run([sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    if line == COMMANDS[0]:
+        done = subprocess.run([sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True)
+        code, errors = done.returncode, done.stderr
+    else:
+        code, _, errors = forked.start(words[1:], folder, folder / "said").ended()
+    assert code == 0, errors
     if len(words) > 3:
         assert len(list((folder / "out" / name).glob("*.png"))) >= 1
 
@@ -64,18 +69,18 @@ def test_the_experiment_that_it_tells_one_to_write_is_short():
     assert 60 <= len(snippet_with("label_smoothing").splitlines()) <= 100
 
 
-def test_the_averaging_snippet_prints_differences_of_rounding_only():
-    done = subprocess.run([sys.executable, "-c", snippet_with("per_example")], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    differences = [float(number) for number in re.findall(r"\d\.\d*(?:e-?\d+)?", done.stdout)]
+def test_the_averaging_snippet_prints_differences_of_rounding_only(tmp_path):
+    code, out, errors = forked.start(["-c", snippet_with("per_example")], ROOT, tmp_path).ended()
+    assert code == 0, errors
+    differences = [float(number) for number in re.findall(r"\d\.\d*(?:e-?\d+)?", out)]
     assert len(differences) == 6
     assert max(differences) < 1e-6
 
 
-def test_the_streaming_snippet_descends():
-    done = subprocess.run([sys.executable, "-c", snippet_with("streaming")], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    costs = [float(number) for number in re.findall(r"\d\.\d+", done.stdout)]
+def test_the_streaming_snippet_descends(tmp_path):
+    code, out, errors = forked.start(["-c", snippet_with("streaming")], ROOT, tmp_path).ended()
+    assert code == 0, errors
+    costs = [float(number) for number in re.findall(r"\d\.\d+", out)]
     assert len(costs) == 6  # three epochs of two batches
     assert sum(costs[4:]) < sum(costs[:2])
 

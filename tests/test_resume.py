@@ -4,13 +4,13 @@ import gc
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 import types
 from functools import partial
 from pathlib import Path
 
+import forked
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -264,28 +264,26 @@ def figures(result, settings):
 """
 
 
-def start(folder: Path, dataset: Path, out: str, *more: str) -> subprocess.Popen:
+def start(folder: Path, dataset: Path, out: str, *more: str) -> forked.Program:
     (folder / "tiny.py").write_text(TINY)
     words = ["-m", "experiments", "tiny", "--dataset", str(dataset), "--out", out, *more]
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, *words]
-    return subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return forked.start(words, folder, folder / "said")
 
 
 def test_stopped_twice_by_signals_it_goes_on_with_the_same_bits(small_mnist, tmp_path):
     kept = tmp_path / "out" / ".tiny.resume" / "calls"
     for number, after, *more in ((signal.SIGTERM, 3), (signal.SIGKILL, 6, "--resume")):
-        with start(tmp_path, small_mnist, "out", *more) as run:
-            while run.poll() is None and not (kept / str(after)).exists():
-                time.sleep(0.01)
-            run.send_signal(number)
-            out, err = run.communicate()
-        assert ("goes on after" in out, run.returncode) == (bool(more), -number if more else 128 + number)
+        run = start(tmp_path, small_mnist, "out", *more)
+        while run.process.is_alive() and not (kept / str(after)).exists():
+            time.sleep(0.01)
+        os.kill(run.process.pid or 0, number)
+        code, out, err = run.ended()
+        assert ("goes on after" in out, code) == (bool(more), -number if more else 128 + number)
         assert more or "--resume goes on" in err
     hashes = []
     for folder, *more in (("out", "--resume"), ("alone",)):
-        with start(tmp_path, small_mnist, folder, *more) as run:
-            assert ("goes on after" in run.communicate()[0]) == bool(more)
+        _, out, _ = start(tmp_path, small_mnist, folder, *more).ended()
+        assert ("goes on after" in out) == bool(more)
         hashes.append(json.loads((tmp_path / folder / "tiny" / "run.json").read_text())["sha256_of_arrays"])
         assert os.listdir(tmp_path / folder) == ["tiny"]
     assert hashes[0] == hashes[1]
