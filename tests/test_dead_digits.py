@@ -36,24 +36,22 @@ def test_a_look_counts_as_a_confusion_matrix_does():
     np.testing.assert_allclose(own, [outputs[labels == digit, digit].mean() for digit in range(4)], rtol=1e-5)
 
 
+@jax.jit
 def weighted_sum_after(start, target, num_steps, share=1.0):
     """Of one sigmoid output over HIDDEN neurons, half of them on, after plain steps on a cost times `share`."""
-    on = (np.arange(HIDDEN) < HIDDEN / 2).astype(float)
-    example = Examples(jnp.asarray(on)[None], jnp.array([[target]]))
+    on = jnp.asarray((np.arange(HIDDEN) < HIDDEN / 2).astype(float))
+    example = Examples(on[None], jnp.asarray(target, float)[None, None])
     objective = gradients.mean_over_examples(
         lambda params, one: share * (jax.nn.sigmoid(params[0] @ one.inputs + params[1]) - one.targets[0]) ** 2
     )
-    step, params = training.make_step(objective, optax.sgd(RATE)), (jnp.zeros(HIDDEN), jnp.asarray(float(start)))
+    step, params = training.make_step(objective, optax.sgd(RATE)), (jnp.zeros(HIDDEN), jnp.asarray(start, float))
     state = TrainState(params, optax.sgd(RATE).init(params))
-    after = jax.jit(
-        lambda state: jax.lax.scan(lambda state, _: (step(state, example)[0], None), state, None, num_steps)
-    )
-    weights, bias = after(state)[0].params
-    return float(weights @ on + bias)
+    weights, bias = jax.lax.fori_loop(0, num_steps, lambda _, state: step(state, example)[0], state).params
+    return weights @ on + bias
 
 
 def test_one_step_takes_an_output_down_by_at_most_what_the_header_says(x64):
-    falls = [start - weighted_sum_after(start, 0.0, 1) for start in np.linspace(-3, 4, 57)]
+    falls = [start - float(weighted_sum_after(start, 0.0, 1)) for start in np.linspace(-3, 4, 57)]
     bound = 2 * RATE * 4 / 27 * (HIDDEN / 2 + 1)
     assert 0.99 * bound < max(falls) <= bound
     assert bound == pytest.approx(23, abs=0.5)
