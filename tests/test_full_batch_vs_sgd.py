@@ -51,7 +51,7 @@ def test_examples_to_a_target_are_steps_times_the_batch():
     at_most = 60 / 40  # both get to 0.7 at the third look, the batches perhaps soon after the second
     np.testing.assert_allclose(examples, [[[1000 / 10] * 2, [at_most * 1000 / 10] * 2]])
     np.testing.assert_allclose(seconds, [[[0.3 / 0.001] * 2, [at_most * 0.3 / 0.001] * 2]])
-    assert "with 100 to 150 times fewer examples" in full_batch_vs_sgd.finding(made_up(), SMALLEST)
+    assert "with 100 (100 to 150) times fewer examples" in full_batch_vs_sgd.finding(made_up(), SMALLEST)
     at_once = made_up(batch=(0.6, 0.6, 0.6))
     assert "with at least 300 times fewer examples" in full_batch_vs_sgd.finding(at_once, SMALLEST)
 
@@ -92,13 +92,13 @@ def test_every_claim_holds_where_the_film_is_right_and_fails_where_it_is_not(cha
 def test_the_finding_says_who_is_ahead(tie, verdict):
     said = full_batch_vs_sgd.finding(of_three_seeds(tie), SETTINGS)
     assert said.startswith(
-        "Batches of 100 come as far as 40 full-batch steps with 10 to 15 times fewer examples, in 5 to 8"
+        "Batches of 100 come as far as 40 full-batch steps with 10 (10 to 15) times fewer examples, in 5 (5 to 8)"
     )
     assert said.endswith(f"step for step the full batch {verdict} (cost 0.800, {0.8 / tie:.3f}).")
 
 
 def test_words_give_the_least_and_the_most_of_all_seeds():
-    assert full_batch_vs_sgd.in_words(np.array([[20.0, 10.0, 15.0], [30.0, 25.0, 40.0]])) == "10 to 40"
+    assert full_batch_vs_sgd.in_words(np.array([[20.0, 10.0, 15.0], [30.0, 25.0, 40.0]])) == "15 (10 to 40)"
     assert full_batch_vs_sgd.in_words(np.array([[20.0, 10.0, 15.0], [30.0, 25.0, np.inf]])) == "at least 10"
 
 

@@ -196,10 +196,9 @@ def heights(problem: Problem, points: Sequence[np.ndarray]) -> list[np.ndarray]:
     def height(point: Array, train: Examples) -> Array:
         return problem.cost(unravel(point), train)
 
-    flat = np.concatenate([each.reshape(-1, each.shape[-1]) for each in points])
-    costs = np.asarray(runs.over_seeds(height, (0, None))(flat, problem.train))
-    ends = np.cumsum([each[..., 0].size for each in points])[:-1]
-    return [part.reshape(each.shape[:-1]) for part, each in zip(np.split(costs, ends), points, strict=True)]
+    heights_of = runs.over_seeds(height, (0, None))
+    found = [heights_of(each.reshape(-1, each.shape[-1]), problem.train) for each in points]
+    return [np.asarray(cost).reshape(each.shape[:-1]) for cost, each in zip(found, points, strict=True)]
 
 
 def reading(walks: Sequence[Walk], looks: Sequence[Looks], per_step: Sequence[float]) -> Reading:
