@@ -48,6 +48,21 @@ SAME_MEAN = np.array([-2.0, 1.0, 1.0])
 LAST_OFF = np.array([0.0, 0.0, 1.0])
 
 
+# The files that take longest go first, so that the workers end together: pytest-xdist, which would take those with most
+# tests, is told to keep this order. Each takes ten CPU-seconds or more, the others four.
+LONGEST = (
+    "hosts", "readme", "drunk_man", "resume", "reliability", "training", "other_optimizers", "relu", "backprop",
+    "house", "benchmark", "nudges", "new_cost", "conflicts", "play", "edge_of_stability", "hebb", "conv_net",
+    "conv_suite",
+)  # fmt: skip
+
+
+def rank(item):
+    """Where the group of a test stands among the longest ones."""
+    name = item.get_closest_marker("xdist_group").args[0].removeprefix("test_")
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config, items):
     """Tests of pages need Chromium and its driver, which .ci/run installs; without them they are deselected. So are the
@@ -59,7 +74,7 @@ def pytest_collection_modifyitems(config, items):
     left_out = {"browser": not browser, "slow": "slow" not in config.option.markexpr}
     gone = [item for item in items if any(out and item.get_closest_marker(name) for name, out in left_out.items())]
     config.hook.pytest_deselected(items=gone)
-    items[:] = [item for item in items if item not in gone]
+    items[:] = sorted((item for item in items if item not in gone), key=rank)
 
 
 @pytest.fixture(autouse=True, scope="module")
