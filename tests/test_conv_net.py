@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import SAME_MEDIAN, make_examples
 
+from experiments.common import two_networks
 from experiments.common.problem import Problem
 from experiments.common.tune import Tuned
 from experiments.networks import conv_net
@@ -32,6 +33,36 @@ def test_the_rate_of_two_starts_is_that_of_the_lowest_geometric_mean():
             params = jax.tree.map(lambda p, g, rate=rate: p - rate * g, params, slopes)
         by_hand.append(float(posed.cost(params, examples)))
     assert ends(0.5) == pytest.approx(np.sqrt(by_hand[0] * by_hand[1]), rel=1e-5)
+
+
+def test_rates_are_chosen_on_starts_that_are_not_counted(monkeypatch):
+    examples = make_examples(jax.random.key(0), 20)
+    posed = Problem(models.mlp((12, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1))
+    tried, counted = [], []
+
+    def end_costs(name, posed, settings, starts, order):
+        tried.append((starts, order))
+        return lambda rate: np.ones(2)
+
+    def train(name, posed, settings, rate, starts, order):
+        counted.append((starts, order))
+        return two_networks.Trained(np.ones(1), np.ones((3, 1)), np.ones((3, 1, 52)), starts, 1.0)
+
+    monkeypatch.setattr(two_networks, "pose", lambda problem, settings: (posed, posed))
+    monkeypatch.setattr(two_networks, "train", train)
+    monkeypatch.setattr(conv_net, "end_costs", end_costs)
+    conv_net.measure(posed, dataclasses.replace(SMALLEST, num_seeds=3, learning_rates=(0.1, 0.2)))
+    for those, these in zip(tried, counted, strict=True):
+        assert [len(leaf) for leaf in jax.tree.leaves(those)] == [conv_net.TUNING_SEEDS] * 3
+        assert [len(leaf) for leaf in jax.tree.leaves(these)] == [3] * 3
+        weights = np.concatenate([those[0][0].weights, these[0][0].weights])
+        assert len(np.unique(weights, axis=0)) == 5
+
+
+def test_the_last_look_is_at_the_end_of_the_last_epoch(ran):
+    run, _ = ran("conv_net")
+    for network in (run.result.conv, run.result.plain):
+        assert network.epochs[-1] == pytest.approx(run.settings.num_epochs)
 
 
 def test_for_a_cost_or_a_model_of_ones_own_the_learning_rates_are_searched_for():

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from conftest import misshapen, smallest
 
-from experiments.common import bounds, chapters, cli, experiment, folders
+from experiments.common import bounds, chapters, cli, experiment, folders, trees
 from experiments.common.bounds import SettingsError, UpTo
 from experiments.common.film import FILM
 
@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 QUESTIONS = chapters.all_questions()
 EACH = [pytest.param(name, marks=pytest.mark.xdist_group(f"test_{name}")) for name in QUESTIONS]
 EIGHT = ("Settings", "QUICK", "FULL", "Result", "measure", "claims", "finding", "figures")
+SEES_BOTH = {"one_epoch", "hidden_neurons", "nielsens_recipe"}  # training and test images
 every_experiment = pytest.mark.parametrize("name", EACH)
 
 
@@ -75,6 +76,23 @@ def test_no_two_seeds_find_the_same(ran, name):
     for one, other in combinations(range(run.settings.num_seeds), 2):
         pairs = [(array[one], array[other]) for array in arrays if len(array) == run.settings.num_seeds]
         assert not pairs or any(here.tobytes() != there.tobytes() for here, there in pairs)
+
+
+@pytest.mark.parametrize("name", [each for each in EACH if set(each.values) & SEES_BOTH])
+def test_an_accuracy_is_a_share_of_the_images_that_it_is_of(ran, name):
+    run, _ = ran(name)
+    train, test = (run.record["dataset"][split]["count"] for split in ("train", "test"))
+    for where, array in trees.flat(run.result).items():
+        if where.endswith("train_accuracy"):
+            assert is_share(array, train), where
+            assert not is_share(array, test), where
+        elif where.endswith("test_accuracy"):
+            assert is_share(array, test), where
+
+
+def is_share(numbers, count):
+    """Whether each is a whole number over `count`."""
+    return bool(np.all(np.abs(numbers * count - np.round(numbers * count)) < 1e-2))
 
 
 @every_experiment

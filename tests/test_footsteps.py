@@ -6,11 +6,17 @@ import pytest
 from conftest import SAME_MEDIAN
 
 from experiments.common import long_training
+from experiments.common.problem import Problem
 from experiments.hill import footsteps as experiment
 from experiments.hill.footsteps import MEN, RATES, Result
-from research import sampling
+from research import costs, sampling
 from research.data import Examples
+from research.models import Model
 
+ZEROS = Examples(jnp.zeros((20, 1)), jnp.zeros((20, 1)))
+PROBLEM = Problem(
+    Model(lambda key: jnp.float32(0), lambda theta, x: theta[None]), costs.sum_of_squares, ZEROS, ZEROS, (1, 1, 1)
+)
 SMALLEST = long_training.Settings(num_seeds=1, start_epochs=2)
 
 
@@ -57,6 +63,15 @@ def test_a_walk_is_descent_and_averages_where_it_was(x64):
         theta -= rate * 2 * (theta - x[batch].mean())
         path.append(theta)
     np.testing.assert_allclose([place[0], mean[0]], [theta, np.mean(path)], rtol=1e-12)
+
+
+def test_the_men_of_a_seed_leave_the_same_place(monkeypatch):
+    """At a rate of 0 they stay there."""
+    monkeypatch.setattr(experiment, "RATES", (0.0, 0.0))
+    monkeypatch.setattr(long_training, "train", lambda problem, settings: jnp.array([1.0, 3.0]))
+    found = experiment.measure(PROBLEM, long_training.Settings(num_seeds=2))
+    np.testing.assert_allclose(found.cost, np.array([1.0, 9.0])[:, None, None] * np.ones((3, 1, MEN, 2)))
+    np.testing.assert_allclose(found.together, np.array([1.0, 9.0])[:, None] * np.ones((3, 1, 2)))
 
 
 def made_up(gain=1.0, average=0.95, parabola=0.0):
