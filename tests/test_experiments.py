@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 QUESTIONS = chapters.all_questions()
 EACH = [pytest.param(name, marks=pytest.mark.xdist_group(f"test_{name}")) for name in QUESTIONS]
 EIGHT = ("Settings", "QUICK", "FULL", "Result", "measure", "claims", "finding", "figures")
-SEES_BOTH = {"one_epoch", "hidden_neurons", "nielsens_recipe"}  # training and test images
+SEES_BOTH = {"one_epoch", "hidden_neurons"}  # training and test images, and several networks
 every_experiment = pytest.mark.parametrize("name", EACH)
 
 

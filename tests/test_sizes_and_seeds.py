@@ -64,10 +64,9 @@ def test_every_setting_of_its_own_is_asked_for_where_it_measures(name):
 DRAWS = ("default_rng", "key", "seed_keys")
 
 
-def draws(path):
-    """(call, the names in its arguments, the names that the loops around it count by) of all that draws by itself
-    within a function that is given settings or a seed; but for shapes, which need no number."""
-    tree = ast.parse(path.read_text())
+def draws(tree):
+    """(call, the names in its arguments) of all that draws by itself within a function that is given settings or a
+    seed; but for shapes, which need no number."""
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         if not (isinstance(call.func, ast.Attribute) and call.func.attr in DRAWS):
@@ -76,20 +75,36 @@ def draws(path):
         while node := parents.get(node):
             around.append(node)
         given = {arg.arg for node in around if isinstance(node, ast.FunctionDef) for arg in node.args.args}
-        if not given & {"settings", "seed"} or any("eval_shape" in ast.unparse(node.func) for node in around
-                                                   if isinstance(node, ast.Call)):  # fmt: skip
-            continue
-        loops = [node for node in around if isinstance(node, ast.ListComp | ast.GeneratorExp)]
-        counted = {part.id for loop in loops if call in ast.walk(loop.elt) for each in loop.generators
-                   for part in ast.walk(each.target) if isinstance(part, ast.Name)}  # fmt: skip
-        names = {part.id if isinstance(part, ast.Name) else part.attr for arg in call.args for part in ast.walk(arg)
-                 if isinstance(part, ast.Name | ast.Attribute)}  # fmt: skip
-        yield f"{path.name}: {ast.unparse(call)}", names, counted
+        of_shapes = any(isinstance(node, ast.Call) and "eval_shape" in ast.unparse(node.func) for node in around)
+        if given & {"settings", "seed"} and not of_shapes:
+            yield ast.unparse(call), {name for arg in call.args for name in names_in(arg)}
 
 
-def test_what_is_drawn_is_drawn_by_the_seed_and_for_every_seed_anew():
+def names_in(node):
+    found = [part for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute)]
+    return {part.id if isinstance(part, ast.Name) else part.attr for part in found}
+
+
+def trees_of_experiments():
     paths = set((ROOT / "experiments").rglob("*.py")) - {ROOT / "experiments/common/posing.py"}  # which tries functions
-    found = [each for path in sorted(paths) for each in draws(path)]
+    return [ast.parse(path.read_text()) for path in paths]
+
+
+def test_what_is_drawn_is_drawn_by_the_seed():
+    found = [each for tree in trees_of_experiments() for each in draws(tree)]
     assert len(found) > 40, "they are found"
-    assert [said for said, names, _ in found if not {"seed", "key"} & names] == []
-    assert [said for said, names, counted in found if counted and not counted & names] == []
+    assert [call for call, names in found if not {"seed", "key"} & names] == []
+
+
+def test_what_is_done_so_many_times_is_another_every_time():
+    """One who counts and does not ask for the number does the same for every seed; else it is called _."""
+    loops = [node for tree in trees_of_experiments() for node in ast.walk(tree)
+             if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp)]  # fmt: skip
+    counted = [
+        (loop, each) for loop in loops for each in loop.generators if ast.unparse(each.iter).startswith("range(")
+    ]
+    assert len(counted) > 20, "they are found"
+    unasked = [ast.unparse(loop) for loop, each in counted if not names_in(each.target) & {"_"}
+               and not names_in(each.target) & {name for part in (loop.elt, *(other.iter for other in loop.generators))
+                                                for name in names_in(part)}]  # fmt: skip
+    assert unasked == []
