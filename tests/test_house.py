@@ -558,6 +558,20 @@ def test_the_foot_of_every_figure_says_network_data_and_seeds(monkeypatch):
     assert seen == [said, f"{said}; left: first", "a parabola"]
 
 
+def test_labelled_lines_are_named_in_their_order_and_apart_where_there_is_no_legend(monkeypatch):
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kw: None)
+    figure, [[axes, other]] = plots.new_figure(6, 2, columns=2)
+    for label, end in {"upper": 1.001, "lower": 1.0, "": 0.5}.items():
+        axes.plot([1, 2], [0, end], label=label)
+    other.plot([1, 2], [0, 1], label="in the legend")
+    other.legend()
+    plots.as_png(figure, "")
+    names = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    assert names.keys() == {"upper", "lower"}
+    assert names["upper"] > names["lower"] + 0.05
+    assert not other.texts
+
+
 def test_seeds_are_drawn_as_their_median_and_all_of_them():
     x, y = np.array([1.0, 2.0]), np.array([[1.0, 10.0], [2.0, 20.0], [9.0, 90.0]])
     figure, [[band, points]] = plots.new_figure(6, 2, columns=2)

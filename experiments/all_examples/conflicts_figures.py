@@ -6,10 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.common import plots
-
-
-def when(epochs: float) -> str:
-    return f"after {epochs:g} epoch{'' if epochs == 1 else 's'}" if epochs else "at the start"
+from experiments.common.plots import when
 
 
 def heat(result: Any) -> plots.Figure:
@@ -63,7 +60,6 @@ def agreement(result: Any) -> plots.Figure:
         axis.set_xscale("symlog", linthresh=0.1, linscale=0.4)
         plots.plain_log_ticks(axis.xaxis, [tick for tick in (0, 0.1, 0.3, 1, 2, 5, 10, 30) if tick <= epochs[-1]])
         axis.set(xlim=(-0.01, epochs[-1] * 1.15), xlabel="epochs of training")
-    plots.name_lines(left, room=0.09)
     first, last = np.median(looks.coherence[:, [0, -1]], axis=0)
     verb = "stop agreeing" if last < first else "agree more"
     says = f"good as if {first:,.0f} of {count:,} wanted the same at the start, {last:,.0f} {when(epochs[-1])}"

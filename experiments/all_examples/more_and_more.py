@@ -108,8 +108,7 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     plots.seed_band(top, places, right.T, 0, "")
     top.plot(places, right, "o", color=plots.COLOURS[0], alpha=0.4, markersize=4)
     for place, percent in enumerate(middle):
-        top.annotate(f"{percent:.0f} %", (place, percent), (-22, 8), textcoords="offset points", ha="center",
-                     fontweight="bold")  # fmt: skip
+        plots.note(top, f"{percent:.0f} %", (place, percent), (-22, 8), ha="center", fontweight="bold", fontsize=11)
     top.set(xlim=(-0.5, num_sizes - 0.5), ylim=(0, 105), ylabel="correct on the test images, %")
     *some, everyone = result.sizes.tolist()
     words = {1: f"one {first}", 2: f"a {first} and a {second}", len(result.classes): "one of each"}

@@ -129,8 +129,8 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
         plots.seed_band(axis, counts, distance, series, "")
         axis.plot(counts, expected, color="black", linestyle=":", linewidth=1.5)
         axis.plot(reached, 10, "o", color=plots.COLOURS[series], markersize=8)
-        axis.annotate(f"{when}, $B$ = {result.expected[network, 0] ** 2:.3g}", (counts[at], 2.5 * expected[at]),
-                      color=plots.COLOURS[series], fontweight="bold")  # fmt: skip
+        plots.note(axis, f"{when}, $B$ = {result.expected[network, 0] ** 2:.3g}", (counts[at], 2.5 * expected[at]),
+                   series=series, fontweight="bold")  # fmt: skip
     plots.plain_log_ticks(axis.xaxis, [10**power for power in range(len(str(num_examples)))])
     plots.plain_log_ticks(axis.yaxis, (0.01, 0.1, 1, 10, 100, 1000))
     plots.reference_line(axis, 100, "as far away as no step at all")

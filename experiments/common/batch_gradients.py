@@ -107,8 +107,7 @@ def small_batches(
 def large_batches(apart: Array, full: Array, key: Array) -> list[tuple]:
     """The fields of Batches for several blocks drawn at random; `apart` are the blocks' gradients less G.
     With e the mean of some rows of `apart`, all follows from dot products between the rows: |g_B - G|^2 = |e|^2, and
-    |g_B|^2 = |G|^2 + 2 e . G + |e|^2. Batches of a single block are not drawn, each is taken once.
-    """
+    |g_B|^2 = |G|^2 + 2 e . G + |e|^2. Batches of a single block are not drawn, each is taken once."""
     products, slopes, squared_norm = apart @ apart.T, apart @ full, jnp.vdot(full, full)
     places = jnp.broadcast_to(jnp.arange(len(apart)), (DRAWN, len(apart)))
     places = jax.random.permutation(key, places, axis=1, independent=True)

@@ -74,8 +74,7 @@ def follow(
 ) -> Descent:
     """Descends by one method, every seed from its own `params`. Full-batch descent makes `num_steps`, observed every
     20. Mini-batch descent goes through `order` (seeds, epochs, examples), each epoch's shuffle, the same for every
-    batch size: it too is observed every 20 steps for the first `num_steps`, then `num_legs` times to the end.
-    """
+    batch size: it too is observed every 20 steps for the first `num_steps`, then `num_legs` times to the end."""
     if method.batch_size == len(problem.train.inputs):
         loop, chunks = full_batch_leg(problem, method), [()] * (num_steps // STEPS_PER_LEG)
     else:
@@ -123,8 +122,7 @@ class Trained(NamedTuple):
 def train(label: str, problem: Problem, rates: Sequence[float], init_keys: Array, rows: np.ndarray) -> Trained:
     """Trains with every rate, all seeds, and keeps the rate with the lowest median cost at the end.
     `rows` (seeds, epochs, steps, batch) are each epoch's mini-batches. All rates are one compiled program. Raises
-    Diverged if every rate does.
-    """
+    Diverged if every rate does."""
 
     def of_seed(init_key: Array, rows: Array, rates: Array, shared: tuple[Examples, Examples]) -> tuple:
         train, test = shared
@@ -178,8 +176,7 @@ def in_batches(order: np.ndarray, batch_size: int) -> np.ndarray:
 
 def in_legs(rows: np.ndarray, opening: int, num_legs: int) -> list[tuple[np.ndarray]]:
     """Schedules (seeds, legs, steps, batch): first legs of 20 steps for at most `opening` steps, all in one schedule,
-    then `num_legs` equal legs, one by one; the last is shorter where they do not divide what is left.
-    """
+    then `num_legs` equal legs, one by one; the last is shorter where they do not divide what is left."""
     num_seeds, num_steps, batch_size = rows.shape
     opening = min(opening, num_steps) // STEPS_PER_LEG * STEPS_PER_LEG
     first = rows[:, :opening].reshape(num_seeds, -1, STEPS_PER_LEG, batch_size)
@@ -203,8 +200,7 @@ def seconds_per_step(
     problem: Problem, methods: list[Method], params: models.Params, shuffle: np.ndarray
 ) -> list[float]:
     """Seconds of one step of each method: one run alone on one device, compiled before, nothing observed, in turn.
-    `params` are of one seed; `shuffle` (examples) is the order in which mini-batches are taken, for one epoch.
-    """
+    `params` are of one seed; `shuffle` (examples) is the order in which mini-batches are taken, for one epoch."""
     train, params = jax.device_put((problem.train, jax.tree.map(np.asarray, params)), jax.local_devices()[0])
     calls, num_steps = {}, []
     for method in methods:
@@ -223,8 +219,7 @@ def seconds_per_step(
 def flops_per_example(problem: Problem) -> float:
     """Floating point operations of the gradient of one example, as XLA counts them in a batch of 100.
     For plain layers: 4 for every weight, and 2 more for every weight behind the first layer, since no gradient is
-    taken with respect to the pixels: 52,672 for 784-16-16-10, plus some for the activations.
-    """
+    taken with respect to the pixels: 52,672 for 784-16-16-10, plus some for the activations."""
     batch = jax.tree.map(lambda leaf: leaf[:100], problem.train)
     gradient = jax.jit(jax.grad(gradients.mean_over_examples(problem.example_cost)))
     counted = gradient.lower(jax.eval_shape(problem.model.init, jax.random.key(0)), batch).compile().cost_analysis()

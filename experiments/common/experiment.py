@@ -124,8 +124,7 @@ def main(module: ModuleType, argv: Iterable[str]) -> None:
 
 def keep_compiled() -> None:
     """Lets JAX keep compiled programs for the next run, in the user's cache folder, where that can be written to.
-    JAX's own variables name another folder, JAX_COMPILATION_CACHE_DIR, or none, JAX_ENABLE_COMPILATION_CACHE=false.
-    """
+    JAX's own variables name another folder, JAX_COMPILATION_CACHE_DIR, or none, JAX_ENABLE_COMPILATION_CACHE=false."""
     asked = jax.config.values
     if asked["jax_compilation_cache_dir"] or not asked["jax_enable_compilation_cache"]:
         return
@@ -150,8 +149,7 @@ def name_of(module: ModuleType) -> str:
 def run(module: ModuleType, settings: Any, *, go_on: bool = False) -> Run:
     """Checks first, then measures, judges, draws, and leaves all of it in OUT/NAME at once; goes on from where the same
     run was stopped, if it is to. A run that diverges leaves a record that says so, in place of an earlier one; one
-    whose claims, finding or figures raise leaves what it measured, for --rejudge when they are mended.
-    """
+    whose claims, finding or figures raise leaves what it measured, for --rejudge when they are mended."""
     began, folder = time.perf_counter(), settings.out / name_of(module)
     posed = prepared(module, settings)
     facts = facts_of(module, settings, posed)

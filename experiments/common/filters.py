@@ -17,8 +17,7 @@ SIDE, STRIDE, FILTERS = 5, 2, (8, 16)
 
 def network(image_shape: tuple[int, int, int], num_classes: int) -> Callable[[nnx.Rngs], nnx.Module]:
     """What makes the network: 28 x 28 -> 12 x 12 x 8 -> 4 x 4 x 16 -> 10 for MNIST.
-    Raises ValueError for images that are too small for it.
-    """
+    Raises ValueError for images that are too small for it."""
     sides = [size_after(size_after(size)) for size in image_shape[:2]]
     if min(sides) < 1:
         raise ValueError(
@@ -61,8 +60,7 @@ def as_matrix(key: Array, shape: Sequence[int], dtype: Any) -> Array:
 def convolve(images: Array, kernel: Array, strides: tuple[int, int], padding: Any, **_: Any) -> Array:
     """`jax.lax.conv_general_dilated` of images (n, height, width, channels), no padding, as one matrix product.
     Groups and dilations are not looked at. Three times as fast on a CPU, there and back, as XLA's own convolution,
-    which does badly with few channels.
-    """
+    which does badly with few channels."""
     if padding != "VALID":
         raise ValueError(f"the padding is {padding}; only VALID, none, can be had")
     places = [

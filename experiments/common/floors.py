@@ -42,8 +42,7 @@ class Floor(NamedTuple):
     def at_rest(self) -> np.ndarray:  # sizes, rates
         """Whether the cost has stopped changing: the batches' costs, in the mean of the seeds, differ between the two
         halves of the second half by at most REST of the floor's height, two standard errors included.
-        These are means over all steps, the looks are few. A single seed has no standard error.
-        """
+        These are means over all steps, the looks are few. A single seed has no standard error."""
         num_seeds, late = len(self.cost), self.batch_cost[..., self.cost.shape[-1] // 2 :]
         if num_seeds == 1:
             return np.zeros(self.cost.shape[1:3], bool)
@@ -103,8 +102,7 @@ def in_halves(order: np.ndarray, batch_size: int, num_looks: int) -> np.ndarray:
 
 def find(problem: Problem, params: Params, orders: dict[str, np.ndarray], settings: Any) -> list[Floor]:
     """For each order (seeds, epochs, examples) every batch size with every rate; leaves of `params` lead with seeds.
-    Raises Diverged.
-    """
+    Raises Diverged."""
     every_seed = runs.over_seeds(partial(stumble, problem), (0, None, 0, None))
     rates, floors = jnp.asarray(settings.learning_rates, jnp.float32), []
     for name, order in orders.items():

@@ -30,8 +30,7 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of linux/fcntl.h and linux/fs.h
 
 def write(folder: Path, record: dict[str, Any], arrays: Mapping[str, np.ndarray], drawn: Mapping[str, bytes]) -> None:
     """Leaves run.json, arrays.npz and what was drawn, by file name, in `folder`: all of it, or nothing. Of several
-    processes the first one writes. Raises DataError where the system refuses, as when the disk is full.
-    """
+    processes the first one writes. Raises DataError where the system refuses, as when the disk is full."""
     if not hosts.is_first():
         return
     files = {**drawn, ARRAYS: packed(arrays)}

@@ -55,8 +55,7 @@ def look_down(
 ) -> View:
     """Any paths, each (points, params), on any plane: their projections, and the exact surface in a frame round these.
     The frame is a quarter of the projections' extent wider than they are on every side, but reaches at least `reach`
-    from its middle, with `resolution` points along each direction.
-    """
+    from its middle, with `resolution` points along each direction."""
     seen = jax.jit(jax.vmap(lambda point: (landscape.coordinates(plane, point), landscape.off_plane(plane, point))))
     shadows, off_plane = zip(*(map(np.asarray, seen(path)) for path in paths), strict=True)
     places = np.concatenate(shadows)

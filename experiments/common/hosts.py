@@ -28,8 +28,7 @@ LAST_WORDS = threading.Lock()  # a failed exchange and JAX may tell of the same 
 
 def join(cpu_devices: int) -> None:
     """Joins the other processes, where there are any; it must come before the first array. Each brings its devices.
-    Of the three variables JAX itself reads the address; what is not set, it asks of the scheduler.
-    """
+    Of the three variables JAX itself reads the address; what is not set, it asks of the scheduler."""
     count, index = asked_count(), number_in(INDEX)
     if count == 1:
         return

@@ -50,8 +50,7 @@ def follow(
 
 def every_seed(problem: Problem, settings: Settings, of_seed: Callable) -> tuple:
     """What `of_seed(params, key, (train, few))` finds from every seed's start, first the costs (ways, looks).
-    Raises Diverged if a cost is not finite.
-    """
+    Raises Diverged if a cost is not finite."""
     few = data.take(problem.train, slice(settings.num_looked_at))
     init_keys, keys = runs.seed_keys(settings.seed, settings.num_seeds)
     found = runs.over_seeds(of_seed, (0, 0, None))

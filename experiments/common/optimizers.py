@@ -135,8 +135,7 @@ def searching(
 
 def conjugate(hill: Callable, num_evaluations: int, start: np.ndarray, exactness: float) -> Descent:
     """scipy's nonlinear conjugate gradients, until the evaluations are used up or no line leads further down.
-    `hill(point)` is (cost, gradient) of a flat point.
-    """
+    `hill(point)` is (cost, gradient) of a flat point."""
     counted, found, end = [0], [(0, float(hill(start)[0]))], [start]
 
     def fun(point: np.ndarray) -> tuple[float, np.ndarray]:
@@ -199,8 +198,7 @@ def one_by_one(problem: Problem, budget: int) -> Way:
 
 def silence(problem: Problem) -> Callable[[np.ndarray], Array]:
     """Flat point -> the number of outputs that are never above 1/2 on an image of their own class: digits never said.
-    Each of them costs about its share of the images, 0.1: all its own are missed by 1.
-    """
+    Each of them costs about its share of the images, 0.1: all its own are missed by 1."""
     unravel = hills.unravel_of(problem)
 
     @jax.jit

@@ -4,6 +4,7 @@ Colours are Okabe and Ito's, which colour-blind readers tell apart; every series
 so that a figure survives a grey printer.
 """
 
+import base64
 import io
 import json
 import math
@@ -44,8 +45,7 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
 def seed_band(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str, **options) -> None:
     """The median over seeds as a line, and all of them as a band: x is (points,), y is (seeds, points).
     `series` chooses colour and line style; the same number means the same method in every panel. The options, such
-    as marker="o", are the line's.
-    """
+    as marker="o", are the line's."""
     colour, line = COLOURS[series % len(COLOURS)], LINES[series % len(LINES)]
     axes.fill_between(x, y.min(axis=0), y.max(axis=0), color=colour, alpha=0.2, linewidth=0)
     axes.plot(x, np.median(y, axis=0), color=colour, linestyle=line, label=label, **options)
@@ -70,21 +70,38 @@ def limit_line(axes: Axes, x: float, text: str) -> None:
     note(axes, text, (x, 1), (-4, -4), ("data", "axes fraction"), rotation=90, ha="right", va="top", color=COLOURS[1])
 
 
-def note(axes: Axes, text: str, at: tuple, offset: tuple = (0, 0), unit: Any = "data", **style) -> None:
-    """Small words in a panel, so many points beside a place of the data, or of the panel (unit=IN_PANEL)."""
-    axes.annotate(text, at, offset, unit, "offset points", **({"fontsize": 9, "color": "0.3"} | style))
+def note(
+    axes: Axes, text: str, at: tuple, offset: tuple = (0, 0), unit: Any = "data", series: int = -1, **style
+) -> None:
+    """Small words in a panel, so many points beside a place of the data, or of the panel (unit=IN_PANEL), on the side
+    that the offset says; in the colour of a series, else grey."""
+    across, up = offset
+    sides = {"ha": "right" if across < 0 else "left", "va": "top" if up < 0 else "bottom" if up > 0 else "baseline"}
+    colour = COLOURS[series % len(COLOURS)] if series >= 0 else "0.3"
+    axes.annotate(text, at, offset, unit, "offset points", **({"fontsize": 9, "color": colour} | sides | style))
 
 
-def name_lines(axes: Axes, room: float = 0.055) -> None:
+def panel(axes: Axes, title: str = "", x: str = "", y: str = "", *, log_x: Any = (), log_y: Any = (), **limits) -> None:
+    """What a panel shows and the names of its axes; `log_x` and `log_y` are the ticks of logarithmic axes, in plain
+    numbers; what else `Axes.set` takes."""
+    for axis, ticks in ((axes.xaxis, log_x), (axes.yaxis, log_y)):
+        if len(ticks):  # before the limits: those of a linear axis may lie below 0
+            plain_log_ticks(axis, ticks)
+    words = {"title": title, "xlabel": x, "ylabel": y}
+    axes.set(**{name: said for name, said in words.items() if said}, **limits)
+
+
+def name_lines(axes: Axes) -> None:
     """Every line that has a label is named beside the axes, as high as it ends and in its colour; names that would lie
-    on one another are pushed apart. To be called when the limits stand; `room` is a name's share of the height."""
+    on one another are pushed apart. Axes with a legend are left alone."""
     drawn = {line: np.ma.compress_rows(np.ma.masked_invalid(line.get_xydata())) for line in axes.get_lines()}
-    lines = [line for line in drawn if len(drawn[line]) and not str(line.get_label()).startswith("_")]
-    if not lines:
+    lines = [line for line in drawn if len(drawn[line]) and str(line.get_label())[:1] not in ("", "_")]
+    if not lines or axes.get_legend():
         return
     axes.autoscale_view()
     ends = (axes.transScale + axes.transLimits).transform([drawn[line][-1] for line in lines])
     order = np.argsort(ends[:, 1])
+    room = 0.02 + 0.035 * max(str(line.get_label()).count("\n") + 1 for line in lines)  # a name's share of the height
     least, rank = ends[order, 1], room * np.arange(len(lines))
     upwards = np.maximum.accumulate(least - rank) + rank
     downwards = np.minimum.accumulate((least - rank)[::-1])[::-1] + rank
@@ -118,9 +135,25 @@ def filled(template: Path, data: dict[str, Any]) -> str:
     return page.replace('"DATA"', text)
 
 
+def when(epochs: float) -> str:
+    """
+    >>> when(0), when(1), when(0.5)
+    ('at the start', 'after 1 epoch', 'after 0.5 epochs')
+    """
+    return f"after {epochs:g} epoch{'' if epochs == 1 else 's'}" if epochs else "at the start"
+
+
+def in_base64(array: np.ndarray) -> str:
+    """The array's bytes, little-endian, uint8 or float32, as text for a page."""
+    kind = "u1" if array.dtype == np.uint8 else "<f4"
+    return base64.b64encode(np.ascontiguousarray(array.astype(kind)).tobytes()).decode()
+
+
 def as_png(figure: Figure, foot: str) -> bytes:
-    """The figure as a file, and closed. Its foot is what `headline` was told it is about; else network, data and seeds,
-    and what else `headline` was told."""
+    """The figure as a file, its lines named, and closed. Its foot is what `headline` was told it is about, else
+    network, data and seeds, and what else `headline` was told."""
+    for axes in figure.axes:
+        name_lines(axes)
     whole = str(figure.get_label()) or "; ".join(filter(None, [foot, figure.get_supxlabel()]))
     lines = (evenly(line, 13 * figure.get_figwidth()) for line in whole.splitlines())  # letters an inch leave a margin
     figure.supxlabel("\n".join(lines), fontsize=10)

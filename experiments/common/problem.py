@@ -125,8 +125,7 @@ def as_model(made: Any, name: str, num_inputs: int) -> Model:
 
 def try_out(problem: Problem) -> None:
     """Raises SettingsError unless model and cost make of ONE example a finite real number with a finite gradient.
-    They are tried on the first ten examples in a network of random parameters, before any work starts.
-    """
+    They are tried on the first ten examples in a network of random parameters, before any work starts."""
     few = jax.tree.map(lambda leaf: np.asarray(leaf[:10]), problem.train)
     check_cost_shape(problem, few)
     cost = f"the cost {name_of(problem.cost_fn)}"

@@ -87,8 +87,7 @@ class Race(NamedTuple):
 
 def steps_to(problem: Problem, target: float, batch_size: int, num_examples: int) -> Callable:
     """(start, rows, train, rate, cap) -> steps until the target is reached, or `cap` where it is not reached before.
-    `rows` (looks, steps, batch) are the examples of every step; ignored where a batch is everything.
-    """
+    `rows` (looks, steps, batch) are the examples of every step; ignored where a batch is everything."""
     whole = batch_size == num_examples
     objective = problem.cost if whole else gradients.mean_over_examples(problem.example_cost)
 
@@ -119,8 +118,7 @@ def steps_to(problem: Problem, target: float, batch_size: int, num_examples: int
 
 def race(count: Callable, start: Params, rows: Array, train: Examples, rates: Array, cap: Array) -> Array:
     """Steps to the target for every rate in turn; one that takes half as long again as the best is left.
-    `cap` is how many steps any may take; one that was left counts as the steps after which it was.
-    """
+    `cap` is how many steps any may take; one that was left counts as the steps after which it was."""
     cap = jnp.asarray(cap, jnp.int32)
 
     def with_rate(best: Array, rate: Array) -> tuple[Array, Array]:

@@ -203,8 +203,7 @@ def nothing_kept() -> Iterator[None]:
 @contextlib.contextmanager
 def journal(results: Path, about: dict[str, Any], *, go_on: bool) -> Iterator[None]:
     """Within, a run into the folder `results` is kept, and goes on from what a run of the same kind has left, if it is
-    to `go_on`; `about` is all that must be the same. Raises DataError if another run into that folder goes on.
-    """
+    to `go_on`; `about` is all that must be the same. Raises DataError if another run into that folder goes on."""
     folder, about = place_of(results), json.loads(json.dumps(about, default=os.fspath))
     with alone(folder, results):
         earlier = left_by(folder)

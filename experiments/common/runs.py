@@ -59,8 +59,7 @@ def compiled(fun: Callable) -> Any:
 
 def over_seeds(fun: Callable, in_axes: Sequence[int | None]) -> Any:
     """`fun` of one seed -> of all of them, compiled: in turn on the devices of a CPU, all at once on a GPU or TPU.
-    What a call gave is kept for a run that goes on from a stopped one.
-    """
+    What a call gave is kept for a run that goes on from a stopped one."""
     return resume.kept(compiled_over_seeds(fun, in_axes))
 
 
@@ -105,8 +104,7 @@ def descend(label: str, loop: Callable, state: TrainState, shared: PyTree, chunk
     """Follows one loop of research.training through its chunks, all seeds together, and shows how far it is.
     `loop(state, shared, *chunk) -> (state, History)` is for ONE seed. Every leaf of `state` and of the chunks leads
     with a seed axis, `shared` is the same for all. It is compiled once for every shape of chunk. Raises Diverged if a
-    cost is not finite.
-    """
+    cost is not finite."""
     programs, compile_seconds, run_seconds = {}, 0.0, 0.0
     steps, histories = [np.zeros(1, int)], []
     with progress_bar() as bar:

@@ -14,8 +14,7 @@ from experiments.common.claims import Claim, number
 
 def show(claims: Iterable[Claim], finding: str, committed: Mapping[tuple[str, str], float | None]) -> None:
     """Two lines for every claim, cut to the terminal's width, those that fail last and with their why; the finding.
-    `committed` has the number that stands in the repository's results for (id, says) of a claim.
-    """
+    `committed` has the number that stands in the repository's results for (id, says) of a claim."""
     console = Console(highlight=False)
     for claim in sorted(claims, key=lambda claim: not claim.holds):
         verdict = Text("holds" if claim.holds else "does not hold", "green" if claim.holds else "red")
@@ -31,8 +30,7 @@ def show(claims: Iterable[Claim], finding: str, committed: Mapping[tuple[str, st
 
 def check_writable(folder: Path) -> None:
     """Raises SettingsError unless a file can be made in `folder`, if it exists, or else in the nearest above it.
-    It is tried: who may do everything, as root, is told by `os.access` that every folder will do, even /proc.
-    """
+    It is tried: who may do everything, as root, is told by `os.access` that every folder will do, even /proc."""
     try:
         there = Path(os.path.realpath(folder))  # where a link leads
         existing = next(path for path in (there, *there.parents) if path.exists() or path.is_symlink())

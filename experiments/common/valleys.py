@@ -51,8 +51,7 @@ class Network(NamedTuple):
 
 def tanh_problem(problem: Problem) -> Problem:
     """tanh, tanh, linear, from weights half as large as usual; the mean image is taken off every image.
-    With the mean image left in, or with larger weights, the start is sharper already than most 2/eta.
-    """
+    With the mean image left in, or with larger weights, the start is sharper already than most 2/eta."""
     train = problem.train
     sizes = train.inputs.shape[1], 16, 16, train.targets.shape[1]
     model = models.mlp(sizes, jnp.tanh, lambda z: z, init_weights=SMALL_WEIGHTS)
@@ -153,8 +152,7 @@ def growth(series: np.ndarray) -> np.ndarray:
 def apart_before_the_edge(slow: Curve, fast: Curve) -> np.ndarray:
     """The largest relative difference of two sharpnesses at equal times, learning rate times steps, for every seed.
     Over the looks at which both had gone equally far, up to the first point where the faster one's sharpness is above
-    BEFORE of its 2/eta. NaN where the start is the only such look: a claim with NaN fails.
-    """
+    BEFORE of its 2/eta. NaN where the start is the only such look: a claim with NaN fails."""
     times = [curve.learning_rate * curve.steps for curve in (slow, fast)]
     of_slow, of_fast = np.nonzero(np.isclose(times[0][1:, None], times[1][None, 1:], rtol=1e-6))
     ratios = slow.sharpness[:, 1 + of_slow] / fast.sharpness[:, 1 + of_fast]

@@ -142,8 +142,7 @@ def walk(problem: Problem, way: Way, beginning: descents.Beginning, settings: Se
 
 def leg_length(total: int, num_steps: int, num_points: int) -> int:
     """Steps between two looks: a divisor of `num_steps`, so that all methods are seen after equally many steps.
-    The least that makes at most `num_points` legs of `total` steps; where none does, the longest that makes three.
-    """
+    The least that makes at most `num_points` legs of `total` steps; where none does, the longest that makes three."""
     lengths = [length for length in range(1, max(1, total // 3) + 1) if num_steps % length == 0]
     return next((length for length in lengths if total <= length * num_points), lengths[-1])
 

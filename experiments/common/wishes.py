@@ -115,8 +115,7 @@ def share_in_order(weight_nudges: Array, activations: Array) -> Array:
 def strongest_joins_brightest(weight_nudges: Array, pull: Array, activations: Array) -> Array:
     """Whether no weight is strengthened more than that from the brightest neuron to the one pulled up most.
     True too where no neuron of the layer is pulled up, for there is nothing to strengthen there. It need not be where
-    activations are below 0.
-    """
+    activations are below 0."""
     return (pull.max() <= 0) | (weight_nudges[jnp.argmax(pull), jnp.argmax(activations)] == weight_nudges.max())
 
 

@@ -61,7 +61,6 @@ def hill(result: Any, says: str) -> plots.Figure:
         axes["off"].plot(share, distance, **styled(index), label=walker.way.label)
     axes["off"].set(title="What the map hides: how far off its plane each path runs", xlim=(0, 100), ylim=(0, None),
                     xlabel="% of a walker's own steps", ylabel="distance (units of the weights)")  # fmt: skip
-    plots.name_lines(axes["off"])
     return plots.headline(figure, says, "paths of the first seed; costs in the headline: medians")
 
 
@@ -81,14 +80,14 @@ def draw_map(axes: plots.Axes, result: Any, numbers: Sequence[int]) -> None:
         name(axes, shadow[-1], f"{walker.way.label}, {rate}\n{walker.steps[-1]:,} steps", index)
     mark(axes, result)
     axes.plot(*result.view.shadows[0][0], "k*", markersize=17, markeredgecolor="white", zorder=6)
-    axes.annotate("start", result.view.shadows[0][0], (-8, 12), textcoords="offset points", ha="right")
+    plots.note(axes, "start", result.view.shadows[0][0], (-8, 12))
 
 
 def mark(axes: plots.Axes, result: Any) -> None:
     """A square where the microscope is."""
     number = shown(result)[1]
     place = result.view.shadows[number][result.walkers[number].steps == result.microscope.after][0]
-    axes.annotate("microscope", tuple(place), (-8, -10), textcoords="offset points", ha="right", va="top")
+    plots.note(axes, "microscope", tuple(place), (-8, -10))
     axes.plot(*place, "ks", markersize=10, markerfacecolor="none", markeredgewidth=1.5, zorder=6)
 
 
@@ -125,10 +124,9 @@ def draw_costs(axes: plots.Axes, result: Any, numbers: Sequence[int], **options)
                       color=plots.COLOURS[SERIES[index]], fontweight="bold")  # fmt: skip
     all_read = min(read[number][-1] for number in numbers)
     axes.axvline(all_read, color="0.3", linewidth=1, linestyle=(0, (2, 2)))
-    axes.annotate(" equally many examples", (all_read, 0.03), xycoords=("data", "axes fraction"), color="0.3")
-    axes.set(xscale="log", yscale="log", xlabel="passes over the training images", ylabel="cost")
-    plots.plain_log_ticks(axes.xaxis, [10.0**power for power in range(-5, 5)])
-    plots.plain_log_ticks(axes.yaxis, TICKS)
+    plots.note(axes, " equally many examples", (all_read, 0.03), unit=("data", "axes fraction"))
+    plots.panel(axes, x="passes over the training images", y="cost", log_x=[10.0**power for power in range(-5, 5)],
+                log_y=TICKS)  # fmt: skip
 
 
 def frames(result: Any, num_frames: int) -> Iterator[np.ndarray]:

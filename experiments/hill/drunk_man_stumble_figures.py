@@ -82,8 +82,8 @@ def arrows(seen: Any, index: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
 
 def name_steps(axes: plots.Axes, seen: Any) -> None:
     for index, steps in enumerate(seen.footsteps):
-        axes.annotate(steps.way.label, (0.02, 0.98 - 0.06 * index), xycoords="axes fraction", fontweight="bold",
-                      color=plots.COLOURS[SERIES[index]], va="top")  # fmt: skip
+        plots.note(axes, steps.way.label, (0.02, 0.98 - 0.06 * index), unit=plots.IN_PANEL, series=SERIES[index],
+                   fontweight="bold", va="top")  # fmt: skip
 
 
 def draw_winding(axes: plots.Axes, seen: Any) -> None:
@@ -94,7 +94,6 @@ def draw_winding(axes: plots.Axes, seen: Any) -> None:
     axes.plot(count, count**0.5, color="0.4", linewidth=1, label="random walk: √n")
     axes.set(title="How much they wind", xlabel="steps n", ylabel="path length over distance from the start",
              ylim=(0, None))  # fmt: skip
-    plots.name_lines(axes)
 
 
 def draw_turns(axes: plots.Axes, seen: Any) -> None:
@@ -105,8 +104,8 @@ def draw_turns(axes: plots.Axes, seen: Any) -> None:
         axes.plot(cosines, index + rng.uniform(-0.28, 0.28, len(cosines)), ".", color=colour, markersize=3, alpha=0.5)
         axes.plot([cosines.mean()] * 2, [index - 0.38, index + 0.38], color=colour, linewidth=3)
         axes.plot(microscope.memory(seen, steps), index, "kD", markersize=6, markerfacecolor="none")
-        axes.annotate(f"{steps.way.label}: mean {cosines.mean().round(2) + 0:.2f}", (-1, index - 0.42), color=colour,
-                      fontweight="bold", va="bottom", fontsize=10)  # fmt: skip
+        plots.note(axes, f"{steps.way.label}: mean {cosines.mean().round(2) + 0:.2f}", (-1, index - 0.42), color=colour,
+                   fontweight="bold", va="bottom")  # fmt: skip
     axes.set(title="How they turn\n(diamond: what the noise scale foretells)", xlim=(-1.05, 1.05),
              xticks=np.linspace(-1, 1, 5), yticks=[], ylim=(len(seen.footsteps) - 0.5, -0.6),
              xlabel="cosine of successive steps; -1: back")  # fmt: skip

@@ -30,7 +30,6 @@ def figure(result: Any, settings: Any) -> plots.Figure:
         plots.reference_line(axis, 1, "")
         axis.set(xlabel="steps", ylabel="in units of 2/η", ylim=(0, axis.get_ylim()[1]))
         axis.locator_params(axis="x", nbins=4)
-        plots.name_lines(axis, room=0.075)
     level = np.median(last_third(result.batch_sharpness[-1])) * result.edge[-1].learning_rate / 2
     says = (
         "The careful man's sharpness comes to what his step allows, 2/η; the drunk man's stays below, "

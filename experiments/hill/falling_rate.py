@@ -88,6 +88,5 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
         plots.seed_band(axis, epochs, curve.cost, series, label)
     axis.set(xlabel="epochs", ylabel="cost on the training images", xlim=(0, settings.num_epochs))
     plots.plain_log_ticks(axis.yaxis, [0.01 * digit for digit in (2, 3, 4, 5, 6, 8, 10, 15, 20, 50, 100)])
-    plots.name_lines(axis)
     foot = f"batches of {settings.batch_size}, learning rate {settings.learning_rate:g}; median and range"
     return {"falling_learning_rate": plots.headline(figure, finding(result, settings).partition(";")[0], foot)}

@@ -129,7 +129,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
     says = finding(result, settings).partition(" After equally")[0]
-    return {
-        "how_drunk": drawn.winding(result, says, equal_steps(result, settings)),
-        "how_planar": drawn.planar(result),
-    }
+    return {"how_drunk": drawn.winding(result, says, equal_steps(result, settings)), "how_planar": drawn.planar(result)}

@@ -24,10 +24,8 @@ def winding(result: Any, says: str, num_steps: int) -> plots.Figure:
         values = np.median([result.together[clock].cost[index] for clock in CLOCKS], axis=1)
         cost.plot(range(3), values, marker="o", color=plots.COLOURS[index], linestyle=plots.LINES[index],
                   label=f"{gait.way.short}: {values[-1]:.2g}")  # fmt: skip
-    cost.set(xticks=range(3), xticklabels=[f"equal\n{clock}" for clock in CLOCKS], ylabel="cost, median",
-             title="Who is lower depends on the clock")  # fmt: skip
-    plots.plain_log_ticks(cost.yaxis, TICKS)
-    plots.name_lines(cost, room=0.085)
+    plots.panel(cost, title="Who is lower depends on the clock", y="cost, median", log_y=TICKS, xticks=range(3),
+                xticklabels=[f"equal\n{clock}" for clock in CLOCKS])  # fmt: skip
     return plots.headline(figure, says, "bars: medians of the seeds; dots: every seed")
 
 
@@ -44,17 +42,14 @@ def planar(result: Any) -> plots.Figure:
         plots.seed_band(displacement, lags, gait.displacements, index, label)
     for component, share in enumerate(random):
         shares.plot([component - 0.42, component + 0.42], [share] * 2, "k--")
-    shares.annotate("dashed: a random walk's", (1, random[1]), (0, 6), textcoords="offset points", ha="center")
+    plots.note(shares, "dashed: a random walk's", (1, random[1]), (0, 6), ha="center")
     shares.set(xticks=range(3), xticklabels=["1st", "2nd", "3rd"], xlabel="principal component of a path",
                ylabel="share of the path's variance, %",
                title="A random walk looks planar too\n(colours as on the right)")  # fmt: skip
-    displacement.set(xscale="log", yscale="log", xlabel="lag, % of a walker's own steps",
-                     ylabel="mean squared displacement", title="Exponents: 2 straight, 1 random")  # fmt: skip
     bars(gained, result, [gait.gained for gait in result.gaits])
-    gained.set(yscale="log", title="Cost gained per unit of path", ylabel="cost gained / path length")
-    plots.plain_log_ticks(gained.yaxis, DIGITS)
-    plots.plain_log_ticks(displacement.xaxis, (1, 3, 10, 30))
-    plots.name_lines(displacement, room=0.15)
+    plots.panel(gained, title="Cost gained per unit of path", y="cost gained / path length", log_y=DIGITS)
+    plots.panel(displacement, "Exponents: 2 straight, 1 random", "lag, % of a walker's own steps",
+                "mean squared displacement", log_x=(1, 3, 10, 30), yscale="log")  # fmt: skip
     says = f"Two directions hold {min(two):.0f} to {max(two):.0f} % of a path's variance, of a random walk's "
     return plots.headline(figure, f"{says}{random[:2].sum():.0f} %", "medians of the seeds; dots and bands: every seed")
 
@@ -66,7 +61,7 @@ def bars(axes: plots.Axes, result: Any, values: Any) -> None:
         axes.bar(index, middle, color=plots.COLOURS[index], alpha=0.75, width=0.65)
         axes.plot(np.full(len(of_way), index), of_way, "k.", markersize=5)
         end, above = (np.max(of_way), 5) if middle >= 0 else (np.min(of_way), -14)
-        axes.annotate(f"{middle:.2g}", (index, end), xytext=(0, above), textcoords="offset points", ha="center")
+        plots.note(axes, f"{middle:.2g}", (index, end), (0, above), ha="center")
     axes.set_xticks(range(len(result.gaits)), [gait.way.short for gait in result.gaits])
 
 

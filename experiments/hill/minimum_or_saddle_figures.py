@@ -23,7 +23,7 @@ def curvatures(axis: plots.Axes, result: Any) -> None:
         (largest[-1], "largest; dashed:\nin proportion to |G|"),
         (smallest[-1], "smallest, without\nits sign"),
     ):
-        axis.annotate(text, (norm[-1], height), (9, 0), textcoords="offset points", color="0.3", va="center")
+        plots.note(axis, text, (norm[-1], height), (9, 0), va="center")
     title = "Curvature vanishes with the gradient" if largest[-1] < 0.1 * largest[0] else "Curvature"
     axis.set(xscale="log", yscale="log", ylabel="eigenvalue of the Hessian", xlabel="|G|, as L-BFGS goes on",
              title=title)  # fmt: skip
@@ -42,4 +42,3 @@ def costs(axis: plots.Axes, result: Any) -> None:
     axis.invert_xaxis()
     axis.set(xscale="log", ylabel=f"{result.num_examples:,} times the cost", xlabel="|G|, as L-BFGS goes on",
              title="The cost comes to the number of outputs left wrong", ylim=(0, None))  # fmt: skip
-    plots.name_lines(axis)

@@ -117,8 +117,7 @@ def growth(settings: Settings, values: np.ndarray, chosen: np.ndarray) -> float:
 
 def over_theory(result: Result, settings: Settings) -> tuple[float, float]:
     """(eta/B, the floor of batches drawn with replacement over eta tr(Sigma) / (4 B), median of the seeds).
-    At the largest eta/B, of those rates that are small beside 2/sharpness, whose floor is at rest; 0 if none is.
-    """
+    At the largest eta/B, of those rates that are small beside 2/sharpness, whose floor is at rest; 0 if none is."""
     small, floor = np.array(settings.learning_rates) * np.median(result.sharpness) <= 0.2, result.drawn
     found, tried = floor.heights / (ratios(settings) * floor.scatter / 4), ratios(settings) * (small & floor.at_rest)
     row, column = np.unravel_index(np.argmax(tried), tried.shape)

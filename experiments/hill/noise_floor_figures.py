@@ -27,7 +27,6 @@ def curves(axis: plots.Axes, result: Any, settings: Any) -> None:
     axis.set(yscale="log", xlabel="epochs after the long training", ylabel="cost on the training set, median and range",
              title=f"Batches of {settings.batch_sizes[row]}: constant rates; dashed: falling to 0")  # fmt: skip
     plots.plain_log_ticks(axis.yaxis, COSTS)
-    plots.name_lines(axis)
 
 
 def shown(floor: Any) -> np.ndarray:
@@ -40,9 +39,7 @@ def points(axis: plots.Axes, row: int, ratios: np.ndarray, values: np.ndarray, *
     options = {"marker": plots.MARKERS[row % len(plots.MARKERS)], "markersize": 8, **options}
     colour = plots.COLOURS[row % len(plots.COLOURS)]
     axis.plot(ratios, np.median(values, axis=0), linestyle="", color=colour, **options)
-    axis.set(xscale="log", yscale="log", xlabel="η/B")
-    plots.plain_log_ticks(axis.xaxis, RATIOS)
-    plots.plain_log_ticks(axis.yaxis, LEVELS)
+    plots.panel(axis, x="η/B", log_x=RATIOS, log_y=LEVELS)
 
 
 def heights(axis: plots.Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
@@ -52,8 +49,8 @@ def heights(axis: plots.Axes, result: Any, settings: Any, ratios: np.ndarray) ->
             rest = shown(floor)[row]
             points(axis, row, ratios[row, rest], floor.heights[:, row, rest], fillstyle=style)
         colour = plots.COLOURS[row % len(plots.COLOURS)]
-        axis.annotate(f"{plots.SIGNS[row % 6]} B = {size}", (0.98, 0.18 + 0.05 * row), xycoords="axes fraction",
-                      ha="right", color=colour)  # fmt: skip
+        plots.note(axis, f"{plots.SIGNS[row % 6]} B = {size}", (0.98, 0.18 + 0.05 * row), unit=plots.IN_PANEL,
+                   ha="right", color=colour)  # fmt: skip
     drawn = shown(result.shuffled) | shown(result.drawn)
     at, theory = ratios[drawn], (ratios * np.median(result.drawn.scatter, axis=0) / 4)[drawn]
     order = np.argsort(at)
@@ -65,7 +62,7 @@ def heights(axis: plots.Axes, result: Any, settings: Any, ratios: np.ndarray) ->
     axis.set(ylabel="floor: cost above the end of the falling rate, median",
              title=same if 1 < factor < 1.5 else "The floor against η/B")  # fmt: skip
     says = "line: theory, (η/B) tr Σ / 4\nfilled: shuffled\nopen: with replacement"
-    axis.annotate(says, (0.98, 0.03), xycoords="axes fraction", ha="right", fontsize=10, color="0.2")
+    plots.note(axis, says, (0.98, 0.03), unit=plots.IN_PANEL, ha="right")
 
 
 def norms(axis: plots.Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
@@ -78,5 +75,4 @@ def norms(axis: plots.Axes, result: Any, settings: Any, ratios: np.ndarray) -> N
     axis.set(ylabel="|G|, the full gradient, median", title="The full gradient")
     last = np.unravel_index(np.where(shown(result.shuffled), ratios, 0).argmax(), ratios.shape)
     for norms_of, name, above in ((constant, "constant rate", 12), (falling, "after falling to 0", -18)):
-        axis.annotate(name, (ratios[last], np.median(norms_of[(slice(None), *last)])), (8, above), ha="right",
-                      textcoords="offset points", fontsize=10, color="0.2")  # fmt: skip
+        plots.note(axis, name, (ratios[last], np.median(norms_of[(slice(None), *last)])), (8, above), ha="right")

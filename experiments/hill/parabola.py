@@ -103,8 +103,7 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
         far = result.steepest[:, index] / result.steepest[:, index, :1]
         plots.seed_band(axis, np.arange(NUM_STEPS + 1), far, index, "")
         at = np.argmax(abs(np.log10(far[0])) > 3) or NUM_STEPS  # where it is about to leave the picture
-        axis.annotate(f"η = {factor:g} · 2/λ", (at, far[0, at]), (9, -4), textcoords="offset points",
-                      color=plots.COLOURS[index])  # fmt: skip
+        plots.note(axis, f"η = {factor:g} · 2/λ", (at, far[0, at]), (9, 0), series=index, va="center")
     axis.set(xlabel="steps", ylabel="distance from the bottom, 1 at the start", yscale="log", ylim=(1e-4, 1e4),
              title="Along the steepest axis each step multiplies it by |1 - ηλ|")  # fmt: skip
     axis.set_xlim(0, 1.2 * NUM_STEPS)

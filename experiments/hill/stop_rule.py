@@ -126,18 +126,16 @@ def finding(result: Result, settings: Settings) -> str:
 def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, ((left, right),) = plots.new_figure(13, 5.4, columns=2, sharex=True)
     steps, (halt, again) = np.arange(result.cost.shape[1]), halts(result)
-    plots.seed_band(left, steps + 1, result.gradient, 0, "|G|")
-    plots.seed_band(right, LEG * np.arange(result.accuracy.shape[1]) + 1, 100 * result.accuracy, 2, "accuracy")
+    plots.seed_band(left, steps + 1, result.gradient, 0, "")
+    plots.seed_band(right, LEG * np.arange(result.accuracy.shape[1]) + 1, 100 * result.accuracy, 2, "")
     first, second = np.median(halt), np.median(again)
     for axes in (left, right):
         axes.axvline(first + 1, color=plots.COLOURS[1], linestyle="--", linewidth=1.2)
         axes.axvline(second + 1, color=plots.COLOURS[1], linestyle="--", linewidth=1.2)
         axes.set(xscale="log", xlabel="full-batch steps + 1")
     left.hlines(np.median(result.gradient[np.arange(len(halt)), halt]), first + 1, second + 1, plots.COLOURS[1])
-    left.annotate("small: all outputs are 1/10", (first + 1, 1), (5, -4), ("data", "axes fraction"), "offset points",
-                  va="top", fontsize=10, color=plots.COLOURS[1])  # fmt: skip
-    left.annotate("as small\nagain", (second + 1, 1), (-5, -18), ("data", "axes fraction"), "offset points", ha="right",
-                  va="top", fontsize=10, color=plots.COLOURS[1])  # fmt: skip
+    plots.note(left, "small: all outputs are 1/10", (first + 1, 1), (5, -4), ("data", "axes fraction"), series=1)
+    plots.note(left, "as small\nagain", (second + 1, 1), (-5, -18), ("data", "axes fraction"), series=1)
     left.set(yscale="log", ylabel="length of the gradient |G|", title="The gradient is small twice")
     right.set(ylim=(0, 100), ylabel="% of the images read correctly", title="Something is learned in between")
     correct = np.median(looked(result, halt))

@@ -151,13 +151,10 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
                   label=label)  # fmt: skip
     if settings.dataset == "mnist":
         axis.plot(SIZES, 100 - np.array(NIELSENS), "x", color="k", markersize=9, markeredgewidth=2, zorder=5)
-        axis.annotate("crosses: Nielsen's\nnine numbers", (SIZES[-3], 100 - NIELSENS[-3]), (-12, -4), ha="right",
-                      va="top", textcoords="offset points")  # fmt: skip
-    axis.set(xlabel="training images N", ylabel=f"wrong answers on {result.num_test:,} test images, %")
-    plots.plain_log_ticks(axis.xaxis, sizes.tolist())
+        plots.note(axis, "crosses: Nielsen's\nnine numbers", (SIZES[-3], 100 - NIELSENS[-3]), (-12, -4))
+    plots.panel(axis, x="training images N", y=f"wrong answers on {result.num_test:,} test images, %",
+                log_x=sizes.tolist(), log_y=(2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 50, 70))  # fmt: skip
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    plots.plain_log_ticks(axis.yaxis, (2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 50, 70))
-    plots.name_lines(axis, room=0.16)
     first, last = (100 - result.accuracy[0, place].mean() for place in (0, -1))
     headline = (f"More data, fewer errors: {result.labels[0]} makes {first:.1f} % wrong answers with {sizes[0]:,} "
                 f"images, {last:.1f} % with {sizes[-1]:,}")  # fmt: skip

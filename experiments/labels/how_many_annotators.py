@@ -121,12 +121,10 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
                              (axes[0, 1], result.same_way, "all give the same wrong label")):  # fmt: skip
         for rate, wrong, colour in zip(RATES, 100 * exact, plots.COLOURS, strict=False):
             axis.plot(VOTERS, wrong, color=colour)
-            axis.annotate(f"{100 * rate:.0f} %", (1, wrong[0]), (-4, 0), textcoords="offset points", ha="right",
-                          va="center", fontsize=9, color=colour)  # fmt: skip
+            plots.note(axis, f"{100 * rate:.0f} %", (1, wrong[0]), (-4, 0), va="center", color=colour)
         axis.hlines(100 * settings.bearable, 1, VOTERS[-1], color="0.4", linewidth=1, linestyle=(0, (2, 2)))
-        plots.plain_log_ticks(axis.yaxis, (0.01, 0.1, 1, 5, 10, 50))
-        axis.set(xlim=(-1.5, None), ylim=(0.003, 60), title=f"Errors: {who}")
-        axis.set_xlabel("annotators who vote on every image (ties by lot)")
+        plots.panel(axis, f"Errors: {who}", "annotators who vote on every image (ties by lot)",
+                    log_y=(0.01, 0.1, 1, 5, 10, 50), xlim=(-1.5, None), ylim=(0.003, 60))  # fmt: skip
     for simulated, shown, colour in zip(result.simulated, expected >= 10, plots.COLOURS, strict=False):
         axes[0, 0].plot(SIMULATED[shown], 100 * simulated[shown], "o", color=colour)
     axes[0, 0].set_ylabel("labels that are wrong after the vote, %")

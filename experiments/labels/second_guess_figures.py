@@ -46,14 +46,12 @@ def several_guesses(axis: plots.Axes, shares: np.ndarray, intervals: tuple, hope
     shown, bars = middle > 0, np.maximum([middle - low, high - middle], 0)
     axis.errorbar(guesses[shown], middle[shown], bars[:, shown], fmt="o-", color=colour, capsize=4)
     for place, value in zip(guesses[:3], middle[:3], strict=True):
-        axis.annotate(f"{100 - value:.2f} % right", (place, value), (9, 5), textcoords="offset points",
-                      fontweight="bold")  # fmt: skip
-    plots.plain_log_ticks(axis.yaxis, (0.01, 0.1, 1, 10, 100))
-    axis.axhline(100 * (1 - hoped), color="0.4", linewidth=1, linestyle=(0, (2, 2)))
-    axis.annotate(f"{100 * hoped:g} % right", (1, 100 * (1 - hoped)), (0, 3), textcoords="offset points", color="0.3")
-    axis.set(xticks=guesses, xlabel="guesses that count", ylabel="test images with no right guess, %",
-             ylim=(None, 2.2 * max(middle[0], 0.1)),
-             title="Median with Wilson's 95 % interval (thin: each seed)")  # fmt: skip
+        plots.note(axis, f"{100 - value:.2f} % right", (place, value), (9, 5), fontweight="bold")
+    plots.reference_line(axis, 100 * (1 - hoped), "")
+    plots.note(axis, f"{100 * hoped:g} % right", (1, 100 * (1 - hoped)), (0, 3))
+    plots.panel(axis, "Median with Wilson's 95 % interval (thin: each seed)", "guesses that count",
+                "test images with no right guess, %", log_y=(0.01, 0.1, 1, 10, 100), xticks=guesses,
+                ylim=(None, 2.2 * max(middle[0], 0.1)))  # fmt: skip
 
 
 def confusions(axis: plots.Axes, result: Any) -> None:

@@ -161,8 +161,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 def bearable(shares: np.ndarray, accuracy: np.ndarray) -> tuple[float, float]:
     """(the last share of wrong labels before the first that costs a point, and that one); twice the largest if none
-    does. `accuracy` (shares) in per cent.
-    """
+    does. `accuracy` (shares) in per cent."""
     costly = np.flatnonzero(accuracy[0] - accuracy >= 1)
     around = [costly[0] - 1, costly[0]] if len(costly) else [-1, -1]
     return tuple(shares[around].tolist())

@@ -22,20 +22,17 @@ def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], target: tupl
         plots.seed_points(right, shares, 100 * each.given.T, series)
     for expected in truth:
         right.plot(shares, 100 * np.median(expected, axis=1), color="k", linewidth=1.2, linestyle=(0, (2, 2)))
-    right.annotate("lines: by the right labels", (0.5, 0.84), xycoords="axes fraction", ha="center", va="top")
-    right.annotate("marks: by the labels given\ndotted: theory, if nothing wrong is learned", (0.04, 0.3),
-                   xycoords="axes fraction", va="top")  # fmt: skip
+    plots.note(right, "lines: by the right labels", (0.5, 0.84), unit=plots.IN_PANEL, ha="center", va="top")
+    plots.note(right, "marks: by the labels given\ndotted: theory, if nothing wrong is learned", (0.04, 0.3),
+               unit=plots.IN_PANEL, va="top")  # fmt: skip
     left.axvspan(bears, loses, color="0.9", linewidth=0, zorder=0)
-    left.annotate("here a point is lost", (loses, 1), (4, -4), ("data", "axes fraction"), "offset points", va="top",
-                  fontsize=9, color="0.3")  # fmt: skip
+    plots.note(left, "here a point is lost", (loses, 1), (4, -4), ("data", "axes fraction"))
     along = {
         "xlim": (-0.02 * shares[-1], 1.02 * shares[-1]),
         "xlabel": "wrong labels among those of the training images, %",
     }
     left.set(title="Test images (their labels are right)", ylabel="right on the test images, %", **along)
     right.set(title="Training images", ylabel="right on the training images, %", ylim=(0, 103), **along)
-    for axis in (left, right):
-        plots.name_lines(axis, room=0.1)
     lost = [each[0] - each for each in (100 * np.median(each.test, axis=1) for each in result.recipes)]
     dearest = max(lost, key=lambda each: each[-1])
     costs = ", ".join(f"{share:.0f} % cost {points:.2f}" for share, points in zip(shares, dearest, strict=True)

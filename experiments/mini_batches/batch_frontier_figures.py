@@ -45,5 +45,4 @@ def draw_points(axis: plots.Axes, result: Race, sizes: np.ndarray, values: np.nd
     on_the_way = f"B_simple = {noise:,.3g} ({along.min():.2g} to {along.max():.3g} on the way)"
     for x, colour, line, text in ((critical, red, "--", f"B_crit = {critical:,.3g}"), (noise, green, "-.", on_the_way)):
         axis.axvline(x, color=colour, linestyle=line)
-        axis.annotate(text, (x, 1), (-3, -2), ("data", "axes fraction"), "offset points", rotation=90, ha="right",
-                      va="top", fontsize=9, color=colour)  # fmt: skip
+        plots.note(axis, text, (x, 1), (-3, -2), ("data", "axes fraction"), rotation=90, color=colour)

@@ -168,8 +168,8 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     for way, (name, marker, colour) in enumerate(zip(NAMES, "os^Dv", plots.COLOURS, strict=False)):
         distance = result.distance[way].mean(axis=0)
         axis.plot(RATES, distance, marker, color=colour, markersize=7)
-        axis.annotate(f"{name}: slope {result.slopes[way]:.2f}", (RATES[0], distance[0]), (-9, 0), ha="right",
-                      va="center", textcoords="offset points", fontsize=10, color=colour)  # fmt: skip
+        plots.note(axis, f"{name}: slope {result.slopes[way]:.2f}", (RATES[0], distance[0]), (-9, 0), va="center",
+                   color=colour)  # fmt: skip
         if way in theories:
             axis.plot(RATES, theories[way], color=colour, linestyle=plots.LINES[way], linewidth=1.4)
     axis.plot(RATES, bias, color="0.4", linewidth=1, linestyle=(0, (1, 3)))

@@ -134,7 +134,6 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     for axis, ticks in ((left, (*settings.batch_sizes, IMAGES)), (right, settings.targets)):
         plots.plain_log_ticks(axis.xaxis, ticks)
         plots.plain_log_ticks(axis.yaxis, (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000))
-        plots.name_lines(axis)
     headline = (
         f"The critical batch size is {critical[0]:.0f} down to cost {targets[0]:g} and {critical[-1]:.0f} down to "
         f"{targets[-1]:g}: batches larger than that save at most half of its steps"

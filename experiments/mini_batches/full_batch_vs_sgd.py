@@ -157,8 +157,7 @@ def costs_at_equal_steps(curves: tuple[Curve, ...], num_steps: int) -> list[np.n
 def factors_to_target(result: Result) -> tuple[np.ndarray, np.ndarray]:
     """(examples, seconds): how many times more the full batch needs than each other method, (methods, 2, seeds): at
     least, as the first look at or below the target tells, and at most, as the look before.
-    The target is each seed's own: the cost with which its full-batch run ends. NaN where a method never saw it.
-    """
+    The target is each seed's own: the cost with which its full-batch run ends. NaN where a method never saw it."""
     full, *others = result.curves
     steps = np.stack([steps_to(curve, full.cost[:, -1]) for curve in others])
     with np.errstate(divide="ignore"):  # there was no look before the first

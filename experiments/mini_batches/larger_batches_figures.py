@@ -58,7 +58,6 @@ def finish_cost(axis: plots.Axes) -> None:
     plots.limit_line(axis, 1, "k η = 2/sharpness")
     axis.set(xlabel="k η in units of 2/sharpness where the smallest batch ends", title="Cost along these lines",
              ylabel="cost after training with (k B, k η), over that with (B, η)")  # fmt: skip
-    plots.name_lines(axis, room=0.09)
 
 
 def finish_sharpness(axis: plots.Axes, rates: np.ndarray, sharpness: np.ndarray, kept: np.ndarray) -> None:

@@ -15,7 +15,6 @@ def steps(result: Any, x: np.ndarray, settings: Any, headline: str) -> plots.Fig
     for axis, (place, locals_) in zip(axes[0, 1:], result.places.items(), strict=True):
         draw_cost(axis, locals_[largest], x, settings.num_batches[largest])
         axis.set_title(f"What they come to, {place}")
-        plots.name_lines(axis)
     for axis in axes[0]:
         plots.limit_line(axis, 2, "k η = 2/λ")
         axis.set(xscale="log", xlabel="k η λ")
@@ -58,6 +57,5 @@ def draw_cost(axis: plots.Axes, local: Any, x: np.ndarray, num_batches: int) -> 
     costs = {f"after {num_batches}\nsteps, η": local.after_many, f"after one,\n{num_batches} η": local.after_one}
     for series, (label, cost) in enumerate(costs.items()):
         plots.seed_band(axis, x[shown], (cost / local.start[:, None])[:, shown], series, label)
-    plots.plain_log_ticks(axis.yaxis, (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10))
     plots.reference_line(axis, 1, "before")
-    axis.set_ylabel("cost of the k B examples, over that before")
+    plots.panel(axis, y="cost of the k B examples, over that before", log_y=(0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10))

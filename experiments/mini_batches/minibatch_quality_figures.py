@@ -5,13 +5,10 @@ from typing import Any
 import numpy as np
 
 from experiments.common import plots
+from experiments.common.plots import when
 from research import sampling, statistics
 
 THIN: Any = {"color": "0.4", "linewidth": 1, "linestyle": (0, (2, 2))}
-
-
-def when(epochs: float) -> str:
-    return f"after {epochs:g} epoch{'' if epochs == 1 else 's'}" if epochs else "at the start"
 
 
 def quality(result: Any, shown: list[int]) -> plots.Figure:
@@ -36,14 +33,10 @@ def quality(result: Any, shown: list[int]) -> plots.Figure:
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axis.set_xlabel("examples in the mini-batch, B")
     plots.note(left, "the film's 100", (100, 0.02), (4, 0))
-    left.set(
-        ylim=(0, 1.03),
-        ylabel="cosine with the full gradient G",
-        title="Direction: 1 is the steepest way down\n(colours as on the right)",
-    )
+    plots.panel(left, "Direction: 1 is the steepest way down\n(colours as on the right)",
+                y="cosine with the full gradient G", ylim=(0, 1.03))  # fmt: skip
     plots.plain_log_ticks(right.yaxis, (0.001, 0.01, 0.1, 1, 10, 100))
     right.set(ylabel="|g_B - G| / |G|, root mean square", title="Error: at 1 the noise is as large as the gradient")
-    plots.name_lines(right, room=0.09)
     first, last = np.median(result.films_cosine[:, [shown[0], shown[-1]]], axis=0)
     later = f", {last:.2f} {when(result.epochs[shown[-1]])} of training" if len(shown) > 1 else ""
     headline = f"A batch of 100: cosine {first:.3f} with the full gradient at the start{later}"
@@ -85,6 +78,5 @@ def draw_scale(axis: plots.Axes, result: Any, batch_size: int, pretty_good: floa
     plots.reference_line(axis, limit, f"cosine {pretty_good} for batches of {batch_size}: B_simple {limit:.0f}")
     for at, cost in zip(result.epochs, np.median(result.quality.cost, axis=0), strict=True):
         plots.note(axis, f"{cost:.2g}", (at, 1), (0, -2), ("data", "axes fraction"), rotation=90, ha="center", va="top")
-    plots.plain_log_ticks(axis.yaxis, (1, 10, 100, 1000))
-    axis.set(ylim=(None, 6 * result.noise_scale.max()), ylabel="B_simple, examples; numbers on top: the cost")
-    axis.set_title("The noise scale B_simple = tr Sigma / |G|^2")
+    plots.panel(axis, title="The noise scale B_simple = tr Sigma / |G|^2", y="B_simple, examples; numbers on top: the "
+                "cost", log_y=(1, 10, 100, 1000), ylim=(None, 6 * result.noise_scale.max()))  # fmt: skip

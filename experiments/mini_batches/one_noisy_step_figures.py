@@ -28,6 +28,5 @@ def gains(result: Any, rates: np.ndarray, says: str) -> plots.Figure:
     right.set(yscale="log", xlabel="epochs of training", ylabel="batch size with half of the full batch's gain")
     right.set_xscale("symlog", linthresh=0.05)
     right.set(xlim=(-0.01, None), xticks=result.epochs, xticklabels=[f"{when:g}" for when in result.epochs])
-    plots.name_lines(right, room=0.09)
     foot = f"points: measured, lines: to second order; N = {result.sizes[-1]:,} images; median and range"
     return plots.headline(figure, says, foot)

@@ -40,7 +40,7 @@ def scatters(result: Any, schemes: tuple[str, ...], measured: float) -> plots.Fi
     right.set(ylabel="(N - 1) tr cov(g, g') / tr Sigma", title=f"N = {num:,}, epochs drawn: two batches of one epoch")
     right.set_ylim(-1.6, 0.6)
     for level, text in ((0, "independent draws: 0"), (-1, "theory for one shuffle: -1")):
-        right.annotate(text, (1, level), xytext=(0, 8), textcoords="offset points")
+        plots.note(right, text, (1, level), (0, 8))
     for axis in (middle, right):
         plots.plain_log_ticks(axis.xaxis, [size for size in (1, 10, 100, 1000, 10_000) if size <= num])
     for axis in axes[0]:

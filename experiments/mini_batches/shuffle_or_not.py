@@ -105,14 +105,12 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     right.plot(epochs, np.ones(len(epochs)), color=plots.COLOURS[0], label=NAMES[0])
     right.axvspan(epochs[len(epochs) // 2], epochs[-1], color="0.93", linewidth=0, zorder=0)
     right.set_title("grey: the epochs that the headline averages")
-    plots.plain_log_ticks(left.yaxis, (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2))
-    left.set_ylabel("cost on the training set")
     right.set_ylabel("cost over that of the same start shuffled anew")
-    left.set_title("in the names: how many test images are right at the end")
+    plots.panel(left, title="in the names: how many test images are right at the end", y="cost on the training set",
+                log_y=(0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2))  # fmt: skip
     for axis in (left, right):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_xlabel("epochs")
-        plots.name_lines(axis)
     least, middle, most = over_anew(result, BY_LOT)
     headline = (f"Sorted by label the network's cost is {over_anew(result, SORTED)[1]:.0f} times that of shuffled "
                 f"batches; drawn by lot it is {middle:.2f} times ({least:.2f} to {most:.2f})")  # fmt: skip

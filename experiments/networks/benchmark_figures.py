@@ -51,8 +51,7 @@ def dots(result: Any, rounds: int) -> plots.Figure:
     for row in headings:
         axis.get_yticklabels()[row].set_fontweight("bold")
     axis.axvline(1, color=plots.COLOURS[0])
-    plots.plain_log_ticks(axis.xaxis, TICKS)
-    axis.set(xlabel="times as long as the library, in the same round", ylim=(len(names) - 0.3, -0.5))
+    plots.panel(axis, x="times as long as the library, in the same round", log_x=TICKS, ylim=(len(names) - 0.3, -0.5))
     axis.margins(x=0.15)
     others = [
         (ratio, PLAINLY.get(way, way), work.name)
@@ -86,7 +85,5 @@ def draw(axis: plots.Axes, row: int, work: Any, way: int) -> None:
     axis.plot(ratio, row, "o", color=colour, markersize=9)
     if mark:
         axis.plot(mark, row, "D", color=plots.COLOURS[1], markeredgecolor="black")
-        axis.annotate(f"{mark:.3g} asked", (mark, row), (0, 6), textcoords="offset points", fontsize=9,
-                      ha="left" if mark > ratio else "right",
-                      color=plots.COLOURS[1])  # fmt: skip
-    axis.annotate(f"{ratio:.1f}", (ratio, row), (0, -6), textcoords="offset points", ha="center", va="top", fontsize=9)
+        plots.note(axis, f"{mark:.3g} asked", (mark, row), (0, 3), series=1, ha="left" if mark > ratio else "right")
+    plots.note(axis, f"{ratio:.1f}", (ratio, row), (0, -6), ha="center")

@@ -24,8 +24,7 @@ def times(result: Any, settings: Any) -> plots.Figure:
         in_proportion = 1000 * np.median(sweep.seconds[:, -1]) * sweep.flops / sweep.flops[-1]
         plots.seed_band(axis, sweep.x, 1000 * sweep.seconds, 0, "", marker="o")
         axis.plot(sweep.x, in_proportion, **EQUAL)
-        axis.set(xscale="log", yscale="log", xlabel=label, ylabel="milliseconds a gradient", title=title)
-        plots.plain_log_ticks(axis.yaxis, PLAIN)
+        plots.panel(axis, title, label, "milliseconds a gradient", log_y=PLAIN, xscale="log")
         plots.note(axis, "dotted: in proportion\nto the operations", (0.97, 0.03), unit=plots.IN_PANEL, ha="right")
     for axis, sweep in zip(axes[0, 1:], (result.width, result.depth), strict=True):
         plots.plain_log_ticks(axis.xaxis, sweep.x.tolist())
@@ -74,7 +73,7 @@ def draw_memory(axis: plots.Axes, x: np.ndarray, at_once: np.ndarray, chunked: n
     for series, (name, megabytes) in enumerate({"all images at once": at_once, "in chunks of 1,000": chunked}.items()):
         colour = plots.COLOURS[series]
         axis.plot(x, megabytes, "os"[series], linestyle=plots.LINES[series], color=colour)
-        axis.annotate(name, (x[-1], megabytes[-1]), (-8, 6), textcoords="offset points", ha="right", color=colour)
+        plots.note(axis, name, (x[-1], megabytes[-1]), (-8, 6), color=colour)
     axis.set(xlabel="N, images", ylabel="megabytes while it runs, images apart", title="Memory that XLA sets aside")
 
 

@@ -83,8 +83,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
 
 def hill(problem: Problem, settings: Settings, path: np.ndarray) -> tuple[hills.View, float]:
     """The surface on the plane nearest to a path (points, parameters), by a way that knows nothing of layers.
-    And the largest relative difference between CHECKED of its points and the same cost, all images at once.
-    """
+    And the largest relative difference between CHECKED of its points and the same cost, all images at once."""
     few = sharding.on_every_device(data.take(problem.train, slice(settings.surface_examples)))
     unravel, plain = hills.unravel_of(problem), gradients.mean_over_examples(problem.example_cost)
 

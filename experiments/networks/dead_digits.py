@@ -170,8 +170,6 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
             middle.fill_between(steps, low, high, color=plots.COLOURS[2 + series], alpha=0.2, linewidth=0)
             middle.plot(steps, mid, color=plots.COLOURS[2 + series], marker=plots.MARKERS[series], label=name)
     middle.set(xscale="log", yscale="log", xlabel="steps (the start at 1)", ylabel=f"output on its digit, {KINDS[0]}")
-    for axis in (left, middle):
-        plots.name_lines(axis, room=0.09)
     apart = dead[0, :, -1] + np.linspace(-0.3, 0.3, len(dead[0]))
     right.plot(apart, 100 * result.accuracy[0, :, -1], "o", color=plots.COLOURS[0], alpha=0.5)
     plots.reference_line(right, HIS_BEST, f"Nielsen's best of three, after 30 epochs: {HIS_BEST}")

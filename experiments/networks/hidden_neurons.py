@@ -144,8 +144,7 @@ def depth_claim(shallow: Network, deepest: Network) -> Claim:
     """How much of the gradient each further layer lets through to the first, before training.
     The weights are from N(0, 1/n), so W^T keeps the length on average; sigma' is 1/4 at most and 0.235 on average over
     sums of variance 1/4, as the activations of 1/2 make them. With 30 neurons the length scatters by sqrt(1/30) = 18 %;
-    bounds are four standard errors.
-    """
+    bounds are four standard errors."""
     more = deepest.norms.shape[1] - shallow.norms.shape[1]
     measured = np.median((deepest.norms[:, 0] / shallow.norms[:, 0]) ** (1 / more))
     scatter = 4 * (1 / int(shallow.sizes[1]) / len(shallow.norms) / more) ** 0.5

@@ -34,12 +34,12 @@ def draw_widths(axis: plots.Axes, result: Any, settings: Any) -> None:
     plots.seed_points(axis, x, y, 0)
     axis.plot(x, np.median(y, axis=0), color=plots.COLOURS[0])
     for width, place in zip(widths, zip(x, np.median(y, axis=0), strict=True), strict=True):
-        axis.annotate(str(width), place, (6, -15), textcoords="offset points", color=plots.COLOURS[0])
+        plots.note(axis, str(width), place, (6, -15), series=0)
     others = [("no hidden layer", networks[()], 1, "right")] if () in networks else []
     for name, network, series, side in (*others, (own.name, own, 2, "left")):
         place, colour = (network.num_parameters, np.median(network.test)), plots.COLOURS[series]
         axis.plot(*place, "oD*"[series], color=colour, markersize=10, zorder=5)
-        axis.annotate(name, place, (0, 9), textcoords="offset points", ha=side, color=colour)
+        plots.note(axis, name, place, (0, 9), ha=side, color=colour)
     axis.set(xscale="log", ylim=(0, 105), xlabel="weights and biases", ylabel="correct on the test images, %",
              title="One hidden layer: so many neurons")  # fmt: skip
 
@@ -63,14 +63,13 @@ def draw_gradients(axis: plots.Axes, result: Any, settings: Any) -> None:
     norms = {depth: networks[(width,) * depth].norms for depth in shown}
     for series, depth in enumerate(shown):
         plots.seed_band(axis, np.arange(1, depth + 2), norms[depth], series, "")
-        axis.annotate(f"{depth} hidden", (1, np.median(norms[depth][:, 0])), (-6, 0), textcoords="offset points",
-                      ha="right", va="center", color=plots.COLOURS[series])  # fmt: skip
+        plots.note(axis, f"{depth} hidden", (1, np.median(norms[depth][:, 0])), (-6, 0), series=series, va="center")
     shallow, deepest = (np.median(norms[depth][:, 0]) for depth in (shown[0], shown[-1]))
     if settings.has_films_network:
         places = np.arange(1, shown[-1] + 1)
         axis.plot(places, deepest * 4.0 ** (places - 1), color="0.4", linestyle=(0, (2, 2)), linewidth=1)
-        axis.annotate("dotted: 4 times a layer,\nfor sigma' is 1/4 at most", (0.98, 0.04), xycoords="axes fraction",
-                      ha="right", fontsize=9, color="0.3")  # fmt: skip
+        plots.note(axis, "dotted: 4 times a layer,\nfor sigma' is 1/4 at most", (0.98, 0.04), unit=plots.IN_PANEL,
+                   ha="right")  # fmt: skip
     axis.set(yscale="log", xlim=(0.2, shown[-1] + 1.2), xticks=np.arange(1, shown[-1] + 2),
              xlabel="layer of weights, 1 next to the pixels", ylabel="length of the layer's gradient, untrained",
              title=f"The first layer's gradient: with {shown[-1]} hidden layers\n1/{shallow / deepest:.3g} of what "

@@ -146,10 +146,7 @@ def descend(
     full = on_grid(problem, problem.cost, partial(training.full_batch_descent, num_legs=LOOKS, steps_per_leg=steps))
     mini = on_grid(problem, gradients.mean_over_examples(problem.example_cost), training.minibatch_descent)
     given = (beginning.params, (problem.train, problem.test), jnp.array(settings.learning_rates))
-    found = (
-        runs.over_seeds(full, (0, None, None))(*given),
-        runs.over_seeds(mini, (0, None, None, 0))(*given, rows),
-    )
+    found = (runs.over_seeds(full, (0, None, None))(*given), runs.over_seeds(mini, (0, None, None, 0))(*given, rows))
     read = (steps * len(problem.train.inputs), rows.shape[2] * settings.batch_size)  # examples between two looks
     looks = 1 + np.arange(LOOKS, dtype=float)
     return [best_of(settings, each, looks * size) for each, size in zip(found, read, strict=True)]

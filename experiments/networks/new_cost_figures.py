@@ -59,10 +59,8 @@ def draw_descents(left: plots.Axes, right: plots.Axes, both: tuple) -> None:
         right.plot(grid[chosen], np.median(by_rate[:, chosen]), "*", color=plots.COLOURS[number], markersize=14)
     left.set(xscale="log", xlabel="examples read", ylabel="correct on the test images, %", ylim=(0, 100),
              title="With the best rate")  # fmt: skip
-    plots.name_lines(left, 0.11)
-    right.set(xscale="log", ylim=(0, 100), xlabel="learning rate", ylabel="correct at the end, %",
-              title="With every rate, colours as on the left\n(star: lowest cost on the training images)")  # fmt: skip
-    plots.plain_log_ticks(right.xaxis, grid.tolist())
+    plots.panel(right, "With every rate, colours as on the left\n(star: lowest cost on the training images)",
+                "learning rate", "correct at the end, %", log_x=grid.tolist(), ylim=(0, 100))  # fmt: skip
 
 
 def hills(result: Any) -> plots.Figure:
@@ -102,8 +100,8 @@ def draw_two(axis: plots.Axes, both: tuple) -> None:
 def draw_hill(axis: plots.Axes, found: Any, series: int) -> None:
     plots.map_of_hill(axis, found.hill.alphas, found.hill.betas, found.hill.surface)
     for index, (method, shadow) in enumerate(zip(METHODS, found.hill.shadows, strict=True)):
-        plots.path_on_map(axis, shadow, 2 * index + series, method)
-        axis.annotate(method, shadow[-1], (-4, 8), textcoords="offset points", fontsize=9, fontweight="bold")
+        plots.path_on_map(axis, shadow, 2 * index + series, "")
+        plots.note(axis, method, shadow[-1], (0, 8), fontweight="bold", color="black")
     axis.plot(*found.hill.shadows[0][0], "k*", markersize=13)
     axis.set(xlabel="first principal direction of the paths" if series else "", ylabel="second",
              title=f"The hill of {found.name}, {100 * found.share:.0f} % of the paths' variance; noise scale\n"

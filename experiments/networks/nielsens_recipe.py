@@ -175,8 +175,8 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
             left.plot(said, row + 0.25, "*", color="black", markersize=11)
         if name in shown:
             right.plot(np.arange(1, settings.num_epochs + 1), accuracy.T, linewidth=1.2, **style)
-            right.annotate(name, (settings.num_epochs, accuracy[:, -1].max()), (0, 4), textcoords="offset points",
-                           ha="right", va="bottom", color=plots.COLOURS[row], fontweight="bold")  # fmt: skip
+            plots.note(right, name, (settings.num_epochs, accuracy[:, -1].max()), (0, 4), series=row, ha="right",
+                       fontweight="bold")  # fmt: skip
     names = [f"{name}: {outcome.end:.2f} %" for name, outcome in result.outcomes.items()]
     left.set_yticks(range(len(names)), names)
     left.set(ylim=(len(names) - 0.5, -0.5), xlabel="correct on the 10,000 test images, %",

@@ -19,7 +19,6 @@ def race(result: Any, settings: Any) -> plots.Figure:
     left, *middle, right = axes[0]
     for series, (outcome, name) in enumerate(zip(begun, names, strict=False)):
         draw(left, outcome, series, name)
-    left.set(title="On the full batch", xlabel="gradients of the full batch")
     for axis in middle:
         for series, (outcome, name) in enumerate(
             zip((begun[0], *later), (names[0], *names[len(begun) :]), strict=True)
@@ -31,10 +30,8 @@ def race(result: Any, settings: Any) -> plots.Figure:
     right.set(title=f"Mini-batches, by the clock: {settings.num_evaluations} passes, beside L-BFGS",
               xlabel="seconds of one run, compilation apart")  # fmt: skip
     for axis in axes[0]:
-        axis.set(xscale="log", yscale="log")
-        plots.plain_log_ticks(axis.yaxis, TICKS)
-        plots.name_lines(axis)
-    left.set_ylabel("cost on the training images")
+        plots.panel(axis, log_y=TICKS, xscale="log")
+    plots.panel(left, "On the full batch", "gradients of the full batch", "cost on the training images")
     full, mini = (min(part, key=lambda outcome: outcome.end) for part in (begun, result.mini))
     return plots.headline(
         figure,

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from experiments.common import plots
+from experiments.common.plots import in_base64
 
 TEMPLATE = Path(__file__).with_name("play.html")
 
@@ -23,10 +24,10 @@ def page(result: Any, dataset: str, rates: tuple[float, float], batch_size: int)
         "labels": np.concatenate([result.train_labels, result.test_labels]).tolist(),
         "trainCount": len(result.train_images),
         "sheet": sheet(np.concatenate([result.train_images, result.test_images])),
-        "networks": {"untrained": floats(result.start), "trained": floats(result.trained)},
+        "networks": {"untrained": in_base64(result.start), "trained": in_base64(result.trained)},
         "accuracy": result.accuracy,
-        "origin": floats(result.origin),
-        "directions": [floats(direction) for direction in result.directions],
+        "origin": in_base64(result.origin),
+        "directions": [in_base64(direction) for direction in result.directions],
         "alphas": rounded(result.view.alphas),
         "betas": rounded(result.view.betas),
         "surface": [rounded(row) for row in result.view.surface],
@@ -46,11 +47,6 @@ def sheet(images: np.ndarray) -> str:
     file = io.BytesIO()
     Image.fromarray(tiled).save(file, "png", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-def floats(array: np.ndarray) -> str:
-    """The array's bytes, float32, little-endian, as text."""
-    return base64.b64encode(np.ascontiguousarray(array, "<f4").tobytes()).decode()
 
 
 def rounded(values: np.ndarray) -> list[float]:

@@ -46,7 +46,7 @@ def bars(axes: plots.Axes, result: Any) -> None:
     for row, number in zip(rows, numbers, strict=True):
         if np.isfinite(number):
             axes.barh(row, number - 1, left=1, color=plots.COLOURS[0] if number > 1 else "0.6")
-            axes.annotate(f"{number:.2f}", (max(number, 1), row), (4, 0), textcoords="offset points", va="center")
+            plots.note(axes, f"{number:.2f}", (max(number, 1), row), (4, 0), va="center")
     axes.set_yticks(rows, names)
     for row in rows[np.isnan(numbers)]:
         axes.get_yticklabels()[row].set_fontweight("bold")
@@ -65,4 +65,3 @@ def curves(axes: plots.Axes, result: Any, settings: Any) -> None:
     plots.limit_line(axes, settings.batch_size, f"batches of {settings.batch_size}")
     plots.plain_log_ticks(axes.yaxis, (0.001, 0.01, 0.1, 1, 8, 64))
     axes.set(xlabel="images in a batch", ylabel="times as fast as on one", title="on paper", ylim=(1e-3, 150))
-    plots.name_lines(axes)

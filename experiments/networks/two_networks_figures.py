@@ -45,7 +45,6 @@ def draw_accuracy(axes: plots.Axes, networks: dict[str, Any]) -> None:
     axes.axhline(WANTED, color="0.4", linewidth=1, linestyle=(0, (2, 2)), label=f"{WANTED} %, asked for")
     axes.set(ylim=(max(0.0, min(90.0, lowest - 5)), 100), ylabel="correct on the test images, %", xlabel="epochs",
              title="On new images; seconds: all seeds' training")  # fmt: skip
-    plots.name_lines(axes)
 
 
 def draw_filters(axes: plots.Axes, filters: np.ndarray) -> None:
@@ -78,8 +77,8 @@ def draw_noise(axes: plots.Axes, networks: dict[str, Any]) -> None:
         places = np.arange(2) + 0.1 * series - 0.05
         plots.seed_points(axes, places, each.noise_scale, series)
         for place, value in zip(places, np.median(each.noise_scale, axis=0), strict=True):
-            axes.annotate(f"{name}: {value:,.0f}", (place, value), (16 * series - 8, 0), textcoords="offset points",
-                          ha=("right", "left")[series], va="center", color=plots.COLOURS[series])  # fmt: skip
+            plots.note(axes, f"{name}: {value:,.0f}", (place, value), (16 * series - 8, 0), series=series,
+                       ha=("right", "left")[series], va="center")  # fmt: skip
     axes.set_xticks(range(2), ["at the start", "after training"])
     axes.set(yscale="log", xlim=(-0.6, 1.6), ylabel="B_simple = tr Sigma / |G|^2, examples",
              title="In a batch of so many examples noise and signal are equal")  # fmt: skip

@@ -32,23 +32,17 @@ def show(axes: plots.Axes, image: np.ndarray, title: str, **options) -> None:
 
 def weights(result: Any) -> plots.Figure:
     figure, ((left, middle, right),) = plots.new_figure(16, 6, columns=3)
-    last = f"after {result.epochs[-1]:g} epoch{'' if result.epochs[-1] == 1 else 's'}"
-    for axes, look, when in ((left, 0, "before training"), (middle, -1, last)):
+    for axes, look, when in ((left, 0, "before training"), (middle, -1, plots.when(result.epochs[-1]))):
         show(axes, tiles(result.weights[look], result.image_shape), f"a neuron's weights, {when}\n"
              "blue: lit pixels raise it, vermillion: lower it", cmap="coolwarm_r", vmin=-1, vmax=1)  # fmt: skip
     epochs = np.maximum(result.epochs, result.epochs[1] / 3)
-    plots.seed_band(right, epochs, 100 * result.coarse, 0, "the weights", marker="o")
-    plots.seed_band(right, epochs[1:], 100 * result.coarse_change, 1, "what training added", marker="s")
+    plots.seed_band(right, epochs, 100 * result.coarse, 0, "the\nweights", marker="o")
+    plots.seed_band(right, epochs[1:], 100 * result.coarse_change, 1, "what training\nadded", marker="s")
     for share, name in ((result.coarse_images, "images of digits"), (result.coarse_noise, "white noise")):
         plots.reference_line(right, 100 * share, name)
-    plots.plain_log_ticks(right.xaxis, epochs)
+    plots.panel(right, "How much of it is coarse\n(at most 4 waves across the image)", "epochs",
+                "share of the variance, %", log_x=epochs, ylim=(0, 100))  # fmt: skip
     right.set_xticklabels(["start", *(f"{epoch:g}" for epoch in result.epochs[1:])])
-    right.set(ylim=(0, 100), xlabel="epochs", ylabel="share of the variance, %", title="How much of it is coarse\n"
-              "(at most 4 waves across the image)")  # fmt: skip
-    right.annotate("what training added", (epochs[1], 100 * np.median(result.coarse_change[:, 0])), (0, 10),
-                   textcoords="offset points", color=plots.COLOURS[1], fontsize=10)  # fmt: skip
-    right.annotate("the weights", (epochs[-1], 100 * np.median(result.coarse[:, -1])), (-10, -16),
-                   textcoords="offset points", ha="right", color=plots.COLOURS[0], fontsize=10)  # fmt: skip
     start, end = 100 * np.median(result.coarse[:, [0, -1]], axis=0)
     return plots.headline(
         figure,
@@ -64,10 +58,7 @@ def sensitivity(result: Any) -> plots.Figure:
     picture = lambda values: values.reshape(shape).mean(axis=2)
     show(left, picture(result.weight_sensitivity[0]), "to the weights behind a pixel, untrained:\n"
          "mean |dC/dw|, the mean digit", cmap="magma")  # fmt: skip
-    for axes, look, when in (
-        (middle, 0, "untrained:\nnoise"),
-        (right, -1, "trained:\nwhere the strokes are"),
-    ):
+    for axes, look, when in ((middle, 0, "untrained:\nnoise"), (right, -1, "trained:\nwhere the strokes are")):
         show(axes, picture(result.pixel_sensitivity[look]), f"to the pixel itself, {when}", cmap="magma", vmin=0)
         axes.contour(picture(result.black), levels=[0.5], colors="white", linewidths=1)
     before, after = 100 * np.median(result.share_on_black[:, [0, -1]], axis=0)

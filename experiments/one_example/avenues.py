@@ -66,8 +66,7 @@ class Result(NamedTuple):
 
 def small_steps(cost: Callable, activations: Callable, params: list[Layer], few: Examples) -> SmallSteps:
     """What one step does as the learning rate gets smaller; `activations(params, few)` are watched.
-    w is the first layer and v the last: dw is the change of w in one step, with v as it was or already moved.
-    """
+    w is the first layer and v the last: dw is the change of w in one step, with v as it was or already moved."""
     before, grads = jax.value_and_grad(cost)(params, few)
     steepness = layerwise.squares(grads).sum()
     dw = ravel_pytree(grads[0])[0]
@@ -155,7 +154,4 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {
-        "avenues": layer_figures.avenues(result, settings),
-        "order": layer_figures.order(result, settings, RATES),
-    }
+    return {"avenues": layer_figures.avenues(result, settings), "order": layer_figures.order(result, settings, RATES)}

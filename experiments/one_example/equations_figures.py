@@ -47,11 +47,9 @@ def text(result: Any, finding: str) -> str:
     shown, label = result.shown, int(result.shown.targets.argmax())
     outputs, before = range(len(shown.targets)), range(len(shown.before))
     lines = [OPENING.format(index=result.row, label=label, sizes=sizes(result)), *table(result)]
-    equation(
-        lines, 1, "p_j = -dC/da_j x f'(z_j)      for every output j",
-        "The film: an output's nudge is proportional to its distance from its target. That is -dC/da, with the film's "
-        "cost 2 (target - a). How much of it reaches the neuron's weighted sum, its slope says.",
-    )  # fmt: skip
+    equation(lines, 1, "p_j = -dC/da_j x f'(z_j)      for every output j", "The film: an output's nudge is "
+             "proportional to its distance from its target. That is -dC/da, with the film's cost 2 (target - a). How "
+             "much of it reaches the neuron's weighted sum, its slope says.")  # fmt: skip
     pulls = multiply(lines, numbers(shown.nudges), numbers(shown.slopes),
                      [f"p of output {j}: it says {shown.activations[j]:.4f}, should be {shown.targets[j]:.0f}"
                       for j in outputs])  # fmt: skip
@@ -63,19 +61,11 @@ def text(result: Any, finding: str) -> str:
     wish = sum(asked, Decimal(0))
     lines += [f"{'':>23}--------", f"{wish:>31}   added up: -dC/da of neuron {chosen}"]
     multiply(lines, [wish], numbers(shown.slopes_before[[chosen]]), [f"p of neuron {chosen}"])
-    equation(
-        lines,
-        3,
-        f"-dC/db_j = p_j      for the bias of output {label}",
-        "The film: to raise a neuron one may raise its bias. It is the weight of an activation that is always 1.",
-    )
+    equation(lines, 3, f"-dC/db_j = p_j      for the bias of output {label}", "The film: to raise a neuron one may "
+             "raise its bias. It is the weight of an activation that is always 1.")  # fmt: skip
     multiply(lines, [pulls[label]], [ONE], [f"nudge of the bias of output {label}"])
-    equation(
-        lines,
-        4,
-        f"-dC/dw_jk = p_j a_k      for the weights of output {label}",
-        "The film: or raise its weights, those from the brightest neurons most, for they have most effect.",
-    )
+    equation(lines, 4, f"-dC/dw_jk = p_j a_k      for the weights of output {label}", "The film: or raise its weights, "
+             "those from the brightest neurons most, for they have most effect.")  # fmt: skip
     multiply(lines, [pulls[label]] * len(before), numbers(shown.before), [f"nudge of the weight from neuron {k}"
                                                                         for k in before])  # fmt: skip
     return "\n".join([*lines, "", *textwrap.wrap(finding, 100)]) + "\n"

@@ -42,4 +42,3 @@ def hebb(result: Any, settings: Any) -> plots.Figure:
 def finish(axes: plots.Axes, steps: np.ndarray) -> None:
     axes.set_xscale("symlog", linthresh=steps[1])
     axes.set(xlabel="mini-batch steps")
-    plots.name_lines(axes)

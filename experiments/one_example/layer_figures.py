@@ -9,14 +9,12 @@ from experiments.common import plots
 
 
 def draw_costs(axes: plots.Axes, costs: np.ndarray, settings: Any, ways: Sequence[str], says: str) -> None:
-    """The cost (seeds, ways, looks) through training, in both ways; `says` has room for where each ends."""
+    """The cost (seeds, ways, looks) through training, in both ways."""
     steps = settings.steps_per_leg * np.arange(costs.shape[2])
     for series, label in enumerate(ways):
         plots.seed_band(axes, steps, costs[:, series], series, label)
-    axes.set(xlabel="mini-batch steps", ylabel=f"cost on {settings.num_looked_at:,} training images",
-             title=says.format(*np.median(costs[:, :, -1], axis=0)))  # fmt: skip
-    plots.plain_log_ticks(axes.yaxis, (0.05, 0.1, 0.2, 0.5, 1, 2))
-    plots.name_lines(axes)
+    plots.panel(axes, says, "mini-batch steps", f"cost on {settings.num_looked_at:,} training images",
+                log_y=(0.05, 0.1, 0.2, 0.5, 1, 2))  # fmt: skip
 
 
 def avenues(result: Any, settings: Any) -> plots.Figure:
@@ -41,11 +39,10 @@ def order(result: Any, settings: Any, rates: np.ndarray) -> plots.Figure:
         plots.seed_band(left, rates, errors, series, label)
     slope_one = np.median(result.steps.activations[:, 0]) / 10 * rates / rates[0]
     left.plot(rates, slope_one, color="0.4", linewidth=1, label="slope 1")
-    left.set(xscale="log", yscale="log", xlabel="learning rate of one step from the start",
-             ylabel="relative difference", title="A tenth of the step, a tenth of the difference")  # fmt: skip
-    plots.name_lines(left, room=0.09)
-    draw_costs(right, result.costs, settings, ("all layers at once", "last layer first"),
-               "A whole training either way")  # fmt: skip
+    plots.panel(left, "A tenth of the step, a tenth of the difference", "learning rate of one step from the start",
+                "relative difference", xscale="log", yscale="log")  # fmt: skip
+    ways = ("all layers at once", "last layer first")
+    draw_costs(right, result.costs, settings, ways, "A whole training either way")
     at_once, one_by_one = np.median(result.costs[:, :, -1], axis=0)
     return plots.headline(
         figure,
@@ -64,8 +61,8 @@ def draw_shares(axes: plots.Axes, shares: np.ndarray, steps_per_leg: int) -> Non
         axes.bar(steps, weights, bottom=base, **style)
         axes.bar(steps, biases, bottom=base + weights, hatch="///", **style)
         middle, base = base[-1] + (weights + biases)[-1] / 2, base + weights + biases
-        axes.annotate(f"layer {layer + 1}", (1.01, middle), xycoords=("axes fraction", "data"), color=colour,
-                      va="center", fontweight="bold")  # fmt: skip
+        plots.note(axes, f"layer {layer + 1}", (1.01, middle), unit=("axes fraction", "data"), series=layer,
+                   va="center", fontweight="bold", fontsize=11)  # fmt: skip
     axes.set_axisbelow(True)
     axes.margins(x=0.02)
     axes.set(xlabel="mini-batch steps made", ylabel="share of the first-order improvement, %",

@@ -22,8 +22,7 @@ def triangles(axes: plots.Axes, x: Any, y: Any, values: np.ndarray, size: float,
 def neurons(axes: plots.Axes, activations: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The film's picture: every layer a column of neurons, black at 0, white at 1; the strongest weights as lines, as
     thick as they are strong, positive ones solid, negative ones dashed.
-    Layer l stands at x = l; its neurons, number 0 on top, between y = 0 and 1. Returns each layer's y.
-    """
+    Layer l stands at x = l; its neurons, number 0 on top, between y = 0 and 1. Returns each layer's y."""
     heights = [(0.5 + np.arange(len(layer)))[::-1] / len(layer) for layer in activations]
     for layer, matrix in enumerate(weights):
         strongest = np.argsort(-np.abs(matrix), axis=None)[:MOST_LINES]

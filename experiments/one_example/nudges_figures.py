@@ -1,12 +1,12 @@
 """One digit's story: the network with its wishes, the columns of 7:38, pixels and weights, and nudges.html."""
 
-import base64
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from experiments.common import plots
+from experiments.common.plots import in_base64
 from experiments.one_example.neurons_figures import neurons, triangles
 
 TEMPLATE = Path(__file__).with_name("nudges.html")
@@ -235,9 +235,3 @@ def page_network(network: Any) -> dict[str, Any]:
     fields = stories[0].keys() - {"numbers", "sums"}
     packed = {field: [in_base64(story[field]) for story in stories] for field in sorted(fields)}
     return {"name": network.name, "says": network.says, **packed}
-
-
-def in_base64(array: np.ndarray) -> str:
-    """The array's bytes, little-endian, uint8 or float32, as text."""
-    kind = "u1" if array.dtype == np.uint8 else "<f4"
-    return base64.b64encode(np.ascontiguousarray(array.astype(kind)).tobytes()).decode()

@@ -143,7 +143,7 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     axes.plot(actual, places, "D", color=plots.COLOURS[1], markersize=8)
     for place, share in enumerate(shares):
         seeds = f" ({low[place]:.3g} to {high[place]:.3g})" if place else ""
-        axes.annotate(f"{share:.3g} %{seeds}", (share, place), xytext=(10, 8), textcoords="offset points")
+        plots.note(axes, f"{share:.3g} %{seeds}", (share, place), (10, 8), fontsize=11)
     axes.set_yticks(places, names)
     axes.invert_yaxis()
     axes.set_axisbelow(True)

@@ -64,8 +64,7 @@ def two_weights(
     rise: Callable[[Array], Array], here: Array, gradient: Array, is_weight: Array
 ) -> tuple[Array, Array, Array]:
     """The components of the two weights, the changes of the cost for every epsilon, and theory's error per epsilon.
-    `rise(point)` is how much higher the cost is than `here`; `is_weight` is 1 for weights, 0 for biases.
-    """
+    `rise(point)` is how much higher the cost is than `here`; `is_weight` is 1 for weights, 0 for biases."""
     sizes = jnp.abs(gradient) * is_weight
     pair = jnp.array([jnp.argmax(sizes), jnp.argmin(jnp.abs(sizes - sizes.max() / TIMES))])
     components = gradient[pair]

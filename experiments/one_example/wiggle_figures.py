@@ -15,18 +15,16 @@ def wiggle(result: Any, epsilons: np.ndarray, exact: np.ndarray, measured: np.nd
     for series, label in enumerate(("the most sensitive weight", f"one nearest to 1/{exact[0]:.0f} of it")):
         left.plot(epsilons, changes[:, series], "o", color=plots.COLOURS[series], linestyle=plots.LINES[series])
         above, at = series == 0, 5 - 2 * series
-        left.annotate(f"{label}:\ncomponent {components[series]:.2g}", (epsilons[at], changes[at, series]),
-                      (-8, 8) if above else (8, -8), textcoords="offset points", ha="right" if above else "left",
-                      va="bottom" if above else "top", fontsize=10, color=plots.COLOURS[series])  # fmt: skip
+        plots.note(left, f"{label}:\ncomponent {components[series]:.2g}", (epsilons[at], changes[at, series]),
+                   (-8, 8) if above else (8, -8), series=series, ha="right" if above else "left",
+                   va="bottom" if above else "top")  # fmt: skip
     left.set(yscale="log", ylabel="change of the cost, without sign", title="The same wiggle, two changes of the cost")
     between = np.sqrt(np.prod(changes[np.argmin(np.abs(epsilons - 3e-4))]))
-    left.annotate(f"{exact[0]:.0f} times", (3e-4, between), ha="center")
+    plots.note(left, f"{exact[0]:.0f} times", (3e-4, between), ha="center")
     middle.plot(epsilons, measured[0], "o-", color=plots.COLOURS[2])
-    middle.annotate("one change over the other", (epsilons[-2], measured[0, -2]), (-10, 0), ha="right", va="center",
-                    textcoords="offset points", fontsize=10, color=plots.COLOURS[2])  # fmt: skip
+    plots.note(middle, "one change over the other", (epsilons[-2], measured[0, -2]), (-10, 0), series=2, va="center")
     plots.reference_line(middle, exact[0], "")
-    middle.annotate(f"dotted: the components', {exact[0]:.2f}", (epsilons[0], exact[0]), (0, 8),
-                    textcoords="offset points", fontsize=10, color="0.3")  # fmt: skip
+    plots.note(middle, f"dotted: the components', {exact[0]:.2f}", (epsilons[0], exact[0]), (0, 8))
     middle.set(ylabel="ratio of the two changes", title=f"Small wiggles: {exact[0]:.2f} times")
     for seed, (ratio, error_slope) in enumerate(zip(measured, result.error_slope, strict=True)):
         right.plot(epsilons, error_slope * epsilons, color="0.4", linewidth=0.8)
@@ -47,9 +45,8 @@ def sensitivity(result: Any, epsilon: float) -> plots.Figure:
     span = np.array([components[shown].min(), components.max()])
     axes.plot(span, span, color="0.4", linewidth=1)
     axes.plot(components[shown], changes[shown], "o", color=plots.COLOURS[2], alpha=0.6, markersize=5)
-    axes.annotate(
-        f"{shown.sum()} weights and biases;\non the line both are equal", (0.04, 0.88), xycoords="axes fraction"
-    )
+    plots.note(axes, f"{shown.sum()} weights and biases;\non the line both are equal", (0.04, 0.88),
+               unit=plots.IN_PANEL)  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel="size of the gradient's component",
              ylabel=f"change of the cost / epsilon, wiggled by {epsilon:g}")  # fmt: skip
     return plots.headline(figure, "A component is the cost's sensitivity to that weight", "first seed")
