@@ -1,11 +1,9 @@
 """Other machines, without having them: eight devices find what one finds, and all is lowered for GPU and TPU."""
 
 import functools
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import jax
 import jax.numpy as jnp
 import optax
@@ -16,6 +14,7 @@ from research import agreement, costs, curvature, gradients, landscape, models, 
 from research.data import Examples
 from research.training import TrainState
 
+HERE = Path(__file__).parent
 NAMES = (
     "gradient",
     "mini-batches",
@@ -76,9 +75,8 @@ def test_what_is_compiled_is_lowered_for_gpus_and_tpus_and_asks_nothing_of_the_h
 
 
 EIGHT = """
-import sys, jax, numpy as np
+import jax, numpy as np
 jax.config.update("jax_num_cpu_devices", 8)
-sys.path.insert(0, sys.argv[1])
 from test_machines import works
 from research import sharding
 assert jax.device_count() == 8
@@ -91,10 +89,9 @@ for name, (fun, (params, examples)) in works().items():
 """
 
 
-def test_eight_devices_find_what_one_finds():
-    command = [sys.executable, "-c", EIGHT, str(Path(__file__).parent)]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"JAX_PLATFORMS": "cpu"})
-    assert done.returncode == 0, done.stderr
-    apart = dict(line.split(":") for line in done.stdout.splitlines())
+def test_eight_devices_find_what_one_finds(tmp_path):
+    code, out, errors = forked.start(["-c", EIGHT], HERE, tmp_path, JAX_PLATFORMS="cpu").ended()
+    assert code == 0, errors
+    apart = dict(line.split(":") for line in out.splitlines())
     assert set(apart) == set(NAMES)
     assert max(map(float, apart.values())) < 1e-6, apart

@@ -11,6 +11,7 @@ import weakref
 from functools import partial
 from pathlib import Path
 
+import forked
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -222,7 +223,7 @@ def test_two_processes_that_share_the_stream_find_what_one_finds():
                              stdout=subprocess.PIPE) for index in range(2)]  # fmt: skip
     alone = shared_work()
     for process in both:
-        found = json.loads(process.communicate(timeout=60)[0].splitlines()[-1])
+        found = json.loads(process.communicate(timeout=600)[0].splitlines()[-1])
         np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-6)
 
 
@@ -255,9 +256,9 @@ LARGER_THAN_MEMORY = """
         ("read(np.arange(len(source)))", False),
     ],
 )
-def test_a_set_larger_than_the_limit_is_streamed_and_cannot_be_loaded(work, fits):
+def test_a_set_larger_than_the_limit_is_streamed_and_cannot_be_loaded(work, fits, tmp_path):
     """400 images of 1 MiB, where the process may have 50 MiB more than it has: the set in memory does not fit."""
     program = textwrap.dedent(LARGER_THAN_MEMORY).replace("{work}", work)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.stdout == "done\n") == fits, done.stderr
-    assert fits or "MemoryError" in done.stderr
+    _, out, errors = forked.start(["-c", program], tmp_path, tmp_path).ended()
+    assert (out == "done\n") == fits, errors
+    assert fits or "MemoryError" in errors
