@@ -35,7 +35,7 @@ class Browser:
         payload = json.dumps(body).encode() if method == "POST" else None
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self.address + path, payload, headers, method=method)
-        with urllib.request.urlopen(request, timeout=60) as reply:
+        with urllib.request.urlopen(request, timeout=600) as reply:
             return json.load(reply)["value"]
 
     def visit(self, address, width=1200):
@@ -49,8 +49,8 @@ class Browser:
         return self.ask("POST", "/execute/sync", script=f"return {expression}", args=[])
 
     def becomes(self, expression, wanted):
-        """Whether the expression has that value within ten seconds: a busy browser answers late."""
-        for _ in range(200):
+        """Whether the expression has that value within a minute: a busy browser answers late."""
+        for _ in range(1200):
             if self.run(expression) == wanted:
                 return True
             time.sleep(0.05)
@@ -97,7 +97,7 @@ def driver_on_free_port():
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(200):
+        for _ in range(1200):
             with contextlib.suppress(urllib.error.URLError, ConnectionError):
                 urllib.request.urlopen(f"{address}/status", timeout=5).close()
                 break

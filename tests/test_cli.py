@@ -159,7 +159,7 @@ def test_a_signal_ends_the_program_and_what_it_started_and_what_nohup_ignores_st
         if " " in sys.argv[1]:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         stopping.listen()
-        child = [sys.executable, "-c", "import time; print('begun', flush=True); time.sleep(60)"]
+        child = [sys.executable, "-c", "import time; print('begun', flush=True); time.sleep(600)"]
         sys.exit(stopping.run(child))
     """)
     process = subprocess.Popen([sys.executable, "-c", code, sent], cwd=ROOT, stdout=subprocess.PIPE,
@@ -169,7 +169,7 @@ def test_a_signal_ends_the_program_and_what_it_started_and_what_nohup_ignores_st
     numbers = [signal.Signals[name] for name in sent.split()]
     for number in numbers:
         process.send_signal(number)
-    _, said = process.communicate(timeout=20)  # ends when the child has closed the pipe too
+    _, said = process.communicate(timeout=300)  # ends when the child has closed the pipe too
     assert process.returncode == 128 + numbers[-1]
     assert said.strip() == f"stopped by {numbers[-1].name}; earlier results stand, what was not finished is gone"
 
