@@ -20,6 +20,7 @@ from research.backprop import Functions
 SMALLEST = Settings(num_seeds=2, num_legs=3, steps_per_leg=5, batch_size=20, learning_rates=(1.0,), num_looked_at=50)
 FILM = Functions(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
 ONE = gradients.example_cost(models.mlp((12, 5, 6, 4)).apply, costs.sum_of_squares)
+GRADIENT, REQUESTS = jax.jit(jax.grad(ONE)), jax.jit(partial(hebbian.requests, FILM))
 
 
 def network():
@@ -32,14 +33,14 @@ def close(found, wanted, sign=1.0):
 
 def test_backwards_through_its_own_weights_it_is_minus_the_gradient(x64):
     params, example = network()
-    close(hebbian.requests(FILM, params, params, example), jax.grad(ONE)(params, example), -1.0)
+    close(REQUESTS(params, params, example), GRADIENT(params, example), -1.0)
 
 
 def test_feedback_alignment_changes_what_hidden_layers_are_asked_and_not_the_last(x64):
     params, example = network()
     other = make_params(jax.random.key(2))
-    asked = hebbian.requests(FILM, params, other, example)
-    close(asked[-1], jax.grad(ONE)(params, example)[-1], -1.0)
+    asked = REQUESTS(params, other, example)
+    close(asked[-1], GRADIENT(params, example)[-1], -1.0)
     seen = backprop.feed_forward(params, example.inputs, *FILM[1:]).activations
     slopes = [a * (1 - a) for a in seen]
     last = 2 * (example.targets - seen[3]) * slopes[3]

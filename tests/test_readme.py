@@ -19,7 +19,7 @@ SMALL = {  # words that make a command small, beside one seed and few images
     "full_batch_vs_sgd": "--layer-sizes 784 10 --batch-sizes 100 --learning-rates 4 --num-steps 20 --num-epochs 4",
     "new_cost": "--layer-sizes 784 10 --num-examples 120 --batch-size 10 --num-steps 20 --num-epochs 4 --resolution 5",
     "steepest": "--num-examples 100 --num-directions 500",
-    "label_smoothing": "--num-examples 300",
+    "label_smoothing": "--num-examples 300 --smoothings 0 0.3",
 }
 FILES = {  # a user's own, and a word by which their snippet is known
     "my_costs.py": "def absolute",

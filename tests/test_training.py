@@ -36,8 +36,8 @@ def assert_equal_trees(found, wanted, rtol):
 def test_a_step_of_sgd_is_params_minus_learning_rate_times_gradient(x64):
     examples = make_examples(jax.random.key(0), 9)
     state = start(jax.random.key(1), optax.sgd(0.7))
-    moved, cost = training.make_step(OBJECTIVE, optax.sgd(0.7))(state, examples)
-    grads = jax.grad(OBJECTIVE)(state.params, examples)
+    moved, cost = jax.jit(training.make_step(OBJECTIVE, optax.sgd(0.7)))(state, examples)
+    grads = jax.jit(jax.grad(OBJECTIVE))(state.params, examples)
     assert_equal_trees(moved.params, jax.tree.map(lambda p, g: p - 0.7 * g, state.params, grads), 1e-15)
     assert float(cost) == pytest.approx(float(OBJECTIVE(state.params, examples)), rel=1e-15)
 
@@ -206,7 +206,7 @@ def test_one_batch_of_everything_is_full_batch_descent(x64):
 
 def test_the_loop_equals_steps_made_one_by_one(x64):
     examples, optimizer = make_examples(jax.random.key(10), 12), optax.sgd(0.5, momentum=0.9)
-    step, state = training.make_step(OBJECTIVE, optimizer), start(jax.random.key(11), optimizer)
+    step, state = jax.jit(training.make_step(OBJECTIVE, optimizer)), start(jax.random.key(11), optimizer)
     schedule = training.shuffled_schedule(jax.random.key(12), 12, 5, 3)
     looped, history = training.minibatch_descent(step, state, examples, schedule, lambda state: state.params[0].biases)
     for epoch, rows_of_epoch in enumerate(schedule):
