@@ -279,6 +279,17 @@ def test_the_command_is_recorded_as_one_types_it(finished, monkeypatch):
     assert folders.read_record(folder)["command"] == "python -m experiments steepest --out 'a folder'"
 
 
+@pytest.mark.parametrize("changed", ["settings", "dataset", "versions", "device"])
+def test_a_run_goes_on_from_none_with_another_fact_or_other_code(changed, finished, monkeypatch):
+    _, folder = finished
+    facts = folders.read_record(folder)
+    kind = experiment.kind_of(steepest, facts)
+    assert experiment.kind_of(steepest, facts | {"began": "later", "command": "other words"}) == kind
+    assert experiment.kind_of(steepest, facts | {changed: "another"}) != kind
+    monkeypatch.setattr(stale, "measuring", lambda module, read: {module: "other code"})
+    assert experiment.kind_of(steepest, facts) != kind
+
+
 def past(**changed):
     """The record of a run."""
     return {"status": "finished", "settings": {}, "commit": "0" * 40, "command": "x", "seconds": 30.0, "device": "cpu",

@@ -13,6 +13,7 @@ from flax import linen, nnx
 from experiments.common import posing, problem
 from experiments.common.bounds import SettingsError
 from experiments.common.experiment import Settings
+from experiments.common.long_training import PlainSettings
 from experiments.common.problem import Problem
 from research import costs, models
 from research.data import Examples
@@ -35,6 +36,22 @@ def test_layer_sizes_come_from_the_data_and_must_fit_them():
     for sizes in ((784, 10), (12,)):
         with pytest.raises(SettingsError, match=r"^--layer-sizes .* begin with 12 pixels and end with 4 classes"):
             posing.sizes_for(Settings(layer_sizes=sizes), examples_of())
+
+
+def test_a_batch_of_more_images_than_are_asked_for_is_refused(small_mnist):
+    settings = PlainSettings(dataset=str(small_mnist), num_examples=100, batch_size=100)
+    with pytest.raises(SettingsError, match=r"--batch-size is 100; .*, cut by --num-examples, has 100 train images"):
+        posing.load(settings)
+    train, test = posing.load(dataclasses.replace(settings, batch_size=99))
+    assert (len(train.inputs), len(test.inputs)) == (100, 200)
+
+
+def test_a_gpu_takes_as_many_images_at_a_time_as_fit_into_its_share_of_memory(monkeypatch):
+    wide = posed()._replace(train=Examples(np.zeros((2, 784), np.uint8), np.eye(2)))
+    assert wide.chunk_size == problem.CHUNK
+    monkeypatch.setattr(problem.jax, "default_backend", lambda: "gpu")
+    as_float32 = np.zeros(784, np.float32).nbytes
+    assert wide.chunk_size * as_float32 <= 2**28 < (wide.chunk_size + 1) * as_float32
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import optax
 import pytest
 from conftest import make_examples
 
-from experiments.common import descents, runs
+from experiments.common import descents, long_training, runs
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from research import costs, gradients, training
@@ -127,3 +127,14 @@ def test_a_seeds_keys_are_of_its_number_alone():
     wanted = jax.random.split(jax.random.fold_in(jax.random.key(3), 1))
     for keys, key in zip(found, wanted, strict=True):
         assert (jax.random.key_data(keys[1]) == jax.random.key_data(key)).all()
+
+
+def test_the_rate_of_a_long_training_falls_in_the_second_half_of_all_its_steps(monkeypatch):
+    asked, settings = [], long_training.Settings(start_batch_size=7, start_epochs=4, start_learning_rate=3.0)
+    monkeypatch.setattr(
+        descents, "begin", lambda problem, settings, num_epochs: ((), np.zeros((2, num_epochs, 50), int))
+    )
+    monkeypatch.setattr(descents, "falling", lambda rate, num_steps: asked.append((rate, num_steps)) or rate)
+    monkeypatch.setattr(descents, "follow", lambda *given, **options: descents.Descent(None, given[2]))
+    assert long_training.train(None, settings) == ()
+    assert asked == [(3.0, 4 * 7)]  # of 50 images batches of 7 are seven
