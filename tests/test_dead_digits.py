@@ -71,6 +71,12 @@ def test_the_first_epoch_is_cut_and_no_step_is_lost():
     np.testing.assert_array_equal(np.concatenate([leg[:, 0] for (leg,) in cut], axis=1), rows.reshape(2, 4500, 1))
 
 
+def test_his_network_starts_saturated_and_the_films_does_not(ran):
+    his, films = np.abs(ran("dead_digits")[0].result.output[:, :, 0] - 0.5)
+    assert his.max() > 0.45
+    assert films.max() < 0.4
+
+
 def made_up(film_dead=0, waited=2, dead_start=0.9, dead_output=1e-7, num_dead=1, seeds=100):
     """All digits are said but in Nielsen's network digit 0, in `num_dead` starts to the end; in the last of the others
     it comes alive at look 3 + `waited`, foretold for the first look after the last of FIRST_LOOKS."""

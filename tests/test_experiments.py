@@ -95,6 +95,15 @@ def is_share(numbers, count):
     return bool(np.all(np.abs(numbers * count - np.round(numbers * count)) < 1e-2))
 
 
+ON_THE_WAY = {"conflicts", "minibatch_quality", "what_it_looks_for", "one_noisy_step"}  # of a training
+
+
+@pytest.mark.parametrize("name", [each for each in EACH if set(each.values) & ON_THE_WAY])
+def test_looks_on_the_way_are_at_the_start_and_at_every_checkpoint(ran, name):
+    run, _ = ran(name)
+    np.testing.assert_allclose(run.result.epochs, (0, *run.settings.checkpoints))
+
+
 @every_experiment
 def test_every_claim_is_about_a_row_of_the_film(ran, name):
     record = folders.read_record(ran(name)[1])

@@ -82,3 +82,9 @@ def test_the_claims_tell_good_from_bad(changes, verdicts):
 def test_the_finding_is_of_the_medians():
     said = more_and_more.finding(made_up(more=0.001), Settings())
     assert "60,000 examples give 10, 20, 50, 60, 80, 90 % right answers" in said
+
+
+def test_the_first_to_be_listened_to_is_a_2_alone(ran):
+    run, _ = ran("more_and_more")
+    called = run.result.confusion[0].sum(axis=1)  # seeds, classes
+    np.testing.assert_allclose(called[:, 2], 1, rtol=1e-5)

@@ -11,6 +11,7 @@ from test_disputes import ONE, nudges_in_a_loop
 
 from experiments.all_examples import running_mean
 from experiments.all_examples.running_mean import Result, Settings
+from experiments.common import asking, descents, runs
 from experiments.common.problem import Problem
 from research import costs
 from research.models import mlp
@@ -31,6 +32,16 @@ def test_over_all_orders_the_running_mean_is_as_far_away_as_theory_says(x64):
     )
     expected = running_mean.expected_distance(np.array(scale), np.arange(1, 6), 5)
     np.testing.assert_allclose(np.sqrt((np.asarray(distances) ** 2).mean(axis=0)), expected, atol=1e-12)
+
+
+def test_the_untrained_networks_come_first():
+    examples = make_examples(jax.random.key(0), 20)
+    problem = Problem(mlp((12, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1))
+    settings = Settings(num_seeds=2, learning_rate=1.0)
+    both = asking.untrained_and_trained(problem, settings)
+    starts = descents.starts(problem, runs.seed_keys(settings.seed, 2)[0])
+    jax.tree.map(lambda leaf, start: np.testing.assert_array_equal(leaf[:2], start), both, starts)
+    assert all((leaf[2:] != leaf[:2]).any() for leaf in jax.tree.leaves(both))
 
 
 @pytest.mark.parametrize(("factor", "holds"), [(0.79, False), (0.81, True), (1.24, True), (1.26, False)])
