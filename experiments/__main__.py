@@ -15,6 +15,7 @@ import argparse
 import difflib
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from experiments.common import chapters, stopping
 
@@ -39,9 +40,9 @@ def one(name: str, argv: list[str]) -> None:
         found = chapters.all_questions()
         path = found[name].module if name in found else name
         own = name in found or "." in name or Path(f"{name}.py").exists()
-        near = "".join(f"; did you mean {each}?" for each in difflib.get_close_matches(name, found, 1))
-        require(own, f"there is no experiment {name}{near}; `python -m experiments` lists those that there are, and "
-                "one of your own is named from the folder you are in, as my_folder.my_file")  # fmt: skip
+        near = "".join(f" (did you mean {each}?)" for each in difflib.get_close_matches(name, found, 1))
+        require(own, f"there is no experiment {name!r}{near}; `python -m experiments` lists those that there are, "
+                "and one of your own is named from the folder you are in, as my_folder.my_file")  # fmt: skip
         module = cli.import_module("the experiment", path)
         missing = [part for part in EIGHT if not hasattr(module, part)]
         require(
@@ -80,7 +81,7 @@ def asked(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """What to do, and the words that are handed on."""
     parser = argparse.ArgumentParser("python -m experiments", description=__doc__, allow_abbrev=False,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    what = parser.add_mutually_exclusive_group(required=True)
+    what = parser.add_mutually_exclusive_group()
     what.add_argument("--all", action="store_true", help="run what is stale or missing, then gather the ledger")
     what.add_argument("--stale", action="store_true", help="list results whose measuring code has changed since")
     what.add_argument("--rejudge", action="store_true", help="judge and draw every result again, then --page")
@@ -95,9 +96,21 @@ def asked(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--out", type=Path, default=Path("results/yours"),
                         help="folder of the results (default: results/yours)")  # fmt: skip
     options, passed_on = parser.parse_known_args(argv)
+    if not {*WHAT}.intersection(argv):
+        refuse(f"{argv[0]} comes after one of {', '.join(WHAT)}, or after the name of an experiment; "
+               "`python -m experiments` lists these")  # fmt: skip
     if passed_on and not (options.all or options.check):
-        parser.error(f"{passed_on[0]} goes with --all, which hands it on to every experiment")
+        refuse(f"{passed_on[0]} goes with --all, which hands it on to every experiment, or with --check; the name of "
+               "a single one comes first")  # fmt: skip
     return options, passed_on
+
+
+WHAT = ("--all", "--stale", "--rejudge", "--page", "--check", "--verify")
+
+
+def refuse(sentence: str) -> NoReturn:
+    print(f"error: {sentence}", file=sys.stderr)
+    raise SystemExit(2)
 
 
 if __name__ == "__main__":

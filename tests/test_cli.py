@@ -211,7 +211,10 @@ def test_a_wrong_setting_exits_with_2_and_one_sentence_and_writes_nothing(tmp_pa
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("steepestt", "there is no experiment steepestt; did you mean steepest?; `python -m experiments` lists those"),
+        (
+            "steepestt",
+            "there is no experiment 'steepestt' (did you mean steepest?); `python -m experiments` lists those",
+        ),
         ("no.such", "the experiment is no.such, but there is no module no"),
         ("../x", "the experiment is ../x, which names no module; write it with dots"),
         (
@@ -228,9 +231,20 @@ def test_what_is_no_experiment_is_refused(name, sentence, capsys, monkeypatch):
     assert capsys.readouterr().err.startswith(f"error: {sentence}")
 
 
-@pytest.mark.parametrize("word", ["--quick", "nonsense"])
-def test_a_word_that_belongs_to_all_is_refused_alone(word):
-    assert run("--stale", word).returncode == 2
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--stale", "--quick"], "--quick goes with --all"),
+        (["--verify", "steepest", "--out", "x", "--quick"], "--quick goes with --all"),
+        (["--list"], "--list comes after one of --all, --stale"),
+        (["steepest", "--resume", "--dry-run"], "--dry-run and --resume were both given"),
+    ],
+)
+def test_words_that_do_not_go_together_are_refused(words, sentence, capsys):
+    with pytest.raises(SystemExit) as left:
+        __main__.main(words)
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: {sentence}")
 
 
 def test_the_list_is_in_the_films_order_and_imports_no_jax():

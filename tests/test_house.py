@@ -453,6 +453,8 @@ def test_arrays_and_record_of_two_runs_are_not_taken_for_one(name, finished):
 @pytest.mark.parametrize("width", [60, 200])
 def test_the_terminal_shows_a_claim_in_two_lines_with_names_as_they_are_and_failures_last(width, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
     good, bad = (prediction(id, f"[/red] is {'a name ' * 10}", measured, within(1, 2), "[unit]", "source", "a flaw")
                  for id, measured in (("T1", 1.5), ("T2", 7)))  # fmt: skip
     terminal.show([bad, good], "So.", {("T1", good.says): 0.25})
@@ -503,11 +505,14 @@ def test_jaxs_own_switches_of_the_cache_are_left_alone(switch, value, asked_to_c
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_is_set_beside_the_committed_one_unless_it_replaces_it():
+def test_a_run_is_set_beside_the_committed_one_unless_it_replaces_it_or_is_of_another_problem():
     kept = experiment.COMMITTED / "steepest"
-    numbers = experiment.committed(steepest, Path("somewhere"))
-    assert set(numbers.values()) == {claim["measured"] for claim in folders.read_record(kept)["claims"]} != set()
-    assert experiment.committed(steepest, kept) == {}
+    record, somewhere = folders.read_record(kept), Path("somewhere")
+    other = {**record, "settings": {**record["settings"], "cost": "research.costs:cross_entropy"}}
+    fewer = {**record, "settings": {**record["settings"], "num_examples": 200, "layer_sizes": ()}}
+    numbers = experiment.committed(steepest, somewhere, fewer)
+    assert set(numbers.values()) == {claim["measured"] for claim in record["claims"]} != set()
+    assert experiment.committed(steepest, kept, record) == experiment.committed(steepest, somewhere, other) == {}
 
 
 @pytest.mark.parametrize(
@@ -567,6 +572,10 @@ def test_the_foot_of_every_figure_says_network_data_and_seeds(monkeypatch):
         plots.as_png(plots.headline(plots.new_figure(12, 2)[0], "Found.", **said), foot)
     said = "network 784-10, 60,000 training images of b; 1 seed"
     assert seen == [said, f"{said}; left: first", "a parabola"]
+
+
+def test_a_finding_is_drawn_as_it_is_written():
+    assert plots.as_png(plots.headline(plots.new_figure(3, 2)[0], r"It costs $x_1 % & \\ $ more."), "")
 
 
 def test_labelled_lines_are_named_in_their_order_and_apart_where_there_is_no_legend(monkeypatch):
@@ -720,7 +729,9 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
     due = ("none", "missing"), ("older", "stale"), ("small", "of another size"), ("bad", "diverged")
     assert started == [[name, "--out", str(tmp_path), "--full"] for name, _ in due]
     said = capsys.readouterr().out
-    assert said.startswith("4 of 5 experiments to run: about 3 min, by the last runs of 3 of them\n4 of 5")
+    assert said.startswith(
+        "4 of 5 experiments to run: about 3 min, by the last runs of 3 of them; of 1 no run is known\n4 of 5"
+    )
     assert "4 of 5 experiments to run: about 3 min, by the last runs of 3 of them" in said
     assert all(f"{name} ({why})" in said for name, why in due)
     assert (tmp_path / "README.md").exists()
@@ -756,6 +767,9 @@ def test_verdicts_are_compared_with_the_committed_ones_by_id_and_sentence(tmp_pa
     folders.write(out / "steepest", past(claims=ours[:1]), {}, {})
     gather.check(out, [])
     assert "1 verdicts compared with the committed ones, 0 differ" in capsys.readouterr().out
+    folders.write(out / "steepest", past(claims=ours[:1], settings={"cost": "of my own"}), {}, {})
+    with pytest.raises(SettingsError, match="nothing to compare"):
+        gather.check(out, [])
     with pytest.raises(SettingsError, match="name your own by --out"):
         gather.check(tmp_path / "committed", [])
     with pytest.raises(SettingsError, match="--quick, --full or neither, not --quick --full"):

@@ -40,6 +40,7 @@ def parse(module: ModuleType, name: str, argv: Sequence[str]) -> Any:
     """The settings from the words of a command line, checked; --quick or --full choose what the other words change."""
     chosen = SIZES.intersection(argv)
     require(len(chosen) <= 1, "--quick and --full were both given; choose one of them, or neither")
+    require(not {DRY_RUN, RESUME} <= set(argv), "--dry-run and --resume were both given; choose one of them")
     default = {"--quick": module.QUICK, "--full": module.FULL}[chosen.pop()] if chosen else module.Settings()
     fields, docs = bounds.fields_of(type(default)), docs_of(type(default))
     own = module.__name__ if not module.__name__.startswith("experiments.") else name

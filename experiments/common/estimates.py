@@ -1,5 +1,6 @@
 """What a run will cost, by what the last one of its kind did."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from experiments.common import cli, folders, records
 
 LONG = 3600  # seconds
+PROBLEM = ("dataset", "cost", "model", "layer_sizes", "activation", "output_activation", "init_weights")
 
 
 def last_run(places: Iterable[Path], size: set[str]) -> dict[str, Any]:
@@ -18,6 +20,12 @@ def last_run(places: Iterable[Path], size: set[str]) -> dict[str, Any]:
 def size_of(record: dict[str, Any]) -> set[str]:
     """The words of a record's command that chose its size; none for the default."""
     return cli.SIZES.intersection(record["command"].split())
+
+
+def of_one_problem(record: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two runs are of the same data, network and cost, however many images or seeds they took."""
+    ours, theirs = (json.loads(folders.as_json(each["settings"])) for each in (record, other))
+    return all(ours.get(name) == theirs.get(name) for name in PROBLEM)
 
 
 def is_heavy(record: dict[str, Any]) -> bool:

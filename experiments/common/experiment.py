@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 from experiments.common import bounds, cli, folders, hosts, plots, records, resume, stale, terminal, trees
 from experiments.common.bounds import Count, first_line, of_train, require
 from experiments.common.claims import Claim
-from experiments.common.estimates import asked_for, by_last_run, is_heavy, last_run, size_of
+from experiments.common.estimates import asked_for, by_last_run, is_heavy, last_run, of_one_problem, size_of
 from experiments.common.posing import check_start, functions_of, pose, sizes_for
 from experiments.common.problem import Problem
 from experiments.common.runs import Diverged, console
@@ -163,7 +163,7 @@ def run(module: ModuleType, settings: Any, *, go_on: bool = False) -> Run:
     spent = {"seconds": time.perf_counter() - began, "peak_bytes": records.peak_bytes()}
     finished = Run(settings, result, {"status": "finished", **facts, **spent})
     try:
-        terminal.show(*leave(module, finished, folder), committed(module, folder))
+        terminal.show(*leave(module, finished, folder), committed(module, folder, finished.record))
     except DataError:  # nothing could be written, and what lay there before is untouched
         raise
     except Exception as error:
@@ -239,12 +239,16 @@ def leave(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim],
     return claims, finding
 
 
-def committed(module: ModuleType, folder: Path) -> dict[tuple[str, str], float | None]:
-    """(id, says) of every claim -> its number in the repository's own results; empty for a run that replaces them."""
+def committed(module: ModuleType, folder: Path, record: dict[str, Any]) -> dict[tuple[str, str], float | None]:
+    """(id, says) of every claim -> its number in the repository's own results; empty for a run that replaces them, or
+    that is of other data, another network or cost."""
     there = COMMITTED / name_of(module)
     if there == folder.absolute() or not (there / folders.RECORD).exists():
         return {}
-    return {key: claim["measured"] for key, claim in folders.claims_of(folders.read_record(there)).items()}
+    theirs = folders.read_record(there)
+    if not of_one_problem(record, theirs):
+        return {}
+    return {key: claim["measured"] for key, claim in folders.claims_of(theirs).items()}
 
 
 def draw(module: ModuleType, finished: Run) -> dict[str, bytes]:

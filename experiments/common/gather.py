@@ -30,8 +30,9 @@ def run_all(out: Path, passed_on: list[str]) -> None:
     for question in due:  # before any of them runs
         cli.parse(cli.import_module("the experiment", question.module), question.name, passed_on)
     known = [records[question]["seconds"] for question in due if "seconds" in records[question]]
+    unknown = f"; of {len(due) - len(known)} no run is known" if len(known) < len(due) else ""
     print(f"{len(due)} of {len(records)} experiments to run: about {sum(known) / 60:.0f} min, by the last runs of "
-          f"{len(known)} of them", flush=True)  # fmt: skip
+          f"{len(known)} of them{unknown}", flush=True)  # fmt: skip
     if cli.DRY_RUN in passed_on:
         return
     failed = []
@@ -86,6 +87,8 @@ def check(out: Path, words: list[str]) -> None:
     compared, other = 0, 0
     for name in there_are(out):
         record, committed = folders.read_record(out / name), folders.last_record(experiment.COMMITTED / name)
+        if not committed or not estimates.of_one_problem(record, committed):
+            continue
         ours, theirs = folders.claims_of(record), folders.claims_of(committed)
         for key in [key for key in ours if key in theirs and sizes <= estimates.size_of(record)]:
             compared += 1

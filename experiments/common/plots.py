@@ -216,7 +216,7 @@ def headline(figure: Figure, finding: str, foot: str = "", *, about: str = "") -
     """
     whole = finding.removesuffix(".").replace(" %", "\N{NO-BREAK SPACE}%")
     even = evenly(whole, 8.5 * figure.get_figwidth())  # letters an inch leave a margin
-    figure.suptitle(even, fontsize=13, fontweight="bold")
+    figure.suptitle(even, fontsize=13, fontweight="bold", parse_math=False)
     figure.supxlabel(foot)
     figure.set_label(about)
     return figure
