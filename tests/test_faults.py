@@ -155,6 +155,57 @@ def test_a_folder_that_is_moved_under_the_run_leaves_the_new_one_whole(saves_at_
     assert set(content(tmp_path / "elsewhere" / "name")) == {"run.json", "arrays.npz", "old.png"}
 
 
+def test_a_file_that_somebody_puts_in_the_folders_place_is_kept_in_the_folder(tmp_path):
+    (tmp_path / "name").write_text("mine")
+    for _ in range(2):
+        folders.write(tmp_path / "name", RECORD, {}, {})
+    assert (tmp_path / "name" / "name").read_text() == "mine"
+    assert folders.read_record(tmp_path / "name")["status"] == "finished"
+    assert os.listdir(tmp_path) == ["name"]
+
+
+def test_a_working_folder_that_is_removed_under_the_run_is_named(saves_at_once, tmp_path, monkeypatch, capsys):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with resume.journal(Path("name"), {}, go_on=False):
+        shutil.rmtree(tmp_path / "here")
+        assert float(resume.recall(lambda: jnp.ones(()), lambda: None)) == 1
+    assert "no more checkpoints" in capsys.readouterr().out
+    with pytest.raises(DataError, match=r"name could not be written \(No such file or directory\)"):
+        folders.write(Path("name"), RECORD, {}, {})
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b'{"code": 1', b"\xff", b'{"code": 2}'])
+def test_where_checkpoints_do_not_say_what_they_are_of_the_run_starts_anew(damage, saves_at_once, tmp_path):
+    def computed(go_on: bool) -> int:
+        calls = []
+        with resume.journal(tmp_path / "name", {"code": 1}, go_on=go_on):
+            resume.recall(lambda: calls.append(0) or jnp.ones(2), lambda: jnp.ones(2))
+        return len(calls)
+
+    computed(go_on=False)
+    assert computed(go_on=True) == 0
+    (resume.place_of(tmp_path / "name") / "about.json").write_bytes(damage)
+    assert computed(go_on=True) == 1
+
+
+def test_of_a_link_in_place_of_the_checkpoints_only_the_link_is_removed(saves_at_once, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "data").write_text("mine")
+    resume.place_of(tmp_path / "name").symlink_to(tmp_path / "mine")
+    with resume.journal(tmp_path / "name", {}, go_on=False):
+        resume.recall(lambda: jnp.ones(2), lambda: None)
+    resume.forget(tmp_path / "name")
+    assert content(tmp_path / "mine") == {"data": b"mine"}
+    assert os.listdir(tmp_path) == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["a" * 256, "/".join(["a" * 200] * 30)])
+def test_a_name_that_is_too_long_is_refused_before_any_work(name, tmp_path):
+    with pytest.raises(SettingsError, match=r"not a folder that can be written to \(File name too long\)"):
+        terminal.check_writable(tmp_path / name)
+
+
 @pytest.mark.parametrize("name", ["run.json", "arrays.npz"])
 def test_a_flipped_bit_or_a_lost_end_of_a_result_is_noticed(name, earlier):
     whole = (earlier / name).read_bytes()
@@ -197,11 +248,11 @@ def test_checkpoints_that_orbax_cannot_open_are_computed_again_and_kept_anew(
 
     opened, times = ocp.CheckpointManager, []
 
-    def fail_once(*args):
+    def fail_once(*args, **options):
         times.append(args)
         if len(times) == 1:
             raise ValueError("no such format")
-        return opened(*args)
+        return opened(*args, **options)
 
     assert computed(False) == 3
     monkeypatch.setattr(ocp, "CheckpointManager", fail_once)

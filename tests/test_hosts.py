@@ -1,5 +1,9 @@
 """Several real processes on the loopback address find what one finds, the first one writes, and none waits for ever."""
 
+import functools
+import json
+import os
+import signal
 import socket
 import time
 from pathlib import Path
@@ -15,8 +19,9 @@ from experiments.common.bounds import SettingsError
 HERE = Path(__file__).parent
 
 
-def start(count, folder, data, *words):
-    """`count` processes of the small experiment, each with an output folder of its own: folder/0, folder/1, ..."""
+def start(count, folder, data, *words, **more):
+    """`count` processes of the small experiment, each with an output folder of its own: folder/0, folder/1, ...; `more`
+    goes to their environment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -25,7 +30,7 @@ def start(count, folder, data, *words):
     said = folder.with_name(f"{folder.name}.said")
     for index in range(count):
         joining = {hosts.COUNT: str(count), hosts.INDEX: str(index), hosts.ADDRESS: address, "JAX_PLATFORMS": "cpu"}
-        yield forked.start([*command, "--out", str(folder / str(index))], HERE, said / str(index), **joining)
+        yield forked.start([*command, "--out", str(folder / str(index))], HERE, said / str(index), **joining, **more)
 
 
 def finished(processes):
@@ -34,25 +39,58 @@ def finished(processes):
 
 
 @pytest.fixture(scope="module")
-def alone(small_mnist, tmp_path_factory):
-    """What one process finds."""
-    folder = tmp_path_factory.mktemp("alone")
-    ((code, _, errors),) = finished(list(start(1, folder, small_mnist, "--num-seeds", "2")))
-    assert code == 0, errors
-    return folder
+def run(small_mnist, tmp_path_factory):
+    """count -> (folder, ends) of so many processes that nobody disturbs; they run once, for all tests."""
+
+    @functools.cache
+    def run(count):
+        folder = tmp_path_factory.mktemp("undisturbed")
+        return folder, finished(list(start(count, folder, small_mnist, "--num-seeds", "2")))
+
+    return run
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_several_processes_find_what_one_finds_and_the_first_one_writes(count, alone, small_mnist, tmp_path):
-    ends = finished(list(start(count, tmp_path, small_mnist, "--num-seeds", "2")))
+def test_several_processes_find_what_one_finds_and_the_first_one_writes(count, run):
+    folder, ends = run(count)
     assert [code for code, *_ in ends] == [0] * count, ends
-    assert [index for index in range(count) if (tmp_path / str(index)).exists()] == [0]
+    assert [index for index in range(count) if (folder / str(index)).exists()] == [0]
     assert "it does" in ends[0][1]
     assert [out for _, out, _ in ends[1:]] == [""] * (count - 1)
-    one, several = (np.load(each / "0/small_experiment/arrays.npz") for each in (alone, tmp_path))
+    one, several = (np.load(each / "0/small_experiment/arrays.npz") for each in (run(1)[0], folder))
     assert one.files == several.files == ["params", "costs", "heights"]
     for name in one.files:
         np.testing.assert_allclose(several[name], one[name], rtol=1e-6, err_msg=name)
+
+
+def test_several_processes_that_are_stopped_go_on_with_the_same_bits(run, small_mnist, tmp_path):
+    words = "--num-seeds", "2"
+    processes = list(start(2, tmp_path, small_mnist, *words, **{"SMALL_EXPERIMENT_WAITS": "yes"}))
+    calls = tmp_path / "0" / ".small_experiment.resume" / "calls"
+    while not (calls / "2").exists() and processes[0].process.is_alive():
+        time.sleep(0.01)
+    for each in processes:
+        os.kill(each.process.pid or 0, signal.SIGTERM)
+    ends = finished(processes)
+    assert ends[0][0] == 128 + signal.SIGTERM
+    assert ends[1][0] in (128 + signal.SIGTERM, hosts.LOST)  # it may first hear that the other one is gone
+    assert "--resume goes on with what was not finished" in ends[0][2]
+    ends = finished(list(start(2, tmp_path, small_mnist, *words, "--resume")))
+    assert [code for code, *_ in ends] == [0] * 2, ends
+    assert "goes on after" in ends[0][1]
+    records = [each / "0" / "small_experiment" / "run.json" for each in (run(2)[0], tmp_path)]
+    first, second = (json.loads(record.read_text())["sha256_of_arrays"] for record in records)
+    assert first == second
+    assert os.listdir(tmp_path) == ["0"]
+    assert os.listdir(tmp_path / "0") == ["small_experiment"]
+
+
+def test_what_is_wrong_on_the_first_process_ends_all_of_them(small_mnist, tmp_path):
+    (tmp_path / "0").write_text("a file where the folder should be")
+    began = time.monotonic()
+    for code, _, errors in finished(list(start(2, tmp_path, small_mnist))):
+        assert (code, errors.count("which is not a folder that can be written to")) == (2, 1)
+    assert time.monotonic() - began < hosts.PATIENCE
 
 
 @pytest.mark.parametrize("dying", [0, 1])
@@ -66,7 +104,7 @@ def test_a_process_that_dies_ends_the_others_with_one_sentence(dying, small_mnis
     assert code == hosts.LOST == 3  # cli.exit_codes
     (sentence,) = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert "the processes of this run can no longer work together; start all of them again" in sentence
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "0" / "small_experiment").exists()
 
 
 @pytest.mark.parametrize("kind", [ValueError, jax.errors.JaxRuntimeError])

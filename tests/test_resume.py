@@ -264,26 +264,41 @@ def figures(result, settings):
 """
 
 
+ALL = """
+import sys
+
+from experiments import __main__
+from experiments.common import chapters, stopping
+
+chapters.all_questions = lambda: {"tiny": chapters.Question("tiny", "tiny", "Does it end?")}
+stopping.listen()
+__main__.main(["--all", *sys.argv[2:]])
+"""
+
+
 def start(folder: Path, dataset: Path, out: str, *more: str) -> forked.Program:
+    """`tiny` by itself, or by --all, where it is all that there is."""
     (folder / "tiny.py").write_text(TINY)
-    words = ["-m", "experiments", "tiny", "--dataset", str(dataset), "--out", out, *more]
-    return forked.start(words, folder, folder / "said")
+    how = ["-c", ALL] if "--all" in more else ["-m", "experiments", "tiny"]
+    words = [*how, *more, "--dataset", str(dataset), "--out", out]
+    return forked.start(words, folder, folder / "said", PYTHONPATH=str(ROOT))
 
 
 def test_stopped_twice_by_signals_it_goes_on_with_the_same_bits(small_mnist, tmp_path):
     kept = tmp_path / "out" / ".tiny.resume" / "calls"
-    for number, after, *more in ((signal.SIGTERM, 3), (signal.SIGKILL, 6, "--resume")):
+    for number, after, *more in ((signal.SIGTERM, 3, "--all"), (signal.SIGKILL, 6, "--resume")):
         run = start(tmp_path, small_mnist, "out", *more)
         while run.process.is_alive() and not (kept / str(after)).exists():
             time.sleep(0.01)
         os.kill(run.process.pid or 0, number)
         code, out, err = run.ended()
-        assert ("goes on after" in out, code) == (bool(more), -number if more else 128 + number)
-        assert more or "--resume goes on" in err
+        by_all = "--all" in more
+        assert ("goes on after" in out, code) == (not by_all, 128 + number if by_all else -number)
+        assert err.count("--resume goes on") == 2 * by_all  # it says so, and what it started
     hashes = []
-    for folder, *more in (("out", "--resume"), ("alone",)):
+    for folder, *more in (("out", "--all", "--resume"), ("alone",)):
         _, out, _ = start(tmp_path, small_mnist, folder, *more).ended()
         assert ("goes on after" in out) == bool(more)
         hashes.append(json.loads((tmp_path / folder / "tiny" / "run.json").read_text())["sha256_of_arrays"])
-        assert os.listdir(tmp_path / folder) == ["tiny"]
+        assert set(os.listdir(tmp_path / folder)) - {"README.md", "index.html"} == {"tiny"}
     assert hashes[0] == hashes[1]

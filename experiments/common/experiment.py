@@ -17,7 +17,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, NamedTuple
@@ -33,6 +33,7 @@ from experiments.common.estimates import asked_for, by_last_run, is_heavy, last_
 from experiments.common.posing import check_start, functions_of, pose, sizes_for
 from experiments.common.problem import Problem
 from experiments.common.runs import Diverged, console
+from experiments.common.twice import check_again
 from research import costs, models
 from research.data import DataError
 
@@ -154,7 +155,7 @@ def run(module: ModuleType, settings: Any, *, go_on: bool = False) -> Run:
     posed = prepared(module, settings)
     facts = facts_of(module, settings, posed)
     try:
-        with kept(module, folder, facts, go_on):
+        with resume.journal(folder, kind_of(module, facts), go_on=go_on):
             result = measured(module, settings, posed)
     except Diverged as error:
         folders.write(folder, {"status": f"diverged: {error}", **facts, "claims": [], "finding": ""}, {}, {})
@@ -179,10 +180,12 @@ def prepared(module: ModuleType, settings: Any) -> Problem:
     """All that is checked before anything is measured, and the problem that the settings pose."""
     bounds.check(settings)
     jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
-    for each in (settings.out, settings.out / name_of(module)) if hosts.is_first() else ():
-        terminal.check_writable(each)
+    for folder in (settings.out, settings.out / name_of(module)):
+        hosts.on_first(partial(terminal.check_writable, folder))
     check_start(settings)
-    return pose(settings)
+    posed = pose(settings)
+    check_again(settings, posed)
+    return posed
 
 
 def measured(module: ModuleType, settings: Any, posed: Problem) -> Any:
@@ -208,20 +211,12 @@ def facts_of(module: ModuleType, settings: Any, posed: Problem) -> dict[str, Any
     }
 
 
-def kept(module: ModuleType, folder: Path, facts: dict[str, Any], go_on: bool) -> AbstractContextManager[None]:
-    """Within, what is computed is kept for a run that goes on; of several processes none keeps it."""
-    if hosts.are_several():
-        require(not go_on, "--resume is for one process; start several of them without it")
-        return nullcontext()
-    return resume.journal(folder, kind_of(module, facts), go_on=go_on)
-
-
 def kind_of(module: ModuleType, facts: dict[str, Any]) -> dict[str, Any]:
     """What must be the same for a run to go on from another."""
     own = Path(inspect.getfile(module.measure)).read_text(encoding="utf-8")
     code = sorted(stale.measuring(module.__name__, stale.as_it_is).items()), own
     same = {key: facts[key] for key in ("settings", "dataset", "versions", "device")}
-    return {**same, "code": folders.sha256(repr(code).encode())}
+    return {**same, "processes": jax.process_count(), "code": folders.sha256(repr(code).encode())}
 
 
 def leave(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim], str]:

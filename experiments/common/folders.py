@@ -5,6 +5,7 @@ every file, and of every array by itself, so that damage is noticed and two runs
 Files in it that no run of ours has written are kept, NAME as NAME.kept where one of ours is called so.
 """
 
+import contextlib
 import ctypes
 import hashlib
 import io
@@ -13,11 +14,12 @@ import os
 import shutil
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from experiments.common import hosts
 from research.data import DataError
@@ -60,9 +62,28 @@ def put(files: Mapping[str, bytes], folder: Path) -> None:
                 shutil.copytree(kept, place, symlinks=True)
             else:
                 shutil.copy2(kept, place, follow_symlinks=False)
+        if folder.is_file():  # somebody's, put there while the run went on; the new folder has it now
+            folder.unlink()
         exchange(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def alone(place: Path, results: Path) -> Iterator[None]:
+    """Within, no other process that asks so works at `place` for `results`; the system lets go of the lock of one that
+    dies. Raises DataError if another does."""
+    lock = FileLock(place.with_name(f"{place.name}.lock"))
+    results.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DataError(f"another run into {results} goes on; wait for it, or name another folder by --out") from None
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 def as_json(record: Mapping[str, Any]) -> bytes:
@@ -88,9 +109,10 @@ def fingerprints(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
 
 
 def foreign(folder: Path) -> list[Path]:
-    """What lies in the folder and was written by no run of ours; all of it where there is no run.json."""
+    """What lies in the folder and was written by no run of ours; all of it where there is no run.json. A file in the
+    folder's place is such a one."""
     if not folder.is_dir():
-        return []
+        return [folder] if folder.exists() else []
     try:
         ours = set(json.loads((folder / RECORD).read_text(encoding="utf-8")).get("files", ()))
     except (OSError, ValueError):

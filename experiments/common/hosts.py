@@ -7,16 +7,22 @@ A process that dies ends the others, in one sentence and with exit code 3: at on
 all are connected, otherwise when they next exchange something. One that falls silent does so after PATIENCE.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import jax
+import numpy as np
+from jax.experimental.multihost_utils import broadcast_one_to_all
 
 from experiments.common import stopping
-from experiments.common.bounds import blaming, require
+from experiments.common.bounds import SettingsError, blaming, require
+from research import sharding
+from research.data import DataError
 
 COUNT, INDEX, ADDRESS = "JAX_PROCESS_COUNT", "JAX_PROCESS_INDEX", "JAX_COORDINATOR_ADDRESS"
 COUNTS = (COUNT, "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")  # started by hand, by srun, by mpirun
@@ -46,6 +52,7 @@ def hush() -> None:
     """Errors are said by all processes, the rest by the first one."""
     if not is_first():
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        stopping.FATE.append("the first process says whether something is saved")
 
 
 def asked_count() -> int:
@@ -73,11 +80,54 @@ def is_first() -> bool:
     return asked_count() == 1 or not any(map(number_in, INDICES))
 
 
+@contextlib.contextmanager
+def traceable() -> Iterator[None]:
+    """Within, a program of all processes can be traced as that of one can: its results have the same shapes."""
+    call = sharding.Together.__call__
+    sharding.Together.__call__ = lambda self, *args: self.program.__wrapped__(*args)
+    try:
+        yield
+    finally:
+        sharding.Together.__call__ = call
+
+
+def from_first(content: bytes) -> bytes:
+    """What the first process gives, on all of them; each waits for it here.
+
+    >>> from_first(b"alone")
+    b'alone'
+    """
+    if not are_several():
+        return content
+    own = np.frombuffer(content if is_first() else b"", np.uint8)
+    size = int(broadcast_one_to_all(np.int32(len(own))))
+    padded = np.zeros(2 ** size.bit_length(), np.uint8)  # of few lengths, for each is a program of its own
+    padded[: len(own)] = own
+    return broadcast_one_to_all(padded)[:size].tobytes()
+
+
+def on_first(act: Callable[[], object]) -> None:
+    """Does it on the first process; what is wrong there is wrong on all of them, so that none waits for one that left.
+
+    >>> on_first(lambda: print("done"))
+    done
+    """
+    wrong = None
+    try:
+        if is_first():
+            act()
+    except (SettingsError, DataError) as error:
+        wrong = error
+    said = from_first(str(wrong or "").encode())
+    if said:
+        raise wrong or DataError(said.decode())
+
+
 def lost(why: str) -> NoReturn:
     """Ends this process when one of them has failed: at once, since whoever leaves in order waits for the others."""
     LAST_WORDS.acquire()
     sentence = "the processes of this run can no longer work together; start all of them again"
-    os.write(2, f"error: {sentence} ({why})\n".encode())
+    os.write(2, f"error: {sentence} ({why}); {stopping.FATE[-1]}\n".encode())
     os._exit(LOST)
 
 

@@ -3,12 +3,13 @@
 What a run measures is a sequence of calls of compiled programs, the same one every time. The calls are numbered, and
 what they gave is saved every ten seconds: by orbax, beside the work that goes on, whole or not at all. A run that goes
 on is given what was saved instead of computing it. What was not saved, or is damaged, is computed again, so any part
-of a journal is of use, and no experiment knows of it.
+of a journal is of use, and no experiment knows of it. Of several processes the first one keeps the journal, since all
+hold the same, and tells the others what it recalls.
 """
 
 import contextlib
-import ctypes
 import hashlib
+import io
 import json
 import logging
 import os
@@ -25,13 +26,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from filelock import FileLock, Timeout
 from jax.core import Tracer
 from jaxtyping import PyTree
 
-from experiments.common import folders, stopping
+from experiments.common import folders, hosts, records, stopping, trees
 from experiments.common.bounds import first_line
-from research.data import DataError
 
 if TYPE_CHECKING:
     import orbax.checkpoint as ocp
@@ -55,7 +54,7 @@ class Journal:
         self.pending: dict[str, dict[str, Any]] = {}
         self.bytes, self.held = 0, 0  # of all that is kept, and of what is pending
         self.pause, self.saved_at = PAUSE, time.monotonic()
-        if (folder / "calls").is_dir():
+        if hosts.is_first() and (folder / "calls").is_dir():
             self.find()
 
     def find(self) -> None:
@@ -73,10 +72,13 @@ class Journal:
         import orbax.checkpoint as ocp
 
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # errors are said in one sentence
-        self.folder.mkdir(parents=True, exist_ok=True)
+        calls = (self.folder / "calls").absolute()
+        calls.mkdir(parents=True, exist_ok=True)
         if left_by(self.folder) != self.about:
             folders.write_file(self.folder / "about.json", json.dumps(self.about).encode())
-        self.manager = ocp.CheckpointManager((self.folder / "calls").absolute())
+        alone = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})  # orbax waits for no other
+        options = ocp.CheckpointManagerOptions(create=False, multiprocessing_options=alone)
+        self.manager = ocp.CheckpointManager(calls, options=options)
         self.steps = sorted(self.manager.all_steps())
         return self.manager
 
@@ -95,9 +97,10 @@ class Journal:
         if step is None:
             return None
         if self.opened[0] != step:
-            self.opened = step, self.restored(step)
+            self.opened = step, told(self.restored(step) if hosts.is_first() else {})
         entry = self.opened[1].get(str(self.number))
-        return None if entry is None else built(like(), entry)
+        with hosts.traceable():
+            return None if entry is None else built(like(), entry)
 
     def restored(self, step: int) -> dict[str, Any]:
         """The calls of one checkpoint; none of them where it is damaged."""
@@ -120,9 +123,9 @@ class Journal:
         leaves = [np.asarray(leaf) if isinstance(leaf, float) else leaf for leaf in jax.tree.leaves(found)]
         leaves = [leaf for leaf in leaves if leaf.size]  # orbax saves no empty array
         size = sum(leaf.nbytes for leaf in leaves)
-        seen = self.steps and self.number <= self.steps[-1]
+        others = not hosts.is_first() or (self.steps and self.number <= self.steps[-1])
         fits = self.held + size <= HELD and self.bytes + size <= TOTAL
-        if fits and not seen and all(map(is_plain, leaves)):
+        if fits and not others and all(map(is_plain, leaves)):
             self.bytes, self.held = self.bytes + size, self.held + size
             self.pending[str(self.number)] = {str(place): leaf for place, leaf in enumerate(leaves)}
         if self.pending and time.monotonic() - self.saved_at >= self.pause:
@@ -139,12 +142,13 @@ class Journal:
         try:
             manager = self.manager or self.open()
             self.try_room()
-            manager.save(self.number, args=ocp.args.PyTreeSave(self.pending))
+            pending = jax.device_get(self.pending) if hosts.are_several() else self.pending
+            manager.save(self.number, args=ocp.args.PyTreeSave(pending))
         except Exception as error:
             self.give_up(error)
             return
         self.pending, self.held, self.saved_at = {}, 0, time.monotonic()
-        trim_memory()
+        records.trim_memory()
         self.pause = max(PAUSE, (self.saved_at - began) / SHARE)
         stopping.something_is_saved()
 
@@ -205,7 +209,8 @@ def journal(results: Path, about: dict[str, Any], *, go_on: bool) -> Iterator[No
     """Within, a run into the folder `results` is kept, and goes on from what a run of the same kind has left, if it is
     to `go_on`; `about` is all that must be the same. Raises DataError if another run into that folder goes on."""
     folder, about = place_of(results), json.loads(json.dumps(about, default=os.fspath))
-    with alone(folder, results):
+    with contextlib.ExitStack() as held:
+        hosts.on_first(lambda: held.enter_context(folders.alone(folder, results)))
         earlier = left_by(folder)
         other = [key for key in about if earlier.get(key) != about[key]]
         if other or not go_on:
@@ -213,6 +218,7 @@ def journal(results: Path, about: dict[str, Any], *, go_on: bool) -> Iterator[No
         found = Journal(folder, about)
         if other or not go_on:
             found.steps = []  # where what an earlier run left cannot be removed
+        found.steps = json.loads(hosts.from_first(json.dumps(found.steps).encode()))
         if go_on:
             print(beginning(found.steps, earlier, other), flush=True)
         before = CURRENT.set(found)
@@ -221,22 +227,6 @@ def journal(results: Path, about: dict[str, Any], *, go_on: bool) -> Iterator[No
         finally:
             CURRENT.reset(before)
             found.close()
-
-
-@contextlib.contextmanager
-def alone(folder: Path, results: Path) -> Iterator[None]:
-    """Within, no other process keeps a journal there; the system lets go of the lock of one that dies."""
-    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
-    results.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise DataError(f"another run into {results} goes on; wait for it, or name another folder by --out") from None
-    try:
-        yield
-    finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
 
 
 def beginning(steps: list[int], earlier: dict[str, Any], other: list[str]) -> str:
@@ -261,8 +251,10 @@ def left_by(folder: Path) -> dict[str, Any]:
 
 
 def forget(results: Path) -> None:
-    """Removes what was kept of a run into that folder; of a link, the link."""
+    """Removes what was kept of a run into that folder; of a link, the link. Of several processes the first does it."""
     place = place_of(results)
+    if not hosts.is_first():
+        return
     if place.is_symlink():
         place.unlink()
     shutil.rmtree(place, ignore_errors=True)
@@ -273,16 +265,18 @@ def is_plain(leaf: Any) -> bool:
     return not jnp.issubdtype(leaf.dtype, jax.dtypes.extended)
 
 
-def trim_memory() -> None:
-    """Gives freed memory back to the system: between what a long run keeps, glibc holds three times as much."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # other C libraries see to it themselves
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 def hush_reads_left_behind() -> None:
     """From now on nobody is told of a read that ends when orbax has given up the checkpoint and closed its loop."""
     say = sys.unraisablehook
     sys.unraisablehook = lambda said: None if "Event loop is closed" in str(said.exc_value) else say(said)
+
+
+def told(calls: dict[str, Any]) -> dict[str, Any]:
+    """What the first process has restored, on all of them."""
+    if not hosts.are_several():
+        return calls
+    content = hosts.from_first(folders.packed(trees.flat(calls)))
+    return trees.built(dict[str, dict[str, np.ndarray]], dict(np.load(io.BytesIO(content))))
 
 
 def digest(entry: dict[str, Any]) -> bytes:

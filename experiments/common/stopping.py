@@ -5,6 +5,7 @@ handler would not do: a library's callback may swallow it, and an interpreter th
 may crash.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -33,6 +34,10 @@ def stop(number: int, frame: FrameType | None) -> None:
         process.terminate()
     cursor, name = SHOW_CURSOR * os.isatty(2), signal.Signals(number).name
     os.write(2, f"{cursor}\nstopped by {name}; earlier results stand, {FATE[-1]}\n".encode())
+    signal.signal(number, signal.SIG_DFL)  # told twice, it does not wait
+    for process in RUNNING:
+        with contextlib.suppress(ChildProcessError):  # it has just ended
+            os.waitpid(process.pid, 0)
     os._exit(128 + number)
 
 

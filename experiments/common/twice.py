@@ -1,0 +1,46 @@
+"""A user's own functions, called twice with the same numbers: a pure one gives the same bits both times."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from experiments.common.bounds import blaming, require
+from experiments.common.problem import Problem
+from research.data import unit_interval
+
+PURE = "it must be a pure function, without state that changes, and random only by its key"
+KNOWN = ("", "flax", "jax", "optax", "research")  # packages whose functions are; '' is where a name has none
+
+
+def check_again(settings: Any, problem: Problem) -> None:
+    """Raises SettingsError where a user's own function gives something else when it is called again, as one does that
+    counts its calls, or draws random numbers without a key: every program that is compiled would see another one."""
+    network = ("model",) if settings.model else ("activation", "output_activation")
+    drawing, network, cost = own(settings, "init_weights", "model"), own(settings, *network), own(settings, "cost")
+    if not drawing + network + cost:
+        return
+    inputs, targets = (jax.numpy.asarray(leaf[:10]) for leaf in problem.train)
+    params = same(drawing, problem.model.init, jax.random.key(0))
+    outputs = same(network, jax.vmap(problem.model.apply, (None, 0)), params, unit_interval(inputs))
+    same(cost, jax.vmap(problem.cost_fn), outputs, targets)
+
+
+def own(settings: Any, *names: str) -> list[str]:
+    """Those settings among `names` that name a function of the user's own, as one types them."""
+    paths = {name: getattr(settings, name) for name in names}
+    return [f"--{name.replace('_', '-')} {path}" for name, path in paths.items()
+            if path.rpartition(":")[0].partition(".")[0] not in KNOWN]  # fmt: skip
+
+
+def same(names: list[str], fun: Callable, *args: PyTree) -> PyTree:
+    """fun(*args), which must be the same again."""
+    which = " or ".join(names)
+    with blaming(f"{which} failed when it was called again", PURE):
+        found, again = (jax.device_get(fun(*args)) for _ in range(2))
+    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(again), strict=True)
+    repeated = all(np.array_equal(before, after, equal_nan=True) for before, after in pairs)
+    require(repeated, f"{which} gives other numbers when it is called again with the same; {PURE}")
+    return found

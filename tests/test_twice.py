@@ -1,0 +1,80 @@
+"""A user's function that gives something else when it is called again is refused by its name; a pure one is not."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import make_examples
+
+from experiments.common import problem, twice
+from experiments.common.bounds import SettingsError
+from experiments.common.experiment import Settings
+from experiments.common.problem import Problem
+from research import costs, models
+
+SIZES = (12, 5, 4)
+COST, ACTIVATION, INIT = "cost", "activation", "init_weights"
+
+
+def posed(
+    cost: Callable = costs.sum_of_squares, activation: Any = jax.nn.sigmoid, init_weights: Any = models.scaled_normal
+):
+    examples = make_examples(jax.random.key(0), 20)
+    model = models.mlp(SIZES, activation, init_weights=init_weights)
+    return Problem(model, cost, examples, examples, (3, 4, 1), (activation, jax.nn.sigmoid))
+
+
+def counting():
+    calls = itertools.count(1)
+    return lambda output, target: next(calls) * costs.sum_of_squares(output, target)
+
+
+def failing_at(call, error):
+    calls = itertools.count(1)
+
+    def cost(output, target):
+        if next(calls) == call:
+            raise error
+        return costs.sum_of_squares(output, target)
+
+    return cost
+
+
+def drawn_by_numpy(key, shape, dtype):
+    return jnp.asarray(np.random.default_rng().normal(size=shape), dtype)
+
+
+def noisy(weighted_sums):
+    return jnp.tanh(weighted_sums + np.random.default_rng().normal())
+
+
+@pytest.mark.parametrize(("name", "function", "said"), [
+    (COST, counting(), "gives other numbers when it is called again"),
+    (COST, failing_at(4, SystemExit(0)), "failed when it was called again: SystemExit: 0"),
+    (ACTIVATION, noisy, "gives other numbers when it is called again"),
+    (INIT, drawn_by_numpy, "gives other numbers when it is called again"),
+], ids=["counts", "leaves", "noisy", "without a key"])  # fmt: skip
+def test_what_changes_between_calls_is_refused_by_its_name(name, function, said):
+    tried = posed(**{name: function})
+    problem.try_out(tried)  # called once, it is as good as any
+    with pytest.raises(SettingsError) as error:
+        twice.check_again(dataclasses.replace(Settings(), **{name: "my:own"}), tried)
+    assert str(error.value).startswith(f"--{name.replace('_', '-')} my:own {said}")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", [COST, ACTIVATION, INIT, "output_activation", "model"])
+def test_pure_functions_pass(name):
+    twice.check_again(dataclasses.replace(Settings(), **{name: "my:own"}), posed())
+
+
+def test_of_functions_that_are_known_none_is_called():
+    def fails(*_):
+        raise AssertionError
+
+    twice.check_again(Settings(cost="huber", activation="relu"), posed(fails, fails, fails))
