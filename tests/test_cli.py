@@ -174,9 +174,16 @@ def test_a_signal_ends_the_program_and_what_it_started_and_what_nohup_ignores_st
     assert said.strip() == f"stopped by {numbers[-1].name}; earlier results stand, what was not finished is gone"
 
 
+class Wordless(BaseException):
+    def __str__(self):
+        raise ValueError
+
+
 def test_a_users_function_or_module_that_leaves_the_program_is_named(tmp_path, monkeypatch):
     with pytest.raises(SettingsError, match="the cost failed: SystemExit: 7"), bounds.blaming("the cost failed"):
         sys.exit(7)
+    with pytest.raises(SettingsError, match=r"the cost failed: Wordless$"), bounds.blaming("the cost failed"):
+        raise Wordless
     with pytest.raises(KeyboardInterrupt), bounds.blaming("the cost failed"):
         raise KeyboardInterrupt
     (tmp_path / "leaving.py").write_text("import sys; sys.exit('no')")

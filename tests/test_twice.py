@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -55,10 +56,11 @@ def noisy(weighted_sums):
 
 @pytest.mark.parametrize(("name", "function", "said"), [
     (COST, counting(), "gives other numbers when it is called again"),
-    (COST, failing_at(4, SystemExit(0)), "failed when it was called again: SystemExit: 0"),
+    (COST, failing_at(4, SystemExit(0)), "failed when it was tried: SystemExit: 0"),
     (ACTIVATION, noisy, "gives other numbers when it is called again"),
     (INIT, drawn_by_numpy, "gives other numbers when it is called again"),
-], ids=["counts", "leaves", "noisy", "without a key"])  # fmt: skip
+    (INIT, lambda key, shape, dtype: jnp.full(shape, jnp.inf, dtype), "draws numbers that are not finite"),
+], ids=["counts", "leaves", "noisy", "without a key", "infinite"])  # fmt: skip
 def test_what_changes_between_calls_is_refused_by_its_name(name, function, said):
     tried = posed(**{name: function})
     problem.try_out(tried)  # called once, it is as good as any
@@ -66,6 +68,22 @@ def test_what_changes_between_calls_is_refused_by_its_name(name, function, said)
         twice.check_again(dataclasses.replace(Settings(), **{name: "my:own"}), tried)
     assert str(error.value).startswith(f"--{name.replace('_', '-')} my:own {said}")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "body", "said"), [
+    (ACTIVATION, "return numbers.astype(int)", "gave int32 of shape (5,), where floating point numbers of shape (5,)"),
+    (ACTIVATION, "raise GeneratorExit", "failed when it was tried: GeneratorExit; it must be a pure function"),
+    ("output_activation", "return numbers * next(count)", "gives other numbers when it is called again"),
+    (INIT, "return jax.numpy.ones((3, 4), int)", "gave int32 of shape (3, 4), where floating point numbers"),
+    (INIT, "return jax.numpy.ones(4)", "gave float32 of shape (4,), where floating point numbers of shape (3, 4)"),
+])  # fmt: skip
+def test_activations_and_initialisers_are_tried_before_the_data_are_loaded(name, body, said, tmp_path, monkeypatch):
+    (tmp_path / "my.py").write_text(f"import itertools, jax\ncount = itertools.count()\ndef own(numbers, *_): {body}")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my", raising=False)
+    with pytest.raises(SettingsError) as error:
+        twice.check_alone(dataclasses.replace(Settings(dataset="none"), **{name: "my:own"}))
+    assert str(error.value).startswith(f"--{name.replace('_', '-')} my:own {said}")
 
 
 @pytest.mark.parametrize("name", [COST, ACTIVATION, INIT, "output_activation", "model"])

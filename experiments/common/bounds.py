@@ -191,5 +191,7 @@ def first_line(error: BaseException) -> str:
     >>> first_line(ValueError("wrong\nin detail"))
     'ValueError: wrong'
     """
-    said = str(error).strip().splitlines()
+    said = []
+    with contextlib.suppress(Exception):  # somebody else's error may have no words
+        said = str(error).strip().splitlines()
     return f"{type(error).__name__}: {said[0].rstrip(' .:')}" if said else type(error).__name__

@@ -33,7 +33,7 @@ from experiments.common.estimates import asked_for, by_last_run, is_heavy, last_
 from experiments.common.posing import check_start, functions_of, pose, sizes_for
 from experiments.common.problem import Problem
 from experiments.common.runs import Diverged, console
-from experiments.common.twice import check_again
+from experiments.common.twice import check_again, check_alone
 from research import costs, models
 from research.data import DataError
 
@@ -183,6 +183,7 @@ def prepared(module: ModuleType, settings: Any) -> Problem:
     for folder in (settings.out, settings.out / name_of(module)):
         hosts.on_first(partial(terminal.check_writable, folder))
     check_start(settings)
+    check_alone(settings)
     posed = pose(settings)
     check_again(settings, posed)
     return posed

@@ -1,18 +1,36 @@
-"""A user's own functions, called twice with the same numbers: a pure one gives the same bits both times."""
+"""A user's own functions are called twice with the same numbers: a pure one gives the same bits both times."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from experiments.common import cli
 from experiments.common.bounds import blaming, require
 from experiments.common.problem import Problem
 from research.data import unit_interval
 
 PURE = "it must be a pure function, without state that changes, and random only by its key"
 KNOWN = ("", "flax", "jax", "optax", "research")  # packages whose functions are; '' is where a name has none
+
+
+def check_alone(settings: Any) -> None:
+    """Raises SettingsError unless a user's own activations and what draws the weights give floating point numbers of
+    the shape that is asked for, the same ones when they are called again."""
+    numbers, asked = (jnp.linspace(-2, 2, 5),), (jax.random.key(0), (3, 4), jnp.float32)
+    for name, args, shape in (
+        ("activation", numbers, (5,)),
+        ("output_activation", numbers, (5,)),
+        ("init_weights", asked, (3, 4)),
+    ):
+        for label in own(settings, name):
+            found = np.asarray(same([label], cli.import_function(*label.split(" ", 1), ""), *args))
+            fits = jnp.issubdtype(found.dtype, jnp.floating) and found.shape == shape
+            wanted = f"where floating point numbers of shape {shape} are needed"
+            require(fits, f"{label} gave {found.dtype} of shape {found.shape}, {wanted}")
 
 
 def check_again(settings: Any, problem: Problem) -> None:
@@ -22,8 +40,10 @@ def check_again(settings: Any, problem: Problem) -> None:
     drawing, network, cost = own(settings, "init_weights", "model"), own(settings, *network), own(settings, "cost")
     if not drawing + network + cost:
         return
-    inputs, targets = (jax.numpy.asarray(leaf[:10]) for leaf in problem.train)
+    inputs, targets = (jnp.asarray(leaf[:10]) for leaf in problem.train)
     params = same(drawing, problem.model.init, jax.random.key(0))
+    finite = all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(params))
+    require(finite, f"{' or '.join(drawing)} draws numbers that are not finite; let it draw finite ones")
     outputs = same(network, jax.vmap(problem.model.apply, (None, 0)), params, unit_interval(inputs))
     same(cost, jax.vmap(problem.cost_fn), outputs, targets)
 
@@ -38,7 +58,7 @@ def own(settings: Any, *names: str) -> list[str]:
 def same(names: list[str], fun: Callable, *args: PyTree) -> PyTree:
     """fun(*args), which must be the same again."""
     which = " or ".join(names)
-    with blaming(f"{which} failed when it was called again", PURE):
+    with blaming(f"{which} failed when it was tried", PURE):
         found, again = (jax.device_get(fun(*args)) for _ in range(2))
     pairs = zip(jax.tree.leaves(found), jax.tree.leaves(again), strict=True)
     repeated = all(np.array_equal(before, after, equal_nan=True) for before, after in pairs)
