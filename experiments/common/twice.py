@@ -27,7 +27,8 @@ def check_alone(settings: Any) -> None:
         ("init_weights", asked, (3, 4)),
     ):
         for label in own(settings, name):
-            found = np.asarray(same([label], cli.import_function(*label.split(" ", 1), ""), *args))
+            function = cli.import_function(label.partition(" ")[0], getattr(settings, name), "")
+            found = np.asarray(same([label], function, *args))
             fits = jnp.issubdtype(found.dtype, jnp.floating) and found.shape == shape
             wanted = f"where floating point numbers of shape {shape} are needed"
             require(fits, f"{label} gave {found.dtype} of shape {found.shape}, {wanted}")
