@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from experiments.common import plots
+from experiments.common.claims import number
 
 METHODS = ("full batch", "mini-batches")
 
@@ -44,8 +45,8 @@ def draw_pulls(axis: plots.Axes, result: Any, *, is_ours: bool) -> None:
             axis.plot(smooth, theory, "k--", linewidth=1)
     least = int(a.argmin())
     axis.set(xlabel="activation a of an output that should be y = 1", ylabel="pull on its weighted sum, -dC/dz",
-             title=f"Of {len(a):,} test images after training the most wrong\n(a = {a[least]:.1g}) is pulled "
-             f"{pulls[0][least] / pulls[1][least]:,.0f} times as hard")  # fmt: skip
+             title=f"{result.new.name} pulls the most wrong of {len(a):,}\n(a = {a[least]:.1g}) "
+             f"{number(pulls[0][least] / pulls[1][least])} times as hard as {result.film.name}")  # fmt: skip
 
 
 def draw_descents(left: plots.Axes, right: plots.Axes, both: tuple) -> None:
