@@ -52,12 +52,12 @@ def draw_pulls(axis: plots.Axes, result: Any, *, is_ours: bool) -> None:
 def draw_descents(left: plots.Axes, right: plots.Axes, both: tuple) -> None:
     """Test accuracy of both methods on both costs: against examples read, and at the end against the learning rate."""
     grid = both[0].methods[0].tuned.rates
-    for number, (method, each) in enumerate((method, each) for method in (0, 1) for each in both):
+    for series, (method, each) in enumerate((method, each) for method in (0, 1) for each in both):
         found = each.methods[method]
-        plots.seed_band(left, found.read, 100 * found.accuracy, number, f"{METHODS[method]},\n{each.name}")
+        plots.seed_band(left, found.read, 100 * found.accuracy, series, f"{METHODS[method]},\n{each.name}")
         by_rate, chosen = 100 * found.by_rate, int(np.argmin(found.tuned.costs))
-        plots.seed_band(right, grid, by_rate, number, "")
-        right.plot(grid[chosen], np.median(by_rate[:, chosen]), "*", color=plots.COLOURS[number], markersize=14)
+        plots.seed_band(right, grid, by_rate, series, "")
+        right.plot(grid[chosen], np.median(by_rate[:, chosen]), "*", color=plots.COLOURS[series], markersize=14)
     left.set(xscale="log", xlabel="examples read", ylabel="correct on the test images, %", ylim=(0, 100),
              title="With the best rate")  # fmt: skip
     plots.panel(right, "With every rate, colours as on the left\n(star: lowest cost on the training images)",
