@@ -40,6 +40,11 @@ def test_the_quality_of_one_epoch_is_what_sums_written_out_say(x64):
     assert float(predicted) == pytest.approx(1 / np.sqrt(1 + total_variance / (full @ full) / 3 * 9 / 11))
 
 
+def test_batches_agree_at_the_start_and_less_after_training(ran):
+    result = ran("one_epoch")[0].result
+    assert (result.end.cosines.mean(axis=1) < result.start.cosines.mean(axis=1)).all()
+
+
 def made_up(*, ratio=0.0, off=0.0, error=0.0, seen=1.0, when="end"):
     """Three seeds, of which at one time the median is so far off theory, and the last average from the gradient."""
 

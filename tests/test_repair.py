@@ -34,6 +34,11 @@ def made_up(apart=0.05, **changed):
     return Result(costs, own, own, patched, True)._replace(**changed)
 
 
+def test_all_layers_come_down_farther_than_the_last_alone(ran):
+    costs = ran("repair")[0].result.costs
+    assert (costs[:, 0, -1] < costs[:, 1, -1]).all()
+
+
 def turned(num_cases):
     """The last of eight cases turned into their opposites, the last seed's second layer first."""
     whose = np.where(np.arange(8) >= 8 - num_cases, -1.0, 1.0).reshape(4, 2, 1)

@@ -1,6 +1,7 @@
 """The second guess: ranks, Wilson's interval, softer labels, teaching by numpy, and a whole run on small digits."""
 
 import dataclasses
+import itertools
 
 import jax
 import numpy as np
@@ -66,6 +67,11 @@ def test_every_seed_is_taught_its_own_labels_in_its_own_order_as_by_numpy():
             w, b = w - 0.5 * deltas.T @ x[batch], b - 0.5 * deltas.sum(axis=0)
         for outputs in taught:
             np.testing.assert_allclose(outputs[seed], sigmoid(x @ w.T + b), atol=1e-5)
+
+
+def test_the_control_is_taught_another_second_digit(ran):
+    guess = ran("second_guess")[0].result.guess
+    assert all((one != other).any() for one, other in itertools.combinations(guess, 2))
 
 
 def made_up(first=9910, second=9970, middle=9900, softer=9900):

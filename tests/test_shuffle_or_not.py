@@ -10,6 +10,11 @@ from experiments.mini_batches.shuffle_or_not import AS_STORED, BY_LOT, QUICK, Re
 SMALLEST = Settings(num_seeds=2, batch_size=60, num_epochs=2)
 
 
+def test_accuracies_are_shares_of_the_200_test_images(ran):
+    shares = 200 * ran("shuffle_or_not")[0].result.accuracy
+    np.testing.assert_allclose(shares, np.round(shares), atol=1e-3)
+
+
 def made_up(by_lot=1.05, stored=1.0, early=1.0, once=1.0):
     """Five ways, three seeds, six epochs. The later costs by lot, and shuffled once, are so high over shuffled anew in
     the median seed, and the early ones by lot; in the last seed the order as stored is so much higher at one epoch."""
