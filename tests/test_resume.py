@@ -1,5 +1,6 @@
 """A run that was stopped goes on: the same bits, nothing computed twice, and nothing lost where a checkpoint is."""
 
+import functools
 import gc
 import json
 import os
@@ -34,6 +35,20 @@ def saves_at_once(monkeypatch):
     monkeypatch.setattr(resume, "SHARE", np.inf)
 
 
+@functools.cache
+def programs() -> tuple:
+    """The first six calls, compiled once for all tests."""
+    over_seeds = partial(runs.compiled_over_seeds, in_axes=(0,))
+    return (
+        over_seeds(lambda key: (jax.random.normal(key, (3,)), jnp.zeros((0, 2)), jnp.nan)),
+        over_seeds(jnp.sin),
+        jax.jit(lambda x: jax.random.split(jax.random.key(7), 2)),
+        over_seeds(lambda x: x / 3),
+        over_seeds(lambda x: jnp.cumsum(jnp.cos(x))),
+        over_seeds(lambda x: {"sum": jnp.sum(x)}),
+    )
+
+
 def measure(computed: list[int], stop_after: int = 99) -> list:
     """Seven calls, each of what the last gave: shared out over two devices, of float64, of nothing, with a key, and a
     time; those that are computed are noted."""
@@ -47,14 +62,14 @@ def measure(computed: list[int], stop_after: int = 99) -> list:
 
         return resume.recall(compute, lambda: jax.eval_shape(fun, *args))
 
-    drawn = runs.compiled_over_seeds(lambda key: (jax.random.normal(key, (3,)), jnp.zeros((0, 2)), jnp.nan), (0,))
+    drawn, sine, two_keys, a_third, added_up, total = programs()
     first = step(1, drawn, KEYS)
-    second = step(2, runs.compiled_over_seeds(jnp.sin, (0,)), first[0])
-    keys = step(3, jax.jit(lambda x: jax.random.split(jax.random.key(7), 2)), second)
+    second = step(2, sine, first[0])
+    keys = step(3, two_keys, second)
     with jax.enable_x64(True):
-        third = step(4, runs.compiled_over_seeds(lambda x: x / 3, (0,)), np.asarray(second, np.float64))
-    fourth = step(5, runs.compiled_over_seeds(lambda x: jnp.cumsum(jnp.cos(x)), (0,)), second[:3])
-    fifth = step(6, runs.compiled_over_seeds(lambda x: {"sum": jnp.sum(x)}, (0,)), fourth)
+        third = step(4, a_third, np.asarray(second, np.float64))
+    fourth = step(5, added_up, second[:3])
+    fifth = step(6, total, fourth)
     seconds = resume.recall(lambda: time.perf_counter(), lambda: 0.0)
     return [first, second, jax.random.key_data(keys), third, fourth, fifth, step(7, jnp.mean, fourth), float(seconds)]
 
