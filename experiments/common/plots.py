@@ -76,7 +76,10 @@ def note(
     """Small words in a panel, so many points beside a place of the data, or of the panel (unit=IN_PANEL), on the side
     that the offset says; in the colour of a series, else grey."""
     across, up = offset
-    sides = {"ha": "right" if across < 0 else "left", "va": "top" if up < 0 else "bottom" if up > 0 else "baseline"}
+    sides: dict[str, Any] = {
+        "ha": "right" if across < 0 else "left",
+        "va": "top" if up < 0 else "bottom" if up > 0 else "baseline",
+    }
     colour = COLOURS[series % len(COLOURS)] if series >= 0 else "0.3"
     axes.annotate(text, at, offset, unit, "offset points", **({"fontsize": 9, "color": colour} | sides | style))
 

@@ -37,10 +37,8 @@ def draw_pulls(axis: plots.Axes, result: Any, *, is_ours: bool) -> None:
     for series, (each, (theory, formula)) in enumerate(zip((result.new, result.film), theories, strict=True)):
         pulls.append(-each.at_end.deltas[wanted])
         axis.plot(a, pulls[-1], "os"[series], color=plots.COLOURS[series], markersize=4, alpha=0.5)
-        at, beside = named[series], ({"offset": (8, 8)}, {"offset": (0, 14), "ha": "center"})[series]
-        plots.note(
-            axis, each.name + formula * known[series], (a[at], pulls[-1][at]), color=plots.COLOURS[series], **beside
-        )
+        at, offset, side = named[series], ((8, 8), (0, 14))[series], ("left", "center")[series]
+        plots.note(axis, each.name + formula * known[series], (a[at], pulls[-1][at]), offset, series=series, ha=side)
         if known[series]:
             axis.plot(smooth, theory, "k--", linewidth=1)
     least = int(a.argmin())
