@@ -1,13 +1,17 @@
 """Small steps on two weights of which all is known; and Results on which the claims must hold, and must fail."""
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 
+from experiments.common import layer_descents, posing, runs
 from experiments.one_example import avenues
 from experiments.one_example.avenues import RATES, Result, Settings, SmallSteps
-from research import data
+from research import data, gradients, layerwise
 from research.data import Examples
 from research.models import Layer
 
@@ -77,6 +81,19 @@ def test_the_finding_is_of_the_means_of_the_shares_and_the_medians_of_the_costs(
 
 def test_of_neurons_that_may_sleep_nothing_is_claimed():
     assert {claim.id for claim in avenues.claims(made_up(sigmoids=False), SMALLEST)} == {"C2", "C3"}
+
+
+def test_the_first_costs_are_those_of_all_layers_at_once(ran):
+    run, _ = ran("avenues")
+    problem, (init_keys, keys) = posing.pose(run.settings), runs.seed_keys(run.settings.seed, run.settings.num_seeds)
+    few = data.take(problem.train, slice(run.settings.num_looked_at))
+    objective = gradients.mean_over_examples(problem.example_cost)
+    step = layerwise.at_once(objective, run.settings.learning_rate, jnp.ones(3))
+    look = lambda params: problem.cost(params, few)
+    follow = jax.jit(partial(layer_descents.follow, run.settings, problem.train, look, step))
+    _, costs = follow(problem.model.init(init_keys[0]), jax.random.split(keys[0])[0])
+    np.testing.assert_allclose(run.result.costs[0, 0], costs, rtol=1e-5)
+    assert not np.allclose(run.result.costs[0, 1], costs, rtol=1e-5)
 
 
 def test_weights_of_pixels_that_are_black_everywhere_are_the_ones_that_do_not_change(ran, small_mnist):
