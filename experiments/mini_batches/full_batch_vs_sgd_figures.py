@@ -24,7 +24,8 @@ def cost(result: Any, num_steps: int, times: list[str], headline: str, *, films_
     for axis, fewer, scale, word in zip(axes[1:], times, scales, words, strict=True):
         plots.reference_line(axis, target, "")
         plots.note(axis, f"{num_steps} full-batch steps", (0.02, target), (0, -4), ("axes fraction", "data"))
-        plots.note(axis, f"{name}: {fewer}\n{word}", (num_steps * scale, target), (0, -4), ha="right")
+        fewer = f"{name}: {fewer} {word}".replace(" (", "\n(").replace(") ", ")\n")
+        plots.note(axis, fewer, (num_steps * scale, target), (0, -4), ha="right")
     return figure
 
 
