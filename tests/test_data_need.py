@@ -17,7 +17,9 @@ from experiments.labels.data_need import FULL, NIELSENS, SIZES, Result, Settings
 from research import costs, models
 from research.data import Examples
 
-SMALLEST = Settings(num_seeds=2, sizes=(20, 200, 5000), num_steps=20, films_steps=20)  # 5,000 are more than there are
+SMALLEST = Settings(
+    num_seeds=2, sizes=(20, 200, 5000), num_steps=20, films_steps=20, layer_sizes=(784, 10)
+)  # 5,000 are more than there are
 
 
 def test_every_chosen_example_is_seen_equally_often():

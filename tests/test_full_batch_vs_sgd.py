@@ -11,7 +11,9 @@ from experiments.common.descents import Curve
 from experiments.mini_batches import full_batch_vs_sgd
 from experiments.mini_batches.full_batch_vs_sgd import Result, Settings
 
-SMALLEST = Settings(num_seeds=2, batch_sizes=(10, 100), learning_rates=(1.0, 4.0), num_steps=20, num_epochs=4)
+SMALLEST = Settings(
+    num_seeds=2, batch_sizes=(10, 100), learning_rates=(1.0, 4.0), num_steps=20, num_epochs=4, layer_sizes=(784, 10)
+)
 
 
 def curve(steps, *costs):

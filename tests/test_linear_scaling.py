@@ -14,7 +14,9 @@ from research import gradients
 from research.data import Examples
 from research.models import Model
 
-SMALLEST = experiment.Settings(num_seeds=1, batch_size=10, num_batches=(2,), training_batch_size=50, num_epochs=2)
+SMALLEST = experiment.Settings(
+    num_seeds=1, batch_size=10, num_batches=(2,), training_batch_size=50, num_epochs=2, layer_sizes=(784, 10)
+)
 
 
 def test_the_second_order_is_that_of_hessians_written_out(x64):

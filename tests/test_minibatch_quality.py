@@ -15,7 +15,7 @@ from experiments.mini_batches.minibatch_quality import Batches, Quality, Result,
 from research import costs, gradients, sampling, statistics
 from research.models import mlp
 
-SMALLEST = Settings(num_seeds=2, checkpoints=(0.5,))
+SMALLEST = Settings(num_seeds=2, checkpoints=(0.5,), layer_sizes=(784, 10))
 
 
 def test_what_is_measured_is_what_numpy_finds(x64):

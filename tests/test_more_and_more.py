@@ -15,7 +15,7 @@ from experiments.common import teaching
 from research import costs, gradients
 from research.models import mlp
 
-SMALLEST = Settings(num_seeds=2, num_steps=20)
+SMALLEST = Settings(num_seeds=2, num_steps=20, layer_sizes=(784, 10))
 MODEL = mlp((12, 5, 6, 4))
 OBJECTIVE = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, costs.sum_of_squares))
 

@@ -13,7 +13,7 @@ from experiments.mini_batches import one_epoch
 from experiments.mini_batches.one_epoch import Quality, Result, Settings
 from research import costs, models
 
-SMALLEST = Settings(num_seeds=2, num_epochs=1, batch_size=60)
+SMALLEST = Settings(num_seeds=2, num_epochs=1, batch_size=60, layer_sizes=(784, 10))
 
 
 def test_the_quality_of_one_epoch_is_what_sums_written_out_say(x64):

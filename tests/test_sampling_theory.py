@@ -13,7 +13,7 @@ from experiments.mini_batches.sampling_theory import Result, Scatter, Settings
 from research import sampling, training
 from research.data import Examples
 
-SMALLEST = Settings(num_seeds=2, num_images=60, num_epochs=200)
+SMALLEST = Settings(num_seeds=2, num_images=60, num_epochs=200, layer_sizes=(784, 10))
 
 
 def test_draws_at_once_are_draws_one_by_one():

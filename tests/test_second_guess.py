@@ -17,7 +17,7 @@ from research import costs
 from research.models import Layer, mlp
 
 RNG = np.random.default_rng(0)
-SMALLEST = Settings(num_seeds=2, num_epochs=1, batch_size=60)
+SMALLEST = Settings(num_seeds=2, num_epochs=1, batch_size=60, layer_sizes=(784, 10))
 OUTPUTS, TRUTH = RNG.random((40, 5)), np.eye(5)[RNG.integers(0, 5, 40)]
 
 
