@@ -16,7 +16,7 @@ from experiments.labels.wrong_labels import FALSE_ALARMS, Learned, Result, Setti
 from research import costs, fits, gradients, models
 from research.data import Examples
 
-SMALLEST = Settings(num_seeds=2, shares=(0, 0.2), num_epochs=1)
+SMALLEST = Settings(num_seeds=2, shares=(0, 0.2), num_epochs=1, layer_sizes=(784, 10))
 
 
 def test_the_area_is_that_under_the_curve():
