@@ -36,7 +36,7 @@ def run_all(out: Path, passed_on: list[str]) -> None:
     if cli.DRY_RUN in passed_on:
         return
     failed = []
-    stopping.something_is_saved()  # what is finished is not run again
+    stopping.FATE.append("--all --resume goes on with the experiments that are not finished")
     for number, (question, why) in enumerate(due.items(), start=1):
         print(f"\n[{number}/{len(due)}] {question.name} ({why}), {time.strftime('%H:%M')}", flush=True)
         command = [sys.executable, "-m", "experiments", question.name, "--out", str(out), *passed_on]
