@@ -74,7 +74,8 @@ def test_no_two_seeds_find_the_same(ran, name):
     run, _ = ran(name)
     arrays = list(by_seeds(module_of(name).Result, run.result))
     for one, other in combinations(range(run.settings.num_seeds), 2):
-        pairs = [(array[one], array[other]) for array in arrays if len(array) == run.settings.num_seeds]
+        pairs = [(array[one], array[other]) for array in arrays
+                 if len(array) == run.settings.num_seeds and array.dtype.kind == "f" and np.any(array)]  # fmt: skip
         assert not pairs or any(here.tobytes() != there.tobytes() for here, there in pairs)
 
 

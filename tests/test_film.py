@@ -64,7 +64,7 @@ def test_ids_are_unique_and_in_order():
     numbers = {kind: [int(id[1:]) for id in ids if re.fullmatch(rf"{kind}\d+", id)] for kind in "TCEN"}
     assert numbers["T"] == [*range(1, 46)]
     assert numbers["C"] == [*range(1, 39)]
-    assert numbers["N"] == [*range(1, 10)]
+    assert numbers["N"] == [*range(1, 11)]
     assert numbers["E"] == sorted(numbers["E"])
     by_kind = [f"{kind}{number}" for kind in "TCEN" for number in numbers[kind]]
     assert [id for id in ids if id != "speed"] == by_kind
