@@ -33,10 +33,11 @@ class Program(NamedTuple):
 
 
 def start(words: Sequence[str], folder: Path, said: Path, **variables: str) -> Program:
-    """`python WORDS`, that is -m MODULE or -c CODE and what it is given, in `folder`, with these variables set."""
+    """`python WORDS`, that is -m MODULE or -c CODE and what it is given, in `folder`, with these variables set:
+    those of JAX but JAX_PLATFORMS, and of XLA, are read when it is imported, so that they change nothing here."""
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload(IMPORTED)
-    process = forks.Process(target=work, args=(words, folder, said.absolute(), variables))
+    process = forks.Process(target=work, args=(words, folder, said.absolute(), variables), daemon=True)
     process.start()
     return Program(process, said)
 

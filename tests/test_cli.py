@@ -156,6 +156,8 @@ def test_a_signal_ends_the_program_and_what_it_started_and_what_nohup_ignores_st
     code = textwrap.dedent("""
         import signal, subprocess, sys
         from experiments.common import stopping
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # as in the foreground
+            signal.signal(number, signal.SIG_DFL)
         if " " in sys.argv[1]:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         stopping.listen()

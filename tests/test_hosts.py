@@ -87,10 +87,8 @@ def test_several_processes_that_are_stopped_go_on_with_the_same_bits(run, small_
 
 def test_what_is_wrong_on_the_first_process_ends_all_of_them(small_mnist, tmp_path):
     (tmp_path / "0").write_text("a file where the folder should be")
-    began = time.monotonic()
     for code, _, errors in finished(list(start(2, tmp_path, small_mnist))):
         assert (code, errors.count("which is not a folder that can be written to")) == (2, 1)
-    assert time.monotonic() - began < hosts.PATIENCE
 
 
 @pytest.mark.parametrize("dying", [0, 1])

@@ -730,9 +730,9 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
     assert started == [[name, "--out", str(tmp_path), "--full"] for name, _ in due]
     said = capsys.readouterr().out
     assert said.startswith(
-        "4 of 5 experiments to run: about 3 min, by the last runs of 3 of them; of 1 no run is known\n4 of 5"
+        "4 of 5 experiments to run: about 2 min, by the last runs of 2 of them; of 2 none is known\n4 of 5"
     )
-    assert "4 of 5 experiments to run: about 3 min, by the last runs of 3 of them" in said
+    assert "4 of 5 experiments to run: about 2 min, by the last runs of 2 of them" in said
     assert all(f"{name} ({why})" in said for name, why in due)
     assert (tmp_path / "README.md").exists()
 

@@ -1,4 +1,4 @@
-"""What a tired hand changes in settings and no other test sees: a size, a rate, a seed that is not handed on."""
+"""A size, a rate or a seed that is changed by mistake, or not handed on, and that no other test sees."""
 
 import ast
 import dataclasses

@@ -62,11 +62,9 @@ def put(files: Mapping[str, bytes], folder: Path) -> None:
                 shutil.copytree(kept, place, symlinks=True)
             else:
                 shutil.copy2(kept, place, follow_symlinks=False)
-        if folder.is_file():  # somebody's, put there while the run went on; the new folder has it now
-            folder.unlink()
         exchange(unfinished, folder)
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        remove(unfinished)
 
 
 @contextlib.contextmanager
@@ -133,7 +131,14 @@ def exchange(new: Path, old: Path) -> None:
     aside = new.with_name(f"{new.name}.aside")
     old.rename(aside)
     new.rename(old)
-    shutil.rmtree(aside)
+    remove(aside)
+
+
+def remove(path: Path) -> None:
+    """Removes a folder, or a file of somebody's in its place, of which the new folder has a copy."""
+    if path.is_file():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def sweep(folder: Path) -> None:
@@ -141,7 +146,7 @@ def sweep(folder: Path) -> None:
     for left in folder.parent.glob(f".{folder.name}.*"):
         pid = left.name.removeprefix(f".{folder.name}.").partition(".")[0]
         if pid.isdigit() and not alive(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
+            remove(left)
 
 
 def alive(pid: int) -> bool:

@@ -29,8 +29,9 @@ def run_all(out: Path, passed_on: list[str]) -> None:
     due = {question: why for question, record in records.items() if (why := why_run(question, record, sizes))}
     for question in due:  # before any of them runs
         cli.parse(cli.import_module("the experiment", question.module), question.name, passed_on)
-    known = [records[question]["seconds"] for question in due if "seconds" in records[question]]
-    unknown = f"; of {len(due) - len(known)} no run is known" if len(known) < len(due) else ""
+    known = [records[question]["seconds"] for question, why in due.items() if why != "of another size"
+             and "seconds" in records[question]]  # fmt: skip
+    unknown = f"; of {len(due) - len(known)} none is known" if len(known) < len(due) else ""
     print(f"{len(due)} of {len(records)} experiments to run: about {sum(known) / 60:.0f} min, by the last runs of "
           f"{len(known)} of them{unknown}", flush=True)  # fmt: skip
     if cli.DRY_RUN in passed_on:

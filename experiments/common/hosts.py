@@ -73,11 +73,12 @@ def are_several() -> bool:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes; it is where it is alone. Before they have joined, the environment
-    says which one it is; what says nothing may be the first."""
+    """Whether this process is the one that writes, as the only one is. Before the processes have joined, its number in
+    the environment decides; without one, True."""
     if are_several():
         return jax.process_index() == 0
-    return asked_count() == 1 or not any(map(number_in, INDICES))
+    named = [number for number in map(number_in, INDICES) if number is not None]
+    return asked_count() == 1 or not named or named[0] == 0
 
 
 @contextlib.contextmanager

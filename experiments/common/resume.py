@@ -123,9 +123,9 @@ class Journal:
         leaves = [np.asarray(leaf) if isinstance(leaf, float) else leaf for leaf in jax.tree.leaves(found)]
         leaves = [leaf for leaf in leaves if leaf.size]  # orbax saves no empty array
         size = sum(leaf.nbytes for leaf in leaves)
-        others = not hosts.is_first() or (self.steps and self.number <= self.steps[-1])
+        known = not hosts.is_first() or (self.steps and self.number <= self.steps[-1])
         fits = self.held + size <= HELD and self.bytes + size <= TOTAL
-        if fits and not others and all(map(is_plain, leaves)):
+        if fits and not known and all(map(is_plain, leaves)):
             self.bytes, self.held = self.bytes + size, self.held + size
             self.pending[str(self.number)] = {str(place): leaf for place, leaf in enumerate(leaves)}
         if self.pending and time.monotonic() - self.saved_at >= self.pause:
@@ -233,7 +233,7 @@ def beginning(steps: list[int], earlier: dict[str, Any], other: list[str]) -> st
     """From where a run goes on, or why it does not."""
     if steps:
         return f"goes on after {steps[-1]} of its computations, which the stopped run has made"
-    why = f"that run had other {', '.join(other)}" if earlier else "nothing is saved"
+    why = f"that run had other {', '.join(other)}" if earlier and other else "nothing is saved"
     return f"there is nothing to go on from ({why}); starts anew"
 
 

@@ -26,7 +26,7 @@ def listen() -> None:
 
 
 def something_is_saved() -> None:
-    FATE.append("--resume goes on with what was not finished")
+    FATE[1:] = ["--resume goes on with what was not finished"]
 
 
 def stop(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""A user's own functions are called twice with the same numbers: a pure one gives the same bits both times."""
+"""A user's own functions are called twice with the same numbers: a pure one gives the same ones both times."""
 
 from collections.abc import Callable
 from typing import Any
@@ -37,8 +37,10 @@ def check_alone(settings: Any) -> None:
 def check_again(settings: Any, problem: Problem) -> None:
     """Raises SettingsError where a user's own function gives something else when it is called again, as one does that
     counts its calls, or draws random numbers without a key: every program that is compiled would see another one."""
-    network = ("model",) if settings.model else ("activation", "output_activation")
-    drawing, network, cost = own(settings, "init_weights", "model"), own(settings, *network), own(settings, "cost")
+    layers = ("activation", "output_activation")
+    drawing = own(settings, "model" if settings.model else "init_weights")
+    network = own(settings, *(("model",) if settings.model else layers))
+    cost = own(settings, "cost")
     if not drawing + network + cost:
         return
     inputs, targets = (jnp.asarray(leaf[:10]) for leaf in problem.train)
@@ -61,7 +63,9 @@ def same(names: list[str], fun: Callable, *args: PyTree) -> PyTree:
     which = " or ".join(names)
     with blaming(f"{which} failed when it was tried", PURE):
         found, again = (jax.device_get(fun(*args)) for _ in range(2))
-    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(again), strict=True)
-    repeated = all(np.array_equal(before, after, equal_nan=True) for before, after in pairs)
+    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(again), strict=False)
+    repeated = jax.tree.structure(found) == jax.tree.structure(again) and all(
+        np.array_equal(before, after, equal_nan=True) for before, after in pairs
+    )
     require(repeated, f"{which} gives other numbers when it is called again with the same; {PURE}")
     return found
