@@ -176,4 +176,5 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
         left.get_xticklabels()[column].set_color("firebrick")
     kills, tried, bad = result.kills[:, 0].sum(), result.ends[:, 0].sum(), wrong.sum() + short.sum()
     says = f"{kills} kills, {tried} bad inputs and faults: {bad} went wrong"
-    return {"reliability": plots.headline(figure, says)}
+    about = "experiments at --quick on 1,000 images at most; bad inputs, drawn from the tests' list, at --dry-run"
+    return {"reliability": plots.headline(figure, says, about=about)}
