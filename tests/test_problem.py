@@ -109,14 +109,6 @@ def test_what_draws_no_weights_is_refused(path):
         posing.layers(Settings(layer_sizes=(12, 4), init_weights=path), examples_of())
 
 
-def test_an_initialiser_that_draws_no_finite_number_is_refused_before_the_data_are_loaded(tmp_path, monkeypatch):
-    (tmp_path / "my_init.py").write_text("import numpy\ndef nan(*_): return numpy.full(3, numpy.nan)")
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(SettingsError, match="--init-weights is my_init:nan, which draws numbers that are not finite"):
-        posing.check_start(Settings(dataset="none", init_weights="my_init:nan"))
-    posing.check_start(Settings(dataset="none"))
-
-
 def test_activations_by_hand_are_only_those_that_take_each_number_alone():
     assert posing.layers(Settings(output_activation="softmax"), examples_of())[1] is None
     assert posing.layers(Settings(activation="relu"), examples_of())[1] == (jax.nn.relu, jax.nn.sigmoid)

@@ -30,7 +30,7 @@ from experiments.common import bounds, cli, folders, hosts, plots, records, resu
 from experiments.common.bounds import Count, first_line, of_train, require
 from experiments.common.claims import Claim
 from experiments.common.estimates import asked_for, by_last_run, is_heavy, last_run, of_one_problem, size_of
-from experiments.common.posing import check_start, functions_of, pose, sizes_for
+from experiments.common.posing import functions_of, pose, sizes_for
 from experiments.common.problem import Problem
 from experiments.common.runs import Diverged, console
 from experiments.common.twice import check_again, check_alone
@@ -182,7 +182,6 @@ def prepared(module: ModuleType, settings: Any) -> Problem:
     jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
     for folder in (settings.out, settings.out / name_of(module)):
         hosts.on_first(partial(terminal.check_writable, folder))
-    check_start(settings)
     check_alone(settings)
     posed = pose(settings)
     check_again(settings, posed)

@@ -7,12 +7,11 @@ A process that dies ends the others, in one sentence and with exit code 3: at on
 all are connected, otherwise when they next exchange something. One that falls silent does so after PATIENCE.
 """
 
-import contextlib
 import ctypes
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NoReturn
 
 import jax
@@ -21,7 +20,6 @@ from jax.experimental.multihost_utils import broadcast_one_to_all
 
 from experiments.common import stopping
 from experiments.common.bounds import SettingsError, blaming, require
-from research import sharding
 from research.data import DataError
 
 COUNT, INDEX, ADDRESS = "JAX_PROCESS_COUNT", "JAX_PROCESS_INDEX", "JAX_COORDINATOR_ADDRESS"
@@ -79,17 +77,6 @@ def is_first() -> bool:
         return jax.process_index() == 0
     named = [number for number in map(number_in, INDICES) if number is not None]
     return asked_count() == 1 or not named or named[0] == 0
-
-
-@contextlib.contextmanager
-def traceable() -> Iterator[None]:
-    """Within, a program of all processes can be traced as that of one can: its results have the same shapes."""
-    call = sharding.Together.__call__
-    sharding.Together.__call__ = lambda self, *args: self.program.__wrapped__(*args)
-    try:
-        yield
-    finally:
-        sharding.Together.__call__ = call
 
 
 def from_first(content: bytes) -> bytes:

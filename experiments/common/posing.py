@@ -37,16 +37,6 @@ def load(settings: Any) -> tuple[Examples, Examples]:
     return train, test
 
 
-def check_start(settings: Any) -> None:
-    """Raises SettingsError unless a user's own function that draws the weights draws finite numbers."""
-    *_, init_weights = functions_of(settings)
-    if init_weights in (models.scaled_normal, models.unit_normal):
-        return
-    with blaming(f"--init-weights is {settings.init_weights}, which draws no weights"):
-        drawn = jax.numpy.isfinite(init_weights(jax.random.key(0), (3, 4), jax.numpy.float32)).all()
-    require(bool(drawn), f"--init-weights is {settings.init_weights}, which draws numbers that are not finite")
-
-
 def own_model(function: Any, settings: Any, shape: tuple[int, int, int], train: Examples) -> Model:
     """The network that --model makes for these images."""
     num_classes = train.targets.shape[-1]

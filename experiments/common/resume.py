@@ -99,8 +99,7 @@ class Journal:
         if self.opened[0] != step:
             self.opened = step, told(self.restored(step) if hosts.is_first() else {})
         entry = self.opened[1].get(str(self.number))
-        with hosts.traceable():
-            return None if entry is None else built(like(), entry)
+        return None if entry is None else built(like(), entry)
 
     def restored(self, step: int) -> dict[str, Any]:
         """The calls of one checkpoint; none of them where it is damaged."""
