@@ -21,9 +21,9 @@ from research.training import Step, TrainState
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(experiment.Settings):
-    learning_rate: Annotated[float, Gt(0)] = 2.0
-    """Learning rate of all descents."""
+class Legs(experiment.Settings):
+    """A training that is looked at after every leg."""
+
     batch_size: Annotated[int, Ge(1), of_train] = 100
     """Examples in a mini-batch."""
     num_legs: Annotated[int, Ge(1)] = 12
@@ -34,8 +34,14 @@ class Settings(experiment.Settings):
     """Training images, from the first on, on which costs and gradients are looked at; all are trained on."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Settings(Legs):
+    learning_rate: Annotated[float, Gt(0)] = 2.0
+    """Learning rate of all descents."""
+
+
 def follow(
-    settings: Settings, train: Examples, look: Callable, step: Step, params: list[Layer], shuffle_key: Array
+    settings: Legs, train: Examples, look: Callable, step: Step, params: list[Layer], shuffle_key: Array
 ) -> tuple[list[Layer], PyTree]:
     """(where mini-batch descent by this step ends, what `look(params)` sees at the start and after every leg)."""
     num_legs, steps_per_leg, batch_size = settings.num_legs, settings.steps_per_leg, settings.batch_size

@@ -47,9 +47,9 @@ RULES = ("backpropagation", "feedback alignment", "Hebb's rule alone")
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(layer_descents.Settings):
+class Settings(layer_descents.Legs):
     learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(1), rising] = (1.0, 2.0, 4.0, 8.0)
-    """Every rule learns with each of these and keeps the one that ends lowest; --learning-rate is not used."""
+    """Every rule learns with each of these and keeps the one that ends lowest."""
     num_looked_at: Annotated[int, Ge(1), of_train] = 2000
     """Training images, from the first on, on which requests are looked at; all are trained on."""
 
