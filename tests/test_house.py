@@ -644,6 +644,8 @@ def shown(x): return x
         (EXAMPLE, "return x", "return 2 * x", False),
         (EXAMPLE, "return shown(1)", "return ()", False),
         (EXAMPLE, "A question?", "Another question?", False),
+        (EXAMPLE, "c_epoch, plots", "c_epoch, plots, valleys", False),
+        (EXAMPLE, "c_epoch, plots", "plots as c_epoch", True),
         ("research/costs.py", "return x", "return 2 * x", True),
         ("research/costs.py", "return x", "return x  # a comment", False),
         ("research/data.py", "return 0", "return 1", True),

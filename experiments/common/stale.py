@@ -62,6 +62,9 @@ def needed(tree: ast.Module) -> ast.Module:
         used = {part.id for part in names if isinstance(part.ctx, ast.Load)}  # a field of the same name uses nothing
         todo |= (used & defined.keys()) - wanted
     keep = {id(defined[name]) for name in wanted}
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            node.names = [alias for alias in node.names if called(alias) in wanted]
     return ast.Module([node for node in tree.body if id(node) in keep], [])
 
 
@@ -71,11 +74,15 @@ def names_defined(node: ast.stmt) -> list[str]:
         case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
             return [name]
         case ast.Import(names=names) | ast.ImportFrom(names=names):
-            return [alias.asname or alias.name.partition(".")[0] for alias in names]
+            return [called(alias) for alias in names]
         case ast.Assign() | ast.AnnAssign():
             names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
             return [name.id for name in names if isinstance(name.ctx, ast.Store)]
     return []
+
+
+def called(alias: ast.alias) -> str:
+    return alias.asname or alias.name.partition(".")[0]
 
 
 def files_of(imported: list[ast.ImportFrom], read: Read) -> set[str]:
