@@ -34,7 +34,8 @@ def numpy_factors(params: list[Pair], inputs: np.ndarray, targets: np.ndarray) -
     for (weights, _), before, after in zip(params[::-1], activations[-2::-1], activations[:0:-1], strict=True):
         delta = delta * after * (1 - after)
         found.append((delta, before))
-        delta = delta @ weights
+        if len(found) < len(params):  # nobody asks for the pixels' derivatives
+            delta = delta @ weights
     return found[::-1]
 
 
@@ -91,10 +92,10 @@ def torch() -> Any:
 
 
 def to_torch(tree: Any) -> Any:
-    """Lists and tuples of arrays as plain lists of tensors."""
+    """Lists and tuples of arrays as plain lists of tensors in the same memory, which nobody may write to."""
     if isinstance(tree, (list, tuple)):
         return [to_torch(each) for each in tree]
-    return torch().tensor(np.asarray(tree))
+    return torch().from_dlpack(np.asarray(tree))
 
 
 def torch_outputs(params: list, inputs: Any) -> Any:
@@ -207,9 +208,11 @@ def sequential(params: list) -> Any:
 
 def torch_surface(plane: list, inputs: Any, targets: Any, alphas: Any, betas: Any) -> Any:
     """The mean cost at every point of a grid on the plane (origin, along, across), each a list of layers."""
-    with torch().no_grad():
-        costs = [((torch_outputs(torch_at(plane, a, b), inputs) - targets) ** 2).sum() for a in alphas for b in betas]
-    return torch().stack(costs).reshape(len(alphas), len(betas)) / len(inputs)
+
+    def cost(alpha: Any, beta: Any) -> Any:
+        return ((torch_outputs(torch_at(plane, alpha, beta), inputs) - targets) ** 2).sum()
+
+    return torch_on_grid(cost, alphas, betas) / len(inputs)
 
 
 def torch_surface_of_layers(plane: list, inputs: Any, targets: Any, alphas: Any, betas: Any) -> Any:
@@ -220,9 +223,13 @@ def torch_surface_of_layers(plane: list, inputs: Any, targets: Any, alphas: Any,
         hidden = torch().sigmoid(origin + alpha * along + beta * across)
         return ((torch_outputs(torch_at(plane, alpha, beta)[1:], hidden) - targets) ** 2).sum()
 
+    return torch_on_grid(cost, alphas, betas) / len(inputs)
+
+
+def torch_on_grid(cost: Callable, alphas: Any, betas: Any) -> Any:
+    """At every point; as plain numbers, since thousands of small tensors scatter what is freed between them: 0.9 GB."""
     with torch().no_grad():
-        costs = [cost(alpha, beta) for alpha in alphas for beta in betas]
-    return torch().stack(costs).reshape(len(alphas), len(betas)) / len(inputs)
+        return torch().tensor([[cost(alpha, beta).item() for beta in betas] for alpha in alphas])
 
 
 def torch_at(plane: list, alpha: Any, beta: Any) -> list[tuple]:

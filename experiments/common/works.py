@@ -4,7 +4,7 @@ Beside the two that are nearly all products of matrices stands a bound: how long
 rate of numpy's sgemm, which is measured in the same rounds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -100,11 +100,16 @@ def by_torch(contest: Contest, name: str, fun: Callable, *arrays: np.ndarray, **
     return {f"PyTorch, {name}": Way(partial(fun, *contest.by_torch, *peers.to_torch(arrays), **rest))}
 
 
-def all_works(settings: Any, contest: Contest) -> list[Work]:
-    """Those that this network can do: only plain layers have factors."""
-    by_layers = [] if contest.problem.activations is None else [variances_by_layers(contest)]
-    first = [epoch(contest), full_gradient(contest), variances(contest), *by_layers]
-    return [*first, grid(settings, contest), seeds(settings, contest)]
+def all_works(settings: Any, contest: Contest) -> Iterator[Work]:
+    """Those that this network can do: only plain layers have factors. One after the other, so that none holds memory
+    while another's turn is."""
+    yield epoch(contest)
+    yield full_gradient(contest)
+    yield variances(contest)
+    if contest.problem.activations is not None:
+        yield variances_by_layers(contest)
+    yield grid(settings, contest)
+    yield seeds(settings, contest)
 
 
 def epoch(contest: Contest) -> Work:

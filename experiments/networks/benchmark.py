@@ -33,7 +33,7 @@ from annotated_types import Ge, Interval
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.common import c_epoch, experiment, peers, runs, works
+from experiments.common import c_epoch, experiment, peers, records, runs, works
 from experiments.common.bounds import Count, of_train
 from experiments.common.claims import Claim, at_least, at_most, identity, speed
 from experiments.common.problem import Problem
@@ -108,6 +108,7 @@ def take_turns(work: Work, rounds: int, pause: float) -> Timed:
     seconds = runs.seconds_in_turn({label: way.call for label, way in work.ways.items()}, rounds, pause=pause)
     whole = np.array([way.times * np.array(seconds[label]) for label, way in work.ways.items()])
     runs.console.print(f"{work.name}: {1000 * np.median(whole[0]):,.0f} ms")
+    records.trim_memory()
     return Timed(work.name, tuple(work.ways), whole, np.array(apart, float), work.missing)
 
 
