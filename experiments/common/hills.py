@@ -10,6 +10,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
+from experiments.common import resume
 from experiments.common.problem import Problem
 from research import landscape, models, sharding
 from research.data import Examples
@@ -46,7 +47,7 @@ def surface_of(problem: Problem) -> Surface:
     if problem.activations is not None:
         layers = PlainLayers(unravel, problem.cost_fn, *problem.activations)
         rows = partial(landscape.surface_of_layers, layers)
-    on_grid = sharding.together(jax.jit(sharding.rows_over_devices(rows, (None, None, 0, None))))
+    on_grid = resume.kept(sharding.together(jax.jit(sharding.rows_over_devices(rows, (None, None, 0, None)))))
     return lambda plane, alphas, betas: on_grid(plane, problem.train, alphas, betas)
 
 
