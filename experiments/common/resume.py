@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 PAUSE = 10.0  # seconds between two savings; before the first, twice that: to begin takes a third of a CPU-second
 SHARE = 0.02  # of the time that may be spent on saving
-HELD, TOTAL = 2**27, 2**30  # bytes that wait to be saved, and of a journal; what is beyond is computed again
+# Bytes that wait to be saved, each held once by every device, and of a journal; what is beyond is computed again.
+HELD, TOTAL = 2**26, 2**30
 MARGIN = 2**16  # bytes of what orbax writes besides the arrays
 DIGEST = "sha256"
 

@@ -14,7 +14,7 @@ from jaxtyping import PyTree
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from experiments.common import resume
+from experiments.common import records, resume
 from research import data, sharding
 from research.training import History, TrainState
 
@@ -125,6 +125,8 @@ def descend(label: str, loop: Callable, state: TrainState, shared: PyTree, chunk
             rate = num_seeds * steps[-1][-1] / run_seconds
             bar.update(task, advance=1, cost=history.costs[:, -1].mean(), rate=rate)
     history = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *histories)
+    histories.clear()
+    records.trim_memory()
     return Run(state, np.concatenate(steps[1:]), history, compile_seconds, run_seconds)
 
 

@@ -18,7 +18,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 
-from experiments.common import descents, experiment, hills, runs
+from experiments.common import descents, experiment, hills, records, runs
 from experiments.common.bounds import Count, below_train, different, require, typed
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
@@ -196,8 +196,12 @@ def heights(problem: Problem, points: Sequence[np.ndarray]) -> list[np.ndarray]:
         return problem.cost(unravel(point), train)
 
     heights_of = runs.over_seeds(height, (0, None))
-    found = [heights_of(each.reshape(-1, each.shape[-1]), problem.train) for each in points]
-    return [np.asarray(cost).reshape(each.shape[:-1]) for cost, each in zip(found, points, strict=True)]
+    costs = []
+    for each in points:  # one array is done before the next begins, for the memory's sake
+        found = np.asarray(heights_of(each.reshape(-1, each.shape[-1]), problem.train))
+        costs.append(found.reshape(each.shape[:-1]))
+        records.trim_memory()
+    return costs
 
 
 def reading(walks: Sequence[Walk], looks: Sequence[Looks], per_step: Sequence[float]) -> Reading:
