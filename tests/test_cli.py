@@ -11,7 +11,7 @@ import jax
 import pytest
 
 from experiments import __main__
-from experiments.common import bounds, cli, experiment, terminal
+from experiments.common import bounds, cli, experiment, folders
 from experiments.common.bounds import SettingsError
 from experiments.common.runs import Diverged
 from experiments.mini_batches import full_batch_vs_sgd
@@ -202,7 +202,7 @@ def test_a_fault_of_the_program_is_not_taken_for_a_large_setting():
 @pytest.mark.parametrize("folder", ["/proc/nope", "/dev/null", "/dev/null/below", "a" * 300])
 def test_a_folder_in_which_no_file_can_be_made_is_refused_to_root_too(folder):
     with pytest.raises(SettingsError, match=r"--out is .*, which is not a folder that can be written to"):
-        terminal.check_writable(Path(folder))
+        folders.check_writable(Path(folder))
 
 
 def run(*words, folder=ROOT):

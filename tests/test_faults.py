@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.common import folders, resume, terminal
+from experiments.common import folders, resume
 from experiments.common.bounds import SettingsError
 from research.data import DataError
 
@@ -108,7 +108,7 @@ def test_on_a_full_disk_and_on_one_that_turns_read_only_the_earlier_run_is_untou
 
 def test_a_link_in_place_of_the_folder_is_followed_and_stays(tmp_path):
     (tmp_path / "name").symlink_to(tmp_path / "large disk" / "name")
-    terminal.check_writable(tmp_path / "name")
+    folders.check_writable(tmp_path / "name")
     for _ in range(2):
         folders.write(tmp_path / "name", RECORD, {}, {})
     assert (tmp_path / "name").is_symlink()
@@ -119,7 +119,7 @@ def test_a_link_in_place_of_the_folder_is_followed_and_stays(tmp_path):
 def test_a_link_that_leads_nowhere_is_refused(tmp_path):
     (tmp_path / "name").symlink_to("name")
     with pytest.raises(SettingsError, match="name, which is not a folder that can be written to"):
-        terminal.check_writable(tmp_path / "name")
+        folders.check_writable(tmp_path / "name")
 
 
 def test_a_users_links_and_files_of_our_names_are_kept(tmp_path):
@@ -203,7 +203,7 @@ def test_of_a_link_in_place_of_the_checkpoints_only_the_link_is_removed(saves_at
 @pytest.mark.parametrize("name", ["a" * 256, "/".join(["a" * 200] * 30)])
 def test_a_name_that_is_too_long_is_refused_before_any_work(name, tmp_path):
     with pytest.raises(SettingsError, match=r"not a folder that can be written to \(File name too long\)"):
-        terminal.check_writable(tmp_path / name)
+        folders.check_writable(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["run.json", "arrays.npz"])

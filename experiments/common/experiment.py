@@ -181,7 +181,7 @@ def prepared(module: ModuleType, settings: Any) -> Problem:
     bounds.check(settings)
     jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
     for folder in (settings.out, settings.out / name_of(module)):
-        hosts.on_first(partial(terminal.check_writable, folder))
+        hosts.on_first(partial(folders.check_writable, folder))
     check_alone(settings)
     posed = pose(settings)
     check_again(settings, posed)

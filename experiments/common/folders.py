@@ -12,6 +12,7 @@ import io
 import json
 import os
 import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -22,12 +23,27 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from experiments.common import hosts
+from experiments.common.bounds import SettingsError
 from research.data import DataError
 
 RECORD, ARRAYS = "run.json", "arrays.npz"
 # What numpy and zipfile raise for files with flipped bits: an unknown compression or encryption is a RuntimeError.
 UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of linux/fcntl.h and linux/fs.h
+
+
+def check_writable(folder: Path) -> None:
+    """Raises SettingsError unless a file can be made in `folder`, if it exists, or else in the nearest above it.
+    It is tried: who may do everything, as root, is told by `os.access` that every folder will do, even /proc."""
+    try:
+        there = Path(os.path.realpath(folder))  # where a link leads
+        existing = next(path for path in (there, *there.parents) if path.exists() or path.is_symlink())
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise SettingsError(
+            f"--out is {folder}, which is not a folder that can be written to ({error.strerror}); choose another"
+        ) from error
 
 
 def write(folder: Path, record: dict[str, Any], arrays: Mapping[str, np.ndarray], drawn: Mapping[str, bytes]) -> None:

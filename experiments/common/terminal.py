@@ -1,14 +1,10 @@
 """What is said on the terminal: the claims, those that fail last so that they are seen, and the finding."""
 
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from experiments.common.bounds import SettingsError
 from experiments.common.claims import Claim, number
 
 
@@ -27,17 +23,3 @@ def show(claims: Iterable[Claim], finding: str, committed: Mapping[tuple[str, st
         if claim.why and not claim.holds:
             console.print(Text(f"  why: {claim.why}"))
     console.print(Text(f"\n{finding}"))
-
-
-def check_writable(folder: Path) -> None:
-    """Raises SettingsError unless a file can be made in `folder`, if it exists, or else in the nearest above it.
-    It is tried: who may do everything, as root, is told by `os.access` that every folder will do, even /proc."""
-    try:
-        there = Path(os.path.realpath(folder))  # where a link leads
-        existing = next(path for path in (there, *there.parents) if path.exists() or path.is_symlink())
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise SettingsError(
-            f"--out is {folder}, which is not a folder that can be written to ({error.strerror}); choose another"
-        ) from error
