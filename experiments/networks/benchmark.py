@@ -62,7 +62,8 @@ QUICK = Settings(num_seeds=4, rounds=3, num_examples=6000, surface_examples=1000
 FULL = Settings(rounds=11, num_seeds=16)
 AT_C = (
     "fetching the rows of a batch byte by byte takes a third of a step, which C does while it computes; with batches "
-    "fetched beforehand the library takes C's time. As words of four bytes they take half of that, by one more function"
+    "fetched beforehand the library takes C's time. As words of four bytes they take half of that, but making words of "
+    "all images takes 20 ms at every call, and an epoch saves 14"
 )
 
 
