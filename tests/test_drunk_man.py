@@ -243,9 +243,9 @@ def test_where_the_clocks_stopped_at_the_start_nobody_wins():
 def test_the_finding_says_who_is_lower_and_what_the_map_hides():
     said = experiment.finding(made_up(), FILMS)
     assert said.startswith("After equally many examples the drunk man (batches of 10) is at cost 0.4, the careful man")
-    assert "(full batch) at 0.8. The map" in said
+    assert "(full batch) at 0.8 (medians). The map" in said
     assert "hides the drunk man's stumbling: every step counted, his path is 90 times as long as from" in said
     assert "start to end, seen at 3 points 7 times, its shadow 1 times (first seed)" in said
-    assert said.endswith("as from start to end: full batch 1, batches of 10 2; a random walk 2.")
+    assert said.endswith("as from start to end (medians): full batch 1, batches of 10 2; a random walk 2.")
     assert "shows the drunk man's stumbling" in experiment.finding(made_up(winding=1.45), FILMS)
     assert "hides the drunk man's stumbling" in experiment.finding(made_up(winding=1.55), FILMS)

@@ -96,7 +96,7 @@ def test_the_finding_says_who_is_ahead(tie, verdict):
     assert said.startswith(
         "Batches of 100 come as far as 40 full-batch steps with 10 (10 to 15) times fewer examples, in 5 (5 to 8)"
     )
-    assert said.endswith(f"step for step the full batch {verdict} (cost 0.800, {0.8 / tie:.3f}).")
+    assert said.endswith(f"step for step the full batch {verdict} (median cost 0.800, {0.8 / tie:.3f}).")
 
 
 def test_words_give_the_least_and_the_most_of_all_seeds():

@@ -121,7 +121,7 @@ def test_of_few_images_of_other_data_and_of_a_short_training_less_is_claimed():
 def test_the_finding_is_of_the_mean_cosine_and_the_median_noise():
     said = minibatch_quality.finding(made_up(start=23.0), Settings())
     assert "cosine 0.902 at the start, 0.14 after 30 epochs (means of the seeds)" in said
-    assert "as B_simple goes from 25 to 4,609: it stops" in said
+    assert "as B_simple goes from 25 to 4,609 (medians): it stops" in said
     assert "stops being 'pretty good' between steps 0 and 3,000 (cosine 0.9 or more" in said
     assert "rises" not in said
     assert minibatch_quality.rise(np.array([0.0, 1.0, 2.0, 5.0]), np.array([0.9, 0.4, 0.7, 0.5])) == (

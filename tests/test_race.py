@@ -149,7 +149,7 @@ def test_the_claims_hold_on_the_hyperbola_and_fail_off_it(changes, failing):
 
 def test_the_findings_count_examples_as_well_as_steps():
     said = batch_frontier.finding(a_race()._replace(sizes=2 * SIZES), SETTINGS)
-    assert "batches of 2 take 4,200 examples in 2,100 steps, batches of 120,000 12,004,000 in 100. By" in said
+    assert "batches of 2 take 4,200 examples in 2,100 steps, batches of 120,000 12,004,000 in 100 (medians). By" in said
     assert "save at most half of the steps that batches of 40 take. The noise scale is 0.8 times that size." in said
     said = past_the_plateau.finding(a_race(), past_the_plateau.Settings())
     assert "the noise scale is 30, 1.5 times the batch size of 20 at which the hyperbola bends" in said

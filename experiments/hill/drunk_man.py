@@ -9,8 +9,8 @@ is, in numbers: how_drunk.
 
 Run:     python -m experiments drunk_man [--quick | --full] [--gif-frames 48] [--save-points] [--self-contained]
 Time:    default 70 s, --quick 20 s, --full 4.5 min, on 2 cores, compilation included
-Result:  (5 seeds) batches of 10 go 171 times as far as they get; seen at 181 points it is 7.7 times, on the plane 1.04,
-         under the microscope, 60 steps, 6.8 (full batch 1.05). One claim does not hold: batches of 100 turn more.
+Result:  (first of 5 seeds) batches of 10 go 171 times as far as they get, seen at 181 points 7.7 times, on the
+         plane 1.04; microscope, 60 steps, median: 6.8 (full batch 1.05). One claim fails: batches of 100 turn more.
 """
 
 import dataclasses
@@ -153,9 +153,10 @@ def finding(result: Result, settings: Settings) -> str:
     cost, wound = np.median(result.together["examples"].cost, axis=1), result.together["examples"].tortuosity[number, 0]
     return (
         f"After equally many examples the drunk man ({walker.way.label}) is at cost {cost[number]:.2g}, the careful "
-        f"man (full batch) at {cost[0]:.2g}. The map {'hides' if walker.winding > 1.5 * projected else 'shows'} the "
-        f"drunk man's stumbling: every step counted, his path is {wound:.3g} times as long as from start to end, seen "
-        f"at {len(walker.steps)} points {walker.winding:.2g} times, its shadow {projected:.3g} times (first seed). "
+        f"man (full batch) at {cost[0]:.2g} (medians). The map "
+        f"{'hides' if walker.winding > 1.5 * projected else 'shows'} the drunk man's stumbling: every step counted, "
+        f"his path is {wound:.3g} times as long as from start to end, seen at "
+        f"{len(walker.steps)} points {walker.winding:.2g} times, its shadow {projected:.3g} times (first seed). "
         f"{near.found(result.microscope)}"
     )
 

@@ -17,7 +17,8 @@ def found(seen: Any) -> str:
     num_steps = seen.footsteps[0].lengths.shape[1]
     wound = [f"{steps.way.label} {wound_in_the_end(steps):.3g}" for steps in seen.footsteps]
     return (
-        f"Under the microscope, {num_steps} steps from one place are so many times as long as from start to end: "
+        f"Under the microscope, {num_steps} steps from one place with the rate "
+        f"{seen.footsteps[0].way.learning_rate:g} are so many times as long as from start to end (medians): "
         f"{', '.join(wound)}; a random walk {num_steps**0.5:.3g}."
     )
 

@@ -158,10 +158,10 @@ def finding(result: Result, settings: Settings) -> str:
         np.median(each, axis=0)[[0, -1]] for each in (result.gradient_norm, result.largest, result.size)
     )
     return (
-        f"A long training on {result.num_examples:,} images leads {' and '.join(said)}. From its end on |G| goes from "
-        f"{norm:.1g} to {least:.1g}, the sharpness from {sharpness:.1g} to {last:.1g}, |θ| from {size:.0f} to "
-        f"{grown:.0f}; N times the cost ends within {np.abs(left_over(result)).max():.1g} of the number of outputs on "
-        f"the wrong side of 1/2, {given_up.min()} to {given_up.max()}."
+        f"A long training on {result.num_examples:,} images leads {' and '.join(said)}. From its end on L-BFGS takes "
+        f"|G| from {norm:.1g} to {least:.1g}, the sharpness from {sharpness:.1g} to {last:.1g}, |θ| from {size:.0f} "
+        f"to {grown:.0f} (medians); N times the cost ends within {np.abs(left_over(result)).max():.1g} of the number "
+        f"of outputs on the wrong side of 1/2, {given_up.min()} to {given_up.max()}."
     )
 
 

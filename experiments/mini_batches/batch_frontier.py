@@ -11,7 +11,7 @@ examples' gradients. How the race is held, and each batch size's learning rate f
 
 Run:     python -m experiments batch_frontier [--quick | --full]
 Time:    default 2.8 min, --quick 15 s, --full 4 min, on 2 cores, compilation included
-Result:  (8 starts) down to 0.5 batches of 1 take 1,664 examples, the full batch 8 million, in 1,664 and 134 steps;
+Result:  (8 starts) down to 0.5 batches of 1 take 1,664 examples, the full batch 8 million, in 1,664 and 134.5 steps;
          B_crit = 10. One claim fails: the noise scale is 12 times that, for half of the way lies on a plateau.
 """
 
@@ -68,8 +68,8 @@ def finding(result: Result, settings: Settings) -> str:
     (sizes, steps), critical = result.medians(), result.hyperbola.critical
     return (
         f"Down to cost {settings.target:g}, looked at every {LOOK_EVERY} examples, batches of {sizes[0]:,} take "
-        f"{steps[0] * sizes[0]:,.0f} examples in {steps[0]:,.0f} steps, batches of {sizes[-1]:,} "
-        f"{steps[-1] * sizes[-1]:,.0f} in {steps[-1]:,.0f}. By the fitted hyperbola larger "
+        f"{steps[0] * sizes[0]:,.0f} examples in {steps[0].round(1):,g} steps, batches of {sizes[-1]:,} "
+        f"{steps[-1] * sizes[-1]:,.0f} in {steps[-1].round(1):,g} (medians). By the fitted hyperbola larger "
         f"batches save at most half of the steps that batches of {critical:,.0f} take. The noise scale is "
         f"{result.over_critical:.1f} times that size."
     )
