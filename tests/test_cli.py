@@ -161,9 +161,9 @@ def test_a_signal_ends_the_program_and_what_it_started_and_what_nohup_ignores_st
         if " " in sys.argv[1]:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         stopping.listen()
-        child = [sys.executable, "-c", "import time; print('begun', flush=True); time.sleep(600)"]
-        sys.exit(stopping.run(child))
-    """)
+        child = "from experiments.common import stopping; stopping.listen(); print('begun', flush=True); "
+        sys.exit(stopping.run([sys.executable, "-c", child + "import time; time.sleep(600)"]))
+    """)  # the one that was started says nothing
     process = subprocess.Popen([sys.executable, "-c", code, sent], cwd=ROOT, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)  # fmt: skip
     assert process.stdout is not None

@@ -14,6 +14,7 @@ from types import FrameType
 
 RUNNING: list[subprocess.Popen] = []
 FATE = ["what was not finished is gone"]
+STARTED = "STARTED_BY_ANOTHER"  # in the environment of what one of our programs starts, and speaks for
 SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides it
 
 
@@ -33,7 +34,8 @@ def stop(number: int, frame: FrameType | None) -> None:
     for process in RUNNING:
         process.terminate()
     cursor, name = SHOW_CURSOR * os.isatty(2), signal.Signals(number).name
-    os.write(2, f"{cursor}\nstopped by {name}; earlier results stand, {FATE[-1]}\n".encode())
+    said = "" if STARTED in os.environ else f"\nstopped by {name}; earlier results stand, {FATE[-1]}\n"
+    os.write(2, (cursor + said).encode())
     signal.signal(number, signal.SIG_DFL)  # told twice, it does not wait
     for process in RUNNING:
         with contextlib.suppress(ChildProcessError):  # it has just ended
@@ -43,7 +45,7 @@ def stop(number: int, frame: FrameType | None) -> None:
 
 def run(command: Sequence[str]) -> int:
     """Runs a program that ends with this one; its exit code."""
-    with subprocess.Popen(command) as process:
+    with subprocess.Popen(command, env={**os.environ, STARTED: "yes"}) as process:
         RUNNING.append(process)
         code = process.wait()
         RUNNING.remove(process)
