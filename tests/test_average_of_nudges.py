@@ -14,7 +14,7 @@ from research import costs, gradients
 from research.data import Examples
 from research.models import mlp
 
-SMALLEST = Settings(num_seeds=1, num_examples=200)
+SMALLEST = Settings(num_seeds=2, num_examples=200)
 SIZES = (12, 5, 6, 4)
 ONE = gradients.example_cost(mlp(SIZES).apply, costs.sum_of_squares)
 BY_HAND = average_of_nudges.nudges_by_hand(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
@@ -47,6 +47,11 @@ def test_the_chunks_do_not_change_the_average(num_examples, chunk_size):
     examples = Examples(inputs, np.zeros((num_examples, 1), np.float32))
     found = average_of_nudges.average_in_chunks(lambda params, some: some.inputs - params, 0.5, examples, chunk_size)
     np.testing.assert_allclose(found, examples.inputs.mean(axis=0) - 0.5, atol=1e-6)
+
+
+def test_the_average_in_the_table_is_that_of_the_network_whose_wishes_stand_beside_it(ran):
+    table = ran("average_of_nudges")[0].result.table
+    np.testing.assert_allclose(table.average, table.wishes.minus_gradient, rtol=1e-4, atol=1e-7)
 
 
 def made_up(average=0.0, by_hand=0.0, exact=0.0, factor=(1.0, 0.0), halved=(0.5, 0.0), steps=0.0, left_out=0.0):

@@ -11,10 +11,24 @@ from experiments.hill import edge_of_stability as experiment
 from experiments.hill.edge_of_stability import Settings
 
 SMALLEST = Settings(
-    num_seeds=1, num_examples=40, num_steps=10, batch_sizes=(10,), edge_learning_rates=(0.4,), num_edge_steps=10,
+    num_seeds=1, num_examples=40, num_steps=10, batch_sizes=(10,), edge_learning_rates=(0.4,), num_edge_steps=20,
     network_learning_rates=(1.0,), num_looks=5, layer_sizes=(784, 10),
 )  # fmt: skip
 TWO_SIZES = Settings(learning_rates=(0.1, 0.2, 0.4), network_learning_rates=(2.0,))
+
+
+def test_every_descent_has_the_rate_and_the_steps_that_are_meant_for_it(ran):
+    run, _ = ran("edge_of_stability")
+    result, settings = run.result, run.settings
+    for curves, rates, num_steps in (
+        (result.full_batch, settings.learning_rates, settings.num_steps),
+        (result.minibatch, settings.learning_rates[1:2] * len(settings.batch_sizes), settings.num_steps),
+        (result.edge, settings.edge_learning_rates, settings.num_edge_steps),
+        (result.network, settings.network_learning_rates, settings.num_steps),
+    ):
+        assert tuple(each.learning_rate for each in curves) == rates
+        for each in curves:
+            np.testing.assert_array_equal(each.steps, np.linspace(0, num_steps, settings.num_looks + 1))
 
 
 def curve(rate, sharpness, cost=None):

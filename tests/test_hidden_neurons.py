@@ -3,18 +3,20 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import make_examples
 
-from experiments.common import descents
+from experiments.common import descents, runs
 from experiments.common.descents import Trained
 from experiments.common.problem import Problem
 from experiments.common.tune import Tuned
 from experiments.networks import hidden_neurons
 from experiments.networks.hidden_neurons import Network, Result, Settings
 from research import costs
-from research.models import mlp
+from research.data import Examples
+from research.models import Model, mlp
 
 SMALLEST = Settings(
     num_seeds=2, widths=(0, 3), depths=(0, 1, 2), depth_width=3, num_epochs=1, batch_size=60, learning_rates=(0.5, 2.0),
@@ -58,6 +60,19 @@ def test_a_network_without_hidden_neurons_is_trained_as_by_numpy():
             costs_of.append(np.sum((sigmoid(x @ weights.T + biases) - y) ** 2) / len(x))
     np.testing.assert_allclose(found.tuned.costs, [np.median(ends[rate]) for rate in (0.1, 0.3)], rtol=1e-5)
     assert found.rate == found.tuned.best == min(ends, key=lambda rate: np.median(ends[rate]))
+
+
+def test_a_rate_with_which_most_seeds_diverge_is_not_chosen_for_those_that_do_not():
+    """C = theta^2 from theta = 1, 1, 0: with the rate 1e30 only the last, which lies at the bottom, has a cost."""
+    examples = Examples(jnp.zeros((4, 1)), jnp.zeros((4, 1)))
+    model = Model(lambda start: start, lambda theta, pixels: theta + 0 * pixels)
+    problem = Problem(model, costs.sum_of_squares, examples, examples, (1, 1, 1))
+    starts, rows = np.array([1.0, 1.0, 0.0], np.float32), np.zeros((3, 1, 5, 2), np.int32)
+    found = descents.train("a parabola", problem, (0.1, 1e30), starts, rows)
+    assert found.rate == 0.1
+    np.testing.assert_allclose(found.tuned.costs, [0.8**10, np.inf], rtol=1e-5)  # a step leaves 1 - 2 * 0.1
+    with pytest.raises(runs.Diverged, match="a parabola, every learning rate of the grid"):
+        descents.train("a parabola", problem, (1e30,), starts, rows)
 
 
 def network(hidden, test_accuracy, first=1.0, rate=2.0):
@@ -104,9 +119,10 @@ def test_nothing_is_claimed_of_other_data_and_of_a_short_training_less():
 
 
 def test_the_finding_names_the_least_width_that_is_nearly_as_good():
-    ends = {(): (0.9,), (2,): (0.1, 0.93, 0.94), (16,): (0.99, 0.945, 0.94), (30, 30): (0.1, 0.96, 0.97)}
+    ends = {(): (0.9,), (2,): (0.1, 0.93, 0.94), (16,): (0.99, 0.945, 0.94), (100,): (0.99, 0.94, 0.9),
+            (30, 30): (0.1, 0.96, 0.97)}  # fmt: skip
     found = Result(tuple(network(hidden, end) for hidden, end in ends.items()), 0)
-    settings = dataclasses.replace(hidden_neurons.FULL, widths=(0, 2, 16))
+    settings = dataclasses.replace(hidden_neurons.FULL, widths=(0, 2, 16, 100))  # the widest is not the best
     sentence = hidden_neurons.finding(found, settings)
     assert sentence.endswith("at the best of 5 rates; the best network of this sweep is 784-30-30-10, 96.0 %.")
     assert sentence.startswith("A hidden layer of 2 comes within 2 points of the best one, 16: 93.0 % against 94.5 %")

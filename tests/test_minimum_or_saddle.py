@@ -10,6 +10,7 @@ import pytest
 from experiments.common import stationary
 from experiments.common.problem import Problem
 from experiments.hill import minimum_or_saddle as experiment
+from research.curvature import Eigenpairs
 from research.data import Examples
 from research.models import Model
 
@@ -19,21 +20,37 @@ SMALLEST = experiment.Settings(
 SETTINGS = experiment.Settings()
 
 
-def test_a_place_is_described_as_a_parabola_that_is_known_demands(x64):
-    curvatures, rng = np.array([3.0, 1.0, 0.5, -0.2]), np.random.default_rng(0)
-    x, at = rng.normal(size=(9, 4)), rng.normal(size=4)
-    train = Examples(jnp.asarray(x), jnp.ones((9, 4)))
+CURVATURES = np.array([3.0, 1.0, 0.5, -0.2])
+
+
+def surveyed(at, x):
+    """A place of the mean of parabolas about each x, all with these curvatures."""
+    train = Examples(jnp.asarray(x), jnp.ones((len(x), 4)))
     model = Model(lambda key: jnp.zeros(4), lambda params, x: params - x)
     problem = Problem(
-        model, lambda output, target: jnp.sum(jnp.asarray(curvatures) / 2 * output**2), train, train, (1, 1, 1)
+        model, lambda output, target: jnp.sum(jnp.asarray(CURVATURES) / 2 * output**2), train, train, (1, 1, 1)
     )
-    found = jax.jit(partial(experiment.survey, problem, 4))(jnp.asarray(at), train, jax.random.key(2))
+    return jax.jit(partial(experiment.survey, problem, 4))(jnp.asarray(at), train, jax.random.key(2))
+
+
+def test_a_place_is_described_as_a_parabola_that_is_known_demands(x64):
+    curvatures, rng = CURVATURES, np.random.default_rng(0)
+    x, at = rng.normal(size=(9, 4)), rng.normal(size=4)
+    found = surveyed(at, x)
     cost, norm, size, wrong, largest, smallest, residual = map(float, found)
     assert cost == pytest.approx((curvatures / 2 * (at - x) ** 2).sum(axis=1).mean())
     assert norm == pytest.approx(np.linalg.norm((curvatures * (at - x)).mean(axis=0)))
     assert size == pytest.approx(np.linalg.norm(at))
     assert wrong == pytest.approx((at - x <= 0.5).sum() / 9)
     np.testing.assert_allclose([largest, smallest, residual], [3.0, -0.2, 0], atol=1e-12)
+
+
+def test_the_residual_is_that_of_the_smallest_eigenvalue(x64, monkeypatch):
+    """Of -0.1 in place of -0.2, whose vector is known; the largest is found exactly."""
+    found = Eigenpairs(jnp.array([3.0, 1.0, -0.1]), jnp.eye(4)[jnp.array([0, 1, 3])])
+    monkeypatch.setattr(experiment.curvature, "ritz_pairs", lambda *_, **__: found)
+    *_, largest, smallest, residual = surveyed(np.zeros(4), np.zeros((1, 4)))
+    np.testing.assert_allclose([largest, smallest, residual], [3.0, -0.1, 0.1], rtol=1e-12)
 
 
 def test_going_on_passes_every_level_and_stops_at_the_last():

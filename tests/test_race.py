@@ -56,6 +56,29 @@ def test_the_race_counts_the_steps_that_a_loop_by_hand_makes(x64, batch_size):
     assert expected[0] < expected[1] < cap
 
 
+def test_every_batch_size_has_the_rate_that_suits_it_best_and_those_that_count_go_with_it(monkeypatch):
+    """It takes 100 steps with the rate that suits it, ten more for each doubling that another is away from that, and
+    one more for each number of the start. The race begins with the rate 4."""
+    grid, suits = np.array([1.0, 2.0, 4.0, 8.0, 16.0]), {2: 2.0, 8: 8.0}
+
+    def steps_to(problem, target, size, num_examples):
+        def count(start, rows, train, rate, cap):
+            return jnp.minimum(cap, jnp.round(100 + 10 * jnp.abs(jnp.log2(rate / suits[size])) + start).astype(int))
+
+        return count
+
+    monkeypatch.setattr(race, "steps_to", steps_to)
+    monkeypatch.setattr(race, "require_a_curve", lambda *_: None)
+    monkeypatch.setattr(race, "noise_scales", lambda *_: np.zeros((2, 1)))
+    settings = dataclasses.replace(SETTINGS, num_seeds=2, batch_sizes=(2,), learning_rates=tuple(grid))
+    _, keys = runs.seed_keys(0, 2 + race.TUNING_SEEDS)
+    found = race.hold(problem_of(np.arange(8.0)), settings, np.array([1, 3, 5, 7], np.float32), keys)
+    assert found.rates.tolist() == [2, 8]
+    assert found.steps.tolist() == [[105, 107]] * 2
+    needed = [100 + 10 * abs(np.log2(grid / rate)) for rate in suits.values()]
+    np.testing.assert_allclose(found.tuning, np.sqrt((np.array(needed) + 1) * (np.array(needed) + 3)), rtol=1e-6)
+
+
 def test_looks_are_the_batches_in_their_order():
     _, keys = runs.seed_keys(0, 2)
     looks = race.rows_of(keys, 120, 8, race.most_steps(1000, 120, 8))

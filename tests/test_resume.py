@@ -112,6 +112,15 @@ def test_arrays_come_back_to_the_devices_that_they_lay_on(tmp_path):
     assert found[3].dtype == jnp.float64
 
 
+def test_ten_and_more_arrays_of_one_call_come_back_in_their_order(tmp_path):
+    numbers = [np.full(2, number, np.float32) for number in range(12)]
+    with resume.journal(tmp_path / "name", ABOUT, go_on=False):
+        resume.recall(lambda: list(map(jnp.asarray, numbers)), lambda: None)
+    with resume.journal(tmp_path / "name", ABOUT, go_on=True):
+        found = resume.recall(lambda: pytest.fail("computed again"), lambda: numbers)
+    np.testing.assert_array_equal(found, numbers)
+
+
 def test_seconds_are_those_of_the_stopped_run(tmp_path):
     before = time.perf_counter()
     with resume.journal(tmp_path / "name", ABOUT, go_on=False):
