@@ -1,6 +1,8 @@
 """Strictness for every test, and the small data they share."""
 
+import contextlib
 import dataclasses
+import gc
 import importlib
 import os
 import shutil
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 from browser import Browser, driver_on_free_port
 
-from experiments.common import chapters, experiment, trees
+from experiments.common import chapters, experiment, plots, trees
 from research.data import Examples, load
 from research.models import Layer, mlp
 
@@ -39,6 +41,7 @@ for setting, value in {
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+plots.STYLE["figure.dpi"] = 40  # the tests look at no pixel of a figure
 
 
 # Three seeds of a made-up Result. Added to a number they leave its median, its mean, or all seeds but the last where
@@ -52,7 +55,7 @@ LAST_OFF = np.array([0.0, 0.0, 1.0])
 # tests, is told to keep this order. Each takes ten CPU-seconds or more, the others four.
 LONGEST = (
     "hosts", "readme", "drunk_man", "resume", "reliability", "training", "other_optimizers", "relu", "backprop",
-    "house", "benchmark", "nudges", "new_cost", "conflicts", "play", "edge_of_stability", "hebb", "conv_net",
+    "steepest", "benchmark", "nudges", "new_cost", "conflicts", "play", "edge_of_stability", "hebb", "conv_net",
     "conv_suite",
 )  # fmt: skip
 
@@ -75,6 +78,14 @@ def pytest_collection_modifyitems(config, items):
     gone = [item for item in items if any(out and item.get_closest_marker(name) for name, out in left_out.items())]
     config.hook.pytest_deselected(items=gone)
     items[:] = sorted((item for item in items if item not in gone), key=rank)
+
+
+def pytest_collection_finish():
+    """What was imported stays, so the garbage collector need not look at it; tracing makes many objects and few cycles,
+    so it comes less often: it took a twelfth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -135,6 +146,11 @@ def smallest(name):
     return importlib.import_module(f"test_{name}").SMALLEST
 
 
+def around(name):
+    """What must be so while it runs, as its tests say; most say nothing."""
+    return getattr(importlib.import_module(f"test_{name}"), "AROUND", contextlib.nullcontext)()
+
+
 @pytest.fixture(scope="session")
 def ran(small_mnist, tmp_path_factory):
     """name -> what the experiment leaves behind at its smallest; each runs once, for all tests of it."""
@@ -144,8 +160,7 @@ def ran(small_mnist, tmp_path_factory):
         if name not in runs:
             module = importlib.import_module(questions[name].module)
             settings = dataclasses.replace(smallest(name), dataset=str(small_mnist), out=out)
-            promotion = getattr(importlib.import_module(f"test_{name}"), "PROMOTION", "strict")
-            with jax.numpy_dtype_promotion(promotion):
+            with around(name):
                 runs[name] = experiment.run(module, settings), out / name
         return runs[name]
 

@@ -14,7 +14,7 @@ from research import costs, gradients
 from research.data import Examples
 from research.models import mlp
 
-SMALLEST = Settings(num_seeds=2, num_examples=200)
+SMALLEST = Settings(num_seeds=2, num_examples=200, layer_sizes=(784, 3, 10))
 SIZES = (12, 5, 6, 4)
 ONE = gradients.example_cost(mlp(SIZES).apply, costs.sum_of_squares)
 BY_HAND = average_of_nudges.nudges_by_hand(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)

@@ -38,7 +38,14 @@ IN_NUMPY = {
 }
 every_case = pytest.mark.parametrize(("cost_fn", "output_activation"), CASES, ids=["squares", "entropy", "made_up"])
 every_activation = pytest.mark.parametrize("activation", HIDDEN, ids=["sigmoid", "tanh", "relu"])
-every_depth = pytest.mark.parametrize("sizes", DEPTHS, ids=lambda sizes: f"depth{len(sizes) - 1}")
+every_pair = pytest.mark.parametrize(  # of a depth, an activation and a case: 12 of all 36, the case goes round
+    ("sizes", "activation", "cost_fn", "output_activation"),
+    [
+        (sizes, activation, *CASES[(row + column) % 3])
+        for row, sizes in enumerate(DEPTHS)
+        for column, activation in enumerate(HIDDEN)
+    ],
+)
 
 
 def make_examples(seed, num_examples):
@@ -90,9 +97,7 @@ def central_differences(params, example, cost_fn, activation, output_activation,
     return unflatten((up - down) / (2 * step))
 
 
-@every_depth
-@every_activation
-@every_case
+@every_pair
 def test_by_hand_is_the_gradient_is_the_differences(sizes, activation, cost_fn, output_activation, x64):
     params, example = make_params(0, sizes), one_example(1)
     case = cost_fn, activation, output_activation

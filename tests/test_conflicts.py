@@ -14,7 +14,7 @@ from research import costs
 from research.agreement import Opponents
 from research.models import mlp
 
-SMALLEST = Settings(num_seeds=2, checkpoints=(1,), num_images=30)
+SMALLEST = Settings(num_seeds=2, checkpoints=(1,), num_images=30, layer_sizes=(784, 3, 10))
 
 
 @pytest.mark.parametrize("by_layers", [False, True])

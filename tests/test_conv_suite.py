@@ -23,8 +23,9 @@ def test_the_scatter_is_that_of_gradients_taken_one_by_one(x64):
     posed = Problem(models.mlp((12, 5, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1))
     params = make_params(jax.random.key(1), (12, 5, 4))
     ones = [jax.tree.map(lambda leaf, i=i: leaf[i], examples) for i in range(30)]
+    slope = jax.jit(jax.grad(posed.example_cost))
     slopes = np.stack([
-        np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(jax.grad(posed.example_cost)(params, one))])
+        np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(slope(params, one))])
         for one in ones
     ])  # fmt: skip
     scale, error = cost_looks.scatter(posed, params, examples)

@@ -20,7 +20,7 @@ from research.backprop import Functions
 SMALLEST = Settings(num_seeds=2)
 FILM = Functions(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
 MODEL = models.mlp((12, 5, 6, 4))
-EXAMPLE_COST = gradients.example_cost(MODEL.apply, costs.sum_of_squares)
+EXAMPLE_COST = jax.jit(gradients.example_cost(MODEL.apply, costs.sum_of_squares))
 
 
 def example_and_params():
@@ -53,14 +53,15 @@ def test_all_four_equations_are_true(functions, x64):
 
 def test_the_gradient_of_another_network_is_noticed(x64):
     example, params = example_and_params()
-    errors, *_ = equations.of_seed(FILM, lambda *both: 2 * EXAMPLE_COST(*both), params, example)
+    look = jax.jit(partial(equations.of_seed, FILM, lambda *both: 2 * EXAMPLE_COST(*both)))
+    errors, *_ = look(params, example)
     np.testing.assert_allclose(errors, [0, 0, 0.5, 0.5], atol=1e-12)
 
 
 def test_components_behind_a_dark_pixel_are_0(x64):
     example, params = example_and_params()
     darker = example._replace(inputs=example.inputs.at[:3].set(0))
-    _, not_zero, _ = equations.of_seed(FILM, EXAMPLE_COST, params, darker)
+    _, not_zero, _ = jax.jit(partial(equations.of_seed, FILM, EXAMPLE_COST))(params, darker)
     assert not_zero.tolist() == [5 * (9 + 1), 6 * (5 + 1), 4 * (6 + 1)]
 
 

@@ -14,71 +14,81 @@ from research.models import mlp
 MODEL = mlp((12, 5, 6, 4))
 ONE = gradients.example_cost(MODEL.apply, costs.sum_of_squares)
 MEAN = gradients.mean_over_examples(ONE)
+# Each is one program, where every operation by itself would be compiled anew.
+EACH, GRADIENT = jax.jit(gradients.per_example_gradients(ONE)), jax.jit(jax.grad(MEAN))
+VALUE_AND_GRADIENT = jax.jit(jax.value_and_grad(MEAN))
+
+
+def flat(tree):
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
 
 
 def relative_distance(found, wanted):
-    found, wanted = ravel_pytree(found)[0], ravel_pytree(wanted)[0]
-    return float(jnp.linalg.norm(found - wanted) / jnp.linalg.norm(wanted))
+    return np.linalg.norm(flat(found) - flat(wanted)) / np.linalg.norm(flat(wanted))
 
 
 def test_average_of_what_examples_want_is_the_gradient_of_the_mean_float64(x64):
     params, examples = make_params(jax.random.key(0)), make_examples(jax.random.key(1), 17)
-    averaged = gradients.average(gradients.per_example_gradients(ONE)(params, examples))
-    assert relative_distance(averaged, jax.grad(MEAN)(params, examples)) < 1e-12
+    averaged = gradients.average(EACH(params, examples))
+    assert relative_distance(averaged, GRADIENT(params, examples)) < 1e-12
 
 
 def test_average_of_what_examples_want_is_the_gradient_of_the_mean_float32():
     params, examples = make_params(jax.random.key(0)), make_examples(jax.random.key(1), 17)
-    averaged = gradients.average(gradients.per_example_gradients(ONE)(params, examples))
-    assert relative_distance(averaged, jax.grad(MEAN)(params, examples)) < 1e-6
+    averaged = gradients.average(EACH(params, examples))
+    assert relative_distance(averaged, GRADIENT(params, examples)) < 1e-6
 
 
 def test_gradient_of_the_mean_equals_central_differences(x64):
-    params, examples = make_params(jax.random.key(2)), make_examples(jax.random.key(3), 7)
-    flat, unflatten = ravel_pytree(params)
-    cost = jax.jit(lambda vector: MEAN(unflatten(vector), examples))
-    step = 1e-6
-    differences = [
-        (cost(flat.at[index].add(step)) - cost(flat.at[index].add(-step))) / (2 * step) for index in range(flat.size)
-    ]
-    assert relative_distance(jax.grad(cost)(flat), jnp.array(differences)) < 1e-8
+    params, examples = make_params(jax.random.key(2)), make_examples(jax.random.key(3), 17)
+    point, unflatten = ravel_pytree(params)
+    cost = jax.jit(jax.vmap(lambda vector: MEAN(unflatten(vector), examples)))
+    moves, here = 1e-6 * np.eye(point.size), np.asarray(point)
+    differences = (cost(here + moves) - cost(here - moves)) / (2 * 1e-6)
+    assert relative_distance(GRADIENT(params, examples), differences) < 1e-8
 
 
 def test_each_examples_gradient_stands_in_its_own_row(x64):
-    params, examples = make_params(jax.random.key(4)), make_examples(jax.random.key(5), 6)
-    together = gradients.per_example_gradients(ONE)(params, examples)
-    for index in range(6):
-        alone = jax.grad(ONE)(params, jax.tree.map(lambda leaf, index=index: leaf[index], examples))
+    params, examples = make_params(jax.random.key(4)), make_examples(jax.random.key(5), 17)
+    together, by_itself = EACH(params, examples), jax.jit(jax.grad(ONE))
+    for index in range(17):
+        alone = by_itself(params, jax.tree.map(lambda leaf, index=index: leaf[index], examples))
         assert relative_distance(jax.tree.map(lambda leaf, index=index: leaf[index], together), alone) < 1e-13
 
 
 def test_objective_is_the_mean_of_the_examples_costs_written_out(x64):
     params, examples = make_params(jax.random.key(6)), make_examples(jax.random.key(7), 5)
+    answer = jax.jit(MODEL.apply)
     by_hand = [
-        float(jnp.sum((MODEL.apply(params, inputs) - targets) ** 2))
-        for inputs, targets in zip(examples.inputs, examples.targets, strict=True)
+        float(np.sum((np.asarray(answer(params, inputs)) - np.asarray(targets)) ** 2))
+        for inputs, targets in zip(*examples, strict=True)
     ]
-    assert float(MEAN(params, examples)) == pytest.approx(sum(by_hand) / 5, rel=1e-14)
+    assert float(jax.jit(MEAN)(params, examples)) == pytest.approx(sum(by_hand) / 5, rel=1e-14)
 
 
 @pytest.mark.parametrize("chunk_size", [1, 3, 4, 20, 21, 50])
 def test_chunks_change_neither_the_mean_nor_its_gradient(chunk_size, x64):
     params, examples = make_params(jax.random.key(8)), make_examples(jax.random.key(9), 20)
     chunked = gradients.mean_over_examples(ONE, chunk_size=chunk_size)
-    assert float(chunked(params, examples)) == pytest.approx(float(MEAN(params, examples)), rel=1e-14)
-    value, grads = jax.value_and_grad(chunked)(params, examples)
-    assert float(value) == pytest.approx(float(MEAN(params, examples)), rel=1e-14)
-    assert relative_distance(grads, jax.grad(MEAN)(params, examples)) < 1e-13
+    cost, wanted = VALUE_AND_GRADIENT(params, examples)
+    both = jax.jit(lambda *given: (chunked(*given), jax.value_and_grad(chunked)(*given)))
+    alone, (value, grads) = both(params, examples)
+    assert float(alone) == pytest.approx(float(cost), rel=1e-14)
+    assert float(value) == pytest.approx(float(cost), rel=1e-14)
+    assert relative_distance(grads, wanted) < 1e-13
 
 
 def test_chunks_change_no_hessian_vector_product(x64):
     params, examples = make_params(jax.random.key(10)), make_examples(jax.random.key(11), 10)
     direction = make_params(jax.random.key(12))
     chunked = gradients.mean_over_examples(ONE, chunk_size=4)
-    products = [
-        jax.jvp(lambda p, fun=fun: jax.grad(fun)(p, examples), (params,), (direction,))[1] for fun in (chunked, MEAN)
-    ]
-    assert relative_distance(*products) < 1e-12
+
+    @jax.jit
+    def products(params, direction):
+        return [jax.jvp(lambda p, fun=fun: jax.grad(fun)(p, examples), (params,), (direction,))[1]
+                for fun in (chunked, MEAN)]  # fmt: skip
+
+    assert relative_distance(*products(params, direction)) < 1e-12
 
 
 def test_a_mean_in_chunks_refuses_a_gradient_in_the_inputs_rather_than_give_zero():
@@ -101,5 +111,5 @@ def test_grey_levels_reach_the_network_as_numbers_between_0_and_1():
     levels = jnp.arange(256, dtype=jnp.uint8)[:, None]
     targets = jnp.zeros((256, 1))
     square = gradients.example_cost(lambda params, inputs: inputs, costs.sum_of_squares)
-    found = jax.vmap(square, (None, 0))((), Examples(levels, targets))
+    found = jax.jit(jax.vmap(square, (None, 0)))((), Examples(levels, targets))
     np.testing.assert_allclose(found, (np.arange(256) / 255) ** 2, rtol=1e-6)

@@ -17,7 +17,8 @@ from experiments.one_example.hebb import Result, Settings
 from research import backprop, costs, data, gradients, models
 from research.backprop import Functions
 
-SMALLEST = Settings(num_seeds=2, num_legs=3, steps_per_leg=5, batch_size=20, learning_rates=(1.0,), num_looked_at=50)
+FILMS = Settings(num_seeds=2, num_legs=3, steps_per_leg=5, batch_size=20, learning_rates=(1.0,), num_looked_at=50)
+SMALLEST = dataclasses.replace(FILMS, layer_sizes=(784, 3, 10))
 FILM = Functions(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
 ONE = gradients.example_cost(models.mlp((12, 5, 6, 4)).apply, costs.sum_of_squares)
 GRADIENT, REQUESTS = jax.jit(jax.grad(ONE)), jax.jit(partial(hebbian.requests, FILM))
@@ -111,7 +112,7 @@ def made_up(*, start=0.0, hidden=0.0, tenth=0.1, half=0.5, end=0.7, behind=0.0, 
      *[({"chance": share}, []) for share in (0.128, 0.072)], *[({"chance": share}, [7]) for share in (0.132, 0.068)]],
 )  # fmt: skip
 def test_the_claims_tell_good_from_bad(changed, failing):
-    claims = list(hebb.claims(made_up(**changed), SMALLEST))
+    claims = list(hebb.claims(made_up(**changed), FILMS))
     assert [index for index, claim in enumerate(claims) if not claim.holds] == failing
     assert len(claims) == 8
 
@@ -130,7 +131,7 @@ def test_the_finding_is_of_the_means():
 
 def test_of_other_networks_and_costs_nothing_is_claimed():
     for changed in ({"cost": "absolute"}, {"activation": "tanh"}):
-        assert list(hebb.claims(made_up(), dataclasses.replace(SMALLEST, **changed))) == []
+        assert list(hebb.claims(made_up(), dataclasses.replace(FILMS, **changed))) == []
 
 
 @pytest.mark.parametrize(("rule", "name"), list(enumerate(hebb.RULES)))

@@ -46,6 +46,7 @@ from experiments.one_example import steepest
 from research.data import DataError
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.xdist_group("test_steepest")  # whose smallest run serves these tests too
 
 
 class Part(NamedTuple):

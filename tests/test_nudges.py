@@ -13,7 +13,7 @@ from experiments.common.wishes import Checks, Numbers
 from experiments.one_example import nudges
 from experiments.one_example.nudges import LayerStory, Network, Result, Settings
 
-SMALLEST = Settings(num_seeds=2, epochs=1)
+SMALLEST = Settings(num_seeds=2, epochs=1, layer_sizes=(784, 3, 10))
 PERFECT = {"brightness": 1.0, "strongest": 1.0, "wanted": 1.0, "unwanted": 1.0, "nudge_signs": 1.0}
 
 
@@ -70,7 +70,7 @@ def test_the_finding_is_of_the_median_digit(monkeypatch):
     ("changes", "sentence"),
     [
         ({"index": 50, "num_examples": 50}, "--index is 50; .* has 50 train images, so give at most 49"),
-        ({"layer": 4}, "--layer is 4; it must be between 1, the first hidden layer, and 3, the outputs"),
+        ({"layer": 3}, "--layer is 3; it must be between 1, the first hidden layer, and 2, the outputs"),
         ({"num_examples": 100}, "--epochs is 1, but there are only 100 training examples"),
         ({"output_activation": "softmax"}, "one digit is followed by hand, which needs plain layers"),
     ],

@@ -22,7 +22,7 @@ from research.data import Examples
 SMALLEST = dataclasses.replace(
     other_optimizers.QUICK, num_examples=100, num_evaluations=10, batch_size=20, layer_sizes=(784, 10)
 )
-PROMOTION = "standard"  # as optax's line search wants
+AROUND = partial(jax.numpy_dtype_promotion, "standard")  # as optax's line search wants
 STEEPNESS = np.array([4.0, 1.0, 0.25])
 TRAIN = Examples(jnp.zeros((4, 1)), jnp.zeros((4, 1)))
 

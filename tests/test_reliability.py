@@ -1,5 +1,8 @@
 """Runs that are killed, and the counts on which the claims hold and do not."""
 
+from functools import partial
+from unittest import mock
+
 import numpy as np
 import pytest
 
@@ -8,11 +11,18 @@ from experiments.networks import reliability
 from experiments.networks.reliability import ENDS, KILLS, Result, Settings
 
 SMALLEST = Settings(num_runs=1, num_kills=1, num_inputs=2)
+AROUND = partial(mock.patch.object, reliability, "RUNS", ("distance_and_slope",))  # which runs for a fifth of the time
 GOOD = Result(np.array([[10, 5, 9, 0, 7, 0, 0]]), np.array([[300, 300, 300, 300], [6, 6, 6, 6]]))
 
 
 def fails(result):
     return [claim.says for claim in reliability.claims(result, Settings()) if not claim.holds]
+
+
+def test_what_is_killed_in_the_smallest_run_is_found_whole(ran):
+    run, _ = ran("reliability")
+    assert fails(run.result) == []
+    assert (run.result.ends[:, 0] == [2, 6]).all()
 
 
 def test_the_counts_that_are_meant_to_be_none_are():

@@ -304,7 +304,7 @@ def start(folder: Path, dataset: Path, out: str, *more: str) -> forked.Program:
     """`tiny` by itself, or by --all, where it is all that there is."""
     (folder / "tiny.py").write_text(TINY)
     how = ["-c", ALL] if "--all" in more else ["-m", "experiments", "tiny"]
-    words = [*how, *more, "--dataset", str(dataset), "--out", out]
+    words = [*how, *more, "--dataset", str(dataset), "--out", out, "--layer-sizes", "784", "10"]
     return forked.start(words, folder, folder / "said", PYTHONPATH=str(ROOT))
 
 

@@ -92,7 +92,7 @@ def test_divergence_is_noticed_with_its_step():
 
 @pytest.mark.parametrize("last_good_step", [5, 27, 35])
 def test_the_step_of_a_divergence_counts_from_the_start_of_the_run(last_good_step):
-    problem = make_problem(mlp((12, 5, 4), output_activation=jax.nn.identity))
+    problem = make_problem(mlp((12, 4), output_activation=jax.nn.identity))
     method = Method("late", 5, optax.sgd(lambda count: jnp.where(count < last_good_step, 0.1, 1e30)))
     init_keys, shuffle_keys = runs.seed_keys(0, 1)
     order = descents.shuffles(shuffle_keys, 60, num_epochs=3)

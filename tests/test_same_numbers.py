@@ -13,7 +13,7 @@ from experiments.networks import same_numbers
 from experiments.networks.same_numbers import AGAIN, FOUND, Result, Settings
 from research import training
 
-SMALLEST = Settings(num_examples=200, num_steps=2, batch_size=100)
+SMALLEST = Settings(num_examples=200, num_steps=2, batch_size=100, layer_sizes=(784, 10))
 WAYS = ("a process", AGAIN, "1 of 2 devices", "2 of 2 devices", "Python 3.13.0, JAX 0.12.0")
 APART = np.zeros((len(WAYS), len(FOUND)))
 

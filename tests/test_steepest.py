@@ -9,7 +9,7 @@ from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 from experiments.one_example import steepest
 from experiments.one_example.steepest import STEP_LENGTH, Result, Settings
 
-SMALLEST = Settings(num_seeds=2, num_examples=100, num_directions=500)
+SMALLEST = Settings(num_seeds=2, num_examples=100, num_directions=500, layer_sizes=(784, 3, 10))
 
 
 def test_on_a_slope_the_steepest_way_is_the_gradient_and_the_signs_lose_what_the_sizes_say(x64):

@@ -8,7 +8,7 @@ from conftest import LAST_OFF, SAME_MEDIAN
 from experiments.one_example import wiggle
 from experiments.one_example.wiggle import EPSILONS, Result, Settings
 
-SMALLEST = Settings(num_seeds=2, num_examples=100, num_weights=30)
+SMALLEST = Settings(num_seeds=2, num_examples=100, num_weights=30, layer_sizes=(784, 3, 10))
 
 
 def test_on_a_parabola_all_numbers_are_known(x64):
