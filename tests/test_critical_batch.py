@@ -8,8 +8,8 @@ from experiments.common import race
 from experiments.mini_batches import critical_batch as experiment
 
 SMALLEST = experiment.Settings(
-    num_seeds=1, num_examples=None, batch_sizes=(2, 8, 32), learning_rates=(0.25, 1.0, 4.0), targets=(0.6, 0.5),
-    max_steps=1500, layer_sizes=(784, 10),
+    num_seeds=1, num_examples=None, batch_sizes=(2, 8, 32), learning_rates=(1.0, 4.0, 16.0), targets=(0.85, 0.6),
+    max_steps=1500,
 )  # fmt: skip
 SIZES = np.array([2, 8, 32, 128, 512, 4000])
 
