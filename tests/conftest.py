@@ -147,7 +147,7 @@ def smallest(name):
 
 
 def around(name):
-    """What must be so while it runs, as its tests say; most say nothing."""
+    """What must be so while it runs and is drawn, as its tests say; most say nothing."""
     return getattr(importlib.import_module(f"test_{name}"), "AROUND", contextlib.nullcontext)()
 
 
