@@ -7,7 +7,7 @@ from experiments.mini_batches import batch_frontier as experiment
 from research import fits
 
 SMALLEST = experiment.Settings(
-    num_seeds=1, batch_sizes=(2, 8, 32), learning_rates=(1.0, 4.0, 16.0), target=0.85, max_steps=600
+    num_seeds=2, batch_sizes=(2, 8, 32), learning_rates=(1.0, 4.0, 16.0), target=0.85, max_steps=600
 )
 
 

@@ -16,7 +16,7 @@ from experiments.networks import benchmark, benchmark_figures
 from experiments.networks.benchmark import Result, Settings, Timed
 from research import costs, data, gradients, models
 
-SMALLEST = Settings(rounds=2, pause=0.0, num_seeds=2, num_examples=200, surface_examples=50, resolution=3)
+SMALLEST = Settings(rounds=2, pause=0.0, num_seeds=3, num_examples=200, surface_examples=50, resolution=4)
 SIZES = (12, 5, 6, 4)
 ONE = gradients.example_cost(models.mlp(SIZES).apply, costs.sum_of_squares)
 

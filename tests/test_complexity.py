@@ -13,7 +13,7 @@ from experiments.networks import complexity
 from experiments.networks.complexity import FULL, Result, Settings, Sweep
 
 SMALLEST = Settings(
-    num_seeds=1, halvings=3, widths=(2, 4), depths=(1,), depth_width=4, batch_sizes=(1, 64), num_images=64
+    num_seeds=2, halvings=3, widths=(2, 4), depths=(1,), depth_width=4, batch_sizes=(1, 64), num_images=64
 )
 
 

@@ -14,7 +14,7 @@ from experiments.networks import conv_net
 from experiments.networks.conv_net import Network, Result, Settings
 from research import costs, models
 
-SMALLEST = Settings(num_epochs=1, tuning_epochs=1, plain_learning_rates=(1e-6, 0.5, 1e30))
+SMALLEST = Settings(num_epochs=1, tuning_epochs=3, plain_learning_rates=(1e-6, 0.5, 1e30))
 
 
 def test_the_rate_of_two_starts_is_that_of_the_lowest_geometric_mean():

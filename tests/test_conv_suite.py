@@ -15,7 +15,7 @@ from experiments.networks import conv_suite
 from experiments.networks.conv_suite import Result, Settings
 from research import costs, models
 
-SMALLEST = Settings(num_epochs=1, statistics_examples=100, surface_examples=50, resolution=5, plain_learning_rate=0.5)
+SMALLEST = Settings(num_epochs=1, statistics_examples=100, surface_examples=40, resolution=5, plain_learning_rate=0.5)
 
 
 def test_the_scatter_is_that_of_gradients_taken_one_by_one(x64):

@@ -14,7 +14,7 @@ from experiments.mini_batches.convex_shuffling import ANEW, AS_STORED, BY_LOT, Q
 from research import sampling
 from research.data import Examples
 
-SMALLEST = Settings(num_seeds=1, chains=1)
+SMALLEST = Settings(num_seeds=2, chains=1)
 
 
 def quadratic_of(num_images, seed=0):

@@ -8,7 +8,7 @@ from experiments.common import race
 from experiments.mini_batches import critical_batch as experiment
 
 SMALLEST = experiment.Settings(
-    num_seeds=1, num_examples=None, batch_sizes=(2, 8, 32), learning_rates=(1.0, 4.0, 16.0), targets=(0.85, 0.6),
+    num_seeds=2, num_examples=None, batch_sizes=(2, 8, 32), learning_rates=(1.0, 4.0, 16.0), targets=(0.85, 0.6),
     max_steps=1500,
 )  # fmt: skip
 SIZES = np.array([2, 8, 32, 128, 512, 4000])

@@ -18,7 +18,7 @@ from research import costs, models
 from research.data import Examples
 
 SMALLEST = Settings(
-    num_seeds=2, sizes=(20, 200, 5000), num_steps=20, films_steps=20, layer_sizes=(784, 10)
+    num_seeds=2, sizes=(20, 200, 5000), num_steps=20, films_steps=10, layer_sizes=(784, 10)
 )  # 5,000 are more than there are
 
 

@@ -18,7 +18,7 @@ from research.data import Examples
 from research.models import mlp
 from research.training import TrainState
 
-SMALLEST = Settings(num_seeds=2, num_epochs=2, layer_sizes=(784, 3, 10))
+SMALLEST = Settings(num_seeds=2, num_epochs=3, layer_sizes=(784, 3, 10))
 LOOKS = np.array([0, *FIRST_LOOKS, 5000, 10_000])
 
 

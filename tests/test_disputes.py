@@ -15,7 +15,7 @@ from experiments.common import asking, wish_tables
 from research import costs, gradients
 from research.models import mlp
 
-SMALLEST = Settings(num_seeds=1, num_examples=200, layer_sizes=(784, 3, 10))
+SMALLEST = Settings(num_seeds=2, num_examples=200, layer_sizes=(784, 3, 10))
 SIZES = (12, 5, 6, 4)
 ONE = gradients.example_cost(mlp(SIZES).apply, costs.sum_of_squares)
 

@@ -24,7 +24,7 @@ from experiments.hill.drunk_man_page_figures import as_page
 from research import data
 
 SMALLEST = Settings(
-    num_seeds=1, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=10, num_epochs=2,
+    num_seeds=3, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=10, num_epochs=2,
     num_points=21, resolution=6, microscope_steps=12, gif_frames=2, save_points=True,
     layer_sizes=(784, 3, 10),
 )  # fmt: skip
@@ -74,7 +74,7 @@ def test_under_the_microscope_the_full_batch_walks_against_the_gradient_along_th
     np.testing.assert_allclose(way, [full.distance[0, -1], 0], atol=1e-5)
     np.testing.assert_allclose(step, full.lengths[0, 0] * full.downhill[0], atol=1e-5)  # a step is -rate G
     assert all(0 < steps.share <= 1 for steps in result.microscope.footsteps)
-    assert [steps.lengths.shape for steps in result.microscope.footsteps] == [(1, 12)] * 2
+    assert [steps.lengths.shape for steps in result.microscope.footsteps] == [(3, 12)] * 2
 
 
 def test_footsteps_are_measured_as_by_hand():

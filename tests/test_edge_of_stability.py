@@ -11,7 +11,7 @@ from experiments.hill import edge_of_stability as experiment
 from experiments.hill.edge_of_stability import Settings
 
 SMALLEST = Settings(
-    num_seeds=1, num_examples=40, num_steps=10, batch_sizes=(10,), edge_learning_rates=(0.4,), num_edge_steps=20,
+    num_seeds=2, num_examples=40, num_steps=10, batch_sizes=(10,), edge_learning_rates=(0.4,), num_edge_steps=20,
     network_learning_rates=(1.0,), num_looks=5, layer_sizes=(784, 10),
 )  # fmt: skip
 TWO_SIZES = Settings(learning_rates=(0.1, 0.2, 0.4), network_learning_rates=(2.0,))

@@ -6,7 +6,7 @@ import pytest
 from experiments.networks import exact_optimizers
 from experiments.networks.exact_optimizers import Result, Settings
 
-SMALLEST = Settings(dimensions=4)
+SMALLEST = Settings(num_seeds=2, dimensions=4)
 
 
 def test_two_steps_end_in_two_dimensions():

@@ -8,7 +8,7 @@ from experiments.common.descents import Curve
 from experiments.hill import falling_rate
 from experiments.hill.falling_rate import Result, Settings
 
-SMALLEST = Settings(num_seeds=2, num_epochs=2, batch_size=60, layer_sizes=(784, 10))
+SMALLEST = Settings(num_seeds=2, num_epochs=3, batch_size=60, layer_sizes=(784, 10))
 
 
 def made_up(cost=0.5, norm=0.5):

@@ -17,7 +17,7 @@ ZEROS = Examples(jnp.zeros((20, 1)), jnp.zeros((20, 1)))
 PROBLEM = Problem(
     Model(lambda key: jnp.float32(0), lambda theta, x: theta[None]), costs.sum_of_squares, ZEROS, ZEROS, (1, 1, 1)
 )
-SMALLEST = long_training.Settings(num_seeds=1, start_epochs=2, layer_sizes=(784, 3, 10))
+SMALLEST = long_training.Settings(num_seeds=2, start_epochs=3, layer_sizes=(784, 3, 10))
 
 
 @pytest.mark.parametrize("eta_h", [0.02, 0.7, 1.0, 1.8])

@@ -9,8 +9,8 @@ from experiments.hill import how_drunk as experiment
 from experiments.hill.how_drunk import Gait, Result, Settings
 
 SMALLEST = Settings(
-    num_seeds=1, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=10, num_epochs=1,
-    num_points=10, layer_sizes=(784, 10)
+    num_seeds=2, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=10, num_epochs=1,
+    num_points=11, layer_sizes=(784, 10)
 )  # fmt: skip
 FULL_BATCH = [Way("full batch", 60, rate, True) for rate in (4.0, 1.0)]
 BATCHES = Way("batches of 10", 10, 0.5, False)

@@ -9,7 +9,7 @@ import pytest
 from experiments.labels import how_many_annotators
 from experiments.labels.how_many_annotators import RATES, SIMULATED, VOTERS, Result, Settings
 
-SMALLEST = Settings()
+SMALLEST = Settings(num_seeds=2)
 
 
 @pytest.mark.parametrize(("num_voters", "num_classes"), [(1, 2), (2, 3), (4, 3), (5, 4), (7, 2)])

@@ -9,7 +9,7 @@ from conftest import SAME_MEDIAN
 from experiments.mini_batches import larger_batches as experiment
 
 SMALLEST = experiment.Settings(
-    num_seeds=1, batch_sizes=(10, 20), learning_rates=(0.5, 1.0), num_epochs=1, layer_sizes=(784, 10)
+    num_seeds=2, batch_sizes=(10, 20), learning_rates=(0.5, 1.0), num_epochs=1, layer_sizes=(784, 10)
 )
 FOUR = dataclasses.replace(SMALLEST, batch_sizes=(1, 2, 4, 8), learning_rates=(0.5, 1.0, 2.0, 4.0), layer_sizes=())
 

@@ -15,7 +15,7 @@ from research.data import Examples
 from research.models import Model
 
 SMALLEST = experiment.Settings(
-    num_seeds=1, batch_size=10, num_batches=(2,), training_batch_size=50, num_epochs=2, layer_sizes=(784, 10)
+    num_seeds=2, batch_size=10, num_batches=(2,), training_batch_size=50, num_epochs=1, layer_sizes=(784, 10)
 )
 
 

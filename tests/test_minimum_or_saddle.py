@@ -15,7 +15,7 @@ from research.data import Examples
 from research.models import Model
 
 SMALLEST = experiment.Settings(
-    num_seeds=1, num_examples=20, start_epochs=2, max_iterations=5, lanczos_iterations=4, layer_sizes=(784, 10)
+    num_seeds=2, num_examples=20, start_epochs=3, max_iterations=5, lanczos_iterations=4, layer_sizes=(784, 10)
 )
 SETTINGS = experiment.Settings()
 

@@ -10,8 +10,8 @@ from experiments.common.floors import Floor
 from experiments.hill import noise_floor as experiment
 
 SMALLEST = experiment.Settings(
-    num_seeds=1, start_batch_size=50, start_epochs=2, batch_sizes=(20,), learning_rates=(0.5, 1.0), num_epochs=1,
-    num_looks=2, lanczos_iterations=4, layer_sizes=(784, 3, 10),
+    num_seeds=2, start_batch_size=50, start_epochs=4, batch_sizes=(20,), learning_rates=(0.5, 1.0), num_epochs=1,
+    num_looks=3, lanczos_iterations=5, layer_sizes=(784, 3, 10),
 )  # fmt: skip
 GRID = dataclasses.replace(SMALLEST, batch_sizes=(10, 20), learning_rates=(0.1, 0.2), layer_sizes=())
 

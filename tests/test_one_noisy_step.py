@@ -14,7 +14,7 @@ from research import sampling
 from research.data import Examples
 from research.models import Model
 
-SMALLEST = Settings(num_seeds=1, checkpoints=(0.5,), num_looked_at=512, num_batches=2, layer_sizes=(784, 10))
+SMALLEST = Settings(num_seeds=2, checkpoints=(0.5,), num_looked_at=512, num_batches=3, layer_sizes=(784, 10))
 STEEP = np.array([1.0, 4.0])
 
 

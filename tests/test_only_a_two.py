@@ -16,7 +16,7 @@ from experiments.common.problem import Problem
 from research import costs, gradients, training
 from research.models import mlp
 
-SMALLEST = Settings(num_seeds=1, num_decades=1, layer_sizes=(784, 10))
+SMALLEST = Settings(num_seeds=2, num_decades=1, layer_sizes=(784, 10))
 MODEL = mlp((12, 5, 6, 4))
 OBJECTIVE = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, costs.sum_of_squares))
 

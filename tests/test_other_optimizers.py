@@ -20,7 +20,7 @@ from research import models
 from research.data import Examples
 
 SMALLEST = dataclasses.replace(
-    other_optimizers.QUICK, num_examples=100, num_evaluations=10, batch_size=20, layer_sizes=(784, 10)
+    other_optimizers.QUICK, num_seeds=2, num_examples=100, num_evaluations=10, batch_size=20, layer_sizes=(784, 10)
 )
 AROUND = partial(jax.numpy_dtype_promotion, "standard")  # as optax's line search wants
 STEEPNESS = np.array([4.0, 1.0, 0.25])

@@ -3,5 +3,5 @@
 from experiments.mini_batches import past_the_plateau as experiment
 
 SMALLEST = experiment.Settings(
-    num_seeds=1, batch_sizes=(2, 8, 32), learning_rates=(1.0, 4.0, 16.0), target=0.6, past=0.85, max_steps=600
+    num_seeds=2, batch_sizes=(2, 8, 32), learning_rates=(1.0, 4.0, 16.0), target=0.6, past=0.85, max_steps=600
 )

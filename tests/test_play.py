@@ -24,8 +24,8 @@ from research import costs, data, gradients, landscape, models, statistics, trai
 from research.landscape import Plane
 from research.training import TrainState
 
-SMALLEST = Settings(num_shown=100, num_shown_test=20, trained_epochs=1, num_steps=10, num_epochs=10, num_points=10,
-                    batch_sizes=(50,), resolution=2)  # fmt: skip
+SMALLEST = Settings(num_seeds=2, num_shown=100, num_shown_test=20, trained_epochs=1, num_steps=10, num_epochs=5,
+                    num_points=11, batch_sizes=(50,), resolution=3)  # fmt: skip
 SIGMOID = jax.nn.sigmoid
 MODEL, ONE = models.mlp(), gradients.example_cost(models.mlp().apply, costs.sum_of_squares)
 ORDER = np.random.default_rng(0).permuted(np.tile(np.arange(120), (5, 1)), axis=1).reshape(-1, 6)  # 100 batches of 6

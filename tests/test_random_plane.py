@@ -13,7 +13,7 @@ from research.data import Examples
 
 SMALLEST = experiment.Settings(
     num_seeds=2, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=10, num_epochs=1,
-    num_points=10, resolution=4, layer_sizes=(784, 3, 10),
+    num_points=11, resolution=4, layer_sizes=(784, 3, 10),
 )  # fmt: skip
 
 

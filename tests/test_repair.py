@@ -9,7 +9,7 @@ from experiments.common import posing, runs
 from experiments.one_example import repair
 from experiments.one_example.repair import Result, Settings
 
-SMALLEST = Settings(num_seeds=2, num_legs=4, steps_per_leg=5, batch_size=20, repair_steps=5, num_looked_at=200)
+SMALLEST = Settings(num_seeds=2, num_legs=4, steps_per_leg=5, batch_size=20, repair_steps=3, num_looked_at=200)
 
 
 def test_a_case_is_the_largest_of_its_own_row_or_above_zero():

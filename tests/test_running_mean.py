@@ -16,7 +16,7 @@ from experiments.common.problem import Problem
 from research import costs
 from research.models import mlp
 
-SMALLEST = Settings(num_seeds=1, num_shuffles=1, num_examples=200, layer_sizes=(784, 10))
+SMALLEST = Settings(num_seeds=2, num_shuffles=3, num_examples=200, layer_sizes=(784, 10))
 
 
 def test_over_all_orders_the_running_mean_is_as_far_away_as_theory_says(x64):

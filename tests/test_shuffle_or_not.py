@@ -7,7 +7,7 @@ from conftest import SAME_MEDIAN
 from experiments.mini_batches import shuffle_or_not
 from experiments.mini_batches.shuffle_or_not import AS_STORED, BY_LOT, QUICK, Result, Settings
 
-SMALLEST = Settings(num_seeds=2, batch_size=60, num_epochs=2, layer_sizes=(784, 10))
+SMALLEST = Settings(num_seeds=2, batch_size=60, num_epochs=3, layer_sizes=(784, 10))
 
 
 def test_accuracies_are_shares_of_the_200_test_images(ran):

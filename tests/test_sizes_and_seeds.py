@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
+from conftest import smallest
 
 from experiments.common import bounds, chapters, stale
 from experiments.common.experiment import Settings
@@ -58,6 +59,23 @@ def test_every_setting_of_its_own_is_asked_for_where_it_measures(name):
     own = {field.name for field in dataclasses.fields(kind)} - {field.name for field in dataclasses.fields(Settings)}
     code = "".join(stale.measuring(QUESTIONS[name].module, stale.as_it_is).values())
     assert {field for field in own if f"attr='{field}'" not in code} == NOT_MEASURED_BY.get(name, set())
+
+
+COUNTS_NOTHING = {"seed", "cpu_devices"}  # a name, and what no result depends on
+STARTS_PROGRAMS = {"reliability": "one for everything it counts, seconds each", "same_numbers": "its one start, again"}
+
+
+@every_experiment
+def test_no_two_counts_of_its_smallest_run_are_the_same(name):
+    """Else nobody notices that one is handed on for another, or one seed's numbers for all."""
+    settings = smallest(name)
+    fields = [field for field in bounds.fields_of(type(settings)) if field.kind is int and not field.is_tuple]
+    besides = COUNTS_NOTHING | NOT_MEASURED_BY.get(name, set())
+    counts = {field.name: getattr(settings, field.name) for field in fields if field.name not in besides}
+    given = [count for count in counts.values() if count]  # None is all of them, 0 leaves something out
+    if name not in STARTS_PROGRAMS:
+        assert len(given) == len(set(given)), counts
+        assert settings.num_seeds > 1
 
 
 DRAWS = ("default_rng", "key", "seed_keys")

@@ -9,7 +9,7 @@ from experiments.hill import solved_floor as experiment
 from research import sampling
 from research.data import Examples
 
-SMALLEST = experiment.Settings(num_seeds=1, num_steps=10)
+SMALLEST = experiment.Settings(num_seeds=2, num_steps=10)
 
 
 @pytest.mark.parametrize("eta_h", experiment.ETA_H)
