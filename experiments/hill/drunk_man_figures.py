@@ -225,11 +225,11 @@ def as_gif(pictures: Iterable[np.ndarray]) -> bytes:
     together, so that none changes; it rests at its end."""
     coarse = [picture & 252 for picture in pictures]  # Pillow compares the upper six bits only
     both = np.concatenate([coarse[len(coarse) // 2], coarse[-1]])
-    numbers, count = np.unique(both.astype(int) @ (1 << 16, 1 << 8, 1), return_counts=True)  # of the colours
-    commonest = numbers[np.argsort(-count)[:255], None] >> (16, 8, 0)  # of 256 one is left for what does not change
-    commonest = commonest.astype(np.uint8)  # without the higher bits
+    all_colours = (256, 256, 256)
+    numbers, count = np.unique(np.ravel_multi_index(tuple(both.reshape(-1, 3).T), all_colours), return_counts=True)
+    commonest = numbers[np.argsort(-count)[:255]]  # of 256 one is left for what does not change
     palette = Image.new("P", (1, 1))
-    palette.putpalette(commonest.tobytes())
+    palette.putpalette(np.stack(np.unravel_index(commonest, all_colours), axis=1).astype(np.uint8).tobytes())
     images = [Image.fromarray(each).quantize(palette=palette, dither=Image.Dither.NONE) for each in coarse]
     for image in images:
         image.putpalette((commonest | 3).tobytes())  # white is white again
