@@ -227,9 +227,10 @@ def as_gif(pictures: Iterable[np.ndarray]) -> bytes:
     both = np.concatenate([coarse[len(coarse) // 2], coarse[-1]])
     all_colours = (256, 256, 256)
     numbers, count = np.unique(np.ravel_multi_index(tuple(both.reshape(-1, 3).T), all_colours), return_counts=True)
-    commonest = numbers[np.argsort(-count)[:255]]  # of 256 one is left for what does not change
+    first = numbers[np.argsort(-count)[:255]]  # of 256 one is left for what does not change
+    commonest = np.stack(np.unravel_index(first, all_colours), axis=1).astype(np.uint8)
     palette = Image.new("P", (1, 1))
-    palette.putpalette(np.stack(np.unravel_index(commonest, all_colours), axis=1).astype(np.uint8).tobytes())
+    palette.putpalette(commonest.tobytes())
     images = [Image.fromarray(each).quantize(palette=palette, dither=Image.Dither.NONE) for each in coarse]
     for image in images:
         image.putpalette((commonest | 3).tobytes())  # white is white again
