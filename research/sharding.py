@@ -1,8 +1,7 @@
 """Many runs, or rows of a grid, at once: a share of them on every device; and of one run, a share of its examples.
 
-Where there are fewer runs than devices, several work on a run together: each adds up its own examples, and one `psum`
-adds the devices (`sum_of_shares`; `join_shares` where it is no sum): the film's averaging, done by the machine.
-They may belong to several processes, which all make the same calls with the same arrays: `Together`.
+Where there are fewer runs than devices, several work on a run: each adds up its own examples, one `psum` the devices
+(`sum_of_shares`, `join_shares`): the film's averaging, done by the machine. `Together` are those of several processes.
 """
 
 import functools
@@ -85,9 +84,8 @@ def over_devices(
     fun: Callable, in_axes: Sequence[int | None], *, devices: Sequence | None = None, at_once: int = 1
 ) -> Callable:
     """Like `jax.vmap(fun, in_axes)`, with the mapped axis shared out evenly over the devices.
-    Every entry of `in_axes` is 0 (one slice a run) or None (the same for all). Each device, by default of all that JAX
-    sees, takes its runs `at_once` at a time: 1 suits a CPU core, where runs that gather different rows are quickest one
-    after the other; all of them suit a GPU or TPU. Places left over do the last run again, and are dropped.
+    Entries of `in_axes` are 0 (a slice for a run) or None (the same for all). A device takes `at_once` runs at a time:
+    one suits a CPU's core, all of them a GPU or TPU. Places left over do the last run again, and are dropped.
 
     >>> over_devices(lambda seed, shift: seed * 2 + shift, (0, None))(jnp.arange(3), jnp.int32(1)).tolist()
     [1, 3, 5]
