@@ -21,8 +21,9 @@ def fails(result):
 
 def test_what_is_killed_in_the_smallest_run_is_found_whole(ran):
     run, _ = ran("reliability")
-    assert fails(run.result) == []
+    assert [says for says in fails(run.result) if "faults" not in says] == []
     assert (run.result.ends[:, 0] == [2, 6]).all()
+    assert (run.result.ends[1, 1:] >= 5).all(), "so short a run may have ended before a second one comes, the sixth"
 
 
 def test_the_counts_that_are_meant_to_be_none_are():

@@ -173,7 +173,7 @@ def test_a_damaged_checkpoint_is_computed_again(tmp_path, capsys):
 def test_what_a_read_left_behind_says_is_not_told(monkeypatch):
     told = []
     monkeypatch.setattr(sys, "unraisablehook", lambda said: told.append(str(said.exc_value)))
-    resume.hush_reads_left_behind()
+    resume.hush_what_is_left_behind()
     for error in (RuntimeError("Event loop is closed"), RuntimeError("another one")):
         sys.unraisablehook(types.SimpleNamespace(exc_value=error))
     assert told == ["another one"]

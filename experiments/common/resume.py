@@ -114,7 +114,7 @@ class Journal:
             if all(digest(entry) == bytes(entry[DIGEST]) for entry in found.values()):
                 return found
         except Exception:  # whatever a damaged file leads to, in orbax and in what it reads with
-            hush_reads_left_behind()
+            hush_what_is_left_behind()
         print(f"the checkpoint {self.folder / 'calls' / str(step)} is damaged; its part is computed again", flush=True)
         return {}
 
@@ -160,6 +160,7 @@ class Journal:
 
     def give_up(self, error: Exception) -> None:
         self.pending, self.held, self.bytes = {}, 0, TOTAL
+        hush_what_is_left_behind()
         print(f"{self.folder} could not be written ({first_line(error)}); no more checkpoints", flush=True)
 
     def close(self) -> None:
@@ -265,8 +266,8 @@ def is_plain(leaf: Any) -> bool:
     return not jnp.issubdtype(leaf.dtype, jax.dtypes.extended)
 
 
-def hush_reads_left_behind() -> None:
-    """From now on nobody is told of a read that ends when orbax has given up the checkpoint and closed its loop."""
+def hush_what_is_left_behind() -> None:
+    """From now on nobody is told of a read or write that ends when orbax has given it up and closed its loop."""
     say = sys.unraisablehook
     sys.unraisablehook = lambda said: None if "Event loop is closed" in str(said.exc_value) else say(said)
 
