@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from browser import Browser, driver_on_free_port
 
-from experiments.common import chapters, experiment, plots, trees
+from experiments.common import chapters, experiment, plots, resume, trees
 from research.data import Examples, load
 from research.models import Layer, mlp
 
@@ -64,6 +64,32 @@ def rank(item):
     """Where the group of a test stands among the longest ones."""
     name = item.get_closest_marker("xdist_group").args[0].removeprefix("test_")
     return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
+def goes_on(compute, last, folder):
+    """What `compute()` gives in a run that was stopped after `last` calls, all saved, and the calls that it made."""
+    made = []
+
+    def run(first):
+        with resume.journal(folder, {}, go_on=not first):
+            journal = resume.CURRENT.get()
+            keep = journal.keep
+
+            def kept(found):
+                made.append(journal.number)
+                stops = first and journal.number == last
+                journal.pause = 0.0 if stops else np.inf
+                keep(found)
+                if stops:
+                    raise KeyboardInterrupt
+
+            journal.keep = kept
+            return compute()
+
+    with pytest.raises(KeyboardInterrupt):
+        run(first=True)
+    made.clear()
+    return run(first=False), made
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups

@@ -105,7 +105,7 @@ def test_each_claim_fails_where_its_number_is_off(changed, failing):
 def test_the_finding_is_of_the_median_seed():
     said = experiment.finding(made_up(), SMALLEST)
     assert (
-        f"costs 0.67 of what he does at a rate of {RATES[0]:g} (a falling rate's end 0.78, the mean of 4 men 0.67)"
+        f"costs 0.67 of what he does at a rate of {RATES[0]:g} (a falling rate's end 0.78, 4 men's mean place 0.67)"
         in said
     )
 

@@ -127,6 +127,9 @@ def test_the_finding_is_of_the_means():
         in said
     )
     assert "10.0 % by Hebb's rule alone (at 1, an end of the grid); means of 2 seeds" in said
+    alike = made_up().tuned[2]._replace(costs=np.full(3, 9.0))
+    said = hebb.finding(made_up()._replace(tuned=(*made_up().tuned[:2], alike)), SMALLEST)
+    assert "10.0 % by Hebb's rule alone (all rates alike); " in said
 
 
 def test_of_other_networks_and_costs_nothing_is_claimed():

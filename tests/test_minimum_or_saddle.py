@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import goes_on
 
 from experiments.common import stationary
 from experiments.common.problem import Problem
@@ -68,6 +69,18 @@ def test_a_level_that_is_not_reached_is_stood_for_by_the_last_point():
     places = stationary.go_on(hill, np.zeros(1), (1e-1, 1e-300), 4)
     assert np.isfinite(places).all()
     assert places[2] > places[1] > places[0]
+
+
+def test_a_run_that_goes_on_descends_for_the_seeds_that_are_left(x64, tmp_path):
+    train = Examples(jnp.array([[0.1, 0.3], [0.7, 0.2]]), jnp.ones((2, 2)))
+    model = Model(lambda key: jnp.zeros(2), lambda params, x: params - x)
+    problem = Problem(model, lambda output, target: jnp.sum(output**2), train, train, (1, 1, 1))
+    starts = jnp.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    find = partial(stationary.paths, problem, starts, (1e-2, 1e-9), 100)
+    found, computed = goes_on(find, 1, tmp_path / "name")
+    assert computed == [2, 3]
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, find())
 
 
 def made_up(*, falls=1.0, smallest=0.0, norm=1e-8, residual=0.0, wrong=0.002, missed=0.01, cost=0.002):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import SAME_MEDIAN
+from conftest import SAME_MEDIAN, goes_on
 
 from experiments.common import optimizers
 from experiments.common.bounds import SettingsError
@@ -84,6 +84,16 @@ def test_conjugate_gradients_count_every_gradient_and_stop_when_they_are_used_up
     assert len(asked) - 1 == found.evaluations[-1] >= 8  # the first look at the start is no step
     assert found.evaluations[-2] < 8
     assert (np.diff(found.cost) < 0).all()
+
+
+def test_a_run_that_goes_on_evaluates_what_is_left(x64, tmp_path):
+    problem = Posed(bowl, model=models.Model(lambda key: jnp.zeros(3), lambda params, x: params))
+    starts, numbers = jnp.array([[3.0, 3.0, 3.0], [0.0, 2.0, 5.0]]), np.array([0.1, 0.5])
+    whole = optimizers.one_by_one(problem, 8)((starts,), numbers)
+    found, made = goes_on(lambda: optimizers.one_by_one(problem, 8)((starts,), numbers), 11, tmp_path / "name")
+    assert [descent.cost.tolist() for descent in found] == [descent.cost.tolist() for descent in whole]
+    assert made[0] == 12
+    assert len(made) < sum(descent.evaluations[-1] for descent in whole)
 
 
 def test_pairs_come_out_in_their_order_however_they_are_grouped():

@@ -10,7 +10,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
-from experiments.common import resume
+from experiments.common import records, resume
 from experiments.common.problem import Problem
 from research import landscape, models, sharding
 from research.data import Examples
@@ -63,4 +63,6 @@ def look_down(
     low, high = places.min(axis=0), places.max(axis=0)
     middle, half = (low + high) / 2, np.maximum((high - low) * 0.75, max(reach, 1e-6))
     alphas, betas = np.linspace(middle - half, middle + half, resolution, dtype=np.float32).T
-    return View(alphas, betas, np.asarray(surface(plane, alphas, betas)), shadows, off_plane)
+    heights = np.asarray(surface(plane, alphas, betas))
+    records.trim_memory()
+    return View(alphas, betas, heights, shadows, off_plane)

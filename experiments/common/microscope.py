@@ -74,7 +74,7 @@ def ways_from(problem: Problem, settings: walks.Settings, drunkest: Way) -> list
 
 def walk_on(problem: Problem, way: Way, start: models.Params, settings: walks.Settings, num_steps: int) -> Walk:
     """`num_steps` steps from there, every one looked at, on shuffles that nobody has walked."""
-    needed = -(-num_steps * way.batch_size // len(problem.train.inputs))
+    needed = 0 if way.is_full_batch else -(-num_steps * way.batch_size // len(problem.train.inputs))
     order = descents.begin(problem, settings, settings.num_epochs + needed).order[:, settings.num_epochs :]
     order = order.reshape(len(order), 1, -1)[..., : num_steps * way.batch_size]
     one_by_one = dataclasses.replace(settings, num_steps=num_steps, num_points=num_steps)

@@ -12,7 +12,7 @@ import scipy.optimize
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import hills, runs
+from experiments.common import hills, resume, runs
 from experiments.common.problem import CHUNK, Problem
 from research import data, gradients, training
 from research.data import Examples
@@ -186,7 +186,7 @@ def compiled(problem: Problem, way: Callable) -> Way:
 def one_by_one(problem: Problem, budget: int) -> Way:
     """Conjugate gradients for many pairs, one after the other: scipy's loop is not JAX's."""
     train, unravel = jax.device_put(problem.train, jax.local_devices()[0]), hills.unravel_of(problem)
-    both = jax.jit(jax.value_and_grad(lambda point, train: problem.cost(unravel(point), train)))
+    both = resume.kept(jax.jit(jax.value_and_grad(lambda point, train: problem.cost(unravel(point), train))))
     flat = jax.jit(jax.vmap(lambda start: ravel_pytree(start)[0]))
 
     def of_pairs(given: tuple, numbers: np.ndarray) -> list[Descent]:

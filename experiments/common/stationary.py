@@ -1,6 +1,7 @@
 """From where a training ended to where the gradient vanishes: scipy's L-BFGS on all examples, in float64."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 import numpy as np
@@ -8,7 +9,7 @@ import scipy.optimize
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import hills, runs
+from experiments.common import hills, resume, runs
 from experiments.common.problem import Problem
 from research.data import Examples
 from research.models import Params
@@ -48,9 +49,10 @@ def paths(problem: Problem, starts: Params, levels: Sequence[float], max_iterati
     both = jax.jit(jax.value_and_grad(lambda point, train: problem.cost(unravel(point), train)))
 
     def of_all(starts: Array, train: Examples) -> np.ndarray:
-        found = []
+        found, like = [], np.empty((1 + len(levels), starts.shape[1]))
         for seed, start in enumerate(np.asarray(starts)):
-            found.append(go_on(lambda point: both(point, train), start, levels, max_iterations))
+            descend = partial(go_on, lambda point: both(point, train), start, levels, max_iterations)
+            found.append(resume.recall(descend, lambda: like))
             norm = np.linalg.norm(both(found[-1][-1], train)[1])
             runs.console.print(f"seed {seed}: L-BFGS has come to |G| = {norm:.2g}")
         return np.stack(found)

@@ -99,8 +99,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 def finding(result: Result, settings: Settings) -> str:
     shares = np.median(np.stack([*result.cost.mean(axis=2)[1:], result.together[0]]) / result.cost[0].mean(axis=1), 1)
-    said = [f"{average:.2f} of what he does at a rate of {rate:g} (a falling rate's end {falling:.2f}, the mean of "
-            f"{MEN} men {men:.2f})" for rate, average, falling, men in zip(RATES, *shares, strict=True)]  # fmt: skip
+    said = [f"{average:.2f} of what he does at a rate of {rate:g} (a falling rate's end {falling:.2f}, {MEN} men's "
+            f"mean place {men:.2f})" for rate, average, falling, men in zip(RATES, *shares, strict=True)]  # fmt: skip
     return f"The average of a drunk man's footsteps costs {', and '.join(said)}; medians."
 
 

@@ -26,7 +26,7 @@ from jaxtyping import Float
 from experiments.common import descents, floors, long_training, plots, runs
 from experiments.common.bounds import of_train, require, rising
 from experiments.common.claims import Claim, about, at_least, at_most, prediction
-from experiments.common.floors import Floor, settled
+from experiments.common.floors import REST, Floor, settled
 from experiments.common.problem import Problem
 from experiments.hill import noise_floor_figures as drawn
 from research import curvature
@@ -158,7 +158,8 @@ def finding(result: Result, settings: Settings) -> str:
     there = [f"{np.median(each):.2g} at η/B = {rate:.2g}" for rate, each in zip(found, grouped.T, strict=True)]
     return (
         f"With a constant rate SGD stays above what a falling rate reaches, on a floor that {grows} with η/B: "
-        f"{', '.join(there)}. In {np.sum(~floor.at_rest)} of {floor.at_rest.size} cases it is not yet at rest."
+        f"{', '.join(there)} (mean of the last {settings.num_epochs} epochs). In {np.sum(~floor.at_rest)} of "
+        f"{floor.at_rest.size} cases it may still change by over {REST:.0%} of its height between the halves of these."
     )
 
 

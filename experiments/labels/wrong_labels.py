@@ -199,17 +199,16 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    by_norm, by_cost = np.median(result.recipes[1].areas[-1, -1], axis=0)
-    (bears, loses), largest = target_shares(result, settings), 100 * settings.shares[-1]
-    lost = max(100 * (np.median(each.test[0]) - np.median(each.test[-1])) for each in result.recipes)
-    place = settings.shares.index(bears)
-    mean = max(100 * (each.test[0] - each.test[place]).mean() for each in result.recipes)
-    do = f", {100 * loses:.0f} % cost one of them more" if loses > bears else ""
-    sought = settings.shares[:3][-1]
+    sought, largest, film = settings.shares[:3][-1], settings.shares[-1], result.recipes[1]
+    place, (by_norm, by_cost) = settings.shares.index(sought), np.median(film.areas[-1, -1], axis=0)
+    drop = lambda average, at: " and ".join(
+        f"{100 * (average(each.test[0]) - average(each.test[at])):.2f}" for each in result.recipes
+    )
     return (
-        f"{100 * bears:.0f} % wrong labels cost neither network a point by the median of the seeds (by the mean up to "
-        f"{mean:.2f}){do}; {largest:.0f} % cost {lost:.1f} (the more sensitive one). {result.recipes[1].label}, "
-        f"{sought:.0%} wrong: they come before right ones with probability {by_norm:.2f} if sorted by |g_i|, "
+        f"{sought:.0%} wrong labels cost {' and '.join(each.label for each in result.recipes)} "
+        f"{drop(np.median, place)} points (what the median of the seeds falls by; the mean falls by "
+        f"{drop(np.mean, place)}), {largest:.0%} {drop(np.median, -1)}. {film.label}, {sought:.0%} wrong, after "
+        f"{settings.num_epochs} epochs: they come before right ones with probability {by_norm:.2f} if sorted by |g_i|, "
         f"{by_cost:.2f} if sorted by the cost."
     )
 

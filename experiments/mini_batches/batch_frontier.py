@@ -70,7 +70,7 @@ def finding(result: Result, settings: Settings) -> str:
         f"Down to cost {settings.target:g}, looked at every {LOOK_EVERY} examples, batches of {sizes[0]:,} take "
         f"{steps[0] * sizes[0]:,.0f} examples in {steps[0].round(1):,g} steps, batches of {sizes[-1]:,} "
         f"{steps[-1] * sizes[-1]:,.0f} in {steps[-1].round(1):,g} (medians). By the fitted hyperbola larger "
-        f"batches save at most half of the steps that batches of {critical:,.0f} take. The noise scale is "
+        f"batches save at most half of the steps that batches of {critical:,.3g} take. The noise scale is "
         f"{result.over_critical:.1f} times that size."
     )
 

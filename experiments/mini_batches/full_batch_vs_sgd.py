@@ -204,12 +204,12 @@ def finding(result: Result, settings: Settings) -> str:
     if not np.isfinite(examples[0]).all():
         return f"{label} did not come as far as {settings.num_steps} full-batch steps in every seed."
     at_equal_steps = costs_at_equal_steps(result.curves, settings.num_steps)
-    full, film = np.median(at_equal_steps[0]), np.median(at_equal_steps[result.reference])
-    verdict = "is ahead" if full < 0.95 * film else "is level" if full <= 1.05 * film else "is behind"
+    full, film = at_equal_steps[0], at_equal_steps[result.reference]
     return (
         f"{label} come as far as {settings.num_steps} full-batch steps with {in_words(examples)} times fewer examples, "
-        f"in {in_words(seconds)} times less time (median; from seed to seed and look to look); step for "
-        f"step the full batch {verdict} (median cost {full:.3f}, {film:.3f})."
+        f"in {in_words(seconds)} times less time (median; from seed to seed and look to look). After as many "
+        f"steps of each the full batch is ahead of them in {np.sum(full < film)} of {len(full)} seeds (median cost "
+        f"{np.median(full):.3f}, {np.median(film):.3f})."
     )
 
 

@@ -164,9 +164,10 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 def finding(result: Result, settings: Settings) -> str:
     along, strengthened = result.along_hebb[0, ..., -1].mean(axis=0), 100 * result.strengthened[0, ..., -1].mean(axis=0)
-    rates = [f"{each.best:g}" + ("" if each.is_inside else ", an end of the grid") for each in result.tuned]
+    end = lambda each: "" if each.is_inside else ", an end of the grid"
+    rates = [f"at {each.best:g}{end(each)}" if np.ptp(each.costs) else "all rates alike" for each in result.tuned]
     learned = zip(RULES, result.accuracy, rates, strict=True)
-    right = ", ".join(f"{100 * each[:, -1].mean():.1f} % by {rule} (at {rate})" for rule, each, rate in learned)
+    right = ", ".join(f"{100 * each[:, -1].mean():.1f} % by {rule} ({rate})" for rule, each, rate in learned)
     return (
         f"What an image asks of the outputs' weights correlates with Hebb's rule by {along[0]:.2f} before training and "
         f"{along[-1]:.2f} after it; by size {strengthened[0]:.0f} % are to be strengthened, then "
