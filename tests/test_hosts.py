@@ -120,6 +120,8 @@ def test_an_exchange_that_fails_is_told_as_whatever_jax_raises(kind, monkeypatch
     ({}, True), ({hosts.COUNT: "2", hosts.INDEX: "0"}, True), ({hosts.COUNT: "2", hosts.INDEX: "1"}, False),
     ({hosts.COUNT: "2"}, True), ({"SLURM_STEP_NUM_TASKS": "3", "SLURM_PROCID": "2"}, False),
     ({"OMPI_COMM_WORLD_SIZE": "3", "OMPI_COMM_WORLD_RANK": "2"}, False), ({"SLURM_PROCID": "2"}, True),
+    ({hosts.COUNT: "2", hosts.INDEX: "0", "SLURM_PROCID": "1"}, True),  # what is set by hand comes before the scheduler
+    ({hosts.COUNT: "2", hosts.INDEX: "1", "OMPI_COMM_WORLD_RANK": "0"}, False),
 ])  # fmt: skip
 def test_the_environment_says_which_is_the_first_before_they_join(said, first, monkeypatch):
     for variable in (*hosts.COUNTS, *hosts.INDICES):

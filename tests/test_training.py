@@ -265,3 +265,10 @@ def test_each_way_draws_as_its_name_says():
     assert (by_lot < 6).all()
     assert (as_stored == np.arange(6)).all()
     assert (np.diff(labels[by_label], axis=1) >= 0).all()
+
+
+def test_no_way_draws_with_the_key_of_another():
+    labels = jnp.array([2, 0, 1, 0, 2, 1])
+    with jax.debug_key_reuse(True):  # JAX raises where a key is used twice
+        ways = jax.jit(lambda key: training.all_ways(key, labels, 2, 3))(jax.random.key(0))
+    assert len(ways) == 5
