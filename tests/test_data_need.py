@@ -93,5 +93,11 @@ def test_the_finding_gives_the_law_of_the_mean_errors():
     assert "The errors are about 2.0 % + 300 % N^-0.50 and 1.0 % + 100 % N^-0.40." in said
 
 
+def test_where_all_answers_are_right_half_an_image_counts_as_wrong():
+    accuracy = np.broadcast_to([[75.0], [100.0]], (2, 2, 3))  # of two sizes a law meets both errors
+    for floor, height, exponent in data_need.laws(Result(np.array([10, 1000]), accuracy, ("a", "b"), 200)):
+        np.testing.assert_allclose(floor + height / np.array([10, 1000]) ** exponent, [25, 100 * 0.5 / 200])
+
+
 def test_his_numbers_are_asked_for_only_with_as_many_steps():
     assert len(list(data_need.claims(made_up(), dataclasses.replace(FULL, num_steps=1000)))) == 2

@@ -12,16 +12,18 @@ from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 from PIL import Image
 from plotly import graph_objects
 
+from experiments.common import descents, microscope, plots, runs
 from experiments.common import experiment as house
-from experiments.common import microscope, plots
 from experiments.common.bounds import SettingsError
 from experiments.common.hills import View
 from experiments.common.microscope import Footsteps, Microscope
+from experiments.common.problem import Problem
 from experiments.common.walks import Reading, Walk, Way
 from experiments.hill import drunk_man as experiment
 from experiments.hill.drunk_man import Result, Settings, Walker
 from experiments.hill.drunk_man_page_figures import as_page
 from research import data
+from research.models import Model
 
 SMALLEST = Settings(
     num_seeds=3, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=10, num_epochs=2,
@@ -196,6 +198,15 @@ def test_batches_too_large_are_refused_before_anything_is_written(tmp_path, smal
 
 
 WAYS = Way("full batch", 60, 4.0, True), Way("batches of 10", 10, 0.5, False)
+
+
+def test_under_the_microscope_batches_come_from_shuffles_that_nobody_has_walked(monkeypatch):
+    monkeypatch.setattr(microscope.walks, "walk", lambda problem, way, beginning, settings: beginning.order)
+    train = data.Examples(jnp.zeros((60, 1)), jnp.zeros((60, 1)))
+    problem = Problem(Model(lambda key: 0.0, lambda theta, x: x), jnp.sum, train, train, (1, 1, 1))
+    found = microscope.walk_on(problem, WAYS[1], (), SMALLEST, 9)
+    order = descents.shuffles(runs.seed_keys(SMALLEST.seed, 3)[1], 60, 4)  # two are walked, nine batches need two more
+    np.testing.assert_array_equal(found, order[:, 2:].reshape(3, 1, 120)[..., :90])
 
 
 def made_up(*, examples=0.5, seconds=0.5, winding=7.0, wrong=0.0, log=0.0, cosine=0.0, distance=2.0):

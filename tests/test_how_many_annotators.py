@@ -6,8 +6,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from experiments.common.problem import Problem
 from experiments.labels import how_many_annotators
 from experiments.labels.how_many_annotators import RATES, SIMULATED, VOTERS, Result, Settings
+from research.data import Examples
 
 SMALLEST = Settings(num_seeds=2)
 
@@ -21,6 +23,14 @@ def test_a_vote_is_wrong_as_often_as_in_all_possible_votes(num_voters, num_class
         winners = np.flatnonzero(counts == counts.max())
         lost += chance * (1 - Fraction(int(0 in winners), len(winners)))
     assert how_many_annotators.wrong_by_vote(0.3, num_voters, num_classes) == pytest.approx(float(lost), abs=1e-14)
+
+
+def test_no_two_simulations_draw_the_same(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(how_many_annotators, "simulated_vote", lambda rng, *_: drawn.append(rng.random()) or 0.0)
+    few = Examples(np.zeros((2, 1)), np.eye(2))
+    how_many_annotators.measure(Problem(None, None, few, few, (1, 1, 1)), Settings(num_seeds=2))
+    assert len(set(drawn)) == len(drawn) == 2 * len(RATES) * len(SIMULATED)
 
 
 def test_the_fewest_voters_that_are_enough():

@@ -2,11 +2,17 @@
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import SAME_MEDIAN
 
+from experiments.common import descents
+from experiments.common.problem import Problem
 from experiments.mini_batches import larger_batches as experiment
+from research.data import Examples
+from research.models import Model
 
 SMALLEST = experiment.Settings(
     num_seeds=2, batch_sizes=(10, 20), learning_rates=(0.5, 1.0), num_epochs=1, layer_sizes=(784, 10)
@@ -29,6 +35,23 @@ def made_up(settings, ratios, sharpness):
 def test_diagonals_are_the_rates_that_can_be_scaled_with_every_batch_size():
     settings = dataclasses.replace(SMALLEST, batch_sizes=(10, 20, 80), learning_rates=(0.3, 0.5, 0.6, 1.0, 2.4, 4.0))
     assert experiment.diagonals(settings) == [[0, 2, 4], [1, 3, 5]]
+
+
+def test_the_sharpness_is_that_of_where_each_training_of_a_diagonal_ended(monkeypatch):
+    """A training ends at B + eta times its start, in a valley that is theta^2 steep there."""
+
+    def train_with(problem, params, shared, rows, rates):
+        return rates, rates, params * (rows.shape[-1] + rates)
+
+    monkeypatch.setattr(experiment, "train_with", train_with)
+    train = Examples(jnp.zeros((8, 1)), jnp.zeros((8, 1)))
+    model = Model(lambda key: jax.random.uniform(key, (), minval=1, maxval=2), lambda theta, x: theta + 0 * x)
+    problem = Problem(model, lambda output, target: jnp.sum(output**4) / 12, train, train, (1, 1, 1))
+    settings = dataclasses.replace(FOUR, batch_sizes=(1, 2, 4), learning_rates=(0.5, 1.0, 2.0, 4.0))
+    starts = descents.begin(problem, settings, 1).params
+    ends = np.array([[1.5, 3, 6], [2, 4, 8]])  # those with the rates 0.5, 1, 2, and with 1, 2, 4
+    found = experiment.measure(problem, settings).sharpness
+    np.testing.assert_allclose(found, (ends[:, None] * np.asarray(starts)[:, None]) ** 2, rtol=1e-5)
 
 
 def test_rates_without_a_diagonal_are_refused():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import LAST_OFF, SAME_MEDIAN
 
-from experiments.common import runs
+from experiments.common import descents, runs
 from experiments.mini_batches import linear_scaling as experiment
 from research import gradients
 from research.data import Examples
@@ -107,6 +107,25 @@ def test_more_examples_than_there_are_are_refused_before_any_work():
     problem = experiment.Problem(None, None, train, train, (2, 2, 1))
     with pytest.raises(ValueError, match="--batch-size times --num-batches comes to 140 examples; there are 130"):
         experiment.measure(problem, experiment.Settings(batch_size=10, num_batches=(2, 14)))
+
+
+def test_every_seed_compares_on_the_first_images_of_its_own_shuffle(monkeypatch):
+    """Which images they are, and in which order, a sum with weights tells."""
+
+    def see(one, num_batches, params, examples, key):
+        ones = jnp.ones_like(jnp.asarray(experiment.XS))
+        told = jnp.sum(examples.inputs[:, 0] * jnp.arange(1.0, len(examples.inputs) + 1))
+        return ones, ones, told, told, told, ones, ones
+
+    monkeypatch.setattr(experiment, "compare", see)
+    train = Examples(jnp.arange(20.0)[:, None], jnp.zeros((20, 2)))
+    model = Model(lambda key: jnp.zeros(2), lambda params, x: params)
+    problem = experiment.Problem(model, lambda output, target: jnp.sum(output**2), train, train, (1, 1, 1))
+    settings = experiment.Settings(num_seeds=3, batch_size=3, num_batches=(2, 4), num_epochs=1)
+    order = np.asarray(descents.shuffles(runs.seed_keys(settings.seed, 3)[1], 20, 1))[:, 0]
+    expected = [order[:, : 3 * k] @ np.arange(1, 3 * k + 1) for k in (2, 4)]
+    for place in experiment.measure(problem, settings).places.values():
+        np.testing.assert_array_equal([local.theory for local in place], expected)
 
 
 def test_steps_that_lead_nowhere_are_stuck(monkeypatch):

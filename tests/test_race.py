@@ -88,14 +88,17 @@ def test_looks_are_the_batches_in_their_order():
 
 def test_the_noise_scale_is_that_of_the_way_down_of_the_batch_size_in_the_middle(monkeypatch):
     def see(problem, rate, start, rows, train):
-        return jnp.array([rate, start, *rows.shape])
+        return jnp.concatenate([jnp.array([rate, start]), rows.ravel().astype(float)])
 
     monkeypatch.setattr(race, "noise_on_the_way", see)
     settings = dataclasses.replace(SETTINGS, num_seeds=2, batch_sizes=(1, 2, 4))
     _, keys = runs.seed_keys(0, 2 + race.TUNING_SEEDS)
     steps, rates = np.array([[90.0, 95.0], [20.0, 22.0], [30.0, np.nan], [9.0, 9.0]]), np.array([0.5, 1.0, 2.0, 4.0])
     found = race.noise_scales(problem_of(np.arange(8.0)), settings, steps, rates, np.array([5.0, 7.0]), keys)
-    np.testing.assert_array_equal(found, [[1.0, 5.0, 21, 2], [1.0, 7.0, 21, 2]])  # rate, start, steps and batch
+    np.testing.assert_array_equal(found[:, :2], [[1.0, 5.0], [1.0, 7.0]])  # rate and start
+    order = descents.shuffles(keys, 8, 96)  # 384 steps are 3 looks, and 4 steps an epoch
+    own = descents.in_batches(order[race.TUNING_SEEDS :], 2)[:, :21]  # the median of 20 and 22 steps
+    np.testing.assert_array_equal(found[:, 2:], own.reshape(2, -1))
 
 
 def test_sizes_that_do_not_come_down_are_left_out_and_too_few_are_an_error():
