@@ -516,6 +516,13 @@ def test_a_run_is_set_beside_the_committed_one_unless_it_replaces_it_or_is_of_an
     assert experiment.committed(steepest, kept, record) == experiment.committed(steepest, somewhere, other) == {}
 
 
+def test_two_runs_are_of_one_problem_unless_they_differ_in_more_than_amount_luck_and_place():
+    settings = dataclasses.asdict(experiment.Settings())
+    others = {name: {"settings": settings | {name: "another"}} for name in settings}
+    found = {name for name, other in others.items() if estimates.of_one_problem({"settings": settings}, other)}
+    assert found == {"data_dir", "num_examples", "seed", "num_seeds", "cpu_devices", "out"}
+
+
 @pytest.mark.parametrize(
     ("changed", "differs"),
     [(None, False), ("research/costs.py", True), ("experiments/hill/new.py", True), ("pyproject.toml", True),
@@ -695,6 +702,13 @@ def test_the_ledger_shows_what_fails_and_why_and_escapes_names():
     assert "[page.html](mine/page.html)" in text
     assert "npz" not in text
     assert text.index("## nudges") < text.index("## mine")
+
+
+def test_the_ledger_says_once_what_most_results_were_made_by_and_of_the_others_what_they_were():
+    record = {"status": "finished", "finding": "f", "command": "c", "claims": [], "device": "cpu"}
+    text = ledger.text({name: {**record, "commit": commit * 40} for name, commit in zip("abc", "122", strict=True)})
+    assert text.count("commit `222222222222`") == text.count("Where nothing else is said: commit `2") == 1
+    assert text.count("commit `111111111111`") == text.count("<code>c</code>; commit `1") == 1
 
 
 def test_markup_in_a_users_words_is_text_in_the_ledger():

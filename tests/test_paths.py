@@ -65,3 +65,10 @@ def test_straight_on_is_exponent_2_and_a_walk_without_memory_1():
     walk = np.tril(np.ones((40, 40)))
     assert paths.exponent(paths.squared_displacements(walk)) == pytest.approx(1)
     assert paths.winding(walk) == pytest.approx(39 / 39**0.5)
+
+
+@pytest.mark.parametrize("num_lags", [8, 9])
+def test_the_exponent_is_the_least_squares_slope_of_the_first_half_of_the_lags(num_lags):
+    displacements = np.random.default_rng(0).uniform(1, 9, num_lags)
+    x, y = np.log([1, 2, 3, 4]), np.log(displacements[:4])
+    assert paths.exponent(displacements) == pytest.approx(np.sum((x - x.mean()) * y) / np.sum((x - x.mean()) ** 2))
