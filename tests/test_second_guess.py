@@ -74,6 +74,22 @@ def test_the_control_is_taught_another_second_digit(ran):
     assert all((one != other).any() for one, other in itertools.combinations(guess, 2))
 
 
+def test_the_control_draws_second_digits_of_its_own_for_every_seed(monkeypatch):
+    taught = []
+
+    def teach(problem, method, starts, rows, targets):
+        taught.append(targets)
+        return np.zeros(targets.shape), np.zeros(targets.shape)
+
+    monkeypatch.setattr(second_guess, "teach", teach)
+    examples = make_examples(jax.random.key(1), 11)
+    problem = Problem(mlp((12, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1))
+    second_guess.measure(problem, dataclasses.replace(SMALLEST, batch_size=3))
+    _, _, with_second, with_random = taught
+    np.testing.assert_array_equal(with_second[0], with_second[1])  # of outputs that are alike
+    assert (with_random[0] != with_random[1]).any()
+
+
 def made_up(first=9910, second=9970, middle=9900, softer=9900):
     """Three seeds, 10,000 test images of ten classes: so many right answers with one guess and with two in the last
     seed, taught by the truth; with two in the median seed; with two in the last seed taught by the second softer

@@ -48,6 +48,11 @@ def test_it_halts_in_the_saddle_and_where_the_gradient_is_as_small_again():
     assert stop_rule.halts(learned)[0].tolist() == [2, 2]  # at a cost of 0.3 it is out of the saddle
 
 
+def test_the_accuracy_is_that_of_the_nearest_look():
+    result = made_up(accuracy=np.array([[0.1, 0.5, 0.9]] * 4))  # after 0, 10 and 20 steps
+    np.testing.assert_allclose(stop_rule.looked(result, np.array([4, 6, 14, 16])), [10, 50, 50, 90])
+
+
 @pytest.mark.parametrize(
     ("changed", "verdicts"),
     [({}, [True, True, True]), ({"gradient": np.full((2, 7), 2.0)}, [False, False, False]),
