@@ -162,3 +162,9 @@ def test_both_ways_to_the_statistics_agree(x64):
             jax.jit(getattr(each, name))(params, examples, *more) for each in (by_hand.explicit, by_hand.statistics)
         )
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12), explicit, factored)
+
+
+def test_random_parameters_of_a_layer_have_the_variance_one_over_its_inputs():
+    first, _ = problem.random_parameters(models.mlp((400, 100, 4)))
+    squares = 400 * first.weights.astype(float) ** 2  # of mean 1 and variance 2
+    assert squares.mean() == pytest.approx(1, abs=5 * (2 / squares.size) ** 0.5)
