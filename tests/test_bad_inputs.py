@@ -7,6 +7,7 @@ import importlib
 import io
 from types import ModuleType
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -88,3 +89,10 @@ def test_any_number_out_of_its_bounds_is_refused_by_its_flag(data):
         bounds.check(settings)
     assert str(error.value).startswith(field.flag)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("size", [1e-320, 1e-39, 1e-30, 1.0, 1e38, 1e39, np.inf, np.nan])
+def test_a_number_of_either_sign_is_one_that_float32_holds_with_all_its_digits(size, sign):
+    holds = float(np.finfo(np.float32).tiny) <= size <= float(np.finfo(np.float32).max)
+    assert bounds.IN_FLOAT32.holds(sign * size) == holds

@@ -43,7 +43,7 @@ from experiments.common import (
 from experiments.common.bounds import SettingsError
 from experiments.common.claims import about, at_least, at_most, exactly, identity, prediction, within
 from experiments.one_example import steepest
-from research.data import DataError
+from research.data import DataError, Examples
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.xdist_group("test_steepest")  # whose smallest run serves these tests too
@@ -351,6 +351,14 @@ def test_the_last_run_is_of_the_same_size_where_there_is_one_and_ones_own_before
     folders.write(own, past(seconds=2, command="x --quick"), {}, {})
     for size, seconds in ((set(), 2), ({"--quick"}, 2), ({"--full"}, 1)):
         assert estimates.last_run((own, committed), size)["seconds"] == seconds
+
+
+def test_each_split_of_the_data_is_described_as_if_it_were_alone():
+    splits = {name: Examples(np.full((count, 2), count), np.eye(count)) for name, count in (("train", 3), ("test", 2))}
+    both = records.describe_data("x", **splits)["dataset"]
+    for name, of in splits.items():
+        assert both[name] == records.describe_data("x", **{name: of})["dataset"][name]
+    assert (both["train"]["count"], both["test"]["count"]) == (3, 2)
 
 
 @pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="compared with what Linux says")
