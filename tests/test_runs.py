@@ -1,6 +1,7 @@
 """Descents in legs against descents in one piece; divergence is noticed at its step."""
 
 import time
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from research import costs, gradients, training
 from research.models import mlp
-from research.training import TrainState
+from research.training import History, TrainState
 
 MODEL = mlp((12, 5, 4))
 
@@ -114,6 +115,17 @@ def test_seconds_are_medians_and_leave_the_first_call_out(monkeypatch):
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     assert runs.seconds_each({"a": lambda: calls.append("a")}, repeats=3) == {"a": 2}
     assert calls == ["a"] * 4
+
+
+def test_the_rate_that_is_shown_counts_the_steps_of_all_seeds(monkeypatch):
+    bar = mock.MagicMock()
+    bar.__enter__.return_value = bar
+    monkeypatch.setattr(runs, "progress_bar", lambda: bar)
+    chunk = (jnp.ones((3, 2, 5)),)  # three seeds, two legs of five steps
+    run = runs.descend(
+        "x", lambda state, _, costs: (state, History(costs, ())), jnp.zeros(3), jnp.zeros(1), [chunk] * 2
+    )
+    assert bar.update.call_args.kwargs["rate"] == pytest.approx(3 * 20 / run.run_seconds)
 
 
 def test_the_contestants_of_a_timing_take_turns():
