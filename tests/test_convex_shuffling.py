@@ -11,7 +11,7 @@ from conftest import SAME_MEAN
 from experiments.common.bounds import SettingsError
 from experiments.mini_batches import convex_shuffling
 from experiments.mini_batches.convex_shuffling import ANEW, AS_STORED, BY_LOT, QUICK, RATES, SORTED, Result, Settings
-from research import sampling
+from research import data, sampling
 from research.data import Examples
 
 SMALLEST = Settings(num_seeds=2, chains=1)
@@ -87,6 +87,15 @@ def test_the_loop_keeps_to_the_resting_place_of_a_fixed_order(x64):
     )
     expected = np.sum(sampling.resting_place(*parts(quadratic), order, rate) ** 2)
     np.testing.assert_allclose(found, [expected], rtol=1e-9)
+
+
+def test_the_last_two_ways_rest_where_the_order_as_stored_and_the_order_by_label_lead(ran, small_mnist):
+    few = data.take(data.load(str(small_mnist)), slice(convex_shuffling.NUM_IMAGES))
+    labels, quadratic = np.asarray(few.targets).argmax(axis=1), convex_shuffling.make_quadratic(few)
+    by_label = np.concatenate([np.flatnonzero(labels == label) for label in range(10)])
+    for order, found in zip((np.arange(len(labels)), by_label), ran("convex_shuffling")[0].result.resting, strict=True):
+        places = [sampling.resting_place(*parts(quadratic), order, rate) for rate in RATES]
+        np.testing.assert_allclose(found, np.linalg.norm(places, axis=1) ** 2, rtol=1e-9)
 
 
 def made_up(*, by_lot=1.0, anew=2.0, exact=1.0, small=1.0, stored=1.5):

@@ -1,14 +1,19 @@
 """The edge of stability: what is compared along descents, and the claims on made-up ones."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import LAST_OFF, SAME_MEDIAN
 
 from experiments.common import valleys
 from experiments.common.bounds import SettingsError
+from experiments.common.problem import Problem
 from experiments.common.valleys import Curve
 from experiments.hill import edge_of_stability as experiment
 from experiments.hill.edge_of_stability import Settings
+from research.data import Examples
+from research.models import Model
 
 SMALLEST = Settings(
     num_seeds=2, num_examples=40, num_steps=10, batch_sizes=(10,), edge_learning_rates=(0.4,), num_edge_steps=20,
@@ -29,6 +34,19 @@ def test_every_descent_has_the_rate_and_the_steps_that_are_meant_for_it(ran):
         assert tuple(each.learning_rate for each in curves) == rates
         for each in curves:
             np.testing.assert_array_equal(each.steps, np.linspace(0, num_steps, settings.num_looks + 1))
+
+
+def test_every_seed_goes_down_from_its_own_start_at_every_rate():
+    """C = sum_i h_i theta_i^2 / 2: every theta_i is 1 - eta h_i times what it was before the step."""
+    steepness = np.array([1.0, 2.0, 4.0])
+    train = Examples(jnp.zeros((5, 1)), jnp.zeros((5, 1)))
+    model = Model(lambda key: jax.random.uniform(key, (3,)), lambda theta, x: theta)
+    problem = Problem(model, lambda output, target: jnp.sum(steepness * output**2) / 2, train, train, (1, 1, 1))
+    network, rates = valleys.network_of(problem, jax.random.split(jax.random.key(0), 2)), (0.1, 0.2, 0.3)
+    for rate, found in zip(rates, valleys.by_full_batch(network, rates, 4, 2), strict=True):
+        left = (1 - rate * steepness) ** np.array([0, 2, 4])[:, None]  # looks, theta_i
+        height = np.sum(steepness / 2 * (np.asarray(network.start)[:, None] * left) ** 2, axis=-1)
+        np.testing.assert_allclose(found.cost, height, rtol=1e-4)
 
 
 def curve(rate, sharpness, cost=None):

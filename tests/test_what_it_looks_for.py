@@ -62,6 +62,12 @@ def test_sensitivities_are_those_of_every_examples_gradient(x64):
     assert float(on_black) == pytest.approx(squares[:2].mean() / per_pixel)
 
 
+def test_what_training_added_is_counted_from_the_start_on(ran):
+    result = ran("what_it_looks_for")[0].result
+    added = [what_it_looks_for.coarse_share(later - result.weights[0], SHAPE).mean() for later in result.weights[1:]]
+    np.testing.assert_allclose(result.coarse_change[0], added, rtol=1e-5)
+
+
 def made_up(*, noise=0.06, trained=0.5, first=0.9, later=0.8, told=0.98, before=1.0, after=1.0, **changed):
     """Three seeds, three looks, two neurons of four pixels, one of them always black: the means of the coarse shares
     and of what is on black pixels, and the last seed's other numbers."""

@@ -69,6 +69,28 @@ def test_the_scores_are_the_length_of_the_gradient_and_the_cost(x64):
     np.testing.assert_allclose(found, -np.sum(y * np.log(a) + (1 - y) * np.log(1 - a), axis=1), rtol=1e-6)
 
 
+def test_wrong_labels_are_sought_with_the_network_that_learned_them_after_the_first_and_the_last_epoch(monkeypatch):
+    """Networks are numbers: 100 for each share, 10 for each seed, and 1 for each epoch."""
+    networks = np.add.outer(np.add.outer([0.0, 100.0, 200.0, 300.0], [0.0, 10.0]), [0.0, 1.0, 2.0])
+    labels = np.arange(8) % 3
+    given = np.tile(labels, (4, 2, 1)) + (np.arange(8) < np.array([0, 1, 3, 5])[:, None])[:, None]
+
+    def see(found, wrong):
+        return np.stack([found[0][:, 0], wrong.sum(axis=1)], axis=1), np.zeros((len(wrong), 2, 1))
+
+    monkeypatch.setattr(wrong_labels, "learn", lambda *_: (networks,) * 4)
+    monkeypatch.setattr(
+        wrong_labels, "scores", lambda problem, network, train, given: (jnp.full(given.shape, network),) * 2
+    )
+    monkeypatch.setattr(wrong_labels, "areas_and_curves", see)
+    train = Examples(jnp.zeros((8, 6)), jnp.zeros((8, 3)))
+    problem = Problem(models.mlp((6, 3)), costs.sum_of_squares, train, train, (2, 3, 1))
+    recipe = teaching.nielsens(problem, jax.random.split(jax.random.key(0), 2))
+    found = wrong_labels.outcome(recipe, given, labels, np.zeros((2, 3, 8), int)).areas
+    np.testing.assert_array_equal(found[..., 0], [[[100, 110], [102, 112]], [[200, 210], [202, 212]]])
+    np.testing.assert_array_equal(found[..., 1], [[[1, 1]] * 2, [[3, 3]] * 2])
+
+
 SHARES = Settings(shares=(0, 0.25, 0.5), num_epochs=5)
 
 
