@@ -8,13 +8,13 @@ from test_statistics import rows
 
 from experiments.all_examples import conflicts, conflicts_figures
 from experiments.all_examples.conflicts import Looks, Pairs, Result, Settings
-from experiments.common import checkpoints, runs
+from experiments.common import checkpoints, posing, runs
 from experiments.common.problem import Problem
-from research import costs
+from research import costs, data
 from research.agreement import Opponents
 from research.models import mlp
 
-SMALLEST = Settings(num_seeds=2, checkpoints=(1,), num_images=30, layer_sizes=(784, 3, 10))
+SMALLEST = Settings(num_seeds=2, checkpoints=(0.5, 1), num_images=30, layer_sizes=(784, 3, 10))
 
 
 @pytest.mark.parametrize("by_layers", [False, True])
@@ -36,6 +36,18 @@ def test_mean_cosines_are_those_of_all_pairs_both_ways(by_layers, x64):
     )
     assert float(found.total_variance) == pytest.approx(gs.var(axis=0).sum(), rel=1e-9)
     assert float(found.coherence) == pytest.approx(23 * (gs.mean(axis=0) ** 2).sum() / (gs**2).sum(axis=1).mean())
+
+
+def test_the_most_opposed_pairs_are_those_of_the_start_and_of_the_end(ran):
+    run, _ = ran("conflicts")
+    problem = posing.pose(run.settings)
+    few = data.take(problem.train, slice(run.settings.num_images))
+    _, _, places = checkpoints.walk(run.settings, problem, conflicts.BATCH)
+    for params, pairs in zip((places[0], places[-1]), run.result.pairs, strict=True):
+        first = jax.tree.map(lambda leaf: leaf[0], params)
+        products = np.asarray(jax.jit(problem.explicit.dot_products)(first, few, few))
+        lengths = np.sqrt(np.diag(products))
+        np.testing.assert_allclose(pairs.cosines[0], (products / np.outer(lengths, lengths)).min(), rtol=1e-4)
 
 
 def test_no_image_comes_twice_in_the_strongest_pairs():

@@ -34,6 +34,11 @@ def test_over_all_orders_the_running_mean_is_as_far_away_as_theory_says(x64):
     np.testing.assert_allclose(np.sqrt((np.asarray(distances) ** 2).mean(axis=0)), expected, atol=1e-12)
 
 
+def test_in_every_order_the_mean_of_all_examples_is_the_gradient_of_its_own_network(ran):
+    result = ran("running_mean")[0].result
+    np.testing.assert_allclose(result.distance[..., result.counts == 200], 0, atol=1e-4)
+
+
 def test_the_untrained_networks_come_first():
     examples = make_examples(jax.random.key(0), 20)
     problem = Problem(mlp((12, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1))

@@ -1,11 +1,17 @@
 """Results on which the claims about the ways of drawing must hold, and must fail."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import SAME_MEDIAN
 
+from experiments.common import descents, runs
+from experiments.common.problem import Problem
 from experiments.mini_batches import shuffle_or_not
 from experiments.mini_batches.shuffle_or_not import AS_STORED, BY_LOT, QUICK, Result, Settings
+from research.data import Examples
+from research.models import Model
 
 SMALLEST = Settings(num_seeds=2, batch_size=60, num_epochs=3, layer_sizes=(784, 10))
 
@@ -13,6 +19,20 @@ SMALLEST = Settings(num_seeds=2, batch_size=60, num_epochs=3, layer_sizes=(784, 
 def test_accuracies_are_shares_of_the_200_test_images(ran):
     shares = 200 * ran("shuffle_or_not")[0].result.accuracy
     np.testing.assert_allclose(shares, np.round(shares), atol=1e-3)
+
+
+def test_all_ways_begin_at_the_start_of_their_seed(monkeypatch):
+    def follow(problem, method, starts, order, num_legs):
+        told = np.repeat(np.asarray(starts)[:, None], num_legs, axis=1)
+        return descents.Descent(descents.Curve(np.arange(num_legs), told, told), starts)
+
+    monkeypatch.setattr(descents, "follow", follow)
+    train = Examples(jnp.zeros((6, 1)), jnp.eye(2)[np.arange(6) % 2])
+    model = Model(lambda key: jax.random.uniform(key, ()), lambda theta, x: theta - x)
+    problem = Problem(model, lambda output, target: jnp.sum(output**2), train, train, (1, 1, 1))
+    found = shuffle_or_not.measure(problem, Settings(num_seeds=3, batch_size=2, num_epochs=4)).cost
+    starts = np.asarray(descents.starts(problem, runs.seed_keys(0, 3)[0]))
+    np.testing.assert_array_equal(found, np.broadcast_to(starts[:, None], (5, 3, 4)))
 
 
 def made_up(by_lot=1.05, stored=1.0, early=1.0, once=1.0):
