@@ -172,4 +172,5 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     if growth(settings, norm, result.shuffled.at_rest) <= 1:
         axes[0, 2].set_title("The full gradient does not grow\nwith η/B all the way")
     foot = "medians of floors at rest" if result.shuffled.at_rest.any() else "medians; no floor is at rest"
-    return {"noise_floor": plots.headline(figure, finding(result, settings), f"all after a long training; {foot}")}
+    says = finding(result, settings).partition(" In ")[0]
+    return {"noise_floor": plots.headline(figure, says, f"all after a long training; {foot}")}

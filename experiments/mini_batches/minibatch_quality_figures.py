@@ -37,9 +37,9 @@ def quality(result: Any, shown: list[int]) -> plots.Figure:
                 y="cosine with the full gradient G", ylim=(0, 1.03))  # fmt: skip
     plots.plain_log_ticks(right.yaxis, (0.001, 0.01, 0.1, 1, 10, 100))
     right.set(ylabel="|g_B - G| / |G|, root mean square", title="Error: at 1 the noise is as large as the gradient")
-    first, last = np.median(result.films_cosine[:, [shown[0], shown[-1]]], axis=0)
+    first, last = result.films_cosine[:, [shown[0], shown[-1]]].mean(axis=0)
     later = f", {last:.2f} {when(result.epochs[shown[-1]])} of training" if len(shown) > 1 else ""
-    headline = f"A batch of 100: cosine {first:.3f} with the full gradient at the start{later}"
+    headline = f"A batch of 100: mean cosine {first:.3f} with the full gradient at the start{later}"
     foot = "points: measured, mean over batches (median and range); lines: theory, from single gradients"
     return plots.headline(figure, headline, foot)
 

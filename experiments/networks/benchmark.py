@@ -19,9 +19,9 @@ its work to the other core.
 
 Run:     python -m experiments benchmark [--quick | --full]
 Time:    default 60 s, --quick 12 s, --full 4.5 min with PyTorch and its libraries on 2 cores, compilation included
-Memory:  1.7 GB with PyTorch, of which it and its libraries take 0.5 as soon as they are imported
-Result:  (medians of 11 rounds) an epoch of SGD 86 ms (PyTorch 3.6 times, C on one thread 0.6 times as long), the
-         gradient over all images 30 ms (PyTorch 2.0), their variance 139 ms (PyTorch 11.0, Opacus 12.9, BackPACK 13.1).
+Memory:  1.6 GB with PyTorch, of which it and its libraries take 0.5 as soon as they are imported
+Result:  (medians of 11 rounds) an epoch of SGD 103 ms (PyTorch 3.9 times, C on one thread 0.5 times as long), the
+         gradient over all images 30 ms (PyTorch 2.1), their variance 143 ms (PyTorch 9.7, Opacus 10.2, BackPACK 9.5).
 """
 
 import dataclasses

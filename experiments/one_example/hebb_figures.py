@@ -30,10 +30,10 @@ def hebb(result: Any, settings: Any) -> plots.Figure:
     right.set(ylabel="% of the test images", ylim=(0, 100), title="Three rules,\neach at its best learning rate")
     for axes in (left, middle, right):
         finish(axes, steps)
-    along = np.median(result.along_hebb[0, ..., -1], axis=0)
+    along = result.along_hebb[0, ..., -1].mean(axis=0)
     return plots.headline(
         figure,
-        f"Training makes backpropagation Hebbian: the correlation goes from {along[0]:.2f} to {along[-1]:.2f}; yet "
+        f"Training makes backpropagation Hebbian: the mean correlation goes from {along[0]:.2f} to {along[-1]:.2f}; yet "
         "Hebb's rule alone learns nothing",
         f"requests of {settings.num_looked_at:,} images, left and middle: backpropagation; median and range of seeds",
     )
