@@ -9,7 +9,7 @@ once, and in chunks. Contestants in turn, medians, compilation left out; num_see
 Run:     python -m experiments complexity [--quick | --full]
 Time:    default 25 s, --quick 11 s, --full 45 s on 2 cores, compilation included
 Result:  nearly proportional to N: slope 0.947 (0.92 to 1.01), less than the 0.95 asked for; 202 MB at once, 3.4 MB in
-         chunks, whatever N. 32 times the width takes 20 times the time; a pass one by one takes 5 times as long as in
+         chunks, whatever N. 32 times the width takes 20 times the time; a pass one by one takes 4.5 times as long as in
          batches of 1,000.
 """
 

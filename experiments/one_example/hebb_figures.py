@@ -33,8 +33,8 @@ def hebb(result: Any, settings: Any) -> plots.Figure:
     along = result.along_hebb[0, ..., -1].mean(axis=0)
     return plots.headline(
         figure,
-        f"Training makes backpropagation Hebbian: the mean correlation goes from {along[0]:.2f} to {along[-1]:.2f}; yet "
-        "Hebb's rule alone learns nothing",
+        f"Training makes backpropagation Hebbian: the mean correlation goes from {along[0]:.2f} to {along[-1]:.2f}; "
+        "yet Hebb's rule alone learns nothing",
         f"requests of {settings.num_looked_at:,} images, left and middle: backpropagation; median and range of seeds",
     )
 
