@@ -61,8 +61,8 @@ def made_up(speed_up=(1.8, 1.95, 0.8), model=1.0, processes=0.5, apart=0.0):
     seconds = np.ones((2, len(WORKS), 3))
     seconds[1, WHOLE], seconds[1, RUNS], seconds[1, BATCHES] = 1 / speed_up[0], 2 / speed_up[1], 1 / speed_up[2]
     seconds[1, REDUCES] = 1 / speed_up[2] / model - 0.5
-    groups = np.ones((2, len(WORKS), 3))
-    groups[1] = 1 / processes
+    groups = np.full((2, len(WORKS), 3), 0.5)
+    groups[1] /= processes
     seconds[..., 2] *= 7  # a round in which something else ran
     return Result(np.array([1, 2]), seconds, np.array([1, 2]), groups, np.array([0, apart]), 600, 13_002, "2 x cpu")
 
@@ -91,3 +91,5 @@ def test_the_finding_says_from_which_batch_on_it_pays():
     # three messages of 0.5 us and 52,008 bytes; six of 2.7 us: times 67e12 / (6 x 13,002 x (1 - 1/n))
     assert "13,002 parameters gain with batches above 1,813 on 8 GPUs and 19,579 on 64 hosts" in said
     assert "the gradient over all images is 1.80 times as fast" in said
+    assert "on 2 processes, against one, 0.50, 1.00 and 0.50 times (the gradient takes 500 ms on one process, " in said
+    assert "500 ms on one process, 1000 on one device)" in said

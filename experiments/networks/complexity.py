@@ -208,8 +208,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     x = result.examples.x[LARGE]
     yield prediction("C32", "the time of a full gradient grows in proportion to N (7,000 to 60,000 images)",
                      np.median(result.slopes), about(1, by=0.05), "slope, log-log, median", "N equal pieces of "
-                     "work", why="every call takes half a millisecond that does not grow with N, a seventh of the time "
-                     "at 7,000 images; a set of more images would decide: from 30,000 on the slope is 0.97"
+                     "work", why="every call takes some 0.4 ms that does not grow with N, a tenth of the time at 7,000 "
+                     "images; a set of more images would decide: from 30,000 on the slope is 0.99"
                      )  # fmt: skip
     for says, memory, slope, source in (
         ("the memory for all examples at once grows as N", result.at_once_bytes, 1, "activations of all examples"),
@@ -232,9 +232,9 @@ def finding(result: Result, settings: Settings) -> str:
     whole, slopes = np.median(result.examples.seconds[:, -1]), result.slopes
     return (
         f"The gradient over {result.examples.x[-1]:,} images takes {1000 * whole:.0f} ms "
-        f"(median; {result.examples.flops[-1] / whole / 1e9:.0f} GFLOP/s), slope in N {np.median(slopes):.2f} "
-        f"({slopes.min():.2f} to {slopes.max():.2f}); {'; '.join(parts)}; a pass in small batches takes "
-        f"{drawn.slowest(result.batch)}."
+        f"(median; {result.examples.flops[-1] / whole / 1e9:.0f} GFLOP/s), slope in N from "
+        f"{result.examples.x[LARGE][0]:,} on {np.median(slopes):.2f} ({slopes.min():.2f} to {slopes.max():.2f}); "
+        f"{'; '.join(parts)}; a pass in small batches takes {drawn.slowest(result.batch)}."
     )
 
 

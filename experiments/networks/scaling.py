@@ -148,6 +148,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 def finding(result: Result, settings: Settings) -> str:
     count, gained = result.devices[-1], result.speed_up[-1]
+    alone = [1000 * np.median(each[0, WHOLE]) for each in (result.process_seconds, result.seconds)]
     reduce = 1e6 * np.median(result.seconds[-1, REDUCES]) / result.num_steps
     parts = [
         f"On {count} devices ({result.machine}) the gradient over all images is {gained[WHOLE]:.2f} times as fast as "
@@ -155,7 +156,10 @@ def finding(result: Result, settings: Settings) -> str:
         f"{gained[BATCHES]:.2f} times (an all-reduce takes {reduce:.0f} us)"
     ]
     for number, of in zip(result.processes[1:], result.speed_up_of_processes[1:], strict=True):
-        parts.append(f"on {number} processes {of[WHOLE]:.2f}, {of[RUNS]:.2f} and {of[BATCHES]:.2f} times")
+        parts.append(
+            f"on {number} processes, against one, {of[WHOLE]:.2f}, {of[RUNS]:.2f} and {of[BATCHES]:.2f} times (the "
+            f"gradient takes {alone[0]:.0f} ms on one process, {alone[1]:.0f} on one device)"
+        )
     for size in (result.num_parameters, settings.large):
         least = (f"{on_paper.least_batch(net, size):,.0f} on {name}" for name, net in settings.nets.items())
         parts.append(f"on paper {size:,} parameters gain with batches above {' and '.join(least)}")
