@@ -5,7 +5,7 @@ batches once more, with a rate that is constant in the first half and falls line
 length of the gradient are those of the whole training set.
 
 Run:     python -m experiments falling_rate [--quick | --full]
-Time:    default 25 s, --quick 8 s, --full 45 s, on 2 cores, compilation included
+Time:    default 25 s, --quick 8 s, --full 30 s, on 2 cores, compilation included
 Result:  (10 seeds, 20 epochs) the cost ends at 0.75 to 0.91 of the constant rate's, 0.048 in place of 0.056 (medians);
          the gradient is 0.05 to 0.23 times as long.
 """

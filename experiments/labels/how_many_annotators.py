@@ -8,7 +8,7 @@ fewer in (n-c)! [x^(n-c)] C(K-1, j) (x^c/c!)^j (sum_{i<c} x^i/i!)^(K-1-j) ways o
 wins with 1/(j + 1). For K = 2 that is the binomial tail of Condorcet's theorem.
 
 Run:     python -m experiments how_many_annotators [--quick | --full]
-Time:    default 6 s, --quick 6 s, --full 4 s on 2 cores
+Time:    default 6 s, --quick 6 s, --full 6 s on 2 cores
 Result:  if everyone is wrong 40 % of the time, 6 votes an image leave 8 % wrong if errors spread evenly (5 leave 12 %);
          for at most 10 % it takes over 31 if all who err give the same wrong label.
 """

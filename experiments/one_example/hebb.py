@@ -8,7 +8,7 @@ ask of a weight adds up to nothing, so half is strengthened. As controls two oth
 no label, and feedback alignment, where wishes go backwards through fixed random weights (Lillicrap et al. 2016).
 
 Run:     python -m experiments hebb [--quick | --full]
-Time:    default 40 s, --quick 12 s, --full 2.5 min on 2 cores, compilation included
+Time:    default 40 s, --quick 12 s, --full 100 s on 2 cores, compilation included
 Result:  the correlation goes from -0.40 before training to 0.49 after 6,000 steps, what is to be strengthened from 10 %
          to 50 %. Backpropagation reads 94.6 %, feedback alignment 92.7 %, Hebb's rule alone 9.8 % (5 seeds).
 """
