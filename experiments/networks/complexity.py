@@ -239,4 +239,5 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, Figure]:
-    return {"complexity": drawn.times(result, settings), "complexity_works": drawn.works(result, settings)}
+    times = drawn.times(result, settings, result.examples.x[LARGE][0])
+    return {"complexity": times, "complexity_works": drawn.works(result, settings)}

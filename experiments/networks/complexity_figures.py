@@ -13,11 +13,12 @@ FOOT = (
 )
 
 
-def times(result: Any, settings: Any) -> plots.Figure:
+def times(result: Any, settings: Any, least: int) -> plots.Figure:
+    """Seconds against images, width and depth; the slope in the images counts from `least` of them on."""
     figure, axes = plots.new_figure(18, 5.4, columns=3)
     slope, (work, took) = np.median(result.slopes), result.width.growth
     for axis, sweep, title, label in (
-        (axes[0, 0], result.examples, f"As N to the {slope:.2f} for the largest N", "N, images"),
+        (axes[0, 0], result.examples, f"As N to the {slope:.2f} from {least:,} images on", "N, images"),
         (axes[0, 1], result.width, growth("Width", result.width), "neurons of the one hidden layer"),
         (axes[0, 2], result.depth, growth("Depth", result.depth), f"hidden layers of {settings.depth_width} neurons"),
     ):
@@ -30,8 +31,8 @@ def times(result: Any, settings: Any) -> plots.Figure:
         plots.plain_log_ticks(axis.xaxis, sweep.x.tolist())
     return plots.headline(
         figure,
-        f"The time of a gradient grows with the images as N to the {slope:.2f}; with {work:.3g} times the operations, "
-        f"in width, {took:.3g}-fold",
+        f"From {least:,} images on the time of a gradient grows as their number to the {slope:.2f}; with {work:.3g} "
+        f"times the operations, in width, {took:.3g}-fold",
         f"width and depth over {settings.num_images:,} images; {FOOT}",
     )
 

@@ -52,7 +52,7 @@ def bars(axes: plots.Axes, result: Any) -> None:
         axes.get_yticklabels()[row].set_fontweight("bold")
     axes.axvline(1, color="0.4")
     plots.plain_log_ticks(axes.xaxis, (0.01, 0.1, 0.2, 0.5, 1, 2, 4, 8, 16))
-    axes.set(xlabel="times as fast as on one", title="measured here", ylim=(len(names) - 0.4, -0.6))
+    axes.set(xlabel="times as fast as on one device or process", title="measured here", ylim=(len(names) - 0.4, -0.6))
     axes.margins(x=0.2)
 
 
