@@ -26,7 +26,7 @@ class Browser:
 
     def __init__(self, driver: str, profile) -> None:
         options = {"args": [*CHROMIUM_WORDS, f"--user-data-dir={profile}"], "binary": shutil.which("chromium")}
-        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
+        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         self.address = driver + "/session"
         self.address += "/" + self.ask("POST", "", capabilities={"alwaysMatch": wanted})["sessionId"]
 
@@ -72,6 +72,10 @@ class Browser:
         """Moves the pointer over the element."""
         move = {"type": "pointerMove", "duration": 0, "origin": self.find(selector), "x": 0, "y": 0}
         self.ask("POST", "/actions", actions=[{"type": "pointer", "id": "mouse", "actions": [move]}])
+
+    def asked(self):
+        """The addresses of the page and of all that it has asked for since."""
+        return self.run("['navigation', 'resource'].flatMap(k => performance.getEntriesByType(k)).map(e => e.name)")
 
     def errors(self):
         """What went wrong in the page since it was asked last."""

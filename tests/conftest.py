@@ -6,8 +6,10 @@ import gc
 import importlib
 import os
 import shutil
+import tempfile
 import types
 from functools import partial
+from pathlib import Path
 from typing import Union, get_args, get_origin, get_type_hints
 
 import jax
@@ -17,7 +19,7 @@ import numpy as np
 import pytest
 from browser import Browser, driver_on_free_port
 
-from experiments.common import chapters, experiment, plots, resume, trees
+from experiments.common import chapters, experiment, plots, records, resume, trees
 from research.data import Examples, load
 from research.models import Layer, mlp
 
@@ -28,15 +30,19 @@ os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters --xla_cpu_parallel_codegen_split_count=1",
 )
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    COMPILED = tempfile.TemporaryDirectory(prefix="compiled-")  # by one worker, for all, until they are done
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
 # Small data, many programs: tracing and compiling them is what takes time. No test reads where in the source an
-# operation comes from, and the key of a cache that is not there is of no use.
+# operation comes from, and what is compiled more quickly than it is read again is not kept.
 for setting, value in {
     "jax_disable_most_optimizations": True,
     "jax_include_full_tracebacks_in_locations": False,
     "jax_traceback_in_locations_limit": 0,
-    "jax_enable_compilation_cache": False,
+    "jax_compilation_cache_dir": os.environ["JAX_COMPILATION_CACHE_DIR"],
+    "jax_persistent_cache_min_compile_time_secs": 0.02,
 }.items():
-    os.environ.setdefault(setting.upper(), str(int(value)))  # for the programs that tests start
+    os.environ.setdefault(setting.upper(), str(int(value) if isinstance(value, bool) else value))  # of their programs
     jax.config.update(setting, value)
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -58,6 +64,9 @@ LONGEST = (
     "other_optimizers", "steepest", "backprop", "benchmark", "relu", "nudges", "new_cost", "conflicts", "play",
     "edge_of_stability", "hebb", "conv_net", "conv_suite",
 )  # fmt: skip
+
+
+MOST_PAGES = 1_300_000_000 // os.sysconf("SC_PAGE_SIZE")  # a file takes up to 400 MB more; a worker may have 2 GB
 
 
 def rank(item):
@@ -116,9 +125,15 @@ def pytest_collection_finish():
 
 @pytest.fixture(autouse=True, scope="module")
 def forgetting():
-    """Drops the programs of every file when it is done, so that a worker does not keep those of all."""
+    """Drops the programs of the files that are done where a worker has come to much memory by them; where the system
+    does not say how much, always."""
     yield
-    jax.clear_caches()
+    memory = Path("/proc/self/statm")
+    pages = int(memory.read_text().split()[1]) if memory.exists() else MOST_PAGES
+    if pages >= MOST_PAGES:
+        jax.clear_caches()
+        gc.collect()
+        records.trim_memory()
 
 
 @pytest.fixture(scope="session")

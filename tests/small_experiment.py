@@ -16,8 +16,6 @@ from experiments.common import descents, experiment, hills, resume, runs
 from experiments.common.descents import Method
 from research.landscape import Plane
 
-resume.PAUSE, resume.SHARE = 0.0, float("inf")  # every call is saved at once
-
 
 @dataclass(frozen=True)
 class Settings(experiment.Settings):
@@ -35,6 +33,7 @@ class Result(NamedTuple):
 
 
 def measure(problem, settings):
+    resume.CURRENT.get().pause, resume.PAUSE, resume.SHARE = 0.0, 0.0, float("inf")  # every call is saved at once
     init_keys, shuffle_keys = runs.seed_keys(settings.seed, settings.num_seeds)
     start = descents.starts(problem, init_keys)
     order = descents.shuffles(shuffle_keys, len(problem.train.inputs), 1)
