@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree, Shaped
 
 from research import sharding
-from research.data import Examples, take, unit_interval
+from research.data import Examples, unit_interval
 from research.models import Params
 
 Scalar = Shaped[Array, ""]
@@ -78,7 +78,8 @@ def sum_in_chunks(fun: Callable, chunk_size: int) -> Callable[[Params, Examples]
             return jax.tree.map(jnp.add, total, term(params, chunk)), None
 
         start = zeros_like_result(term, params, examples)
-        return sharding.sum_of_shares(lambda rows: scan_in_chunks(add, start, rows, chunk_size)[0], examples)
+        of_share = lambda share: scan_in_chunks(add, start, examples, chunk_size, share)[0]
+        return sharding.sum_of_shares(of_share, len(examples.inputs))
 
     @jax.custom_vjp
     def total(params: Params, examples: Examples) -> Scalar:
@@ -97,23 +98,27 @@ def sum_in_chunks(fun: Callable, chunk_size: int) -> Callable[[Params, Examples]
     return total
 
 
-def scan_in_chunks(step: Callable, start: PyTree, rows: PyTree, chunk_size: int) -> tuple[PyTree, PyTree]:
-    """`jax.lax.scan` of step(carry, chunk) -> (carry, what it finds for the chunk's rows) over chunks of the rows.
-    The last chunk may be shorter; what was found for all rows is joined. Raises ValueError if chunk_size is below 1.
+def scan_in_chunks(
+    step: Callable, start: PyTree, rows: PyTree, chunk_size: int, share: sharding.Share | None = None
+) -> tuple[PyTree, PyTree]:
+    """`jax.lax.scan` of step(carry, chunk) -> (carry, what it finds) over chunks of a share of the rows, or all.
+    The last chunk may be shorter; what was found is joined. Raises ValueError if chunk_size is below 1.
 
     >>> scan_in_chunks(lambda total, chunk: (total + chunk.sum(), chunk**2), 0, jnp.arange(5), 2)
     (Array(10, dtype=int32), Array([ 0,  1,  4,  9, 16], dtype=int32))
     """
     if chunk_size < 1:
         raise ValueError(f"chunk_size is {chunk_size}; it must be 1 or more")
-    num_rows = len(jax.tree.leaves(rows)[0])
+    first, num_rows = share or (0, len(jax.tree.leaves(rows)[0]))
     whole = num_rows // chunk_size * chunk_size
-    chunks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, chunk_size, *leaf.shape[1:]), rows)
-    total, found = jax.lax.scan(step, start, chunks)
+    if whole == 0:
+        return step(start, sharding.rows_of((first, num_rows), rows))
+    on_chunk = lambda carry, place: step(carry, sharding.rows_of((place, chunk_size), rows))
+    total, found = jax.lax.scan(on_chunk, start, first + jnp.arange(0, whole, chunk_size, jnp.int32))
     found = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), found)
     if whole == num_rows:
         return total, found
-    total, of_rest = step(total, take(rows, slice(whole, None)))
+    total, of_rest = step(total, sharding.rows_of((first + whole, num_rows - whole), rows))
     return total, jax.tree.map(lambda *parts: jnp.concatenate(parts), found, of_rest)
 
 

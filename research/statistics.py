@@ -16,7 +16,6 @@ wanted of it can be had from its two factors (Goodfellow, arXiv:1510.01799):
 
 import operator
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -207,18 +206,20 @@ def _mean_gradient(factors: list[Factor]) -> list[Layer]:
 def _pooled(of_chunk: Callable, chunk_size: int) -> Callable[[Params, Examples], Moments]:
     """The moments of all examples from those of chunks."""
 
-    def of_share(params: Params, examples: Examples) -> Moments:
+    def of_all(params: Params, examples: Examples) -> Moments:
         def pool(so_far: tuple[Array, Spread], chunk: Examples) -> tuple[tuple[Array, Spread], Array]:
             count, spread = so_far
             *new, norms = of_chunk(params, chunk)
             return (count + len(norms), _pool(spread, new, len(norms) / (count + len(norms)))), norms
 
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        start = jnp.zeros(()), (zeros, zeros)
-        (_, (mean, variance)), norms = gradients.scan_in_chunks(pool, start, examples, chunk_size)
-        return Moments(mean, variance, norms)
+        def of_share(share: sharding.Share) -> Moments:
+            (_, (mean, variance)), norms = gradients.scan_in_chunks(pool, start, examples, chunk_size, share)
+            return Moments(mean, variance, norms)
 
-    return lambda params, examples: sharding.join_shares(partial(of_share, params), _union, examples)
+        start = jnp.zeros(()), (jax.tree.map(jnp.zeros_like, params),) * 2
+        return sharding.join_shares(of_share, _union, len(examples.inputs))
+
+    return of_all
 
 
 def _union(found: Moments, other: Moments) -> Moments:
@@ -248,7 +249,7 @@ def _summed(of_chunk: Callable, chunk_size: int) -> Callable[[Params, Examples, 
             return jax.tree.map(jnp.add, total, of_chunk(params, *chunk)), ()
 
         zeros = jax.tree.map(lambda leaf: jnp.zeros((weights.shape[1], *leaf.shape), leaf.dtype), params)
-        chunked = lambda rows: gradients.scan_in_chunks(add, zeros, rows, chunk_size)[0]
-        return sharding.sum_of_shares(chunked, (examples, weights))
+        of_share = lambda share: gradients.scan_in_chunks(add, zeros, (examples, weights), chunk_size, share)[0]
+        return sharding.sum_of_shares(of_share, len(weights))
 
     return of_all

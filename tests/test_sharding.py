@@ -75,7 +75,8 @@ def test_devices_that_share_a_run_find_value_gradient_and_curvature_of_all_examp
 @pytest.mark.parametrize("num_rows", [1, 2, 7, 8])
 def test_joined_shares_are_all_rows_in_their_order(num_rows):
     rows, both = jnp.arange(num_rows), lambda first, second: jnp.concatenate([first, second])
-    joined = sharding.over_devices(lambda run: sharding.join_shares(lambda some: some + run, both, rows), (0,))
+    of_share = lambda run: lambda share: sharding.rows_of(share, rows) + run
+    joined = sharding.over_devices(lambda run: sharding.join_shares(of_share(run), both, num_rows), (0,))
     assert joined(jnp.array([10])).tolist() == [list(range(10, 10 + num_rows))]
 
 
@@ -84,7 +85,7 @@ def test_only_devices_without_a_run_of_their_own_share_out_the_examples(num_runs
     seen = set()
 
     def total(run):
-        return sharding.sum_of_shares(lambda rows: (seen.add(len(rows)), run + jnp.sum(rows))[1], jnp.arange(9))
+        return sharding.sum_of_shares(lambda share: (seen.add(share[1]), run)[1], 9)
 
     sharding.over_devices(total, (0,))(jnp.zeros(num_runs, int))
     assert seen == lengths

@@ -177,6 +177,7 @@ def seconds_in_turn(
     return seconds
 
 
+@partial(jax.jit, static_argnums=(0, 1))
 def seed_keys(seed: int, num_seeds: int) -> tuple[jax.Array, jax.Array]:
     """(init_keys, shuffle_keys), one of each for every seed; seed s of a run is the same however many there are."""
 
@@ -184,4 +185,4 @@ def seed_keys(seed: int, num_seeds: int) -> tuple[jax.Array, jax.Array]:
         init_key, shuffle_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), index))
         return init_key, shuffle_key
 
-    return jax.jit(jax.vmap(of_seed))(jnp.arange(num_seeds))
+    return jax.vmap(of_seed)(jnp.arange(num_seeds))
