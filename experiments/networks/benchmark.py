@@ -8,20 +8,20 @@ experiments benchmark`. Beside them stands how long the operations alone take at
 in turn, compilation left out, the results of all compared with each other. Another cost or activation leaves the others
 but JAX out.
 
-Where the milliseconds go (CPU time on a core with AVX-512 beside other work, load 12, medians of 9 in turn; kernels by
-JAX's profiler): an epoch took 77 ms, C 53. A step is 151 us in 32 kernels: fetching 100 rows byte by byte takes 47 (as
-words of four bytes 24), the products with the pixels 30 and 26, which is sgemm's rate, 29 small kernels 34, and what
-lies between them, the profiler's share included, the rest; an iteration of an empty scan takes 2. With batches fetched
-beforehand an epoch takes 0.97 to 1.03 of C's time. By the layers' factors it was 81 ms: the factors 28, the mean's
-product 19, the squares and theirs 26, the norms, which BackPACK does not find, 4. For the gradient over all images two
-devices took 7 % more CPU time than one, which would make them 1.9 times as fast, did one alone not hand 3 to 45 % of
-its work to the other core.
+Where the milliseconds go: JAX's runtime hands half of a step's larger products to a second thread, which gains nothing.
+An epoch takes 106 ms so, C 56 to 59; on one core alone (PJRT_NPROC=1, --cpu-devices 1) 58 and 78, C 45 and 59 (medians
+of 9 in turn, twice). There, in CPU time with AVX-512, beside other work, kernels by JAX's profiler: a step is 151 us in
+32 kernels: fetching 100 rows byte by byte takes 47 (as words of four bytes 24), the products with the pixels 30 and 26,
+which is sgemm's rate, 29 small kernels 34, and what lies between them, the profiler's share included, the rest; an
+iteration of an empty scan takes 2. With batches fetched beforehand an epoch takes 0.97 to 1.03 of C's time. By the
+layers' factors it was 81 ms: the factors 28, the mean's product 19, the squares and theirs 26, the norms, which
+BackPACK does not find, 4.
 
 Run:     python -m experiments benchmark [--quick | --full]
 Time:    default 60 s, --quick 12 s, --full 4.5 min with PyTorch and its libraries on 2 cores, compilation included
-Memory:  1.6 GB with PyTorch, of which it and its libraries take 0.5 as soon as they are imported
-Result:  (medians of 11 rounds) an epoch of SGD 103 ms (PyTorch 3.9 times, C on one thread 0.5 times as long), the
-         gradient over all images 30 ms (PyTorch 2.1), their variance 143 ms (PyTorch 9.7, Opacus 10.2, BackPACK 9.5).
+Memory:  1.2 GB, with PyTorch 1.7, of which it and its libraries take 0.7 as soon as they are imported
+Result:  (medians of 11 rounds) an epoch of SGD 87 ms (PyTorch 4.2 times, C on one thread 0.5 times as long), the
+         gradient over all images 34 ms (PyTorch 1.4), their variance 169 ms (PyTorch 9.7, Opacus 11.1, BackPACK 11.1).
 """
 
 import dataclasses
@@ -61,9 +61,9 @@ class Settings(experiment.Settings):
 QUICK = Settings(num_seeds=4, rounds=3, num_examples=6000, surface_examples=1000, resolution=11)
 FULL = Settings(rounds=11, num_seeds=16)
 AT_C = (
-    "fetching the rows of a batch byte by byte takes a third of a step, which C does while it computes; with batches "
-    "fetched beforehand the library takes C's time. As words of four bytes they take half of that, but making words of "
-    "all images takes 20 ms at every call, and an epoch saves 14"
+    "JAX's runtime hands half of a step's larger products to a second thread, which gains nothing: on one core alone "
+    "(PJRT_NPROC=1, --cpu-devices 1) C takes 0.75 to 0.78. Fetching the rows of a batch byte by byte takes a third of a "
+    "step, which C does while it computes"
 )
 
 

@@ -7,10 +7,9 @@ layer before, which the first layer saves) and as XLA counts them, and the memor
 once, and in chunks. Contestants in turn, medians, compilation left out; num_seeds is how often all is timed.
 
 Run:     python -m experiments complexity [--quick | --full]
-Time:    default 25 s, --quick 11 s, --full 45 s on 2 cores, compilation included
-Result:  nearly proportional to N: slope 0.947 (0.92 to 1.01), less than the 0.95 asked for; 202 MB at once, 3.4 MB in
-         chunks, whatever N. 32 times the width takes 20 times the time; a pass one by one takes 4.5 times as long as in
-         batches of 1,000.
+Time:    default 25 s, --quick 11 s, --full 60 s on 2 cores, compilation included
+Result:  proportional to N: slope 0.97 (0.93 to 1.02); 202 MB at once, 3.4 MB in chunks, whatever N. 32 times the width
+         takes 12 times the time; a pass one by one takes 4.9 times as long as in batches of 1,000.
 """
 
 import dataclasses

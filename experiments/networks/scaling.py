@@ -4,16 +4,16 @@ Four works, on 1, 2, 4, ... of the devices and on the processes that --processes
 loopback address, one device each): the gradient over all images, of which every device averages its share; a run of
 mini-batches for every device, whatever --num-seeds says; one such run, whose batches of 100 are shared out; and the
 all-reduces alone, which add up one number for every parameter, once a step. Devices of a CPU share its cores and its
-memory: more devices than cores show nothing, and one device alone may borrow threads of the others. Processes are timed
-one group after the other.
+memory: more devices than cores show nothing, and one device alone borrows threads of the others: that helps it with
+large products, and holds it up with small ones. Processes are timed one group after the other.
 
 For large machines on paper (on_paper.py): what an all-reduce takes against the arithmetic that it spares, hence the
 batch from which on devices gain anything. The numbers of the machine are settings; their sources stand beside them.
 
 Run:     python -m experiments scaling [--quick | --full]
 Time:    --full 90 s on 2 cores, compilation included
-Result:  (2 cores) two devices are 1.43 times as fast for the gradient over all images, 1.95 times for a run on each,
-         0.29 times for shared mini-batches of 100; on paper 13,002 parameters gain above batches of 1,813 on 8 GPUs
+Result:  (2 cores) two devices are 1.85 times as fast for the gradient over all images, 2.46 times for a run on each,
+         0.25 times for shared mini-batches of 100; on paper 13,002 parameters gain above batches of 1,813 on 8 GPUs
 """
 
 import dataclasses
@@ -75,10 +75,7 @@ QUICK = Settings(rounds=3, num_examples=6000)
 FULL = Settings(rounds=11)
 
 
-BORROWED = (
-    "one device alone hands 3 to 45 % of the gradient's work to the other's thread (two devices take 7 % more CPU time "
-    "than one); they share the memory, and on one core there is no other"
-)
+BORROWED = "one device alone borrows the other's thread; they share the memory, and on one core there is no other"
 FETCHED = "every device fetches all rows of a batch before it takes its share of them, which the model leaves out"
 SLOW_STEP = "where a step takes longer than that, as on a slow core, a share of it is worth a message"
 
