@@ -62,8 +62,8 @@ QUICK = Settings(num_seeds=4, rounds=3, num_examples=6000, surface_examples=1000
 FULL = Settings(rounds=11, num_seeds=16)
 AT_C = (
     "JAX's runtime hands half of a step's larger products to a second thread, which gains nothing: on one core alone "
-    "(PJRT_NPROC=1, --cpu-devices 1) C takes 0.75 to 0.78. Fetching the rows of a batch byte by byte takes a third of a "
-    "step, which C does while it computes"
+    "(PJRT_NPROC=1, --cpu-devices 1) C takes 0.75 to 0.78. Fetching the rows of a batch byte by byte takes a third of "
+    "a step, which C does while it computes"
 )
 
 
