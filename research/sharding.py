@@ -1,5 +1,4 @@
 """Many runs, or rows of a grid, at once: a share of them on every device; and of one run, a share of its examples.
-
 Where there are fewer runs than devices, several work on a run: each adds up its own examples, one `psum` the devices
 (`sum_of_shares`, `join_shares`): the film's averaging, done by the machine. `Together` are those of several processes.
 """
@@ -126,7 +125,8 @@ def rows_over_devices(fun: Callable, in_axes: Sequence[int | None], *, devices: 
 
 
 def rows_of(share: Share, rows: PyTree) -> PyTree:
-    """
+    """Rows first to first + count - 1 of every leaf.
+
     >>> rows_of((2, 3), jnp.arange(10)).tolist()
     [2, 3, 4]
     """

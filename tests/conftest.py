@@ -58,7 +58,7 @@ LAST_OFF = np.array([0.0, 0.0, 1.0])
 
 
 # The files that take longest go first, so that the workers end together: pytest-xdist, which would take those with most
-# tests, is told to keep this order. Each takes ten CPU-seconds or more, the others four.
+# tests, is told to keep this order.
 LONGEST = (
     "hosts", "readme", "drunk_man", "reliability", "same_numbers", "resume", "critical_batch", "training",
     "other_optimizers", "steepest", "backprop", "benchmark", "relu", "nudges", "new_cost", "conflicts", "play",

@@ -6,7 +6,7 @@ cost; by hand), untrained, and after an epoch; and, in float64 on few examples, 
 Nielsen's 1/2, the average of separate steps, and what leaving out one example changes, (g_i - G)/(N - 1).
 
 Run:     python -m experiments average_of_nudges [--quick | --full]
-Time:    default 12 s, --quick 9 s, --full 9 s on 2 cores, compilation included
+Time:    default 12 s, --quick 9 s, --full 12 s on 2 cores, compilation included
 Result:  the average of all 60,000 nudges is minus the gradient, by hand and by jax.grad, to 2e-7 of its length (10
          seeds, untrained and trained).
 """

@@ -9,7 +9,7 @@ but the batch sharpness, how much each batch's cost curves along its own gradien
 larger rates, at which it can get there, until it stops growing.
 
 Run:     python -m experiments edge_of_stability [--quick | --full]
-Time:    default 60 s, --quick 15 s, --full 100 s, on 2 cores, compilation included
+Time:    default 60 s, --quick 15 s, --full 2.5 min, on 2 cores, compilation included
 Result:  (10 seeds) full batch, at eta 0.2 and 0.4: the sharpness is 0.97 to 1.04 of 2/eta, with batches lower; the
          film's network 0.05 to 0.09 (last thirds). One claim fails: the batch sharpness rests at 0.87 at eta 0.6.
 """

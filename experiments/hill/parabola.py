@@ -5,7 +5,7 @@ the distance from the bottom along axis i by 1 - eta lambda_i, so that descent d
 2/lambda, lambda the largest curvature. Run through research.training.full_batch_descent; images are not used.
 
 Run:     python -m experiments parabola [--quick | --full]
-Time:    default 4 s, --quick 4 s, --full 3 s, on 2 cores, compilation included
+Time:    default 4 s, --quick 4 s, --full 2 s, on 2 cores, compilation included
 Result:  yes, in each of 50 descents from 10 starts, at rates from 0.9 to 1.1 of 2/lambda; along the steepest axis every
          step multiplies the distance by |1 - eta lambda| within 5e-9.
 """

@@ -7,7 +7,7 @@ same orders, on softer labels: its own two strongest outputs instead of the trut
 the image looked like to it; and, as a control, the truth with that share for a digit drawn at random.
 
 Run:     python -m experiments second_guess [--quick | --full]
-Time:    default 9 s, --quick 6 s, --full 45 s on 2 cores, compilation included
+Time:    default 9 s, --quick 6 s, --full 30 s on 2 cores, compilation included
 Result:  no: 95.03 % with one guess, 97.69 % with two; it takes all ten to reach 99.99 % (medians of 10 seeds). Its own
          second digit in the label helps by 0.28 points, a random one by 0.05 (means).
 """

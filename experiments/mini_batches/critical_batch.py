@@ -7,7 +7,7 @@ Here the same race (experiments/common/race.py) is held down to four costs from 
 measured on every way down. It reads 4,000 images, so that the full batch is cheap.
 
 Run:     python -m experiments critical_batch [--quick | --full]
-Time:    default 90 s, --quick 15 s, --full 70 s, on 2 cores, compilation included
+Time:    default 90 s, --quick 15 s, --full 100 s, on 2 cores, compilation included
 Result:  (8 starts) B_crit is 9, 8, 10, 14 down to the costs 0.8, 0.6, 0.4, 0.3; B_simple, the mean of the way, is 14 to
          5.5 times that, for every way leads over the plateau. Four claims do not hold: within a factor of 5.
 """

@@ -5,7 +5,7 @@ epoch, shuffled once, drawn by lot from all examples, taken as the examples lie 
 says of a solved case stands in convex_shuffling.
 
 Run:     python -m experiments shuffle_or_not [--quick | --full]
-Time:    default 30 s, --quick 10 s, --full 60 s on 2 cores, compilation included
+Time:    default 30 s, --quick 10 s, --full 45 s on 2 cores, compilation included
 Result:  over that of batches shuffled anew the cost is 21 times as high sorted by label, 1.07 (1.02 to 1.16) shuffled
          once, and 1.03 (0.96 to 1.07) by lot, where the seeds disagree (second half of the epochs, 8 seeds).
 """

@@ -7,7 +7,7 @@ of a component is the cost's sensitivity, says the film: |dC/dw| behind every pi
 Weights behind a pixel that is always black stay noise: (dC/dpixel)^2 is |delta|^2 times their variance, 1/784.
 
 Run:     python -m experiments what_it_looks_for [--quick | --full]
-Time:    default 40 s, --quick 9 s, --full 20 s on 2 cores, compilation included
+Time:    default 40 s, --quick 9 s, --full 15 s on 2 cores, compilation included
 Result:  (medians of 10 seeds) 6 % of the variance of a neuron's weights lie in coarse patterns before training, as of
          noise, 71 % after an epoch, 49 % after 20; of the images 66 %. What training adds is coarse at first (85 %).
 """

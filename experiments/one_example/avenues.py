@@ -7,7 +7,7 @@ against all at once. Do the hidden weights change, or only the activations? What
 is measured in float64, for smaller and smaller learning rates: by Taylor it shrinks in proportion to the rate.
 
 Run:     python -m experiments avenues [--quick | --full]
-Time:    default 8 s, --quick 7 s, --full 65 s on 2 cores, compilation included
+Time:    default 8 s, --quick 7 s, --full 50 s on 2 cores, compilation included
 Result:  the first layer carries 1.9 % of the improvement at the start, the last 92 %; ten epochs later 84 % and 4 % (20
          seeds). Old or new v: the same cost. All but the 16 x 67 weights of pixels that are always black change.
 """

@@ -10,7 +10,7 @@ numbers of this network for one image, before any training. In the film's direct
 Each is held in float64 against jax.grad, which makes both sides of it, in several networks. Nothing is trained here.
 
 Run:     python -m experiments equations [--quick | --full] [--index 5]
-Time:    default 5 s, --quick 5 s, --full 4 s on 2 cores, compilation included
+Time:    default 5 s, --quick 5 s, --full 2 s on 2 cores, compilation included
 Result:  the four equations give all 13,002 components, within 7e-17 of jax.grad in 20 networks. For one image of a 2
          3,466 of them are not 0: 3,024 of the 12,560 of the first layer, and all 272 and 170 of the others.
 """

@@ -7,7 +7,7 @@ g and curvatures h the changes are g eps + h eps^2/2, so their ratio is off the 
 1 + eps/2 (h_a/g_a - h_b/g_b). Differences of costs are small, so all is computed in float64.
 
 Run:     python -m experiments wiggle [--quick | --full]
-Time:    default 12 s, --quick 7 s, --full 90 s on 2 cores, compilation included
+Time:    default 12 s, --quick 7 s, --full 70 s on 2 cores, compilation included
 Result:  yes: components 31.99 times apart change the cost 31.99 times as much at epsilon 0.001 and 32.18 times at 0.1
          (first of 10 seeds; in all of them the ratio is off by at most 0.02 % and 2.1 %).
 """
