@@ -7,7 +7,7 @@ the scatter lies between the digits; how many images one image's own step helps,
 hardest against each other.
 
 Run:     python -m experiments conflicts [--quick | --full]
-Time:    default 53 s, --quick 12 s or less, --full 35 s on 2 cores, compilation included; 740 MB
+Time:    default 53 s, --quick 12 s or less, --full 35 s on 2 cores, compilation included; 1.0 GB
 Result:  images of different digits agree at the start (mean cosine 0.60), on average no more after 30 epochs (0.00);
          one image's step does as much good as if 38,000 wanted the same, in the end 46 (medians of 10 seeds).
 """

@@ -7,7 +7,7 @@ from the scatter of the single images' gradients alone: cos = 1/sqrt(1 + (B_simp
 tr Sigma / |G|^2. "Pretty good" shall mean, fixed beforehand, a cosine of 0.9 or more.
 
 Run:     python -m experiments minibatch_quality [--quick | --full]
-Time:    default 48 s, --quick 13 s, --full 3 min on 2 cores, compilation included; 1.2 GB
+Time:    default 48 s, --quick 13 s, --full 3 min on 2 cores, compilation included; 1.4 GB
 Result:  (means of 10 seeds) cosine 0.997 at the start, below 0.9 from between steps 0 and 6 on, 0.26 after 30 epochs;
          B_simple goes from 0.6 to 1,300. One seed misses theory's cosine by 0.056 at one of 168 places.
 """
