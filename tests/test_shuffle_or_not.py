@@ -1,8 +1,11 @@
 """Results on which the claims about the ways of drawing must hold, and must fail."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
 from conftest import SAME_MEDIAN
 
@@ -10,6 +13,7 @@ from experiments.common import descents, runs
 from experiments.common.problem import Problem
 from experiments.mini_batches import shuffle_or_not
 from experiments.mini_batches.shuffle_or_not import AS_STORED, BY_LOT, QUICK, Result, Settings
+from research import training
 from research.data import Examples
 from research.models import Model
 
@@ -33,6 +37,21 @@ def test_all_ways_begin_at_the_start_of_their_seed(monkeypatch):
     found = shuffle_or_not.measure(problem, Settings(num_seeds=3, batch_size=2, num_epochs=4)).cost
     starts = np.asarray(descents.starts(problem, runs.seed_keys(0, 3)[0]))
     np.testing.assert_array_equal(found, np.broadcast_to(starts[:, None], (5, 3, 4)))
+
+
+def test_every_way_ends_where_plain_descent_on_its_batches_ends(ran):
+    run, _ = ran("shuffle_or_not")
+    settings, (train, test, starts, keys) = run.settings, plain.begin(run.settings)
+    labels = jnp.asarray(train.targets.argmax(axis=1))
+    draw = jax.jit(partial(training.all_ways, batch_size=settings.batch_size, num_epochs=settings.num_epochs))
+    for seed, (start, key) in enumerate(zip(starts, keys, strict=True)):
+        for way, order in enumerate(draw(key, labels)):
+            steps = np.concatenate(order)
+            passed = plain.descend(start, train, steps, settings.learning_rate)[len(order[0]) :: len(order[0])]
+            cost = [plain.costs(params, train).mean() for params in passed]
+            np.testing.assert_allclose(run.result.cost[way, seed], cost, rtol=1e-4)
+            accuracy = [plain.accuracy(params, test) for params in passed]
+            np.testing.assert_allclose(run.result.accuracy[way, seed], accuracy, atol=0.011)  # two of 200
 
 
 def made_up(by_lot=1.05, stored=1.0, early=1.0, once=1.0):
