@@ -11,6 +11,7 @@ from itertools import pairwise
 import jax
 import numpy as np
 import optax
+import plain
 import pytest
 from jax.flatten_util import ravel_pytree
 
@@ -38,6 +39,12 @@ VALUES = (
 def show(browser, page, number=1, digit=5, network="start", width=1200):
     """The page at that digit, page and network, in a window of that width."""
     browser.visit(f"{page.as_uri()}#digit={digit}&page={number}&network={network}", width)
+
+
+def turn(browser, number, digit=5, network="start"):
+    """Another page of the one that is shown."""
+    browser.run(f"(location.hash = '#digit={digit}&page={number}&network={network}')")
+    assert browser.becomes("document.body.dataset.shown === location.hash", True)
 
 
 def values(browser, kind):
@@ -73,9 +80,15 @@ def example_of(result, row):
 def by_hand(result, network, row):
     """(params, forward, backward) of that training example, by backprop.py."""
     (found,) = (each for each in result.networks if each.name == network)
-    params, example = [Layer(layer.weights, layer.biases) for layer in found.layers], example_of(result, row)
+    params = [Layer(layer.weights, layer.biases) for layer in found.layers]
+    return params, *passes(params, example_of(result, row))
+
+
+@jax.jit
+def passes(params, example):
+    """(forward, backward) through the film's network."""
     forward = backprop.feed_forward(params, example.inputs, SIGMOID, SIGMOID)
-    return params, forward, backprop.backpropagate(params, example, costs.sum_of_squares, SIGMOID, SIGMOID)
+    return forward, backprop.backpropagate(params, example, costs.sum_of_squares, SIGMOID, SIGMOID)
 
 
 def assert_same(found, wanted):
@@ -99,19 +112,19 @@ def test_the_numbers_of_every_page_are_those_of_backprop(browser, finished, row,
 
     show(browser, page, 1, row, network)
     assert_same(values(browser, "answer"), lambda layer, j: forward.activations[layer][j])
-    show(browser, page, 2, row, network)
+    turn(browser, 2, row, network)
     assert_same(values(browser, "wish"), lambda layer, j: backward.nudges[layer][j])
-    show(browser, page, 3, row, network)
+    turn(browser, 3, row, network)
     assert_same(values(browser, "bias"), lambda layer, j: -backward.grads[layer - 1].biases[j])
     assert_same(values(browser, "weight"), lambda layer, j, k: -backward.grads[layer - 1].weights[j, k])
     for number, layer in ((4, 3), (5, 3), (6, 3), (7, 2)):
-        show(browser, page, number, row, network)
+        turn(browser, number, row, network)
         assert_same(values(browser, "column"), column)
         sums = {places: value for places, value in values(browser, "wish").items() if places[0] == layer - 1}
         assert (len(sums) == 16) == (number >= 6)
         if sums:
             assert_same(sums, lambda layer, k: backward.nudges[layer][k])
-    show(browser, page, 8, row, network)
+    turn(browser, 8, row, network)
     pixels = dict(zip(((0, k) for k in range(784)), browser.run("range(784).map(k => together(1, k))"), strict=True))
     assert_same(pixels, lambda layer, k: backward.nudges[layer][k])
 
@@ -126,10 +139,8 @@ def test_the_table_has_each_digits_request_and_the_average_of_the_whole_training
     assert_same(cells, lambda layer, j, k, place: -stories[place].grads[layer - 1].weights[j, k])
     train = data.load(str(small_mnist))
     params, *_ = by_hand(result, "start", 5)
-    grads = jax.vmap(
-        lambda example: backprop.backpropagate(params, example, costs.sum_of_squares, SIGMOID, SIGMOID).grads
-    )(Examples(*map(jax.numpy.asarray, train)))
-    assert_same(means, lambda layer, j, k: -grads[layer - 1].weights[:, j, k].mean())
+    grads = plain.gradient(params, train)
+    assert_same(means, lambda layer, j, k: -grads[layer - 1].weights[j, k])
 
 
 @pytest.mark.browser
@@ -138,8 +149,9 @@ def test_every_page_fits_the_window_and_says_something_without_errors(browser, f
     _, page = finished
     browser.errors()
     titles = []
+    show(browser, page, width=width)
     for number in range(1, NUM_PAGES + 1):
-        show(browser, page, number, width=width)
+        turn(browser, number)
         titles.append(browser.run("document.getElementById('title').textContent"))
         assert browser.run("document.documentElement.scrollWidth <= innerWidth")
         assert browser.run("document.getElementById('account').textContent.length") > 20
@@ -152,8 +164,9 @@ def test_every_page_fits_the_window_and_says_something_without_errors(browser, f
 def test_at_390_pixels_nothing_sticks_out(browser, finished):
     _, page = finished
     browser.narrow(390)
+    show(browser, page)
     for number in range(1, NUM_PAGES + 1):
-        show(browser, page, number)
+        turn(browser, number)
         if number == STEP_PAGE:
             browser.click("#take")
         assert browser.run("innerWidth") == 390
@@ -237,27 +250,25 @@ def test_the_steps_are_those_of_jax_grad_and_make_step(browser, finished, row, n
     result, page = finished
     (before, forward, _), example = by_hand(result, network, row), example_of(result, row)
     one = gradients.example_cost(models.mlp().apply, costs.sum_of_squares)
-    descent = optax.sgd(float(rate))
-    step, state = training.make_step(one, descent), TrainState(before, descent.init(before))
+    slopes_of, descent = jax.jit(jax.grad(one)), optax.sgd(float(rate))
+    step, state = jax.jit(training.make_step(one, descent)), TrainState(before, descent.init(before))
     show(browser, page, STEP_PAGE, row, network)
     assert_same(values(browser, "change"), lambda layer, j: forward.activations[layer][j])
     browser.run(f"element('rate').value = '{rate}'")
     for count in (1, 2):
-        by_grad = jax.tree.map(
-            lambda each, slope: each - rate * slope, state.params, jax.grad(one)(state.params, example)
-        )
+        slopes = slopes_of(state.params, example)
+        by_grad = jax.tree.map(lambda each, slope: np.asarray(each) - rate * slope, state.params, slopes)
         state, _ = step(state, example)
         browser.click("#take")
         assert browser.run("walk.count") == count
         found = np.array(browser.run("[...walk.params]"))
         for wanted in (by_grad, state.params):
             np.testing.assert_allclose(found, ravel_pytree(wanted)[0], rtol=1e-5, atol=1e-6)
-        after = backprop.backpropagate(state.params, example, costs.sum_of_squares, SIGMOID, SIGMOID)
-        activations = backprop.feed_forward(state.params, example.inputs, SIGMOID, SIGMOID).activations
+        told, after = passes(state.params, example)
         shown = values(browser, "change")
         assert len(shown) == 42
         np.testing.assert_allclose(
-            list(shown.values()), [activations[layer][j] for layer, j in shown], rtol=1e-5, atol=1e-6
+            list(shown.values()), [told.activations[layer][j] for layer, j in shown], rtol=1e-5, atol=1e-6
         )
         for layer in (1, 2, 3):
             wishes_shown = browser.run(f"[...ofDigit('nudges', {layer})]")
@@ -294,6 +305,7 @@ def test_a_key_takes_the_step_from_any_page_and_another_digit_starts_anew(browse
 @pytest.mark.browser
 def test_saturated_neurons_are_squares_and_one_line_says_why(browser, finished):
     result, page = finished
+    show(browser, page)
     for network in ("start", "trained"):
         _, forward, _ = by_hand(result, network, 5)
         flat = {
@@ -303,7 +315,7 @@ def test_saturated_neurons_are_squares_and_one_line_says_why(browser, finished):
             if a * (1 - a) < 0.01
         }
         for number in (1, STEP_PAGE):
-            show(browser, page, number, 5, network)
+            turn(browser, number, 5, network)
             drawn = browser.run(
                 "[...document.querySelectorAll('#stage rect.saturated')].map(e => e.closest('g').dataset.places)"
             )
@@ -330,8 +342,9 @@ def test_networks_of_other_depths_and_colour_images_have_their_page(browser, tmp
     page = tmp_path / "page.html"
     page.write_text(figures.page(made_up(sizes, shape), "mnist"))
     browser.errors()
+    show(browser, page)
     for number in range(1, 8 + len(sizes)):
-        show(browser, page, number)
+        turn(browser, number)
         assert not browser.run("document.getElementById('take').checkVisibility()")  # made of no sigmoids
         assert browser.run("document.getElementById('where').textContent") == f"page {number} of {7 + len(sizes)}"
     assert browser.errors() == []
