@@ -1,14 +1,13 @@
 """The film's network in float64 numpy, one loop after the other: what the experiments' runs are held against. Its
 gradients are held against finite differences in test_plain.py."""
 
-import functools
-import operator
+import itertools
 
-import jax
 import numpy as np
+import threefry
 
 from experiments.common import posing, runs
-from research.models import Layer, mlp
+from research.models import Layer
 
 
 def sigmoid(sums):
@@ -18,7 +17,7 @@ def sigmoid(sums):
 def activations(params, inputs):
     """Of all layers, the inputs first; inputs: images, pixels, bytes or numbers from 0 to 1."""
     inputs = np.asarray(inputs)
-    found = [inputs / 255 if inputs.dtype == np.uint8 else inputs.astype(float)]
+    found = [inputs / 255 if inputs.dtype == np.uint8 else np.asarray(inputs, float)]
     for layer in params:
         found.append(sigmoid(found[-1] @ np.asarray(layer.weights, float).T + np.asarray(layer.biases, float)))
     return found
@@ -38,10 +37,10 @@ def errors(params, examples):
     """(dC/dz, the activations before it) of every layer, a row for every example."""
     reached, found = activations(params, examples.inputs), []
     error = 2 * (reached[-1] - np.asarray(examples.targets, float))
-    for layer, before, after in zip(params[::-1], reached[-2::-1], reached[:0:-1], strict=True):
-        error = error * after * (1 - after)
-        found.insert(0, (error, before))
-        error = error @ np.asarray(layer.weights, float)
+    for index in reversed(range(len(params))):
+        error = error * reached[index + 1] * (1 - reached[index + 1])
+        found.insert(0, (error, reached[index]))
+        error = error @ np.asarray(params[index].weights, float) if index else None
     return found
 
 
@@ -80,11 +79,25 @@ def descend(params, examples, schedule, rate):
     return passed
 
 
-@functools.cache
 def starts_and_keys(seed, num_seeds, layer_sizes):
-    init_keys, shuffle_keys = runs.seed_keys(seed, num_seeds)
-    leading = jax.device_get(jax.jit(jax.vmap(mlp(layer_sizes).init))(init_keys))
-    return [jax.tree.map(operator.itemgetter(index), leading) for index in range(num_seeds)], shuffle_keys
+    starts = [start(key, layer_sizes) for key, _ in threefry.seed_keys(seed, num_seeds)]
+    return starts, runs.seed_keys(seed, num_seeds)[1]
+
+
+def start(key, layer_sizes, scale=lambda num_in: num_in**-0.5, biases=0.0):
+    """Plain layers with weights from N(0, scale^2) and biases from N(0, biases^2), in float32, as models.mlp."""
+    layers = []
+    for index, (num_in, num_out) in enumerate(itertools.pairwise(layer_sizes)):
+        for_weights, for_biases = threefry.split(threefry.fold_in(key, index))
+        weights = scale(num_in) * threefry.normal(for_weights, (num_out, num_in))
+        layers.append(Layer(np.float32(weights), np.float32(biases * threefry.normal(for_biases, (num_out,)))))
+    return layers
+
+
+def shuffles(settings, num_examples, num_epochs):
+    """(seeds, epochs, examples): every seed's order of the examples in every epoch, as descents.shuffles."""
+    keys = [key for _, key in threefry.seed_keys(settings.seed, settings.num_seeds)]
+    return np.stack([threefry.shuffles(key, num_examples, num_epochs) for key in keys])
 
 
 def begin(settings):

@@ -1,10 +1,17 @@
-"""The plain network that runs are held against: its slopes by moving every parameter both ways."""
+"""The plain network that runs are held against: its slopes by moving every parameter both ways, and the random
+numbers with which they begin."""
 
+import types
+
+import jax
 import numpy as np
 import plain
+import threefry
 
+from experiments.common import runs
+from research import training
 from research.data import Examples
-from research.models import Layer
+from research.models import Layer, mlp, unit_normal
 
 
 def test_the_gradient_is_the_differences():
@@ -23,3 +30,22 @@ def test_the_gradient_is_the_differences():
     np.testing.assert_allclose(plain.flat(plain.gradient(params, examples)), np.mean(slopes, axis=1), atol=1e-9)
     moved = plain.descend(params, examples, [[0, 1, 2, 3]], rate=0.5)[1]
     np.testing.assert_allclose(plain.flat(moved), plain.flat(params) - 0.5 * np.mean(slopes, axis=1), atol=1e-9)
+
+
+@jax.jit
+def drawn_by_jax():
+    init_keys, shuffle_keys = runs.seed_keys(3, 2)
+    other, normal = jax.random.fold_in(init_keys[1], 7), unit_normal
+    orders = jax.vmap(lambda key: training.shuffled_order(key, 2000, 3))(shuffle_keys)  # sorted twice
+    starts = mlp((20, 5, 3)).init(init_keys[0]), mlp((20, 3), init_weights=normal, init_biases=normal).init(other)
+    return orders, starts
+
+
+def test_what_a_run_begins_with_is_what_jax_draws():
+    orders, starts = jax.device_get(drawn_by_jax())
+    settings = types.SimpleNamespace(seed=3, num_seeds=2)
+    np.testing.assert_array_equal(plain.shuffles(settings, 2000, 3), orders)
+    ours, _ = plain.starts_and_keys(3, 2, (20, 5, 3))
+    other = threefry.fold_in(threefry.seed_keys(3, 2)[1][0], 7)
+    for found, wanted in zip((ours[0], plain.start(other, (20, 3), lambda _: 1, biases=1)), starts, strict=True):
+        np.testing.assert_allclose(plain.flat(found), plain.flat(wanted), atol=2e-6)
