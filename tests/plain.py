@@ -7,6 +7,7 @@ import numpy as np
 import threefry
 
 from experiments.common import posing, runs
+from research import training
 from research.models import Layer
 
 
@@ -65,6 +66,32 @@ def flat(layers, leading=0):
     return np.concatenate([part.reshape(*part.shape[:leading], -1) for part in parts], axis=-1)
 
 
+def scatter(params, examples):
+    """tr(Sigma) of the examples' gradients."""
+    squares = [(error**2).sum(axis=1) * (1 + (before**2).sum(axis=1)) for error, before in errors(params, examples)]
+    return np.sum(squares, axis=0).mean() - (flat(gradient(params, examples)) ** 2).sum()
+
+
+def unflat(row, params):
+    """Layers like `params` of the numbers in a row."""
+    parts = [part for layer in params for part in layer]
+    cut = np.split(row, np.cumsum([part.size for part in parts])[:-1])
+    shaped = [numbers.reshape(part.shape) for numbers, part in zip(cut, parts, strict=True)]
+    return [Layer(*pair) for pair in zip(shaped[::2], shaped[1::2], strict=True)]
+
+
+def spectrum(params, examples, num_products):
+    """Eigenvalues of the Hessian in the space of the gradient and what so many products with the Hessian make of it,
+    in growing order: the extreme ones are known first. Products are differences of gradients."""
+    at, here, basis, products = flat(params), flat(gradient(params, examples)), [], []
+    for _ in range(num_products):
+        along = products[-1] if products else here
+        along = along - sum(each * (each @ along) for each in basis)
+        basis.append(along / np.linalg.norm(along))
+        products.append((flat(gradient(unflat(at + 1e-6 * basis[-1], params), examples)) - here) / 1e-6)
+    return np.linalg.eigvalsh(np.array(basis) @ np.array(products).T)
+
+
 def step(params, examples, rate):
     """params - rate * gradient."""
     nudged = zip(params, gradient(params, examples), strict=True)
@@ -72,11 +99,24 @@ def step(params, examples, rate):
 
 
 def descend(params, examples, schedule, rate):
-    """The parameters before the first step and after every one; schedule: steps, batch."""
+    """The parameters before the first step and after every one; schedule: steps, batch; rate: one, or every step's."""
     passed = [params]
-    for batch in np.asarray(schedule):
-        passed.append(step(passed[-1], rows(examples, batch), rate))
+    for batch, now in zip(np.asarray(schedule), np.broadcast_to(rate, len(schedule)), strict=True):
+        passed.append(step(passed[-1], rows(examples, batch), now))
     return passed
+
+
+def falling(rate, num_steps):
+    """The rate of every step: constant in the first half, then falling to 0."""
+    return rate * np.minimum(1, 2 - np.arange(num_steps) / (num_steps // 2))
+
+
+def trained(settings, train, starts):
+    """Where the long training of every seed ends."""
+    size, orders = settings.start_batch_size, shuffles(settings, len(train.inputs), settings.start_epochs)
+    batches = training.in_batches(orders, size).reshape(len(orders), -1, size)
+    rates = falling(settings.start_learning_rate, batches.shape[1])
+    return [descend(start, train, steps, rates)[-1] for start, steps in zip(starts, batches, strict=True)]
 
 
 def starts_and_keys(seed, num_seeds, layer_sizes):

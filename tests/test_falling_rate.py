@@ -1,6 +1,7 @@
 """Results on which the claims about a falling rate must hold, and must fail."""
 
 import numpy as np
+import plain
 import pytest
 from conftest import LAST_OFF, SAME_MEDIAN
 
@@ -9,6 +10,29 @@ from experiments.hill import falling_rate
 from experiments.hill.falling_rate import Result, Settings
 
 SMALLEST = Settings(num_seeds=2, num_epochs=3, batch_size=60, layer_sizes=(784, 10))
+
+
+def test_both_rates_end_where_plain_descent_on_the_same_batches_ends(ran):
+    run, _ = ran("falling_rate")
+    settings, result, (train, test, starts, _) = run.settings, run.result, plain.begin(run.settings)
+    num_steps = settings.num_epochs * (len(train.inputs) // settings.batch_size)
+    falling = plain.falling(settings.learning_rate, num_steps)
+    orders = plain.shuffles(settings, len(train.inputs), settings.num_epochs)
+    for seed, (start, order) in enumerate(zip(starts, orders, strict=True)):
+        batches = order.reshape(num_steps, -1)
+        for rate, curve, norm in (
+            (settings.learning_rate, result.constant, result.constant_norm),
+            (falling, result.falling, result.falling_norm),
+        ):
+            passed = plain.descend(start, train, batches, rate)
+            some = [0, len(curve.steps) // 2, -1]
+            looks = [passed[step] for step in curve.steps[some]]
+            cost, accuracy = [plain.costs(at, train).mean() for at in looks], [plain.accuracy(at, test) for at in looks]
+            np.testing.assert_allclose(curve.cost[seed, some], cost, rtol=1e-4)
+            np.testing.assert_allclose(curve.accuracy[seed, some], accuracy, atol=0.011)  # two of 200
+            assert curve.steps[-1] == num_steps
+            gradient = plain.flat(plain.gradient(passed[-1], train))
+            np.testing.assert_allclose(norm[seed], np.linalg.norm(gradient), rtol=1e-4)
 
 
 def made_up(cost=0.5, norm=0.5):
