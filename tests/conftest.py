@@ -4,11 +4,11 @@ import contextlib
 import dataclasses
 import gc
 import importlib
+import itertools
 import os
 import shutil
 import tempfile
 import types
-from functools import partial
 from pathlib import Path
 from typing import Union, get_args, get_origin, get_type_hints
 
@@ -21,7 +21,7 @@ from browser import Browser, driver_on_free_port
 
 from experiments.common import chapters, experiment, plots, records, resume, trees
 from research.data import Examples, load
-from research.models import Layer, mlp
+from research.models import Layer
 
 # XLA reads it at the first array, in the programs that tests start too. With jax 0.10 its newer code for fused loops
 # takes more than twice as long to compile; later ones have no other, and pass the word over. A program that is not
@@ -155,20 +155,26 @@ def x64():
         yield
 
 
-@partial(jax.jit, static_argnums=(1, 2, 3))  # one program, where every operation by itself would be compiled anew
+def drawn_by(key):
+    """numpy's random numbers: nothing is compiled for them."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)))
+
+
 def make_examples(key: jax.Array, num_examples: int, num_pixels: int = 12, num_classes: int = 4) -> Examples:
     """Random inputs in [0, 1] with random one-hot targets, in the default precision."""
-    inputs_key, labels_key = jax.random.split(key)
-    inputs = jax.random.uniform(inputs_key, (num_examples, num_pixels), jnp.result_type(float))
-    labels = jax.random.randint(labels_key, (num_examples,), 0, num_classes)
-    return Examples(inputs, jax.nn.one_hot(labels, num_classes, dtype=inputs.dtype))
+    draws, wide = drawn_by(key), jnp.result_type(float)
+    targets = np.eye(num_classes)[draws.integers(num_classes, size=num_examples)]
+    return Examples(jnp.asarray(draws.random((num_examples, num_pixels)), wide), jnp.asarray(targets, wide))
 
 
-@partial(jax.jit, static_argnums=1)
 def make_params(key: jax.Array, layer_sizes=(12, 5, 6, 4)) -> list[Layer]:
     """A start in the default precision with biases that are not zero."""
-    init = mlp(layer_sizes, init_biases=jax.nn.initializers.normal(1.0)).init
-    return jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(float)), init(key))
+    draws, wide = drawn_by(key), jnp.result_type(float)
+    return [
+        Layer(jnp.asarray(draws.normal(size=(num_out, num_in)) / np.sqrt(num_in), wide),
+              jnp.asarray(draws.normal(size=num_out), wide))
+        for num_in, num_out in itertools.pairwise(layer_sizes)
+    ]  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ def test_the_flow_of_a_parabola_shrinks_exponentially(x64):
 
 def test_the_mean_end_and_the_difference_to_lot_are_those_of_products_written_out(x64):
     """C_k = h_k (theta - x_k)^2 / 2: a step is theta -> (1 - eta h_k) theta + eta h_k x_k."""
-    examples = make_examples(jax.random.key(0), 3, 1, 2)
+    examples = make_examples(jax.random.key(2), 3, 1, 2)
     h, x = np.asarray(examples.targets[:, 0]) + 0.5, np.asarray(examples.inputs[:, 0])
     objective = lambda point, some: jnp.mean((some.targets[:, 0] + 0.5) * (point[0] - some.inputs[:, 0]) ** 2 / 2)
     batches = jax.tree.map(lambda leaf: leaf[:, None], examples)

@@ -17,7 +17,8 @@ from research import costs, gradients, training
 from research.models import mlp
 from research.training import TrainState
 
-OBJECTIVE = gradients.mean_over_examples(gradients.example_cost(mlp((12, 5, 6, 4)).apply, costs.sum_of_squares))
+MODEL = mlp((12, 5, 6, 4))
+OBJECTIVE = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, costs.sum_of_squares))
 
 
 def start(key, optimizer):
@@ -147,20 +148,20 @@ def test_orders_of_all_seeds_are_cut_as_each_alone():
 # The laws of sampling: scalars x_1 .. x_8 stand for gradients; g_B is the mean over a batch of B of them.
 
 VALUES = np.random.default_rng(3).normal(size=8)
-PERMUTATIONS = jnp.array(list(itertools.permutations(range(8))))
+PERMUTATIONS = np.array(list(itertools.permutations(range(8))))
 BATCHES = {size: training.in_batches(PERMUTATIONS, size) for size in range(1, 9)}
 
 
 @pytest.mark.parametrize("size", range(1, 9))
 def test_without_replacement_the_variance_is_that_of_a_finite_population(size):
-    means = VALUES[np.asarray(BATCHES[size])].mean(axis=-1)  # permutations, steps
+    means = VALUES[BATCHES[size]].mean(axis=-1)  # permutations, steps
     expected = VALUES.var() / size * (8 - size) / 7
     np.testing.assert_allclose(means.var(axis=0), expected, rtol=1e-12, atol=1e-16)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
 def test_two_batches_of_one_shuffle_pull_in_opposite_directions(size):
-    means = VALUES[np.asarray(BATCHES[size])].mean(axis=-1)
+    means = VALUES[BATCHES[size]].mean(axis=-1)
     covariances = np.cov(means.T, bias=True)
     apart = covariances[~np.eye(len(covariances), dtype=bool)]
     np.testing.assert_allclose(apart, -VALUES.var() / 7, rtol=1e-12)
@@ -243,8 +244,9 @@ def test_seeds_by_vmap_equal_seeds_in_a_loop_and_the_same_seed_gives_the_same_bi
     @jax.jit
     def run(key):
         init_key, shuffle_key = jax.random.split(key)
-        schedule = training.shuffled_schedule(shuffle_key, 12, 4, 3)
-        return training.minibatch_descent(step, start(init_key, optimizer), examples, schedule, lambda state: ())
+        params, schedule = MODEL.init(init_key), training.shuffled_schedule(shuffle_key, 12, 4, 3)
+        state = TrainState(params, optimizer.init(params))
+        return training.minibatch_descent(step, state, examples, schedule, lambda state: ())
 
     keys, all_seeds = jax.random.split(jax.random.key(20), 3), jax.jit(jax.vmap(run))
     together = all_seeds(keys)

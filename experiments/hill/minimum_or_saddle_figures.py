@@ -23,7 +23,7 @@ def curvatures(axis: plots.Axes, result: Any) -> None:
         (largest[-1], "largest; dashed:\nin proportion to |G|"),
         (smallest[-1], "smallest, without\nits sign"),
     ):
-        plots.note(axis, text, (norm[-1], height), (9, 0), va="center")
+        plots.note(axis, text, (result.gradient_norm.min(), height), (9, 0), va="center")
     title = "Curvature vanishes with the gradient" if largest[-1] < 0.1 * largest[0] else "Curvature"
     axis.set(xscale="log", yscale="log", ylabel="eigenvalue of the Hessian", xlabel="|G|, as L-BFGS goes on",
              title=title)  # fmt: skip
