@@ -1,13 +1,15 @@
 """Results on which the claims must hold and must fail, and what does not exist."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import numpy as np
+import plain
 import pytest
 from conftest import SAME_MEAN
 
-from experiments.common import posing
+from experiments.common import descents, posing
 from experiments.common.bounds import SettingsError
 from experiments.common.wishes import Checks, Numbers
 from experiments.one_example import nudges
@@ -35,6 +37,38 @@ def test_below_zero_the_brightest_need_not_be_strengthened_most():
     dark = layer._replace(numbers=layer.numbers._replace(activations=np.array([[1, -1]])))
     dark = result.networks[0]._replace(layers=(dark, layer))
     assert failing(result._replace(networks=(dark,))) == []
+
+
+def check_told(network, params, train, rows):
+    """Holds what is told of the digits in one network against the plain way back through it."""
+    digits, close = plain.rows(train, rows), partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5)
+    backwards, reached = plain.errors(params, digits), plain.activations(params, digits.inputs)
+    close(network.pixel_nudges, -backwards[0][0] @ params[0].weights)
+    averages = plain.gradient(params, train)
+    each = zip(network.layers, params, backwards, reached[1:], averages, strict=True)
+    for story, layer, (error, before), after, average in each:
+        slope = after * (1 - after)
+        close(story.weights, layer.weights)
+        close(story.biases, layer.biases)
+        close(story.average_weights, -average.weights)
+        wanted = Numbers(before @ layer.weights.T + layer.biases, after, slope, -error / slope, -error)
+        for field, told in story.numbers._asdict().items():
+            close(told, getattr(wanted, field), err_msg=field)
+
+
+def test_what_is_told_is_of_the_first_two_images_of_each_digit_in_the_first_seeds_networks(ran):
+    run, _ = ran("nudges")
+    result, settings = run.result, run.settings
+    train, test, starts, keys = plain.begin(dataclasses.replace(settings, num_seeds=nudges.UNTRAINED))
+    rows = np.concatenate([np.flatnonzero(train.targets[:, digit])[:2] for digit in range(10)])
+    np.testing.assert_array_equal(result.rows, rows)
+    np.testing.assert_array_equal(result.inputs, train.inputs[rows])
+    assert (result.chosen, result.num_train) == (4, 600)
+    order = descents.shuffles(keys[: settings.num_seeds], 600, settings.epochs)[0]
+    ends = plain.descend(starts[0], train, order.reshape(-1, nudges.BATCH_SIZE), nudges.LEARNING_RATE)
+    for network, params in zip(result.networks, (ends[0], ends[-1]), strict=True):
+        check_told(network, params, train, rows)
+    np.testing.assert_allclose(result.untrained, [plain.accuracy(start, test) for start in starts], atol=0.006)
 
 
 def failing(result):
