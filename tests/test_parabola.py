@@ -1,19 +1,23 @@
 """Descent on a parabola: every axis by its own factor, and the claims."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+import threefry
 
 from experiments.hill import parabola as experiment
 
 SMALLEST = experiment.Settings(num_seeds=2)
 
 
-def test_every_axis_shrinks_by_its_own_factor():
-    far = np.asarray(jax.jit(experiment.descents_from)(jnp.ones(len(experiment.CURVATURES))), float)
+def test_every_axis_shrinks_by_its_own_factor_from_the_start_of_its_seed(ran):
+    run, _ = ran("parabola")
+    keys = [key for key, _ in threefry.seed_keys(run.settings.seed, run.settings.num_seeds)]
+    starts = np.stack([threefry.normal(key, experiment.CURVATURES.shape) for key in keys])
     rates = experiment.FACTORS.astype(float) * 2 / experiment.CURVATURES[-1]
-    factors = np.abs(1 - rates[:, None] * experiment.CURVATURES.astype(float)[None])
-    np.testing.assert_allclose(far[:, :10], factors[:, None] ** np.arange(10)[None, :, None], rtol=1e-5)
+    curvatures = experiment.CURVATURES.astype(float)
+    factors = np.abs(1 - rates[:, None] * curvatures)
+    far = np.abs(starts[:, None, None]) * factors[:, None] ** np.arange(experiment.NUM_STEPS + 1)[:, None]
+    np.testing.assert_allclose(run.result.distance, np.sqrt(np.sum(far**2, axis=-1)), rtol=1e-4)
+    np.testing.assert_allclose(run.result.steepest, far[..., np.argmax(curvatures)], rtol=1e-4)
 
 
 def made_up(per_step):
