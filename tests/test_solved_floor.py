@@ -1,13 +1,10 @@
 """The floor in the case that can be solved: theory's variance reproduces itself, and a run has it."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments.hill import solved_floor as experiment
 from research import sampling
-from research.data import Examples
 
 SMALLEST = experiment.Settings(num_seeds=2, num_steps=10)
 
@@ -19,21 +16,21 @@ def test_the_stationary_variance_reproduces_itself(eta_h):
     assert found == pytest.approx((1 - eta_h) ** 2 * found + eta_h**2 * variance / batch_size)
 
 
-def test_the_gradient_of_an_example_has_the_variance_that_the_theory_takes():
-    x = np.random.default_rng(0).normal(size=(50, 1))
-    slopes = jax.vmap(jax.grad(experiment.parabola), (None, 0))(0.3, Examples(jnp.asarray(x), jnp.zeros((50, 1))))
-    assert np.var(np.asarray(slopes)) == pytest.approx(experiment.CURVATURE**2 * np.var(x), rel=1e-5)
-
-
-def test_the_variance_of_a_run_is_the_one_of_the_theory():
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((100, 1), dtype=np.float32)
-    rows = rng.integers(0, 100, (experiment.CHAINS, experiment.BURN_IN + 1000, 2), dtype=np.int32)
-    found = jax.jit(experiment.variances)(Examples(x, np.zeros_like(x)), rows)
-    h = experiment.CURVATURE
-    theory = [sampling.stationary_variance(eta_h / h, h, h**2 * np.var(x), 2) for eta_h in experiment.ETA_H]
-    # 256 x 1000 steps, of which 5 % are independent where eta h is 0.05: 1.2 % standard error
-    np.testing.assert_allclose(np.asarray(found) / theory, 1, atol=0.05)
+def test_the_variance_of_a_run_is_that_of_the_walk_with_its_draws(ran):
+    run, _ = ran("solved_floor")
+    rng, (h, eta_h) = np.random.default_rng(run.settings.seed), (experiment.CURVATURE, np.array(experiment.ETA_H))
+    x = rng.standard_normal((experiment.EXAMPLES, 1), dtype=np.float32)[:, 0].astype(float)
+    num_steps = experiment.BURN_IN + run.settings.num_steps
+    for batch_size, found in zip(experiment.BATCHES, run.result.ratios, strict=True):
+        size = (run.settings.num_seeds, experiment.CHAINS, num_steps, batch_size)
+        means = x[rng.integers(experiment.EXAMPLES, size=size, dtype=np.int32)].mean(axis=-1)
+        theta, late = np.full((*size[:2], len(eta_h)), x.mean()), []
+        for step in range(num_steps):
+            theta = theta - eta_h * (theta - means[..., step, None])
+            if step >= experiment.BURN_IN:
+                late.append((theta - x.mean()) ** 2)
+        theory = [sampling.stationary_variance(each / h, h, h**2 * x.var(), batch_size) for each in eta_h]
+        np.testing.assert_allclose(found, np.mean(late, axis=(0, 1, 2)) / theory, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("farthest", "holds"), [(1.029, True), (1.031, False), (0.971, True), (0.969, False)])
