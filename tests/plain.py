@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import threefry
 
-from experiments.common import posing, runs
+from experiments.common import asking, posing, runs
 from research import training
 from research.models import Layer
 
@@ -34,14 +34,24 @@ def accuracy(params, examples):
     return np.mean(activations(params, examples.inputs)[-1].argmax(axis=1) == np.argmax(examples.targets, axis=1))
 
 
-def errors(params, examples):
+def of_squares(outputs, targets):
+    """dC/dz of the outputs of the film's cost."""
+    return 2 * (outputs - targets) * outputs * (1 - outputs)
+
+
+def of_cross_entropy(outputs, targets):
+    """Of Nielsen's."""
+    return outputs - targets
+
+
+def errors(params, examples, of_outputs=of_squares):
     """(dC/dz, the activations before it) of every layer, a row for every example."""
     reached, found = activations(params, examples.inputs), []
-    error = 2 * (reached[-1] - np.asarray(examples.targets, float))
+    error = of_outputs(reached[-1], np.asarray(examples.targets, float))
     for index in reversed(range(len(params))):
-        error = error * reached[index + 1] * (1 - reached[index + 1])
-        found.insert(0, (error, reached[index]))
-        error = error @ np.asarray(params[index].weights, float) if index else None
+        before = reached[index]
+        found.insert(0, (error, before))
+        error = error @ np.asarray(params[index].weights, float) * before * (1 - before) if index else None
     return found
 
 
@@ -50,9 +60,10 @@ def gradients(params, examples):
     return [Layer(error[:, :, None] * before[:, None], error) for error, before in errors(params, examples)]
 
 
-def gradient(params, examples):
+def gradient(params, examples, of_outputs=of_squares):
     """Their mean."""
-    return [Layer(error.T @ before / len(error), error.mean(axis=0)) for error, before in errors(params, examples)]
+    found = errors(params, examples, of_outputs)
+    return [Layer(error.T @ before / len(error), error.mean(axis=0)) for error, before in found]
 
 
 def rows(examples, chosen):
@@ -92,17 +103,20 @@ def spectrum(params, examples, num_products):
     return np.linalg.eigvalsh(np.array(basis) @ np.array(products).T)
 
 
-def step(params, examples, rate):
-    """params - rate * gradient."""
-    nudged = zip(params, gradient(params, examples), strict=True)
-    return [Layer(weights - rate * by.weights, biases - rate * by.biases) for (weights, biases), by in nudged]
+def step(params, examples, rate, decay=0.0, of_outputs=of_squares):
+    """params - rate * gradient, the weights' with decay * weights besides."""
+    nudged = zip(params, gradient(params, examples, of_outputs), strict=True)
+    return [
+        Layer(weights - rate * (by.weights + decay * weights), biases - rate * by.biases)
+        for (weights, biases), by in nudged
+    ]
 
 
-def descend(params, examples, schedule, rate):
+def descend(params, examples, schedule, rate, **how):
     """The parameters before the first step and after every one; schedule: steps, batch; rate: one, or every step's."""
     passed = [params]
     for batch, now in zip(np.asarray(schedule), np.broadcast_to(rate, len(schedule)), strict=True):
-        passed.append(step(passed[-1], rows(examples, batch), now))
+        passed.append(step(passed[-1], rows(examples, batch), now, **how))
     return passed
 
 
@@ -134,6 +148,12 @@ def start(key, layer_sizes, scale=lambda num_in: num_in**-0.5, biases=0.0):
     return layers
 
 
+def normal_starts(settings, layer_sizes):
+    """Every seed's start with all parameters from N(0, 1)."""
+    keys = threefry.seed_keys(settings.seed, settings.num_seeds)
+    return [start(key, layer_sizes, scale=lambda _: 1.0, biases=1.0) for key, _ in keys]
+
+
 def shuffles(settings, num_examples, num_epochs):
     """(seeds, epochs, examples): every seed's order of the examples in every epoch, as descents.shuffles."""
     keys = [key for _, key in threefry.seed_keys(settings.seed, settings.num_seeds)]
@@ -146,3 +166,12 @@ def begin(settings):
     train, test = posing.load(settings)
     sizes = tuple(posing.sizes_for(settings, train))
     return train, test, *starts_and_keys(settings.seed, settings.num_seeds, sizes)
+
+
+def untrained_and_trained(settings):
+    """(training examples, the networks that asking.untrained_and_trained gives: every seed's start, then its end)."""
+    train, _, starts, _ = begin(settings)
+    orders = asking.shuffles(settings.seed, len(starts), settings.num_epochs, len(train.inputs))
+    schedules = orders.reshape(len(starts), -1, 100)
+    paths = [descend(start, train, *of, settings.learning_rate) for start, *of in zip(starts, schedules, strict=True)]
+    return train, starts + [passed[-1] for passed in paths]

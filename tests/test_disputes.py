@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
 from conftest import LAST_OFF, SAME_MEAN, make_examples, make_params
 from jax.flatten_util import ravel_pytree
@@ -15,8 +16,9 @@ from experiments.common import asking, wish_tables
 from research import costs, gradients
 from research.models import mlp
 
-SMALLEST = Settings(num_seeds=2, num_examples=200, layer_sizes=(784, 3, 10))
+SMALLEST = Settings(num_seeds=2, learning_rate=0.5, num_examples=200, layer_sizes=(784, 3, 10))
 SIZES = (12, 5, 6, 4)
+NUMBERS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 ONE = gradients.example_cost(mlp(SIZES).apply, costs.sum_of_squares)
 
 
@@ -39,6 +41,33 @@ def test_the_tally_counts_what_a_loop_sees(x64):
     disputed = ((wanted > 0).any(axis=0) & (wanted < 0).any(axis=0)).sum()
     assert silent.tolist() == [SIZES[1]]
     assert share.tolist() == pytest.approx([disputed / (wanted.shape[1] - SIZES[1])])
+
+
+def assert_they_are_the_wishes_of(network, found, train, columns):
+    """Of a plain network; which rows they are, their names say: ... w₁₂."""
+    rows = [int(name.rpartition("w")[2].translate(NUMBERS)) for name in found.names]
+    wanted = -plain.flat(plain.gradients(network, train), leading=1)[:, rows].T
+    np.testing.assert_array_equal(found.labels, train.targets[columns].argmax(axis=1))
+    np.testing.assert_allclose(found.wanted, wanted[:, columns], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(found.minus_gradient, wanted.mean(axis=1), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(found.more, (wanted > 0).mean(axis=1), atol=0.006)  # one of 200
+    np.testing.assert_allclose(found.less, (wanted < 0).mean(axis=1), atol=0.006)
+
+
+def test_who_disagrees_is_what_a_plain_network_says_untrained_and_trained(ran):
+    result, settings = ran("disputes")[0].result, ran("disputes")[0].settings
+    train, networks = plain.untrained_and_trained(settings)
+    labels = train.targets.argmax(axis=1)
+    first_four = np.concatenate([np.flatnonzero(labels == label)[:4] for label in range(10)])
+    for found, network in ((result.before, networks[0]), (result.after, networks[settings.num_seeds])):
+        assert_they_are_the_wishes_of(network, found, train, first_four)
+    assert (result.before.names == result.after.names).all()
+    for network, share, silent in zip(networks, result.share, result.silent, strict=True):
+        wanted = plain.flat(plain.gradients(network, train), leading=1)
+        more, less = (wanted > 0).any(axis=0), (wanted < 0).any(axis=0)
+        assert share == pytest.approx((more & less).sum() / (more | less).sum(), rel=1e-5)
+        assert silent == (~(more | less)).sum()
+    assert (result.num_black, result.num_examples) == ((~train.inputs.any(axis=0)).sum(), len(labels))
 
 
 def test_with_two_classes_the_untrained_always_disagree_and_with_one_never():
