@@ -5,16 +5,19 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
 from conftest import make_examples, make_params
+from test_disputes import assert_they_are_the_wishes_of
 
 from experiments.all_examples import average_of_nudges
 from experiments.all_examples.average_of_nudges import Exact, Result, Settings
+from experiments.common.problem import Problem
 from research import costs, gradients
 from research.data import Examples
-from research.models import mlp
+from research.models import Model, mlp
 
-SMALLEST = Settings(num_seeds=2, num_examples=200, layer_sizes=(784, 3, 10))
+SMALLEST = Settings(num_seeds=2, learning_rate=0.5, num_examples=200, layer_sizes=(784, 3, 10))
 SIZES = (12, 5, 6, 4)
 ONE = gradients.example_cost(mlp(SIZES).apply, costs.sum_of_squares)
 BY_HAND = average_of_nudges.nudges_by_hand(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
@@ -49,9 +52,34 @@ def test_the_chunks_do_not_change_the_average(num_examples, chunk_size):
     np.testing.assert_allclose(found, examples.inputs.mean(axis=0) - 0.5, atol=1e-6)
 
 
-def test_the_average_in_the_table_is_that_of_the_network_whose_wishes_stand_beside_it(ran):
-    table = ran("average_of_nudges")[0].result.table
-    np.testing.assert_allclose(table.average, table.wishes.minus_gradient, rtol=1e-4, atol=1e-7)
+def test_the_table_is_of_the_first_seeds_trained_network(ran):
+    (run, _), films = ran("average_of_nudges"), (2, 5, 0, 4, 1, 9)
+    train, networks = plain.untrained_and_trained(run.settings)
+    columns = [train.targets.argmax(axis=1).tolist().index(label) for label in films]
+    wishes, average, images = run.result.table
+    assert_they_are_the_wishes_of(networks[run.settings.num_seeds], wishes, train, columns)
+    np.testing.assert_allclose(average, wishes.minus_gradient, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(images, train.inputs[columns].reshape(6, 28, 28, 1) / 255, rtol=1e-6)
+
+
+def test_the_errors_are_of_autodiff_and_by_hand_and_the_identities_of_the_first_seed(monkeypatch):
+    """By hand twice as much is wanted; networks are numbers, of two seeds."""
+    seen, networks = [], np.arange(4, dtype=np.float32)
+    by_hand = lambda *_: lambda params, some: -4 * (params - some.inputs[:, 0])
+    monkeypatch.setattr(average_of_nudges, "plain_layers", lambda *_: ())
+    monkeypatch.setattr(average_of_nudges, "nudges_by_hand", by_hand)
+    monkeypatch.setattr(average_of_nudges.asking, "untrained_and_trained", lambda *_: networks)
+    monkeypatch.setattr(average_of_nudges.runs, "in_float64", lambda _: lambda *given: seen.append(given) or given * 3)
+    monkeypatch.setattr(average_of_nudges.drawn, "tabulate", lambda problem, *given: given)
+    examples = Examples(np.array([[9.0], [11.0]], np.float32), np.zeros((2, 1), np.float32))
+    problem = Problem(Model(None, lambda params, pixels: params - pixels), lambda out, _: out[0] ** 2,
+                      examples, examples, (1, 1, 1))  # fmt: skip
+    found = average_of_nudges.measure(problem, Settings(num_seeds=2))
+    np.testing.assert_allclose(found.errors, [[0, 1]] * 4, atol=1e-6)
+    np.testing.assert_array_equal(seen[0][0], networks[[0, 2]])
+    trained, average = found.table
+    np.testing.assert_array_equal(trained, networks[[2]])
+    np.testing.assert_allclose(average, 2 * (10 - networks[[2]]))
 
 
 def made_up(average=0.0, by_hand=0.0, exact=0.0, factor=(1.0, 0.0), halved=(0.5, 0.0), steps=0.0, left_out=0.0):
