@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import optax
+import plain
 import pytest
 from conftest import make_examples, make_params
 from hypothesis import given
@@ -49,6 +50,22 @@ def test_listening_to_one_is_the_same_as_steps_made_one_by_one():
             seen[steps_done] = np.mean(np.asarray(answers(state.params, test.inputs)).argmax(axis=1) == taught)
             state, _ = step(state, jax.tree.map(lambda leaf, run=run: leaf[run], alone))
         np.testing.assert_allclose(shares[run], [seen[steps_done] for steps_done in steps.tolist()], atol=0.06)
+
+
+def test_every_run_is_plain_descent_on_one_image_of_its_digit(ran):
+    run, _ = ran("only_a_two")
+    settings, (train, test, starts, _) = run.settings, plain.begin(run.settings)
+    both = starts, plain.normal_starts(settings, settings.layer_sizes)
+    labels, inputs = train.targets.argmax(axis=1), test.inputs / 255
+    for (kind, seed, digit), shares in zip(np.ndindex(2, 2, 10), run.result.named.reshape(40, -1), strict=True):
+        shuffle = np.random.default_rng([settings.seed, seed]).permutation(len(labels))
+        alone = shuffle[labels[shuffle] == digit][:1]
+        passed = plain.descend(both[kind][seed], train, [alone] * 10, settings.learning_rate)
+        for steps in (0, 1, 3, 10):
+            outputs = plain.activations(passed[steps], inputs)[-1]
+            ahead = outputs[:, digit] - np.delete(outputs, digit, axis=1).max(axis=1)  # in float32 many are 1
+            assert np.mean(ahead > 1e-4) - 1e-6 <= shares[steps] <= np.mean(ahead > -1e-4) + 1e-6
+    assert run.result.digits.tolist() == list(range(10))
 
 
 def made_up(share_of_two=1.0, share_of_seven=1.0):
