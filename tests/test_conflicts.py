@@ -2,19 +2,20 @@
 
 import jax
 import numpy as np
+import plain
 import pytest
 from conftest import LAST_OFF, SAME_MEDIAN, make_examples, make_params
 from test_statistics import rows
 
 from experiments.all_examples import conflicts, conflicts_figures
 from experiments.all_examples.conflicts import Looks, Pairs, Result, Settings
-from experiments.common import checkpoints, posing, runs
+from experiments.common import checkpoints, runs
 from experiments.common.problem import Problem
-from research import costs, data
+from research import costs
 from research.agreement import Opponents
 from research.models import mlp
 
-SMALLEST = Settings(num_seeds=2, checkpoints=(0.5, 1), num_images=30, layer_sizes=(784, 3, 10))
+SMALLEST = Settings(num_seeds=2, checkpoints=(0.5, 2), num_images=30, layer_sizes=(784, 3, 10))
 
 
 @pytest.mark.parametrize("by_layers", [False, True])
@@ -38,16 +39,42 @@ def test_mean_cosines_are_those_of_all_pairs_both_ways(by_layers, x64):
     assert float(found.coherence) == pytest.approx(23 * (gs.mean(axis=0) ** 2).sum() / (gs**2).sum(axis=1).mean())
 
 
-def test_the_most_opposed_pairs_are_those_of_the_start_and_of_the_end(ran):
-    run, _ = ran("conflicts")
-    problem = posing.pose(run.settings)
-    few = data.take(problem.train, slice(run.settings.num_images))
-    _, _, places = checkpoints.walk(run.settings, problem, conflicts.BATCH)
-    for params, pairs in zip((places[0], places[-1]), run.result.pairs, strict=True):
-        first = jax.tree.map(lambda leaf: leaf[0], params)
-        products = np.asarray(jax.jit(problem.explicit.dot_products)(first, few, few))
-        lengths = np.sqrt(np.diag(products))
-        np.testing.assert_allclose(pairs.cosines[0], (products / np.outer(lengths, lengths)).min(), rtol=1e-4)
+def looks_of(gradients, classes):
+    """The fields of Looks from the rows of gradients and of one-hot classes."""
+    counts, mean, num_examples = classes.sum(axis=0), gradients.mean(axis=0), len(classes)
+    total, squares = gradients.var(axis=0).sum(), (gradients**2).sum(axis=1)
+    between = counts / num_examples @ ((classes.T @ gradients / counts[:, None] - mean) ** 2).sum(axis=1)
+    units = classes.T @ (gradients / np.sqrt(squares)[:, None])
+    sums, pairs = units @ units.T - np.diag(counts), np.outer(counts, counts) - np.diag(counts)
+    different, same = np.sum(sums - np.diag(sums.diagonal())), sums.trace()
+    weights = np.sum(pairs - np.diag(pairs.diagonal())), pairs.trace()
+    coherence = num_examples * mean @ mean / squares.mean()
+    return sums / pairs, between, total - between, total, coherence, different / weights[0], same / weights[1]
+
+
+def assert_they_are_the_strongest_pairs_of(gradients, pairs, train):
+    units = gradients / np.linalg.norm(gradients, axis=1, keepdims=True)
+    cosines, few = units @ units.T, train.inputs[: len(units)]
+    rows = (pairs.images.reshape(-1, 1, 784) == few).all(axis=2).argmax(axis=1).reshape(-1, 2)
+    np.testing.assert_array_equal(pairs.images, few[rows].reshape(pairs.images.shape))
+    np.testing.assert_array_equal(pairs.labels, train.targets.argmax(axis=1)[rows])
+    np.testing.assert_allclose(pairs.cosines, cosines[tuple(rows.T)], rtol=1e-3, atol=1e-5)
+    assert pairs.cosines[0] == pytest.approx(cosines.min(), rel=1e-3)
+
+
+def test_the_looks_and_the_pairs_are_those_of_plain_descent_at_its_checkpoints(ran):
+    result, settings = ran("conflicts")[0].result, ran("conflicts")[0].settings
+    train, _, starts, _ = plain.begin(settings)
+    orders = plain.shuffles(settings, 600, 2)
+    for seed, (start, order) in enumerate(zip(starts, orders, strict=True)):
+        passed = plain.descend(start, train, order.reshape(-1, 100), settings.learning_rate)
+        places = [plain.flat(plain.gradients(passed[at], train), leading=1) for at in (0, 3, 12)]
+        for at, gradients in enumerate(places):
+            for found, wanted in zip(result.looks, looks_of(gradients, train.targets), strict=True):
+                np.testing.assert_allclose(found[seed, at], wanted, rtol=1e-3, atol=1e-5)
+        for gradients, pairs in zip((places[0], places[-1]), result.pairs, strict=True):
+            if seed == 0:
+                assert_they_are_the_strongest_pairs_of(gradients[: settings.num_images], pairs, train)
 
 
 def test_no_image_comes_twice_in_the_strongest_pairs():
