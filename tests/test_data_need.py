@@ -1,11 +1,13 @@
 """How much data: schedules in which all are seen alike, Nielsen's weight decay, and the claims."""
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
 from conftest import SAME_MEAN
 
@@ -54,6 +56,21 @@ def test_more_than_the_data_set_is_refused():
     problem = Problem(models.mlp((6, 3)), costs.sum_of_squares, train, train, (2, 3, 1))
     with pytest.raises(SettingsError, match="so give two or more sizes of at most 50"):
         data_need.measure(problem, dataclasses.replace(SMALLEST, sizes=(20, 51)))
+
+
+def test_every_accuracy_is_that_of_plain_descent_on_so_many_images(ran):
+    run, _ = ran("data_need")
+    settings, (train, test, starts, _) = run.settings, plain.begin(run.settings)
+    nielsens = partial(plain.descend, rate=0.5, decay=1e-4, of_outputs=plain.of_cross_entropy)
+    normal = plain.normal_starts(settings, (784, 30, 10))
+    recipes = (normal, nielsens, settings.num_steps), (starts, partial(plain.descend, rate=1.5), settings.films_steps)
+    for (starts, descend, num_steps), found in zip(recipes, run.result.accuracy, strict=True):
+        rngs = [np.random.default_rng([settings.seed, index]) for index in range(settings.num_seeds)]
+        orders = [rng.permutation(600) for rng in rngs]
+        for size, accuracies in zip((20, 200), found, strict=True):
+            for start, rng, order, accuracy in zip(starts, rngs, orders, accuracies, strict=True):
+                end = descend(start, train, teaching.rows_of(rng, order[:size], num_steps))[-1]
+                assert accuracy == pytest.approx(100 * plain.accuracy(end, test), abs=1.1)  # two of 200
 
 
 def made_up(off=0.0, dip=0.0, bend=0.0):
