@@ -1,14 +1,14 @@
-"""How many hidden neurons: which networks are tried, one of them trained by numpy, and the claims."""
+"""How many hidden neurons: which networks are tried, all of them trained by numpy, and the claims."""
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
-from conftest import make_examples
 
-from experiments.common import descents, runs
+from experiments.common import descents, posing, runs
 from experiments.common.descents import Trained
 from experiments.common.problem import Problem
 from experiments.common.tune import Tuned
@@ -19,13 +19,9 @@ from research.data import Examples
 from research.models import Model, mlp
 
 SMALLEST = Settings(
-    num_seeds=2, widths=(0, 3), depths=(0, 1, 2), depth_width=3, num_epochs=1, batch_size=60, learning_rates=(0.5, 2.0),
+    num_seeds=3, widths=(0, 3), depths=(0, 1, 2), depth_width=3, num_epochs=2, batch_size=60, learning_rates=(0.5, 2.0),
     layer_sizes=(784, 3, 10),
 )  # fmt: skip
-
-
-def sigmoid(sums):
-    return 1 / (1 + np.exp(-sums))
 
 
 def test_every_network_is_tried_once_and_its_parameters_are_counted():
@@ -38,28 +34,30 @@ def test_every_network_is_tried_once_and_its_parameters_are_counted():
         assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == number
 
 
-def test_a_network_without_hidden_neurons_is_trained_as_by_numpy():
-    examples = make_examples(jax.random.key(1), 23)
-    x, y = np.asarray(examples.inputs, float), np.asarray(examples.targets, float)
-    problem = Problem(mlp((12, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1))
-    keys, rows = jax.random.split(jax.random.key(0), 2), np.random.default_rng(0).integers(0, 23, (2, 2, 3, 5))
-    found = descents.train("12-4", problem, (0.1, 0.3), keys, rows)
-    norms = hidden_neurons.gradient_lengths(problem, keys)
-    ends = {rate: [] for rate in (0.1, 0.3)}
-    for rate, costs_of in ends.items():
-        for seed, key in enumerate(keys):
-            weights, biases = (np.asarray(leaf, float) for leaf in mlp((12, 4)).init(key)[0])
-            start = sigmoid(x @ weights.T + biases)
-            deltas = 2 * (start - y) * start * (1 - start) / len(x)
-            norm = np.sqrt(np.sum((deltas.T @ x) ** 2) + np.sum(deltas.sum(axis=0) ** 2))
-            assert norms[seed, 0] == pytest.approx(norm, rel=1e-5)
-            for batch in rows[seed].reshape(6, 5):
-                a = sigmoid(x[batch] @ weights.T + biases)
-                deltas = 2 * (a - y[batch]) * a * (1 - a) / 5
-                weights, biases = weights - rate * deltas.T @ x[batch], biases - rate * deltas.sum(axis=0)
-            costs_of.append(np.sum((sigmoid(x @ weights.T + biases) - y) ** 2) / len(x))
-    np.testing.assert_allclose(found.tuned.costs, [np.median(ends[rate]) for rate in (0.1, 0.3)], rtol=1e-5)
-    assert found.rate == found.tuned.best == min(ends, key=lambda rate: np.median(ends[rate]))
+def test_every_network_is_trained_with_every_rate_as_by_plain_descent(ran):
+    run, _ = ran("hidden_neurons")
+    settings, (train, test) = run.settings, posing.load(run.settings)
+    train, per_epoch = train._replace(inputs=train.inputs / 255), len(train.inputs) // settings.batch_size
+    order = plain.shuffles(settings, len(train.inputs), settings.num_epochs)
+    schedules = descents.in_batches(order, settings.batch_size)
+    assert [network.name for network in run.result.networks] == ["784-10", "784-3-10", "784-3-3-10"]
+    assert run.result.own == 1
+    for sizes, trained, norms in run.result.networks:
+        starts, _ = plain.starts_and_keys(settings.seed, settings.num_seeds, tuple(sizes.tolist()))
+        slopes = [[np.linalg.norm(plain.flat([layer])) for layer in plain.gradient(start, train)] for start in starts]
+        np.testing.assert_allclose(norms, slopes, rtol=1e-4)
+        passed = [
+            [plain.descend(start, train, steps, rate)[per_epoch::per_epoch] for rate in settings.learning_rates]
+            for start, steps in zip(starts, schedules, strict=True)
+        ]  # seeds, rates, epochs
+        costs_of = np.median([[plain.costs(looks[-1], train).mean() for looks in rates] for rates in passed], axis=0)
+        np.testing.assert_allclose(trained.tuned.costs, costs_of, rtol=1e-4)
+        best = costs_of.argmin()
+        assert trained.rate == trained.tuned.best == settings.learning_rates[best]
+        right = [plain.accuracy(rates[best][-1], train) for rates in passed]
+        np.testing.assert_allclose(trained.train_accuracy, right, atol=0.0034)  # two of 600
+        right = [[plain.accuracy(params, test) for params in rates[best]] for rates in passed]
+        np.testing.assert_allclose(trained.test_accuracy, right, atol=0.011)  # two of 200
 
 
 def test_a_rate_with_which_most_seeds_diverge_is_not_chosen_for_those_that_do_not():
