@@ -5,19 +5,34 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
+import threefry
 from conftest import make_examples
 
-from experiments.common import descents
+from experiments.common import descents, posing
 from experiments.common.bounds import SettingsError
 from experiments.common.descents import Trained
 from experiments.common.problem import Problem
 from experiments.networks import nielsens_recipe
 from experiments.networks.nielsens_recipe import ENTROPY, FULL, RECIPES, SQUARES, Outcome, Result, Settings
-from research import costs
+from research import costs, models
 from research.models import Layer, mlp
 
-SMALLEST = Settings(num_seeds=2, num_epochs=1, recipes=("784-10",))
+SMALLEST = Settings(num_seeds=3, num_epochs=2, recipes=("784-10",))
+
+
+def test_his_network_is_trained_as_by_plain_descent_from_random_numbers_of_its_own(ran):
+    run, _ = ran("nielsens_recipe")
+    (train, test), outcome = posing.load(run.settings), run.result.outcomes["784-10"]
+    for seed, keys in enumerate(threefry.seed_keys(run.settings.seed, run.settings.num_seeds)):
+        init_key, shuffle_key = (threefry.fold_in(key, 1) for key in keys)
+        start = plain.start(init_key, (784, 10), lambda num_in: 1.0, biases=1.0)
+        steps = threefry.shuffles(shuffle_key, 600, run.settings.num_epochs).reshape(-1, 10)
+        ends = plain.descend(start, train, steps, rate=3.0 / 2)[60::60]
+        assert outcome.train_accuracy[seed] == pytest.approx(plain.accuracy(ends[-1], train), abs=0.0034)  # two of 600
+        right = [plain.accuracy(params, test) for params in ends]
+        np.testing.assert_allclose(outcome.test_accuracy[seed], right, atol=0.011)  # two of 200
 
 
 def test_nielsens_rates_step_as_in_his_code():
@@ -34,15 +49,21 @@ def test_nielsens_rates_step_as_in_his_code():
         np.testing.assert_allclose(found, his, rtol=1e-4, atol=1e-6)
 
 
-def test_he_trains_on_50000_images_in_batches_of_ten(monkeypatch):
+def test_every_recipe_is_posed_as_it_says_on_50000_images_in_batches_of_ten(monkeypatch):
     assert (nielsens_recipe.HIS_IMAGES, nielsens_recipe.HIS_BATCH, nielsens_recipe.HIS_EPOCHS) == (50_000, 10, 30)
-    seen, examples = [], make_examples(jax.random.key(0), 70)
+    trained, made, examples = [], [], make_examples(jax.random.key(0), 70)
     monkeypatch.setattr(nielsens_recipe, "HIS_IMAGES", 50)
+    monkeypatch.setattr(models, "mlp", lambda *sizes, **functions: made.append((*sizes, functions)))
     ends = Trained(0.5, None, np.ones(2), np.ones((2, 1)))
-    monkeypatch.setattr(descents, "train", lambda name, posed, rates, keys, rows: seen.append((posed, rows)) or ends)
-    nielsens_recipe.measure(Problem(mlp((12, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1)), SMALLEST)
-    [(posed, rows)] = seen
-    assert (len(posed.train.inputs), len(posed.test.inputs), rows.shape) == (50, 70, (2, 1, 5, 10))
+    monkeypatch.setattr(descents, "train", lambda *given: trained.append(given) or ends)
+    posed = Problem(None, costs.huber, examples, examples, (3, 4, 1))
+    nielsens_recipe.measure(posed, dataclasses.replace(SMALLEST, recipes=tuple(nielsens_recipe.SAID)))
+    for recipe, (sizes, functions), (name, posed, rates, _, rows) in zip(RECIPES, made, trained, strict=True):
+        (weights, biases), (cost_fn, last, rate) = recipe.start, recipe.learning
+        assert (name, rates, sizes) == (recipe.name, (rate,), (12, *recipe.hidden, 4))
+        assert functions == {"output_activation": last, "init_weights": weights, "init_biases": biases}
+        assert posed.cost_fn is cost_fn
+        assert (len(posed.train.inputs), len(posed.test.inputs), rows.shape) == (50, 70, (3, 2, 5, 10))
 
 
 def made_up(train=0.99, **changes):
