@@ -18,6 +18,7 @@ import jaxtyping
 import numpy as np
 import pytest
 from browser import Browser, driver_on_free_port
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from experiments.common import chapters, experiment, plots, records, resume, trees
 from research.data import Examples, load
@@ -47,7 +48,8 @@ for setting, value in {
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-plots.STYLE["figure.dpi"] = 40  # the tests look at no pixel of a figure
+plots.STYLE["figure.dpi"] = 40  # the tests look at no pixel of a figure, and room for its names is half of its work
+ConstrainedLayoutEngine.execute = lambda engine, figure: None
 
 
 # Three seeds of a made-up Result. Added to a number they leave its median, its mean, or all seeds but the last where
