@@ -31,9 +31,23 @@ os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters --xla_cpu_parallel_codegen_split_count=1",
 )
-if "PYTEST_XDIST_WORKER" not in os.environ:
-    COMPILED = tempfile.TemporaryDirectory(prefix="compiled-")  # by one worker, for all, until they are done
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
+
+
+def kept_programs():
+    """The folder of compiled programs: what one worker compiles serves the other, the programs that tests start, and
+    the next session. With 256 MB it begins anew."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "backpropagation-research-tests"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if sum(file.stat().st_size for file in folder.iterdir()) > 2**28:
+            shutil.rmtree(folder)
+    except OSError:  # nothing can be kept there
+        return tempfile.mkdtemp(prefix="compiled-")
+    return str(folder)
+
+
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # the workers find it set
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = kept_programs()
 # Small data, many programs: tracing and compiling them is what takes time. No test reads where in the source an
 # operation comes from, and what is compiled more quickly than it is read again is not kept.
 for setting, value in {
