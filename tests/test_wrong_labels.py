@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
 from conftest import SAME_MEAN, SAME_MEDIAN
 
@@ -16,7 +17,7 @@ from experiments.labels.wrong_labels import FALSE_ALARMS, Learned, Result, Setti
 from research import costs, fits, gradients, models
 from research.data import Examples
 
-SMALLEST = Settings(num_seeds=2, shares=(0, 0.2), num_epochs=1, layer_sizes=(784, 10))
+SMALLEST = Settings(num_seeds=2, shares=(0, 0.2), num_epochs=2, layer_sizes=(784, 10))
 
 
 def test_the_area_is_that_under_the_curve():
@@ -89,6 +90,41 @@ def test_wrong_labels_are_sought_with_the_network_that_learned_them_after_the_fi
     found = wrong_labels.outcome(recipe, given, labels, np.zeros((2, 3, 8), int)).areas
     np.testing.assert_array_equal(found[..., 0], [[[100, 110], [102, 112]], [[200, 210], [202, 212]]])
     np.testing.assert_array_equal(found[..., 1], [[[1, 1]] * 2, [[3, 3]] * 2])
+
+
+def cross_entropies(params, examples):
+    """Nielsen's cost of every example, from the sums z of the outputs."""
+    sums = plain.activations(params, examples.inputs)[-2] @ params[-1].weights.T + params[-1].biases
+    return (np.logaddexp(0, sums) - examples.targets * sums).sum(axis=1)
+
+
+def scores_of(params, examples, of_outputs, cost):
+    """(|g_i|, C_i) of every example."""
+    errors = plain.errors(params, examples, of_outputs)
+    squares = [(error**2).sum(axis=1) * (1 + (before**2).sum(axis=1)) for error, before in errors]
+    return np.sqrt(sum(squares)), cost(params, examples)
+
+
+def test_what_is_learned_and_what_stands_out_is_that_of_plain_descent_on_the_labels_given(ran):
+    run, _ = ran("wrong_labels")
+    settings, (train, test, starts, _) = run.settings, plain.begin(run.settings)
+    orders, labels = plain.shuffles(settings, 600, 2).reshape(2, 120, 10), train.targets.argmax(axis=1)
+    nielsens = plain.normal_starts(settings, (784, 30, 10)), 0.5, 1e-4, plain.of_cross_entropy, cross_entropies
+    films = starts, 1.5, 0.0, plain.of_squares, plain.costs
+    for (starts, rate, decay, slope, cost), learned in zip((nielsens, films), run.result.recipes, strict=True):
+        for share, seed in np.ndindex(2, 2):
+            given = wrong_labels.with_wrong_labels(labels, settings.shares, 10, [settings.seed, seed])[share]
+            taught, wrong = train._replace(targets=np.eye(10)[given]), given != labels
+            passed = plain.descend(starts[seed], taught, orders[seed], rate, decay=decay, of_outputs=slope)
+            found = [of[share, seed] for of in (learned.test, learned.given, learned.true)]
+            wanted = [plain.accuracy(passed[-1], examples) for examples in (test, taught, train)]
+            np.testing.assert_allclose(found, wanted, atol=0.011)
+            for epoch, score in np.ndindex(2, 2 * share):  # sought where some are wrong
+                values = scores_of(passed[60 * (epoch + 1)], taught, slope, cost)[score]
+                bad, good = values[wrong], values[~wrong]
+                assert learned.areas[0, epoch, seed, score] == pytest.approx(np.mean(bad[:, None] > good), abs=1e-3)
+                curve = wrong_labels.caught(bad, good)
+                np.testing.assert_allclose(learned.curves[epoch, seed, score], curve, atol=0.02)
 
 
 SHARES = Settings(shares=(0, 0.25, 0.5), num_epochs=5)
