@@ -66,6 +66,11 @@ def gradient(params, examples, of_outputs=of_squares):
     return [Layer(error.T @ before / len(error), error.mean(axis=0)) for error, before in found]
 
 
+def products(params, examples):
+    """g_i . g_j of every two of the examples."""
+    return sum((error @ error.T) * (before @ before.T + 1) for error, before in errors(params, examples))
+
+
 def rows(examples, chosen):
     """Some of the examples."""
     return type(examples)(*(np.asarray(part)[np.asarray(chosen)] for part in examples))

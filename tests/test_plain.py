@@ -28,6 +28,7 @@ def test_the_gradient_is_the_differences():
             slopes.append((found[0] - found[1]) / 2e-5)
     np.testing.assert_allclose(plain.flat(plain.gradients(params, examples), leading=1).T, slopes, atol=1e-9)
     np.testing.assert_allclose(plain.flat(plain.gradient(params, examples)), np.mean(slopes, axis=1), atol=1e-9)
+    np.testing.assert_allclose(plain.products(params, examples), np.transpose(slopes) @ slopes, atol=1e-9)
     np.testing.assert_allclose(plain.scatter(params, examples), np.var(slopes, axis=1).sum(), rtol=1e-8)
     moved = plain.descend(params, examples, [[0, 1, 2, 3]], rate=0.5)[1]
     np.testing.assert_allclose(plain.flat(moved), plain.flat(params) - 0.5 * np.mean(slopes, axis=1), atol=1e-9)
