@@ -2,18 +2,58 @@
 
 import itertools
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
+import threefry
 from conftest import SAME_MEAN
 
 from experiments.mini_batches import sampling_theory
 from experiments.mini_batches.sampling_theory import Result, Scatter, Settings
 from research import sampling, training
-from research.data import Examples
 
-SMALLEST = Settings(num_seeds=2, num_images=60, num_epochs=200, layer_sizes=(784, 10))
+SMALLEST = Settings(num_seeds=2, num_images=60, num_epochs=4, layer_sizes=(784, 10))
+SIZES = (1, 3, 10, 30, 60)
+
+
+def drawn(key, num_epochs):
+    """(which 60 of 600 images, the directions, the orders with replacement, those of shuffles); an order for every
+    size: epochs, images."""
+    rows_key, directions_key, key = threefry.split(key, 3)
+    by_lot, shuffled = (threefry.split(threefry.fold_in(key, scheme), len(SIZES)) for scheme in range(2))
+    lots = [threefry.integers(each, num_epochs * 60, 60).reshape(num_epochs, 60) for each in by_lot]
+    shuffles = [threefry.shuffles(each, 60, num_epochs) for each in shuffled]
+    return threefry.permutation(rows_key, 600)[:60], threefry.normal(directions_key, (7850, 64)) / 8, lots, shuffles
+
+
+def scatter(points, batches):
+    """Epoch by epoch: the mean of |g_B - G|^2, of the products of two batches' and of all, over tr Sigma."""
+    means, steps = points[batches].mean(axis=2), batches.shape[1]
+    products = means @ means.swapaxes(1, 2) / np.mean(np.sum(points**2, axis=1))  # epochs, steps, steps
+    same, every = np.trace(products, axis1=1, axis2=2), products.sum(axis=(1, 2))
+    both = (every - same) / (steps * (steps - 1)) if steps > 1 else np.full(len(same), np.nan)
+    return same / steps, both, every / steps**2
+
+
+def test_what_is_drawn_scatters_as_plain_gradients_along_the_directions_do(ran):
+    run, _ = ran("sampling_theory")
+    train, _, starts, _ = plain.begin(run.settings)
+    assert run.result.sizes.tolist() == list(SIZES)
+    for seed, (start, (_, key)) in enumerate(zip(starts, threefry.seed_keys(run.settings.seed, 2), strict=True)):
+        rows, directions, *orders = drawn(key, run.settings.num_epochs)
+        points = plain.flat(plain.gradients(start, plain.rows(train, rows)), leading=1) @ directions
+        points -= points.mean(axis=0)
+        for found, order in zip((run.result.with_replacement, run.result.shuffled), orders, strict=True):
+            for index, size in enumerate(SIZES):
+                expected = scatter(points, training.in_batches(order[index], size))
+                np.testing.assert_allclose([part[seed, index] for part in found], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_all_cases_have_the_traces_of_theory_for_every_size(ran):
+    sizes, result = np.arange(1, 9), ran("sampling_theory")[0].result
+    theory = [1 / sizes, (8 - sizes) / 7 / sizes, np.where(sizes <= 4, -1 / 7, np.nan)]
+    np.testing.assert_allclose(result.ratios, np.stack([theory, theory]), rtol=1e-9, atol=1e-12)
+    assert np.nanmax(result.errors) < 1e-12
 
 
 def test_draws_at_once_are_draws_one_by_one():
@@ -35,31 +75,9 @@ def test_every_shuffle_is_every_pair_of_batches():
 
 
 def test_a_wrong_theory_is_noticed():
-    points = np.random.default_rng(2).normal(size=(8, 3))  # their mean is not 0, so these are no covariances
+    points = np.random.default_rng(2).normal(size=(5, 3))  # their mean is not 0, so these are no covariances
     _, errors = sampling_theory.enumerated(points)
     assert np.nanmax(errors) > 0.01
-
-
-def test_scatter_is_what_a_loop_finds():
-    points = jax.random.normal(jax.random.key(0), (12, 3))
-    points = points - points.mean(axis=0, keepdims=True)
-    schedule = training.shuffled_schedule(jax.random.key(1), 12, 5, 4)
-    own, both, whole = sampling_theory.scatter(points, schedule)
-    trace = np.mean(np.sum(np.asarray(points) ** 2, axis=1))
-    for epoch, batches in enumerate(np.asarray(schedule)):
-        one, other = (np.asarray(points)[rows].mean(axis=0) for rows in batches)
-        assert float(own[epoch]) == pytest.approx((one @ one + other @ other) / 2 / trace, rel=1e-5)
-        assert float(both[epoch]) == pytest.approx(one @ other / trace, rel=1e-4, abs=1e-6)
-        assert float(whole[epoch]) == pytest.approx(((one + other) ** 2).sum() / 4 / trace, rel=1e-4, abs=1e-6)
-
-
-def test_projections_have_no_mean():
-    one = lambda params, example: jnp.vdot(params, example.inputs)
-    examples = Examples(jax.random.normal(jax.random.key(2), (20, 6)), jnp.zeros((20, 1)))
-    found = sampling_theory.projected(one, jnp.zeros(6), examples, jax.random.key(3))
-    assert found.shape == (20, sampling_theory.DIRECTIONS)
-    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-6)
-    assert np.linalg.matrix_rank(np.asarray(found), tol=1e-4) == 6
 
 
 LOTS, SHUFFLES, PAIRS = np.eye(3)  # which of the three schemes is disturbed

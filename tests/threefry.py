@@ -51,6 +51,12 @@ def normal(key, shape):
     return np.sqrt(2) * erfinv(np.maximum(low, between * (1 - low) + low).astype(float)).reshape(shape)
 
 
+def integers(key, number, below):
+    """As jax.random.randint from 0 on: of 64 bits, the remainder."""
+    high, low = (bits(each, number).astype(np.uint64) for each in split(key))
+    return ((high % below * (2**32 % below) + low) % below).astype(int)
+
+
 def permutation(key, number):
     """Sorted by random bits, as often as makes two equal ones unlikely."""
     order = np.arange(number)
