@@ -1,12 +1,13 @@
 """The film's network in float64 numpy, one loop after the other: what the experiments' runs are held against. Its
 gradients are held against finite differences in test_plain.py."""
 
+import functools
 import itertools
 
 import numpy as np
 import threefry
 
-from experiments.common import asking, posing, runs
+from experiments.common import asking, descents, hills, posing, runs
 from research import training
 from research.models import Layer
 
@@ -180,3 +181,50 @@ def untrained_and_trained(settings):
     schedules = orders.reshape(len(starts), -1, 100)
     paths = [descend(start, train, *of, settings.learning_rate) for start, *of in zip(starts, schedules, strict=True)]
     return train, starts + [passed[-1] for passed in paths]
+
+
+def height_above(settings):
+    """A row of all parameters -> the cost there of the network of a run, on its training examples."""
+    train, _, (like, *_), _ = begin(settings)
+    train = train._replace(inputs=train.inputs / 255)
+    return lambda row: costs(unflat(row, like), train).mean()
+
+
+def paths(starts, examples, schedules, rate):
+    """What `descend` passes, flat, from every start through its schedule: starts, steps + 1, parameters."""
+    examples = examples._replace(inputs=examples.inputs / 255)
+    each = zip(starts, schedules, strict=True)
+    return np.stack([[flat(params) for params in descend(start, examples, steps, rate)] for start, steps in each])
+
+
+@functools.cache
+def walked(settings):
+    """The paths of every way of experiments.common.walks, the full batch first."""
+    train, _, starts, _ = begin(settings)
+    count = len(train.inputs)
+    order = shuffles(settings, count, settings.num_epochs)
+    whole = np.broadcast_to(np.arange(count), (settings.num_seeds, settings.num_steps, count))
+    ways = [(whole, rate) for rate in settings.full_batch_learning_rates]
+    ways += [(descents.in_batches(order, size), rate)
+             for size, rate in zip(settings.batch_sizes, settings.learning_rates, strict=True)]  # fmt: skip
+    return [paths(starts, train, schedules, rate) for schedules, rate in ways]
+
+
+def look_down(height, origin, directions, paths, resolution, *, reach=0.0, every=1):
+    """What hills.View shows of paths on this plane; the surface at every so many points of the grid."""
+    shadows = [(path - origin) @ directions.T for path in paths]
+    low, high = (of(np.concatenate(shadows), axis=0) for of in (np.min, np.max))
+    half = np.maximum(0.75 * (high - low), reach)
+    alphas, betas = np.linspace((low + high) / 2 - half, (low + high) / 2 + half, resolution).T
+    at = lambda alpha, beta: height(origin + alpha * directions[0] + beta * directions[1])
+    surface = [[at(alpha, beta) for beta in betas[::every]] for alpha in alphas[::every]]
+    away = [np.linalg.norm(path - origin - shadow @ directions, axis=1)
+            for path, shadow in zip(paths, shadows, strict=True)]  # fmt: skip
+    return hills.View(alphas, betas, np.array(surface), tuple(shadows), tuple(away))
+
+
+def same_view(found, expected):
+    for field, one, other in zip(hills.View._fields, found, expected, strict=True):
+        each = zip(one, other, strict=True) if isinstance(other, tuple) else [(one, other)]
+        for part, wanted in each:
+            np.testing.assert_allclose(part, wanted, rtol=1e-4, atol=1e-4, err_msg=field)

@@ -1,12 +1,15 @@
-"""How paths wind, in numbers: what is measured of a path that is known, and the claims on made-up gaits."""
+"""How paths wind, in numbers: what is measured of plain descents, and the claims on made-up gaits."""
 
 import numpy as np
+import plain
 import pytest
 from conftest import SAME_MEDIAN
 
-from experiments.common.walks import Looks, Reading, Walk, Way
+from experiments.common import walks
+from experiments.common.walks import Reading, Way
 from experiments.hill import how_drunk as experiment
 from experiments.hill.how_drunk import Gait, Result, Settings
+from research import paths
 
 SMALLEST = Settings(
     num_seeds=2, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=10, num_epochs=1,
@@ -16,16 +19,30 @@ FULL_BATCH = [Way("full batch", 60, rate, True) for rate in (4.0, 1.0)]
 BATCHES = Way("batches of 10", 10, 0.5, False)
 
 
-def test_a_straight_path_walks_straight_on_along_one_component():
-    points = np.arange(12.0, dtype=np.float32)[:, None] * np.array([3.0, 4.0, 0.0, 0.0], np.float32)
-    straight = points[None], 5 * np.arange(12.0)[None], np.maximum(np.arange(12.0) - 1, 0)[None]
-    looks = Looks(np.array([0, 11]), np.array([0, 11]), np.array([[2.0, 0.9]]))
-    found = experiment.gait(Walk(BATCHES, np.arange(12), *straight, np.zeros((1, 11))), looks)
-    np.testing.assert_allclose(found.cosine, [1])
-    np.testing.assert_allclose(found.exponent, [2])
-    np.testing.assert_allclose(found.gained, [1.1 / 55])
-    np.testing.assert_allclose(found.shares, [[1, 0, 0]], atol=1e-6)
-    np.testing.assert_allclose(found.displacements, [25 * np.arange(1, 7) ** 2])
+def test_every_gait_is_that_of_plain_descent(ran):
+    run, _ = ran("how_drunk")
+    settings, walked, height = run.settings, plain.walked(run.settings), plain.height_above(run.settings)
+    for found, points in zip(run.result.gaits, walked, strict=True):
+        steps = np.diff(points, axis=1)
+        far = np.linalg.norm(steps, axis=2)
+        turns = np.sum(steps[:, 1:] * steps[:, :-1], axis=2) / (far[:, 1:] * far[:, :-1])
+        np.testing.assert_allclose(found.cosine, turns.mean(axis=1), atol=1e-4)
+        down = np.array([height(path[0]) - height(path[-1]) for path in points])
+        np.testing.assert_allclose(found.gained, down / far.sum(axis=1), rtol=1e-4)
+        seen = points[:, :: walks.leg_length(far.shape[1], settings.num_steps, settings.num_points)]
+        squares = np.linalg.svd(seen - seen.mean(axis=1, keepdims=True), compute_uv=False) ** 2
+        np.testing.assert_allclose(found.shares, squares[:, :3] / squares.sum(axis=1, keepdims=True), atol=1e-4)
+        apart = np.sum((seen[:, :, None] - seen[:, None]) ** 2, axis=-1)
+        lags = range(1, seen.shape[1] // 2 + 1)
+        displacements = np.array([[np.diagonal(each, lag).mean() for lag in lags] for each in apart])
+        np.testing.assert_allclose(found.displacements, displacements, rtol=1e-4)
+        np.testing.assert_allclose(found.exponent, list(map(paths.exponent, displacements)), rtol=1e-4)
+    for clock, counts in (("steps", (10, 10)), ("examples", (1, 60))):  # 600 examples: the batches' only epoch
+        for way, (points, count) in enumerate(zip(walked, counts, strict=True)):
+            wound = [paths.winding(path[: count + 1]) for path in points]
+            np.testing.assert_allclose(run.result.together[clock].tortuosity[way], wound, rtol=1e-4)
+            cost = [height(path[count]) for path in points]
+            np.testing.assert_allclose(run.result.together[clock].cost[way], cost, rtol=1e-4)
 
 
 def made_up(cosines=(0.9, 1.0, 0.05), by_steps=20.0):
