@@ -1,15 +1,13 @@
 """A random plane: it goes through the end of a path, and its directions are scaled to that network's weights."""
 
-import jax
 import numpy as np
-import pytest
+import plain
+import threefry
 from conftest import SAME_MEDIAN
-from jax.flatten_util import ravel_pytree
 
-from experiments.common.problem import Problem
+from experiments.common import walks
 from experiments.hill import random_plane as experiment
-from research import costs, models
-from research.data import Examples
+from research.models import Layer
 
 SMALLEST = experiment.Settings(
     num_seeds=2, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=10, num_epochs=1,
@@ -17,17 +15,33 @@ SMALLEST = experiment.Settings(
 )  # fmt: skip
 
 
-def test_the_plane_goes_through_the_end_as_far_as_the_weights_are_long():
-    model, nothing = models.mlp((30, 20, 10)), Examples(np.zeros((1, 30)), np.zeros((1, 10)))
-    problem = Problem(model, costs.sum_of_squares, nothing, nothing, (5, 6, 1))
-    params = model.init(jax.random.key(3))
-    end, _ = ravel_pytree(params)
-    plane, reach = experiment.random_plane(problem, end, 0)
-    np.testing.assert_array_equal(plane.origin, end)
-    np.testing.assert_allclose(plane.directions @ plane.directions.T, np.eye(2), atol=1e-6)
-    weights = np.concatenate([np.ravel(layer.weights) for layer in params])
-    assert reach == pytest.approx(np.linalg.norm(weights), rel=1e-5)
-    assert not np.allclose(plane.directions, experiment.random_plane(problem, end, 1)[0].directions)
+def as_long(drawn, like):
+    """The drawn weights of every neuron, as long as its own are; no biases."""
+    ratio = np.linalg.norm(like.weights, axis=1) / np.linalg.norm(drawn.weights, axis=1)
+    return Layer(drawn.weights * ratio[:, None], np.zeros_like(drawn.biases))
+
+
+def test_plain_descents_are_seen_on_a_random_plane_of_their_seed(ran):
+    run, _ = ran("random_plane")
+    settings, result, like = run.settings, run.result, plain.begin(run.settings)[2][0]
+    walked, height = plain.walked(settings), plain.height_above(settings)
+    legs = [walks.leg_length(points.shape[1] - 1, settings.num_steps, settings.num_points) for points in walked]
+    for seed in range(settings.num_seeds):  # its plane goes through the end of its last path
+        paths = [points[seed, ::leg] for points, leg in zip(walked, legs, strict=True)]
+        origin = paths[-1][-1]
+        end = plain.unflat(origin, like)
+        drawn = [threefry.normal(key, origin.shape) for key in threefry.split(threefry.key(settings.seed + seed))]
+        first, second = (plain.flat(map(as_long, plain.unflat(each, like), end)) for each in drawn)
+        directions = np.linalg.qr(np.stack([first, second], axis=1))[0].T
+        directions *= np.sign(np.sum(directions * [first, second], axis=1, keepdims=True))
+        view = plain.look_down(height, origin, directions, paths, settings.resolution, reach=np.linalg.norm(first))
+        if seed == 0:
+            plain.same_view(result.view, view)
+        lines = [np.linalg.norm(path[-1] - path[0]) for path in paths]
+        np.testing.assert_allclose(result.moved[seed], lines, rtol=1e-4)
+        lines = [np.linalg.norm(shadow[-1] - shadow[0]) for shadow in view.shadows]
+        np.testing.assert_allclose(result.shown[seed], lines, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(result.hidden[seed], [max(each) for each in view.off_plane], rtol=1e-4)
 
 
 def test_the_finding_is_about_the_full_batch_and_the_farthest_path():
