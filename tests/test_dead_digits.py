@@ -1,4 +1,4 @@
-"""Dead digits: a look against a confusion matrix, the plunge and the wait against real steps, and the claims."""
+"""Dead digits: both networks trained by numpy, the plunge and the wait against real steps, and the claims."""
 
 import dataclasses
 
@@ -6,34 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import plain
 import pytest
-from conftest import make_examples, make_params
+import threefry
 
-from experiments.common import teaching
-from experiments.common.problem import Problem
+from experiments.common import posing
 from experiments.networks import dead_digits as experiment
 from experiments.networks.dead_digits import FIRST_LOOKS, FULL, HIDDEN, RATE, Result, Settings
-from research import costs, gradients, training
+from research import gradients, training
 from research.data import Examples
-from research.models import mlp
 from research.training import TrainState
 
-SMALLEST = Settings(num_seeds=2, num_epochs=3, layer_sizes=(784, 3, 10))
+SMALLEST = Settings(num_seeds=2, num_epochs=2, layer_sizes=(784, 3, 10))
 LOOKS = np.array([0, *FIRST_LOOKS, 5000, 10_000])
-
-
-def test_a_look_counts_as_a_confusion_matrix_does():
-    examples, params = make_examples(jax.random.key(0), 50), make_params(jax.random.key(1))
-    problem = Problem(mlp((12, 5, 6, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1))
-    said, own, accuracy = jax.jit(lambda state: experiment.look(problem, (examples, examples), state))(
-        TrainState(params, ())
-    )
-    table = np.asarray(teaching.confusion(problem.model.apply, params, examples))
-    np.testing.assert_allclose(said, table.sum(axis=0), atol=1e-6)
-    assert accuracy == pytest.approx(np.trace(table), abs=1e-6)
-    outputs = np.asarray(jax.vmap(lambda one: problem.model.apply(params, one))(examples.inputs))
-    labels = np.asarray(examples.targets).argmax(axis=1)
-    np.testing.assert_allclose(own, [outputs[labels == digit, digit].mean() for digit in range(4)], rtol=1e-5)
 
 
 @jax.jit
@@ -71,10 +56,24 @@ def test_the_first_epoch_is_cut_and_no_step_is_lost():
     np.testing.assert_array_equal(np.concatenate([leg[:, 0] for (leg,) in cut], axis=1), rows.reshape(2, 4500, 1))
 
 
-def test_his_network_starts_saturated_and_the_films_does_not(ran):
-    his, films = np.abs(ran("dead_digits")[0].result.output[:, :, 0] - 0.5)
-    assert his.max() > 0.45
-    assert films.max() < 0.4
+def test_both_networks_are_looked_at_on_the_way_of_plain_descent(ran):
+    run, _ = ran("dead_digits")
+    result, (train, test) = run.result, posing.load(run.settings)
+    labels = test.targets.argmax(axis=1)
+    assert result.steps.tolist() == [0, 10, 60, 120]
+    for seed, (init_key, shuffle_key) in enumerate(threefry.seed_keys(run.settings.seed, run.settings.num_seeds)):
+        rows = threefry.shuffles(shuffle_key, 600, 2).reshape(120, 10)
+        his = plain.start(init_key, (784, 100, 10), lambda num_in: 1.0, biases=1.0)
+        for kind, params in enumerate((his, plain.start(init_key, (784, 3, 10)))):
+            for look, leg in enumerate(np.split(rows, result.steps[:-1])):
+                params = plain.descend(params, train, leg, RATE)[-1]
+                found = plain.activations(params, test.inputs)[-1]
+                called = np.bincount(found.argmax(axis=1), minlength=10) / 200
+                own = [found[labels == digit, digit].mean() for digit in range(10)]
+                at = kind, seed, look
+                np.testing.assert_allclose(result.said[at], called, atol=0.011)  # two of 200
+                np.testing.assert_allclose(result.output[at], own, rtol=1e-3, atol=1e-5)
+                np.testing.assert_allclose(result.accuracy[at], np.mean(found.argmax(axis=1) == labels), atol=0.011)
 
 
 def made_up(film_dead=0, waited=2, dead_start=0.9, dead_output=1e-7, num_dead=1, seeds=100):
