@@ -2,19 +2,14 @@
 hold, and must fail."""
 
 import dataclasses
-from functools import partial
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
-from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN, make_params
+from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 
 from experiments.networks import what_it_looks_for
 from experiments.networks.what_it_looks_for import Result, Settings
-from research import costs, gradients, statistics
-from research.data import Examples
-from research.models import mlp
 
 SMALLEST = Settings(num_seeds=2, checkpoints=(0.5, 1), num_looked_at=100)
 SHAPE = (28, 28, 1)
@@ -40,32 +35,43 @@ def test_noise_has_the_share_of_the_patterns_within_the_bound():
     assert shares.std() / np.sqrt(600) == pytest.approx(spread, rel=0.1)
 
 
-def test_sensitivities_are_those_of_every_examples_gradient(x64):
-    params, rng = make_params(jax.random.key(0)), np.random.default_rng(0)
-    inputs = rng.uniform(size=(6, 12)) * (np.arange(12) > 1)
-    few = Examples(jnp.array(inputs), jnp.array(np.eye(4)[rng.integers(0, 4, 6)]))
-    one = gradients.example_cost(mlp((12, 5, 6, 4)).apply, costs.sum_of_squares)
-    factors = statistics.layer_factors(costs.sum_of_squares, jax.nn.sigmoid, jax.nn.sigmoid)
-    black = jnp.array(inputs.max(axis=0) == 0)
-    look = jax.jit(partial(what_it_looks_for.sensitivities, factors, black))
-    by_weight, told, by_pixel, on_black, share = look(params, few)
-    grads = jax.vmap(jax.grad(one), (None, 0))(params, few)[0]
-    np.testing.assert_allclose(by_weight, np.abs(grads.weights).mean(axis=(0, 1)), atol=1e-12)
-    rows = np.abs(grads.weights).mean(axis=0)
-    wanted = np.mean([np.corrcoef(row, inputs.mean(axis=0))[0, 1] for row in rows])
-    assert float(told) == pytest.approx(wanted)
-    pixels = jax.vmap(lambda image, target: jax.grad(lambda seen: one(params, Examples(seen, target)))(image))(*few)
-    squares = np.mean(np.asarray(pixels) ** 2, axis=0)
-    np.testing.assert_allclose(by_pixel, np.sqrt(squares), atol=1e-12)
-    assert float(share) == pytest.approx(squares[:2].sum() / squares.sum())
-    per_pixel = np.mean(np.sum(np.asarray(grads.biases) ** 2, axis=1)) / 12
-    assert float(on_black) == pytest.approx(squares[:2].mean() / per_pixel)
+def looked_at(params, few, black):
+    """(|dC/dw|, its correlation, root mean square of dC/dpixel, on black pixels, their share) of a plain network."""
+    deltas, images = plain.errors(params, few)[0]
+    by_weight = np.mean(np.abs(deltas[:, :, None] * images[:, None]), axis=0)
+    told = np.mean([np.corrcoef(row, images.mean(axis=0))[0, 1] for row in by_weight])
+    squares = np.mean((deltas @ params[0].weights) ** 2, axis=0)
+    expected = np.mean(np.sum(deltas**2, axis=1)) / 784
+    on_black = squares[black].mean() / expected, squares[black].sum() / squares.sum()
+    return by_weight.mean(axis=0), told, np.sqrt(squares), *on_black
 
 
-def test_what_training_added_is_counted_from_the_start_on(ran):
-    result = ran("what_it_looks_for")[0].result
-    added = [what_it_looks_for.coarse_share(later - result.weights[0], SHAPE).mean() for later in result.weights[1:]]
-    np.testing.assert_allclose(result.coarse_change[0], added, rtol=1e-5)
+def test_all_looks_are_those_of_plain_descent(ran):
+    run, _ = ran("what_it_looks_for")
+    result, settings, (train, _, starts, _) = run.result, run.settings, plain.begin(run.settings)
+    black, few = (train.inputs == 0).all(axis=0), plain.rows(train, range(100))
+    np.testing.assert_array_equal(result.black, black)
+    for seed, (start, [order]) in enumerate(zip(starts, plain.shuffles(settings, 600, 1), strict=True)):
+        places = plain.descend(start, train, order.reshape(6, 100), settings.learning_rate)[::3]
+        weights = np.stack([params[0].weights for params in places])
+        by_weight, *numbers = zip(*[looked_at(params, few, black) for params in places], strict=True)
+        told, by_pixel, on_black, share = map(np.array, numbers)
+        if seed == 0:
+            np.testing.assert_allclose(result.weights, weights, atol=1e-5)
+            np.testing.assert_allclose(result.weight_sensitivity, by_weight, rtol=1e-3, atol=1e-7)
+            np.testing.assert_allclose(result.pixel_sensitivity, by_pixel, rtol=1e-3)
+        for found, wanted in ((result.told, told), (result.on_black, on_black), (result.share_on_black, share)):
+            np.testing.assert_allclose(found[seed], wanted, rtol=1e-3)
+        coarse = what_it_looks_for.coarse_share(weights, SHAPE).mean(axis=1)
+        np.testing.assert_allclose(result.coarse[seed], coarse, rtol=1e-4)
+        added = what_it_looks_for.coarse_share(weights[1:] - weights[0], SHAPE).mean(axis=1)
+        np.testing.assert_allclose(result.coarse_change[seed], added, rtol=1e-4)
+        moved = np.sum(plain.flat(places[-1]) != plain.flat(start))
+        assert moved - 20 < result.moved[seed] <= moved  # a step below half of a weight's last digit is lost
+    assert result.moved_on_black.tolist() == [0, 0]
+    images = what_it_looks_for.coarse_share(few.inputs / 255, SHAPE).mean()
+    assert result.coarse_images == pytest.approx(images, rel=1e-4)
+    assert (result.num_parameters, result.image_shape) == (13_002, SHAPE)
 
 
 def made_up(*, noise=0.06, trained=0.5, first=0.9, later=0.8, told=0.98, before=1.0, after=1.0, **changed):
