@@ -1,6 +1,7 @@
 """Votes against all possible votes, and the claim on results that hold and that do not."""
 
 import itertools
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -27,10 +28,24 @@ def test_a_vote_is_wrong_as_often_as_in_all_possible_votes(num_voters, num_class
 
 def test_no_two_simulations_draw_the_same(monkeypatch):
     drawn = []
-    monkeypatch.setattr(how_many_annotators, "simulated_vote", lambda rng, *_: drawn.append(rng.random()) or 0.0)
+    monkeypatch.setattr(how_many_annotators, "simulated_vote", lambda rng, *_: drawn.append(rng.random()) or drawn[-1])
     few = Examples(np.zeros((2, 1)), np.eye(2))
-    how_many_annotators.measure(Problem(None, None, few, few, (1, 1, 1)), Settings(num_seeds=2))
+    found = how_many_annotators.measure(Problem(None, None, few, few, (1, 1, 1)), Settings(num_seeds=2))
     assert len(set(drawn)) == len(drawn) == 2 * len(RATES) * len(SIMULATED)
+    np.testing.assert_allclose(found.simulated, np.reshape(drawn, (2, *found.simulated.shape)).mean(axis=0))
+
+
+def test_spread_evenly_they_err_as_the_simulated_and_the_same_way_as_a_binomial(ran):
+    result = ran("how_many_annotators")[0].result
+    exact = result.votes[:, SIMULATED - 1]
+    np.testing.assert_allclose(result.votes[:, :2], np.array([RATES, RATES]).T)  # of two who differ either may be right
+    errors = (result.simulated - exact) / np.sqrt(exact * (1 - exact) / 200_000 + 1e-12)
+    assert np.abs(errors[exact > 1e-4]).max() < 4.5
+    for rate, found in zip(RATES, result.same_way, strict=True):
+        for voters, wrong in zip(VOTERS.tolist(), found, strict=True):
+            chances = [math.comb(voters, bad) * rate**bad * (1 - rate) ** (voters - bad) for bad in range(voters + 1)]
+            lost = np.sign(2 * np.arange(voters + 1) - voters) / 2 + 0.5  # ties by lot
+            assert wrong == pytest.approx(lost @ chances, abs=1e-12)
 
 
 def test_the_fewest_voters_that_are_enough():
