@@ -3,7 +3,9 @@
 import dataclasses
 
 import numpy as np
+import plain
 import pytest
+import threefry
 from conftest import LAST_OFF, SAME_MEDIAN
 
 from experiments.common.floors import Floor
@@ -14,6 +16,34 @@ SMALLEST = experiment.Settings(
     num_looks=3, lanczos_iterations=5, layer_sizes=(784, 3, 10),
 )  # fmt: skip
 GRID = dataclasses.replace(SMALLEST, batch_sizes=(10, 20), learning_rates=(0.1, 0.2), layer_sizes=())
+
+
+def described(params, train):
+    """(cost, |G|)"""
+    return plain.costs(params, train).mean(), np.linalg.norm(plain.flat(plain.gradient(params, train)))
+
+
+def test_every_floor_is_plain_descents_from_where_the_long_training_ends(ran):
+    run, _ = ran("noise_floor")
+    settings, result, (train, _, starts, _) = run.settings, run.result, plain.begin(run.settings)
+    train = train._replace(inputs=train.inputs / 255)
+    count, passes = len(train.inputs), 2 * settings.num_epochs
+    anew = [threefry.fold_in(key, 1) for _, key in threefry.seed_keys(settings.seed, settings.num_seeds)]
+    shuffled = np.stack([threefry.shuffles(key, count, passes) for key in anew])
+    by_lot = np.random.default_rng(settings.seed).integers(count, size=shuffled.shape, dtype=np.int32)
+    for seed, end in enumerate(plain.trained(settings, train, starts)):
+        ground = [of[seed] for of in result[:3]]
+        np.testing.assert_allclose(ground[:2], described(end, train), rtol=1e-4)
+        np.testing.assert_allclose(ground[2], plain.spectrum(end, train, 6)[-1], rtol=0.01)
+        for floor, orders in ((result.shuffled, shuffled), (result.drawn, by_lot)):
+            for size, rate in np.ndindex(floor.scatter.shape[1:]):
+                halves = np.reshape(orders[seed], (2, -1, settings.batch_sizes[size]))
+                eta, falls = settings.learning_rates[rate], 1 - np.arange(len(halves[1])) / len(halves[1])
+                *_, middle = plain.descend(end, train, halves[0], eta)
+                lasts = [plain.descend(middle, train, halves[1], rates)[-1] for rates in (eta, eta * falls)]
+                found = ([of[seed, size, rate, -1] for of in (floor.cost, floor.gradient_norm)],
+                         [of[seed, size, rate, -1] for of in (floor.falling_cost, floor.falling_norm)])  # fmt: skip
+                np.testing.assert_allclose(found, [described(params, train) for params in lasts], rtol=1e-4)
 
 
 def made_up(per_ratio=2.0, *, last=1.0, last_norm=1.0, last_cost=0.01, last_end=0.1, sharpness=0.9):
