@@ -1,23 +1,18 @@
 """The mean of footsteps: the formula against covariances written out, the walk against numpy, and the claims."""
 
-import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
 from conftest import SAME_MEDIAN
 
 from experiments.common import long_training
-from experiments.common.problem import Problem
 from experiments.hill import footsteps as experiment
-from experiments.hill.footsteps import MEN, RATES, Result
-from research import costs, sampling
-from research.data import Examples
-from research.models import Model
+from experiments.hill.footsteps import BATCH, MEN, RATES, Result
+from research import sampling
 
-ZEROS = Examples(jnp.zeros((20, 1)), jnp.zeros((20, 1)))
-PROBLEM = Problem(
-    Model(lambda key: jnp.float32(0), lambda theta, x: theta[None]), costs.sum_of_squares, ZEROS, ZEROS, (1, 1, 1)
+SMALLEST = long_training.Settings(
+    num_seeds=2, num_examples=200, start_batch_size=50, start_epochs=3, layer_sizes=(784, 3, 10)
 )
-SMALLEST = long_training.Settings(num_seeds=2, start_epochs=3, layer_sizes=(784, 3, 10))
 
 
 @pytest.mark.parametrize("eta_h", [0.02, 0.7, 1.0, 1.8])
@@ -52,26 +47,29 @@ def test_the_simulation_is_within_its_standard_error():
     assert np.abs(off).max() < 4 * np.sqrt(2 / experiment.CHAINS)
 
 
-def test_a_walk_is_descent_and_averages_where_it_was(x64):
-    x = np.array([1.0, 3.0, -2.0, 0.5])
-    rows, rates = np.array([[0, 1], [2, 3], [1, 1], [0, 3]]), np.array([0.1, 0.2, 0.3, 0.4])
-    objective = lambda point, some: jnp.mean((point[0] - some.inputs[:, 0]) ** 2)
-    examples = Examples(jnp.asarray(x)[:, None], jnp.zeros((4, 1)))
-    place, mean = experiment.walk(objective, examples, jnp.asarray(rates), jnp.array([5.0]), jnp.asarray(rows))
-    theta, path = np.float64(5.0), []
-    for batch, rate in zip(rows, rates, strict=True):
-        theta -= rate * 2 * (theta - x[batch].mean())
-        path.append(theta)
-    np.testing.assert_allclose([place[0], mean[0]], [theta, np.mean(path)], rtol=1e-12)
-
-
-def test_the_men_of_a_seed_leave_the_same_place(monkeypatch):
-    """At a rate of 0 they stay there."""
-    monkeypatch.setattr(experiment, "RATES", (0.0, 0.0))
-    monkeypatch.setattr(long_training, "train", lambda problem, settings: jnp.array([1.0, 3.0]))
-    found = experiment.measure(PROBLEM, long_training.Settings(num_seeds=2))
-    np.testing.assert_allclose(found.cost, np.array([1.0, 9.0])[:, None, None] * np.ones((3, 1, MEN, 2)))
-    np.testing.assert_allclose(found.together, np.array([1.0, 9.0])[:, None] * np.ones((3, 1, 2)))
+def test_every_man_walks_from_the_end_of_the_long_training_as_plain_descent_does(ran):
+    run, _ = ran("footsteps")
+    result, (train, _, starts, _) = run.result, plain.begin(run.settings)
+    train = train._replace(inputs=train.inputs / 255)
+    count, ends, found = len(train.inputs), plain.trained(run.settings, train, starts), {}
+    sizes = (2, len(ends), MEN, count // BATCH, BATCH)
+    batches = np.random.default_rng(run.settings.seed).integers(count, size=sizes)
+    falls = np.linspace(1, 0, count // BATCH)
+    for seed, man, rate in np.ndindex(result.scatter.shape):
+        first, second = batches[:, seed, man]
+        settled = plain.descend(ends[seed], train, first, RATES[rate])[-1]
+        footsteps = plain.descend(settled, train, second, RATES[rate])[1:]
+        average = np.mean([plain.flat(place) for place in footsteps], axis=0)
+        falling = plain.descend(settled, train, second, RATES[rate] * falls)
+        places = [footsteps[-1], plain.unflat(average, settled), falling[-1]]
+        cost = [plain.costs(place, train).mean() for place in places]
+        np.testing.assert_allclose(result.cost[:, seed, man, rate], cost, rtol=5e-4)  # roundings grow on the way
+        np.testing.assert_allclose(result.scatter[seed, man, rate], plain.scatter(places[0], train), rtol=5e-4)
+        found[seed, man, rate] = [plain.flat(place) for place in places]
+    for place, seed, rate in np.ndindex(result.together.shape):
+        mean = np.mean([found[seed, man, rate][place] for man in range(MEN)], axis=0)
+        cost = plain.costs(plain.unflat(mean, ends[seed]), train).mean()
+        np.testing.assert_allclose(result.together[place, seed, rate], cost, rtol=5e-4)
 
 
 def made_up(gain=1.0, average=0.95, parabola=0.0):
