@@ -2,13 +2,20 @@
 
 import numpy as np
 import pytest
+from test_race import begin_by_hand, is_the_race_by_hand
 
 from experiments.mini_batches import batch_frontier as experiment
 from research import fits
 
 SMALLEST = experiment.Settings(
-    num_seeds=2, batch_sizes=(2, 8, 32), learning_rates=(1.0, 4.0, 16.0), target=0.85, max_steps=600
-)
+    num_seeds=2, num_examples=64, batch_sizes=(8, 16, 32), learning_rates=(0.2, 0.4, 0.8), target=0.2, max_steps=256,
+    layer_sizes=(784, 10),
+)  # fmt: skip
+
+
+def test_every_number_is_that_of_the_race_by_hand(ran):
+    run, _ = ran("batch_frontier")
+    is_the_race_by_hand(run.result, run.settings, *begin_by_hand(run.settings))
 
 
 def test_the_hyperbola_is_the_one_that_scatter_was_added_to():

@@ -1,16 +1,17 @@
-"""The race down to a cost: its steps against a loop by hand, its looks, and when it says nothing."""
+"""The race down to a cost: loops by hand that its runs are held against, in the files of the experiments that hold it;
+and when it says nothing."""
 
 import dataclasses
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
 from conftest import SAME_MEAN, SAME_MEDIAN
 
-from experiments.common import descents, race, runs
+from experiments.common import descents, race
 from experiments.common.bounds import SettingsError
 from experiments.common.problem import Problem
 from experiments.mini_batches import batch_frontier, past_the_plateau
@@ -20,85 +21,61 @@ from research.models import Model
 SETTINGS = race.Settings(target=0.6)
 
 
-def parabola(centre: Any, target: Any) -> Any:
-    """Of an output that is theta - x."""
-    return jnp.sum(centre**2) / 2
+def down_by_hand(start, train, looks, rate, target, cap):
+    """The steps to the first look at which the cost is at most the target; else the cap."""
+    params, steps = start, 0
+    for look in looks:
+        params, steps = plain.descend(params, train, look, rate)[-1], steps + len(look)
+        if steps >= cap or plain.costs(params, train).mean() <= target:
+            break
+    return min(steps, cap)
 
 
-def problem_of(x):
-    """One number theta that should be near to each x: C_i = (theta - x_i)^2 / 2."""
-    train = Examples(jnp.asarray(x)[:, None], jnp.zeros((len(x), 1)))
-    return Problem(Model(lambda key: 0.0, lambda theta, x: theta - x), parabola, train, train, (1, 1, 1))
+def noise_by_hand(params, train):
+    """tr Sigma / |G|^2."""
+    squares = sum((error**2).sum(axis=1) * (1 + (seen**2).sum(axis=1)) for error, seen in plain.errors(params, train))
+    return squares.mean() / np.sum(plain.flat(plain.gradient(params, train)) ** 2) - 1
 
 
-@pytest.mark.parametrize("batch_size", [2, 8])  # of eight examples: the second is everything
-def test_the_race_counts_the_steps_that_a_loop_by_hand_makes(x64, batch_size):
-    rng = np.random.default_rng(0)
-    x, target, rates, cap = rng.normal(size=8), 0.7, (0.3, 0.1, 0.02), 60
-    problem = problem_of(x)
-    rows = rng.integers(0, 8, (20, 3, batch_size))  # a look every three steps; after every one with all examples
-    count = race.steps_to(problem, target, batch_size, 8)
-    found = jax.jit(partial(race.race, count))(jnp.asarray(3.0), rows, problem.train, jnp.asarray(rates), cap)
-    best, expected = cap, []
-    for rate in rates:
-        theta, steps, patience = 3.0, 0, min(cap, best + best // 2)
-        while np.mean((theta - x) ** 2) / 2 > target or steps == 0:
-            if steps >= patience:
-                steps = patience
-                break
-            batches = [np.arange(8)] if batch_size == 8 else rows[steps // 3]
-            for batch in batches:
-                theta -= rate * (theta - x[batch].mean())
-            steps += len(batches)
-        expected.append(min(steps, patience))
-        best = min(best, expected[-1])
-    assert found.tolist() == expected
-    assert expected[0] < expected[1] < cap
+def begin_by_hand(settings):
+    """(training examples, starts, orders of the examples); of the seeds, the first two are those that choose rates."""
+    more = dataclasses.replace(settings, num_seeds=settings.num_seeds + 2)
+    train, _, starts, _ = plain.begin(more)
+    orders = plain.shuffles(more, len(train.inputs), settings.max_steps // 2)  # at most half of all are a mini-batch
+    return Examples(train.inputs / 255, train.targets), starts, orders
 
 
-def test_every_batch_size_has_the_rate_that_suits_it_best_and_those_that_count_go_with_it(monkeypatch):
-    """It takes 100 steps with the rate that suits it, ten more for each doubling that another is away from that, and
-    one more for each number of the start. The race begins with the rate 4."""
-    grid, suits = np.array([1.0, 2.0, 4.0, 8.0, 16.0]), {2: 2.0, 8: 8.0}
-
-    def steps_to(problem, target, size, num_examples):
-        def count(start, rows, train, rate, cap):
-            return jnp.minimum(cap, jnp.round(100 + 10 * jnp.abs(jnp.log2(rate / suits[size])) + start).astype(int))
-
-        return count
-
-    monkeypatch.setattr(race, "steps_to", steps_to)
-    monkeypatch.setattr(race, "require_a_curve", lambda *_: None)
-    monkeypatch.setattr(race, "noise_scales", lambda *_: np.zeros((2, 1)))
-    settings = dataclasses.replace(SETTINGS, num_seeds=2, batch_sizes=(2,), learning_rates=tuple(grid))
-    _, keys = runs.seed_keys(0, 2 + race.TUNING_SEEDS)
-    found = race.hold(problem_of(np.arange(8.0)), settings, np.array([1, 3, 5, 7], np.float32), keys)
-    assert found.rates.tolist() == [2, 8]
-    assert found.steps.tolist() == [[105, 107]] * 2
-    needed = [100 + 10 * abs(np.log2(grid / rate)) for rate in suits.values()]
-    np.testing.assert_allclose(found.tuning, np.sqrt((np.array(needed) + 1) * (np.array(needed) + 3)), rtol=1e-6)
-
-
-def test_looks_are_the_batches_in_their_order():
-    _, keys = runs.seed_keys(0, 2)
-    looks = race.rows_of(keys, 120, 8, race.most_steps(1000, 120, 8))
-    assert looks.shape == (2, 31, 32, 8)  # 31 looks of 32 steps, 256 examples: 992 of at most 1000 steps
-    np.testing.assert_array_equal(looks[1].reshape(-1, 8)[:15], descents.shuffles(keys, 120, 67)[1, 0].reshape(15, 8))
+def is_the_race_by_hand(found, settings, train, starts, orders):
+    """Holds every number of a Race against plain descent from there."""
+    grid, target = settings.learning_rates, settings.target
+    assert found.sizes.tolist() == [*settings.batch_sizes, len(train.inputs)]
+    for row, (size, tried_first) in enumerate(zip(found.sizes, [*found.rates[1:], 4.0], strict=True)):
+        whole = size == len(train.inputs)
+        rows, per_look = descents.in_batches(orders, int(size)), 1 if whole else 256 // size
+        cap = settings.max_steps // per_look * per_look
+        looks = (rows[:, np.arange(cap) % len(rows[0])] if whole else rows[:, :cap]).reshape(4, -1, per_look, size)
+        took = np.zeros((2, len(grid)), int)
+        for start, own, steps in zip(starts[:2], looks[:2], took, strict=True):
+            best = cap
+            for at in sorted(range(len(grid)), key=lambda at: abs(np.log(grid[at] / tried_first))):
+                steps[at] = down_by_hand(start, train, own, grid[at], target, min(cap, best + best // 2))
+                best = min(best, steps[at])
+        np.testing.assert_allclose(found.tuning[row], np.sqrt(took[0] * took[1]), rtol=1e-5)
+        rate = grid[found.tuning[row].argmin()]
+        assert found.rates[row] == np.float32(rate)
+        pairs = list(zip(starts[2:], looks[2:], strict=True))
+        assert found.steps[row].tolist() == [down_by_hand(start, train, own, rate, target, cap) for start, own in pairs]
+        if row == len(settings.batch_sizes) // 2:
+            length = int(np.median(found.steps[row])) // race.POINTS
+            for noise, (start, own) in zip(found.noise, pairs, strict=True):
+                way = plain.descend(start, train, own.reshape(-1, size)[: length * race.POINTS], rate)[::length]
+                np.testing.assert_allclose(noise, [noise_by_hand(params, train) for params in way], rtol=1e-4)
 
 
-def test_the_noise_scale_is_that_of_the_way_down_of_the_batch_size_in_the_middle(monkeypatch):
-    def see(problem, rate, start, rows, train):
-        return jnp.concatenate([jnp.array([rate, start]), rows.ravel().astype(float)])
-
-    monkeypatch.setattr(race, "noise_on_the_way", see)
-    settings = dataclasses.replace(SETTINGS, num_seeds=2, batch_sizes=(1, 2, 4))
-    _, keys = runs.seed_keys(0, 2 + race.TUNING_SEEDS)
-    steps, rates = np.array([[90.0, 95.0], [20.0, 22.0], [30.0, np.nan], [9.0, 9.0]]), np.array([0.5, 1.0, 2.0, 4.0])
-    found = race.noise_scales(problem_of(np.arange(8.0)), settings, steps, rates, np.array([5.0, 7.0]), keys)
-    np.testing.assert_array_equal(found[:, :2], [[1.0, 5.0], [1.0, 7.0]])  # rate and start
-    order = descents.shuffles(keys, 8, 96)  # 384 steps are 3 looks, and 4 steps an epoch
-    own = descents.in_batches(order[race.TUNING_SEEDS :], 2)[:, :21]  # the median of 20 and 22 steps
-    np.testing.assert_array_equal(found[:, 2:], own.reshape(2, -1))
+def test_a_run_is_given_up_after_max_steps_or_one_pass_in_whole_looks():
+    assert race.most_steps(1000, 120, 8) == 992  # 31 looks of 32 steps, 256 examples
+    assert race.most_steps(300, 6000, 8) == 736  # of the 750 of a pass
+    assert race.most_steps(300, 6000, 512) == 300
 
 
 def test_sizes_that_do_not_come_down_are_left_out_and_too_few_are_an_error():
@@ -120,12 +97,19 @@ def test_a_target_that_all_reach_at_the_first_look_is_too_high():
     race.require_a_curve(SETTINGS, sizes, np.array([[128.0], [8], [1], [5]]))
 
 
-def test_full_batch_descent_stops_at_the_first_step_at_which_the_cost_is_low_enough(x64, monkeypatch):
+def problem_of(x):
+    """One number theta that should be near to each x: C_i = (theta - x_i)^2 / 2."""
+    train = Examples(jnp.asarray(x)[:, None], jnp.zeros((len(x), 1)))
+    model = Model(lambda key: 0.0, lambda theta, x: theta - x)
+    return Problem(model, lambda centre, target: jnp.sum(centre**2) / 2, train, train, (1, 1, 1))
+
+
+def test_full_batch_descent_stops_at_the_first_step_at_which_the_cost_is_low_enough(monkeypatch):
     monkeypatch.setattr(past_the_plateau, "RATE", 0.5)
-    problem = problem_of(np.array([0.0, 2.0]))
-    found = [past_the_plateau.descend(problem, 0.75, jnp.asarray(start), problem.train) for start in (5.0, 1.2)]
+    descend = jax.jit(jax.vmap(partial(past_the_plateau.descend, problem_of(np.array([0.0, 2.0])), 0.75), (0, None)))
+    found = descend(np.array([5.0, 1.2], np.float32), problem_of(np.array([0.0, 2.0])).train)
     # the cost is ((theta - 1)^2 + 1) / 2, and each step halves theta - 1: 4, 2, 1, 0.5
-    np.testing.assert_allclose(found, [1.5, 1.2])
+    np.testing.assert_allclose(found, [1.5, 1.2], rtol=1e-6)
 
 
 def test_a_race_begins_above_its_target():
