@@ -1,17 +1,27 @@
 """critical_batch: its claims on made-up races, both ways; the laws of the race stand in test_race.py."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from conftest import SAME_MEAN, SAME_MEDIAN
+from test_race import begin_by_hand, is_the_race_by_hand
 
 from experiments.common import race
 from experiments.mini_batches import critical_batch as experiment
 
 SMALLEST = experiment.Settings(
-    num_seeds=2, num_examples=None, batch_sizes=(2, 8, 32), learning_rates=(1.0, 4.0, 16.0), targets=(0.85, 0.6),
-    max_steps=1500,
+    num_seeds=2, num_examples=64, batch_sizes=(8, 16, 32), learning_rates=(0.2, 0.4, 0.8), targets=(0.4, 0.2),
+    max_steps=256, layer_sizes=(784, 10),
 )  # fmt: skip
 SIZES = np.array([2, 8, 32, 128, 512, 4000])
+
+
+def test_every_number_of_every_target_is_that_of_the_race_by_hand(ran):
+    run, _ = ran("critical_batch")
+    began = begin_by_hand(run.settings)
+    for target, found in zip(run.settings.targets, run.result.races, strict=True):
+        is_the_race_by_hand(found, dataclasses.replace(run.settings, target=target), *began)
 
 
 def made_up(critical=(8.0, 10.0, 12.0, 15.0), ratios=(2.0, 2.0, 2.0, 2.0), waves=(0.0, 0.0, 0.0, 0.0), rate=1.0):
