@@ -3,17 +3,71 @@
 import dataclasses
 
 import numpy as np
+import plain
 import pytest
 from conftest import SAME_MEDIAN
 
+from experiments.common import descents, runs, tune
 from experiments.common.bounds import SettingsError
-from experiments.common.descents import Curve
+from experiments.common.descents import Beginning, Curve
+from experiments.common.problem import Problem
 from experiments.mini_batches import full_batch_vs_sgd
 from experiments.mini_batches.full_batch_vs_sgd import Result, Settings
+from research.data import Examples
+from research.models import Model
 
 SMALLEST = Settings(
-    num_seeds=2, batch_sizes=(10, 100), learning_rates=(1.0, 4.0), num_steps=20, num_epochs=4, layer_sizes=(784, 10)
-)
+    num_seeds=2, batch_sizes=(20, 100), learning_rates=(1.0, 4.0), full_batch_learning_rate=2.0, num_steps=20,
+    num_epochs=4, layer_sizes=(784, 10),
+)  # fmt: skip
+
+
+def test_every_method_goes_where_plain_descent_goes_at_its_own_rate(ran):
+    run, _ = ran("full_batch_vs_sgd")
+    settings, (train, test, starts, _) = run.settings, plain.begin(run.settings)
+    order = plain.shuffles(settings, len(train.inputs), settings.num_epochs)
+    rates, together = (2.0, 1.0, 4.0), np.tile(np.arange(len(train.inputs)), (len(starts), settings.num_steps, 1))
+    schedules = together, *(descents.in_batches(order, size) for size in settings.batch_sizes)
+    assert run.result.batch_sizes.tolist() == [600, 20, 100]
+    assert run.result.rates.tolist() == list(rates)
+    for curve, rate, schedule in zip(run.result.curves, rates, schedules, strict=True):
+        assert (curve.steps[0], curve.steps[-1]) == (20, schedule.shape[1])
+        some = [0, len(curve.steps) // 2, -1]  # of the looks
+        for seed, start in enumerate(starts):
+            passed = plain.descend(start, train, schedule[seed], rate)
+            seen = [passed[step] for step in curve.steps[some]]
+            cost, accuracy = zip(
+                *((plain.costs(at, train).mean(), plain.accuracy(at, test)) for at in seen), strict=True
+            )
+            np.testing.assert_allclose(curve.cost[seed, some], cost, rtol=1e-4)
+            np.testing.assert_allclose(curve.accuracy[seed, some], accuracy, atol=0.011)  # two of 200
+
+
+def test_rates_are_tuned_by_the_ends_of_four_seeds_and_steps_are_timed_by_the_epoch(monkeypatch):
+    best, seeds = {600: 2.0, 20: 0.5, 100: 8.0}, []
+
+    def begin(problem, settings, num_epochs):
+        return Beginning(np.zeros(settings.num_seeds), np.tile(np.arange(600), (settings.num_seeds, num_epochs, 1)))
+
+    def follow(problem, method, beginning, num_steps):
+        seeds.append(len(beginning.order))
+        rate = -method.optimizer.update(1.0, method.optimizer.init(1.0))[0]
+        miss = np.full((seeds[-1], 1), abs(np.log2(rate / best[method.batch_size])))
+        return Curve(np.array([20, 40]), np.hstack([-miss, miss]), miss)
+
+    monkeypatch.setattr(descents, "begin", begin)
+    monkeypatch.setattr(full_batch_vs_sgd, "follow", follow)
+    monkeypatch.setattr(runs, "seconds_each", lambda calls: dict.fromkeys(calls, 60.0))
+    monkeypatch.setattr(descents, "flops_per_example", lambda problem: 1.0)
+    train = Examples(np.zeros((600, 1)), np.zeros((600, 1)))
+    problem = Problem(Model(lambda key: 0.0, lambda theta, x: theta - x), abs, train, train, (1, 1, 1))
+    found = full_batch_vs_sgd.measure(problem, dataclasses.replace(SMALLEST, num_seeds=6, tune=True))
+    assert found.rates.tolist() == list(best.values())
+    assert [curve.cost[:, -1].tolist() for curve in found.curves] == [[0.0] * 6] * 3
+    misses = np.abs(np.log2(np.array(tune.GRID) / found.rates[:, None]))
+    np.testing.assert_array_equal([each.costs for each in found.tuned], misses)
+    assert seeds == [4] * 3 * len(tune.GRID) + [6] * 3
+    assert found.seconds.tolist() == [60, 2, 10]
 
 
 def curve(steps, *costs):
