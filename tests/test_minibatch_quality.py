@@ -1,60 +1,69 @@
 """Mini-batches against the full gradient, on few images: measured as numpy finds it from the gradients written out."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
-from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN, make_examples, make_params
-from jax.flatten_util import ravel_pytree
+import threefry
+from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 
-from experiments.common import batch_gradients
+from experiments.common import batch_gradients, descents
 from experiments.common.bounds import SettingsError
 from experiments.common.problem import Problem
 from experiments.mini_batches import minibatch_quality
 from experiments.mini_batches.minibatch_quality import Batches, Quality, Result, Settings
-from research import costs, gradients, sampling, statistics
+from research import costs, sampling, statistics
+from research.data import Examples
 from research.models import mlp
 
-SMALLEST = Settings(num_seeds=2, checkpoints=(0.5,), layer_sizes=(784, 10))
+SMALLEST = Settings(num_seeds=2, checkpoints=(0.5, 2), learning_rate=1.0, layer_sizes=(784, 10))
 
 
-def test_what_is_measured_is_what_numpy_finds(x64):
-    examples, params = make_examples(jax.random.key(0), 300), make_params(jax.random.key(1), (12, 4))
-    activations = (jax.nn.sigmoid, jax.nn.sigmoid)
-    problem = Problem(mlp((12, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1), activations)
-    found = jax.jit(lambda p, e, k: batch_gradients.quality(problem, p, e, k))(params, examples, jax.random.key(2))
-    found = Quality(*found[:-1], Batches(*found[-1]))
-    grads = jax.jit(gradients.per_example_gradients(problem.example_cost))(params, examples)
-    gs = np.asarray(jax.vmap(lambda tree: ravel_pytree(tree)[0])(grads))
-    full = gs.mean(axis=0)
-    squared = (full**2).sum()
-    assert float(found.total_variance) == pytest.approx(gs.var(axis=0).sum(), rel=1e-10)
-    assert float(found.squared_norm) == pytest.approx(squared, rel=1e-10)
-    assert float(found.mean_error) < 1e-12
-    cosines = gs @ full / np.linalg.norm(gs, axis=1) / np.sqrt(squared)
-    assert float(found.batches.cosine[0]) == pytest.approx(cosines.mean(), rel=1e-10)
-    assert float(found.batches.squared_error[0]) == pytest.approx(gs.var(axis=0).sum() / squared, rel=1e-10)
-    order = np.asarray(jax.random.permutation(jax.random.split(jax.random.key(2))[0], 300)).reshape(3, 100)
-    blocks = gs[order].mean(axis=1)
-    hundred = batch_gradients.batch_sizes(300).index(100)
-    errors = ((blocks - full) ** 2).sum(axis=1)
-    assert float(found.batches.squared_error[hundred]) == pytest.approx(errors.mean() / squared, rel=1e-9)
-    cosines = blocks @ full / np.linalg.norm(blocks, axis=1) / np.sqrt(squared)
-    assert float(found.batches.cosine[hundred]) == pytest.approx(cosines.mean(), rel=1e-10)
-    assert float(found.variance_from_batches) == pytest.approx(100 * 299 / 200 * errors.mean(), rel=1e-9)
+def drawn(key, point):
+    """(the shuffle of 600 images, 1,000 shuffles of its six hundreds) at one place."""
+    shuffle_key, key = threefry.split(threefry.fold_in(key, point))
+    blocks = np.tile(np.arange(6), (batch_gradients.DRAWN, 1))
+    for _ in range(2):  # as jax.random.permutation shuffles so many numbers
+        key, by = threefry.split(key)
+        places = np.argsort(threefry.bits(by, blocks.size).reshape(blocks.shape), axis=1, kind="stable")
+        blocks = np.take_along_axis(blocks, places, axis=1)
+    return threefry.permutation(shuffle_key, 600), blocks
 
 
-def test_batches_of_several_blocks_scatter_as_drawn_without_replacement(x64):
-    apart = jax.random.normal(jax.random.key(3), (40, 30))
-    apart = apart - apart.mean(axis=0, keepdims=True)
-    full = jnp.ones(30)
-    found = jax.jit(batch_gradients.large_batches)(apart, full, jax.random.key(4))
-    each = float(jnp.mean(jnp.sum(apart**2, axis=1))) / 30
-    for times, fields in zip((1, 2, 5, 10, 20), found, strict=True):
-        batches = Batches(*fields)
-        wanted = each / times * sampling.finite_population(times, 40)
-        assert float(batches.squared_error) == pytest.approx(wanted, rel=0.05)  # 1,000 draws
-        assert float(batches.squared_norm) == pytest.approx(30 * (1 + wanted), rel=0.02)
+def of_batches(along, squared, full):
+    """(cosine with G, |g_B - G|^2 / |G|^2, |g_B|^2), means over batches."""
+    return [(along / np.sqrt(squared * full)).mean(), (squared - 2 * along + full).mean() / full, squared.mean()]
+
+
+def quality(gram, blocks):
+    """(|G|^2, tr Sigma, the same from batches of 100, its standard error), and the means of every size's batches, by
+    the products of all gradients in the order of a shuffle; the last size is two hundreds, drawn."""
+    full, batches = gram.mean(), []
+    for size in (1, 2, 5, 10, 20, 50, 100):
+        means = gram.reshape(600 // size, size, 600 // size, size).mean(axis=(1, 3))
+        along, squared = means.mean(axis=1), means.diagonal()
+        batches.append(of_batches(along, squared, full))
+    errors, pairs = 100 * 599 / 500 * (squared - 2 * along + full), (blocks < 2) / 2
+    batches.append(of_batches(pairs @ along, np.sum(pairs @ means * pairs, axis=1), full))
+    total_variance = gram.diagonal().mean() - full
+    return [full, total_variance, errors.mean(), errors.std() / np.sqrt(6)], batches
+
+
+def test_batches_are_as_good_as_the_products_of_plain_gradients_say_at_every_checkpoint(ran):
+    run, _ = ran("minibatch_quality")
+    settings, found, (train, _, starts, _) = run.settings, run.result.quality, plain.begin(run.settings)
+    rows = descents.in_batches(plain.shuffles(settings, 600, settings.num_epochs), 100)  # six steps an epoch
+    keys = [key for _, key in threefry.seed_keys(settings.seed + 1, 2)]
+    for seed, start in enumerate(starts):
+        passed = plain.descend(start, train, rows[seed], settings.learning_rate)
+        for place, (point, step) in enumerate(((0, 0), (3, 3), (7, 12))):
+            order, blocks = drawn(keys[seed], point)
+            gram = plain.products(passed[step], plain.rows(train, order))
+            numbers, batches = quality(gram, blocks)
+            measured = [part[seed, place] for part in found[:-1]]
+            assert measured.pop(found._fields.index("mean_error")) < 1e-5
+            np.testing.assert_allclose(measured, [plain.costs(passed[step], train).mean(), *numbers], rtol=1e-4)
+            sizes = np.transpose([part[seed, place] for part in found.batches])
+            np.testing.assert_allclose(sizes, batches, rtol=1e-4)
 
 
 def test_the_end_of_pretty_good():
@@ -134,7 +143,7 @@ def test_the_finding_is_of_the_mean_cosine_and_the_median_noise():
 
 
 def test_too_few_images_are_refused():
-    examples = make_examples(jax.random.key(0), 399)
+    examples = Examples(np.zeros((399, 12)), np.zeros((399, 4)))
     problem = Problem(mlp((12, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1))
     with pytest.raises(SettingsError, match="there are 399 training images; 400 or more are needed"):
         minibatch_quality.measure(problem, SMALLEST)
