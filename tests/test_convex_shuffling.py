@@ -1,11 +1,13 @@
 """Ways of drawing: theory against enumeration and simulation, the loop against numpy, and the claims."""
 
 import itertools
+from functools import partial
+from unittest import mock
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import threefry
 from conftest import SAME_MEAN
 
 from experiments.common.bounds import SettingsError
@@ -14,7 +16,8 @@ from experiments.mini_batches.convex_shuffling import ANEW, AS_STORED, BY_LOT, Q
 from research import data, sampling
 from research.data import Examples
 
-SMALLEST = Settings(num_seeds=2, chains=1)
+SMALLEST = Settings(num_seeds=2, chains=3)
+AROUND = partial(mock.patch.object, convex_shuffling, "BURN_IN", 6)  # epochs, of the 728 that forget the start
 
 
 def quadratic_of(num_images, seed=0):
@@ -31,18 +34,6 @@ def test_the_optimum_is_one_and_the_hessian_is_as_said():
     quadratic = quadratic_of(12)
     np.testing.assert_allclose(quadratic.slopes.sum(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(quadratic.curvatures.mean(axis=0), convex_shuffling.STEEPNESS * np.eye(6), atol=1e-12)
-
-
-def test_slopes_and_curvatures_are_those_of_the_cost_that_is_run(x64):
-    quadratic = quadratic_of(12)
-    examples = Examples(jnp.asarray(quadratic.features), jnp.asarray(quadratic.targets)[:, None])
-    at = jnp.asarray(quadratic.optimum)
-    slopes, curvatures = (
-        jax.jit(jax.vmap(lift(convex_shuffling.ridge_cost), (None, 0)))(at, examples)
-        for lift in (jax.grad, jax.hessian)
-    )
-    np.testing.assert_allclose(slopes, quadratic.slopes, atol=1e-12)
-    np.testing.assert_allclose(curvatures, quadratic.curvatures, atol=1e-12)
 
 
 def test_theory_by_lot_is_a_long_average():
@@ -78,22 +69,59 @@ def test_bias_and_variance_of_reshuffling_are_those_of_all_orders(monkeypatch):
     np.testing.assert_allclose(variance, rates**4 * scatter / (1 - left**2), rtol=0.05)
 
 
-def test_the_loop_keeps_to_the_resting_place_of_a_fixed_order(x64):
-    quadratic, order, rate = quadratic_of(8), np.random.default_rng(2).permutation(8), 0.05
-    examples = Examples(jnp.asarray(quadratic.features), jnp.asarray(quadratic.targets)[:, None])
-    schedule = jnp.asarray(np.tile(order[None, None, :, None], (1, 400, 1, 1)))
-    found = jax.jit(convex_shuffling.squared_distances)(
-        schedule, examples, jnp.asarray(quadratic.optimum), jnp.array([rate])
+def drawn(key, labels, epochs):
+    """Which image every step sees: ways, steps."""
+    anew, once, by_lot = threefry.split(key, 3)
+    fixed = threefry.permutation(once, 30), np.arange(30), np.argsort(labels, kind="stable")
+    again, stored, by_label = (np.tile(order, epochs) for order in fixed)
+    return (
+        threefry.shuffles(anew, 30, epochs).ravel(),
+        again,
+        threefry.integers(by_lot, 30 * epochs, 30),
+        stored,
+        by_label,
     )
-    expected = np.sum(sampling.resting_place(*parts(quadratic), order, rate) ** 2)
-    np.testing.assert_allclose(found, [expected], rtol=1e-9)
 
 
-def test_the_last_two_ways_rest_where_the_order_as_stored_and_the_order_by_label_lead(ran, small_mnist):
+@pytest.fixture
+def on_mnist(small_mnist):
+    """(labels of the first 30 images, their parabolas)"""
     few = data.take(data.load(str(small_mnist)), slice(convex_shuffling.NUM_IMAGES))
-    labels, quadratic = np.asarray(few.targets).argmax(axis=1), convex_shuffling.make_quadratic(few)
-    by_label = np.concatenate([np.flatnonzero(labels == label) for label in range(10)])
-    for order, found in zip((np.arange(len(labels)), by_label), ran("convex_shuffling")[0].result.resting, strict=True):
+    return few.targets.argmax(axis=1), convex_shuffling.make_quadratic(few)
+
+
+def test_every_way_is_as_far_off_in_the_second_half_as_steps_written_out(ran, on_mnist):
+    run, (labels, quadratic) = ran("convex_shuffling")[0], on_mnist
+    features, targets = quadratic.features, quadratic.targets
+    optimum = np.linalg.solve(features.T @ features / 30 + 0.1 * np.eye(6), features.T @ targets / 30)
+    chains = [threefry.split(threefry.fold_in(key, 1), 3) for _, key in threefry.seed_keys(run.settings.seed, 2)]
+    orders = np.array([[drawn(key, labels, 12) for key in keys] for keys in chains])  # seeds, chains, ways, steps
+    orders = np.moveaxis(orders, 2, 0)[:, :, :, None]  # an axis of rates
+    theta, away = np.tile(optimum, (5, 2, 3, len(RATES), 1)), []
+    for step in range(12 * 30):
+        rows = orders[..., step]
+        x, residual = features[rows], np.sum(theta * features[rows], axis=-1) - targets[rows]
+        theta = theta - RATES[:, None] * (residual[..., None] * x + 0.1 * theta)
+        away += [np.sum((theta - optimum) ** 2, axis=-1)] if step % 30 == 29 and step >= 6 * 30 else []
+    np.testing.assert_allclose(run.result.distance, np.mean(away, axis=(0, 3)), rtol=1e-9)
+
+
+def test_theory_is_of_the_first_thirty_images(ran, on_mnist):
+    result, (labels, quadratic) = ran("convex_shuffling")[0].result, on_mnist
+    x = quadratic.features
+    slopes = (x @ quadratic.optimum - quadratic.targets)[:, None] * x
+    np.testing.assert_allclose(quadratic.curvatures, x[:, :, None] * x[:, None] + 0.1 * np.eye(6), atol=1e-12)
+    np.testing.assert_allclose(quadratic.slopes, slopes + 0.1 * quadratic.optimum, atol=1e-12)
+    by_lot = [sampling.variance_by_lot(*parts(quadratic), rate) for rate in RATES]
+    np.testing.assert_allclose(result.by_lot, by_lot, rtol=1e-9)
+    rng = np.random.default_rng(5)
+    excess = sampling.excess(*parts(quadratic), rng.permuted(np.tile(np.arange(30), (1000, 1)), axis=1))
+    mean, left = -np.einsum("nij,nj->i", *parts(quadratic)) / 2, (1 - RATES * convex_shuffling.STEEPNESS) ** 30
+    np.testing.assert_allclose(result.anew[0], RATES**4 * (mean @ mean) / (1 - left) ** 2, rtol=1e-9)
+    scatter = np.mean(np.sum((excess - mean) ** 2, axis=1))  # of 1,000 orders: a standard error of some 3 %
+    np.testing.assert_allclose(result.anew[1], RATES**4 * scatter / (1 - left**2), rtol=0.15)
+    orders = np.arange(30), np.concatenate([np.flatnonzero(labels == label) for label in range(10)])
+    for order, found in zip(orders, result.resting, strict=True):
         places = [sampling.resting_place(*parts(quadratic), order, rate) for rate in RATES]
         np.testing.assert_allclose(found, np.linalg.norm(places, axis=1) ** 2, rtol=1e-9)
 
