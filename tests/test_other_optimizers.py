@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import plain
 import pytest
 from conftest import SAME_MEDIAN, goes_on
 
-from experiments.common import optimizers
+from experiments.common import descents, optimizers
 from experiments.common.bounds import SettingsError
 from experiments.common.tune import Tuned
 from experiments.networks import other_optimizers
@@ -20,7 +21,7 @@ from research import models
 from research.data import Examples
 
 SMALLEST = dataclasses.replace(
-    other_optimizers.QUICK, num_seeds=2, num_examples=100, num_evaluations=10, batch_size=20, layer_sizes=(784, 10)
+    other_optimizers.QUICK, num_seeds=2, num_examples=100, num_evaluations=10, batch_size=40, layer_sizes=(784, 10)
 )
 AROUND = partial(jax.numpy_dtype_promotion, "standard")  # as optax's line search wants
 STEEPNESS = np.array([4.0, 1.0, 0.25])
@@ -51,6 +52,92 @@ def test_plain_descent_uses_a_gradient_a_step_as_by_hand(x64):
         params = params - 0.1 * (STEEPNESS * (params - 1) + 0.4 * (params - 1) ** 3)
     assert found.evaluations.tolist() == [0, 1, 2, 3, 4, 5]
     np.testing.assert_allclose(found.cost, costs, rtol=1e-12)
+
+
+def carried(kind, slope, kept, number):
+    """(what the rate multiplies in step `number`, what is carried on) of optax's sgd, its momenta, and adam."""
+    if kind == 3:
+        first, second = 0.9 * kept[0] + 0.1 * slope, 0.999 * kept[1] + 0.001 * slope**2
+        return first / (1 - 0.9**number) / (np.sqrt(second / (1 - 0.999**number)) + 1e-8), (first, second)
+    velocity = slope + 0.9 * kept[0]
+    return (slope, velocity, slope + 0.9 * velocity)[kind], (velocity, velocity)
+
+
+def slopes(weights, inputs, targets):
+    """(mean cost, its gradient) of many networks (networks, 785, 10) without hidden layer, biases behind the pixels."""
+    outputs = plain.sigmoid(inputs @ weights)
+    deltas = 2 * (outputs - targets) * outputs * (1 - outputs) / inputs.shape[-2]
+    return np.sum((outputs - targets) ** 2, axis=(-2, -1)) / inputs.shape[-2], np.swapaxes(inputs, -2, -1) @ deltas
+
+
+def way_down(kind, weights, rates, inputs, targets, batches):
+    """(costs before and after every pass, ends); `batches` (networks, passes, steps, batch)."""
+    costs, kept = [slopes(weights, inputs, targets)[0]], (np.zeros_like(weights),) * 2
+    for number, rows in enumerate(np.moveaxis(batches.reshape(len(weights), -1, batches.shape[-1]), 0, 1), 1):
+        move, kept = carried(kind, slopes(weights, inputs[rows], targets[rows])[1], kept, number)
+        weights = weights - rates[:, None, None] * move
+        if number % batches.shape[2] == 0:
+            costs.append(slopes(weights, inputs, targets)[0])
+    return np.stack(costs, axis=1), weights
+
+
+def test_every_optimizer_is_tuned_and_counted_as_by_numpy(ran):
+    run, _ = ran("other_optimizers")
+    settings = dataclasses.replace(run.settings, num_seeds=run.settings.num_seeds + 2)  # two are for tuning
+    train, _, starts, _ = plain.begin(settings)
+    inputs, targets = np.hstack([train.inputs / 255, np.ones((100, 1))]), np.asarray(train.targets, float)
+    weights = np.stack([np.hstack([layer.weights, layer.biases[:, None]]).T.astype(float) for [layer] in starts])
+    lit = inputs.any(axis=0)  # behind the other pixels nothing moves
+    inputs, weights, shuffles = inputs[:, lit], weights[:, lit], plain.shuffles(settings, 100, 10)
+    whole = np.tile(np.arange(100), (4, 10, 1, 1))
+    parts = shuffles[..., :80].reshape(4, 10, 2, 40)
+    both = ((run.result.full[:4], optimizers.PLAIN, whole), (run.result.mini, optimizers.MINIBATCH, parts))
+    for outcomes, methods, batches in both:
+        for kind, (outcome, method) in enumerate(zip(outcomes, methods, strict=True)):
+            grid = np.array(method.grid)
+            of, rates = np.repeat([0, 1], len(grid)), np.tile(grid, 2)
+            tried = way_down(kind, weights[of], rates, inputs, targets, batches[of])[0][:, -1].reshape(2, -1)
+            np.testing.assert_allclose(outcome.tried, tried, rtol=1e-3)
+            middle = np.sqrt(tried[0] * tried[1])
+            np.testing.assert_allclose(outcome.tuned.costs, middle, rtol=1e-3)
+            assert outcome.label == method.label
+            assert outcome.tuned.best == grid[middle.argmin()]
+            best = np.full(2, outcome.tuned.best)
+            cost, ends = way_down(kind, weights[2:], best, inputs, targets, batches[2:])
+            np.testing.assert_allclose(outcome.cost, cost, rtol=1e-3)
+            loudest = np.max(plain.sigmoid(inputs @ ends) * targets, axis=1)
+            np.testing.assert_array_equal(outcome.silent, np.sum(loudest < 0.5, axis=1))
+
+
+def test_those_that_search_along_lines_begin_at_the_same_starts_and_only_go_down(ran):
+    run, _ = ran("other_optimizers")
+    plainly, *_, bfgs, conjugate = run.result.full
+    for outcome in (bfgs, conjugate):
+        np.testing.assert_allclose(outcome.cost[:, 0], plainly.cost[:, 0], rtol=1e-5)
+        assert (np.diff(outcome.cost, axis=1) <= 0).all()
+        np.testing.assert_allclose(outcome.tuned.costs, np.sqrt(outcome.tried[0] * outcome.tried[1]), rtol=1e-5)
+
+
+def test_the_second_race_is_on_fewer_images_and_who_begins_later_does_so_after_the_best_plain_steps(monkeypatch):
+    train = Examples(jnp.zeros((9, 1)), jnp.zeros((9, 1)))
+    problem, asked, begun = Posed(None, train), [], []
+    monkeypatch.setattr(descents, "starts", lambda posed, keys: np.arange(len(keys)))
+    monkeypatch.setattr(descents, "shuffles", lambda keys, *lengths: np.zeros((len(keys), 10, 9), int))
+    monkeypatch.setattr(optimizers, "silence", lambda problem: len(problem.train.inputs))
+    monkeypatch.setattr(optimizers, "compiled", lambda problem, way: (len(problem.train.inputs), *way.args[:1]))
+    monkeypatch.setattr(optimizers, "one_by_one", lambda problem, budget: (len(problem.train.inputs), problem))
+    monkeypatch.setattr(optimizers, "after_plain_steps", lambda method, *how: begun.append(how) or method)
+
+    def tune(settings, silent, method, way, given):
+        asked.append((method.label, silent, way[0], len(way[1].train.inputs)))
+        return Outcome(method.label, Tuned(np.array([5.0]), np.array([silent])), None, None, 0.0, None)
+
+    monkeypatch.setattr(other_optimizers, "tune", tune)
+    settings = dataclasses.replace(SMALLEST, batch_size=2, head_start=3, fewer_examples=4)
+    result = other_optimizers.measure(problem, settings)
+    assert begun == [(5.0, 3)] * 6
+    assert [label for label, *_ in asked] == [each.label for each in (*result.full, *result.mini, *result.fewer)]
+    assert [sizes for _, *sizes in asked] == [[9] * 3] * 13 + [[4] * 3] * 9
 
 
 def test_a_search_along_a_line_counts_every_gradient_it_asks_for(x64):
@@ -122,14 +209,6 @@ def test_the_number_is_chosen_on_starts_that_are_not_counted():
     assert result.cost.tolist() == [[10, 7]]
     np.testing.assert_allclose(result.tried, [ends[0], ends[1]])
     assert result.swapped == 5  # start 0 with the 2 that start 1 would choose; start 1 with 1: 4 times
-
-
-def test_a_digit_is_silent_if_its_output_is_low_on_all_its_images():
-    model = models.Model(lambda key: jnp.zeros(3), lambda params, inputs: params * inputs[0])
-    train = Examples(jnp.array([[0.2], [0.9], [1.0]]), jnp.eye(3)[jnp.array([0, 0, 2])])
-    problem = problem_of(bowl)._replace(model=model, train=train)
-    assert int(optimizers.silence(problem)(np.array([0.5, 9.0, 0.6], np.float32))) == 2  # 0 and, never asked for, 1
-    assert int(optimizers.silence(problem)(np.array([0.6, 9.0, 0.4], np.float32))) == 2  # now 1 and 2
 
 
 def test_the_evaluations_of_a_group_are_counted_with_those_that_fill_it_up():
