@@ -45,6 +45,12 @@ def of_cross_entropy(outputs, targets):
     return outputs - targets
 
 
+def of_softmax(outputs, targets):
+    """Of softmax cross-entropy of the last weighted sums, whose sigmoids the outputs are here."""
+    odds = outputs / (1 - outputs)
+    return odds / odds.sum(axis=1, keepdims=True) - targets
+
+
 def errors(params, examples, of_outputs=of_squares):
     """(dC/dz, the activations before it) of every layer, a row for every example."""
     reached, found = activations(params, examples.inputs), []
@@ -83,10 +89,11 @@ def flat(layers, leading=0):
     return np.concatenate([part.reshape(*part.shape[:leading], -1) for part in parts], axis=-1)
 
 
-def scatter(params, examples):
+def scatter(params, examples, of_outputs=of_squares):
     """tr(Sigma) of the examples' gradients."""
-    squares = [(error**2).sum(axis=1) * (1 + (before**2).sum(axis=1)) for error, before in errors(params, examples)]
-    return np.sum(squares, axis=0).mean() - (flat(gradient(params, examples)) ** 2).sum()
+    parts = errors(params, examples, of_outputs)
+    squares = [(error**2).sum(axis=1) * (1 + (before**2).sum(axis=1)) for error, before in parts]
+    return np.sum(squares, axis=0).mean() - (flat(gradient(params, examples, of_outputs)) ** 2).sum()
 
 
 def unflat(row, params):

@@ -4,10 +4,11 @@ import dataclasses
 
 import jax
 import numpy as np
+import plain
 import pytest
 from conftest import SAME_MEDIAN, make_examples
 
-from experiments.common import two_networks
+from experiments.common import descents, two_networks
 from experiments.common.problem import Problem
 from experiments.common.tune import Tuned
 from experiments.networks import conv_net
@@ -17,46 +18,55 @@ from research import costs, models
 SMALLEST = Settings(num_epochs=1, tuning_epochs=3, plain_learning_rates=(1e-6, 0.5, 1e30))
 
 
-def test_the_rate_of_two_starts_is_that_of_the_lowest_geometric_mean():
-    examples = make_examples(jax.random.key(0), 20)
-    posed = Problem(models.mlp((12, 4), output_activation=lambda z: z), costs.softmax_cross_entropy, examples, examples,
-                    (3, 4, 1))  # fmt: skip
-    starts = jax.vmap(posed.model.init)(jax.random.split(jax.random.key(1), 2))
-    order = np.tile(np.arange(20), (2, 1, 1))
-    ends = conv_net.end_costs("plain", posed, dataclasses.replace(SMALLEST, batch_size=4), starts, order)
-    slope, by_hand = jax.jit(jax.grad(posed.cost)), []
-    for seed in range(2):
-        params = jax.tree.map(lambda leaf, seed=seed: leaf[seed], starts)
-        for step, rate in enumerate((0.5, 0.5, 0.5, 0.25, 0.0)):  # of 5 steps 2 are the half; one more starts to fall
-            batch = jax.tree.map(lambda leaf, step=step: leaf[4 * step : 4 * step + 4], examples)
-            slopes = slope(params, batch)
-            params = jax.tree.map(lambda p, g, rate=rate: p - rate * g, params, slopes)
-        by_hand.append(float(posed.cost(params, examples)))
-    assert ends(0.5) == pytest.approx(np.sqrt(by_hand[0] * by_hand[1]), rel=1e-5)
+def entropy(params, examples):
+    outputs = plain.activations(params, examples.inputs)[-1]
+    odds = outputs / (1 - outputs)
+    return -np.log(np.sum(odds * examples.targets, axis=1) / odds.sum(axis=1)).mean()
 
 
-def test_rates_are_chosen_on_starts_that_are_not_counted(monkeypatch):
-    examples = make_examples(jax.random.key(0), 20)
+def fallen(params, train, rows, rate):
+    """The parameters before the first step and after every one; in the second half of them the rate falls to zero."""
+    return plain.descend(params, train, rows, plain.falling(rate, len(rows)), of_outputs=plain.of_softmax)
+
+
+def test_the_plain_network_is_tuned_and_trained_as_by_numpy(ran):
+    run, _ = ran("conv_net")
+    conv, found, settings = run.result.conv, run.result.plain, dataclasses.replace(run.settings, num_seeds=4)
+    train, test, starts, _ = plain.begin(settings)  # the last two are for tuning
+    rows = plain.shuffles(settings, 600, 3).reshape(4, 36, 50)
+    ends = [[fallen(starts[seed], train, rows[seed], rate)[-1] for seed in (2, 3)] for rate in (1e-6, 0.5)]
+    wanted = [np.sqrt(entropy(one, train) * entropy(other, train)) for one, other in ends]
+    np.testing.assert_allclose(found.tuned.costs[:2], wanted, rtol=1e-4)
+    assert found.tuned.costs[2] > 1e6
+    assert (found.rate, found.num_parameters) == (0.5, 13_002)
+    assert (conv.rate, conv.num_parameters, conv.tuned) == (0.4, 5994, None)
+    for seed in (0, 1):
+        places = fallen(starts[seed], train, rows[seed, :10], 0.5)[2::2]
+        right = [plain.accuracy(params, test) for params in places]
+        np.testing.assert_allclose(found.accuracy[seed], right, atol=0.011)  # two of 200
+
+
+def test_rates_are_chosen_on_starts_that_are_not_counted_and_filters_are_those_of_the_first_seed(monkeypatch):
+    examples, tried, counted = make_examples(jax.random.key(0), 20), [], []
     posed = Problem(models.mlp((12, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1))
-    tried, counted = [], []
 
     def end_costs(name, posed, settings, starts, order):
-        tried.append((starts, order))
+        tried.append((starts.tolist(), order.tolist()))
         return lambda rate: np.ones(2)
 
     def train(name, posed, settings, rate, starts, order):
-        counted.append((starts, order))
-        return two_networks.Trained(np.ones(1), np.ones((3, 1)), np.ones((3, 1, 52)), starts, 1.0)
+        counted.append((starts.tolist(), order.tolist()))
+        end = {"kernel": np.arange(600.0).reshape(3, 5, 5, 2, 4) + 1000 * len(counted), "biases": np.zeros((3, 4))}
+        return two_networks.Trained(np.ones(1), np.ones((3, 1)), np.ones((3, 1, 52)), end, 1.0)
 
     monkeypatch.setattr(two_networks, "pose", lambda problem, settings: (posed, posed))
     monkeypatch.setattr(two_networks, "train", train)
     monkeypatch.setattr(conv_net, "end_costs", end_costs)
-    conv_net.measure(posed, dataclasses.replace(SMALLEST, num_seeds=3, learning_rates=(0.1, 0.2)))
-    for those, these in zip(tried, counted, strict=True):
-        assert [len(leaf) for leaf in jax.tree.leaves(those)] == [conv_net.TUNING_SEEDS] * 3
-        assert [len(leaf) for leaf in jax.tree.leaves(these)] == [3] * 3
-        weights = np.concatenate([those[0][0].weights, these[0][0].weights])
-        assert len(np.unique(weights, axis=0)) == 5
+    monkeypatch.setattr(descents, "starts", lambda posed, keys: np.arange(len(keys)))
+    monkeypatch.setattr(descents, "shuffles", lambda keys, *lengths: np.arange(len(keys)))
+    result = conv_net.measure(posed, dataclasses.replace(SMALLEST, num_seeds=3, learning_rates=(0.1, 0.2)))
+    assert (tried, counted) == ([([3, 4], [3, 4])] * 2, [([0, 1, 2], [0, 1, 2])] * 2)
+    np.testing.assert_array_equal(result.filters, 1000 + np.arange(0.0, 200, 8).reshape(5, 5, 1) + np.arange(4))
 
 
 def test_looks_are_at_their_share_of_the_epochs(ran):
