@@ -78,6 +78,17 @@ def products(params, examples):
     return sum((error @ error.T) * (before @ before.T + 1) for error, before in errors(params, examples))
 
 
+def sharpness(params, examples):
+    """The largest eigenvalue of H where no layer is hidden: H falls apart into 1/N sum_i c_i a_i a_i^T of every output,
+    and sqrt(K) diag(c) sqrt(K) / N with K_ij = a_i . a_j has the same eigenvalues."""
+    inputs, outputs = activations(params, examples.inputs)
+    slopes, targets = outputs * (1 - outputs), np.asarray(examples.targets, float)
+    curved = 2 * slopes**2 + 2 * (outputs - targets) * slopes * (1 - 2 * outputs)
+    values, vectors = np.linalg.eigh(inputs @ inputs.T + 1)
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    return np.linalg.eigvalsh(root @ (curved.T[:, :, None] * root)).max() / len(inputs)
+
+
 def rows(examples, chosen):
     """Some of the examples."""
     return type(examples)(*(np.asarray(part)[np.asarray(chosen)] for part in examples))

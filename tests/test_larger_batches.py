@@ -1,22 +1,20 @@
 """Whole trainings with batch and rate scaled together: the diagonals of the grid, where the rule breaks, the claims."""
 
 import dataclasses
+from itertools import product
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
 from conftest import SAME_MEDIAN
 
 from experiments.common import descents
-from experiments.common.problem import Problem
 from experiments.mini_batches import larger_batches as experiment
-from research.data import Examples
-from research.models import Model
 
 SMALLEST = experiment.Settings(
-    num_seeds=2, batch_sizes=(10, 20), learning_rates=(0.5, 1.0), num_epochs=1, layer_sizes=(784, 10)
-)
+    num_seeds=2, num_examples=100, batch_sizes=(10, 20), learning_rates=(0.1, 0.2, 0.4), num_epochs=2,
+    layer_sizes=(784, 10),
+)  # fmt: skip
 FOUR = dataclasses.replace(SMALLEST, batch_sizes=(1, 2, 4, 8), learning_rates=(0.5, 1.0, 2.0, 4.0), layer_sizes=())
 
 
@@ -37,21 +35,19 @@ def test_diagonals_are_the_rates_that_can_be_scaled_with_every_batch_size():
     assert experiment.diagonals(settings) == [[0, 2, 4], [1, 3, 5]]
 
 
-def test_the_sharpness_is_that_of_where_each_training_of_a_diagonal_ended(monkeypatch):
-    """A training ends at B + eta times its start, in a valley that is theta^2 steep there."""
-
-    def train_with(problem, params, shared, rows, rates):
-        return rates, rates, params * (rows.shape[-1] + rates)
-
-    monkeypatch.setattr(experiment, "train_with", train_with)
-    train = Examples(jnp.zeros((8, 1)), jnp.zeros((8, 1)))
-    model = Model(lambda key: jax.random.uniform(key, (), minval=1, maxval=2), lambda theta, x: theta + 0 * x)
-    problem = Problem(model, lambda output, target: jnp.sum(output**4) / 12, train, train, (1, 1, 1))
-    settings = dataclasses.replace(FOUR, batch_sizes=(1, 2, 4), learning_rates=(0.5, 1.0, 2.0, 4.0))
-    starts = descents.begin(problem, settings, 1).params
-    ends = np.array([[1.5, 3, 6], [2, 4, 8]])  # those with the rates 0.5, 1, 2, and with 1, 2, 4
-    found = experiment.measure(problem, settings).sharpness
-    np.testing.assert_allclose(found, (ends[:, None] * np.asarray(starts)[:, None]) ** 2, rtol=1e-5)
+def test_every_training_ends_where_plain_descent_does_and_as_steep(ran):
+    run, _ = ran("larger_batches")
+    found, settings, (train, test, starts, _) = run.result, run.settings, plain.begin(run.settings)
+    orders = plain.shuffles(settings, len(train.inputs), settings.num_epochs)
+    for (size, batch), (seed, start) in product(enumerate(settings.batch_sizes), enumerate(starts)):
+        rows = descents.in_batches(orders, batch)[seed]
+        ends = [plain.descend(start, train, rows, rate)[-1] for rate in settings.learning_rates]
+        costs = [plain.costs(params, train).mean() for params in ends]
+        np.testing.assert_allclose(found.cost[seed, size], costs, rtol=1e-4)
+        accuracies = [plain.accuracy(params, test) for params in ends]
+        np.testing.assert_allclose(found.accuracy[seed, size], accuracies, atol=0.0051)  # one of 200
+        steep = [plain.sharpness(ends[rate + size], train) for rate in (0, 1)]  # twice the batch, twice the rate
+        np.testing.assert_allclose(found.sharpness[:, seed, size], steep, rtol=1e-3)
 
 
 def test_rates_without_a_diagonal_are_refused():
