@@ -7,23 +7,22 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+import plain
 import pytest
 from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 from PIL import Image
 from plotly import graph_objects
 
-from experiments.common import descents, microscope, plots, runs
 from experiments.common import experiment as house
+from experiments.common import microscope, plots, walks
 from experiments.common.bounds import SettingsError
 from experiments.common.hills import View
 from experiments.common.microscope import Footsteps, Microscope
-from experiments.common.problem import Problem
 from experiments.common.walks import Reading, Walk, Way
 from experiments.hill import drunk_man as experiment
 from experiments.hill.drunk_man import Result, Settings, Walker
 from experiments.hill.drunk_man_page_figures import as_page
-from research import data
-from research.models import Model
+from research import paths
 
 SMALLEST = Settings(
     num_seeds=3, batch_sizes=(10,), learning_rates=(0.5,), full_batch_learning_rates=(4.0,), num_steps=10, num_epochs=2,
@@ -41,42 +40,84 @@ def finished(ran):
     return folder, run.result
 
 
-def test_shadows_and_distances_are_those_of_the_points_by_numpy(finished):
-    _, result = finished
-    points = [path.astype(float) for path in result.points]
-    union = np.concatenate(points)
+def test_what_is_drawn_are_the_paths_of_plain_descent_on_the_plane_nearest_to_them(ran):
+    run, _ = ran("drunk_man")
+    result, walked, height = run.result, plain.walked(run.settings), plain.height_above(run.settings)
+    seen = [points[0, :: walks.leg_length(points.shape[1] - 1, 10, 21)] for points in walked]
+    union = np.concatenate(seen)
     centre = union.mean(axis=0)
     _, sizes, directions = np.linalg.svd(union - centre, full_matrices=False)
-    for path, found, distance in zip(points, result.view.shadows, result.view.off_plane, strict=True):
-        away = path - centre
-        shadow = away @ directions[:2].T
-        np.testing.assert_allclose(np.abs(found), np.abs(shadow), atol=2e-4)
-        off_plane = np.linalg.norm(away - shadow @ directions[:2], axis=1)
-        np.testing.assert_allclose(distance, off_plane, atol=2e-4)
-    assert (sizes[:2] ** 2).sum() / (sizes**2).sum() == pytest.approx(sum(result.shares[:2]), abs=1e-4)
+    directions = directions[:2] * -np.sign(directions[:2] @ (union[0] - centre))[:, None]  # to the right and up
+    view = plain.look_down(height, centre, directions, seen, run.settings.resolution)
+    plain.same_view(result.view, view)
+    np.testing.assert_allclose(result.shares, sizes[:3] ** 2 / np.sum(sizes**2), atol=1e-4)
+    done, far = np.linspace(0, 1, 200), [np.linalg.norm(path[-1] - path[0]) for path in seen]
+    centred = np.eye(400) - 1 / 400
+    together = np.kron(np.diag(np.square(far)), np.minimum(done[:, None], done))  # of walks without memory
+    null = np.linalg.eigvalsh(centred @ together @ centred)[::-1]
+    np.testing.assert_allclose(result.null_shares, null[:3] / null.sum(), atol=1e-4)
+    for walker, points, path, shadow in zip(result.walkers, walked, seen, view.shadows, strict=True):
+        looked = walker.steps[walker.looked_at]
+        np.testing.assert_allclose(points[0, walker.steps], path)
+        np.testing.assert_allclose(walker.cost, [list(map(height, each[looked])) for each in points], rtol=1e-4)
+        below = [height(centre + place @ directions) for place in shadow[walker.looked_at]]
+        np.testing.assert_allclose(walker.shadow_cost, below, rtol=1e-4)
+        assert walker.length == pytest.approx(np.linalg.norm(np.diff(points[0], axis=0), axis=1).sum(), rel=1e-4)
+        assert walker.winding == pytest.approx(paths.winding(path), rel=1e-4)
 
 
-def test_the_cost_of_the_last_point_is_that_of_the_network_it_stands_for(finished, small_mnist):
-    _, result = finished
-    train = data.load(str(small_mnist))
-    for walker, path in zip(result.walkers, result.points, strict=True):
-        activations, at = train.inputs / 255, 0
-        for inputs, outputs in ((784, 3), (3, 10)):
-            weights, at = path[-1, at : at + inputs * outputs].reshape(outputs, inputs), at + inputs * outputs
-            biases, at = path[-1, at : at + outputs], at + outputs
-            activations = 1 / (1 + np.exp(-(activations @ weights.T.astype(float) + biases)))
-        cost = np.mean(np.sum((activations - train.targets) ** 2, axis=1))
-        assert walker.cost[0, -1] == pytest.approx(cost, rel=1e-5)
+def test_all_are_read_where_plain_descent_is_when_the_clocks_stop(ran):
+    run, _ = ran("drunk_man")
+    walkers, walked = run.result.walkers, plain.walked(run.settings)
+    seconds = [walker.seconds_per_step for walker in walkers]
+    for clock, per_step in {"steps": [1.0, 1.0], "examples": [600.0, 10.0], "seconds": seconds}.items():
+        numbers = walks.numbers_together([walker.steps[walker.looked_at] for walker in walkers], per_step)
+        for way, (walker, points, number) in enumerate(zip(walkers, walked, numbers, strict=True)):
+            upto = points[:, : walker.steps[walker.looked_at[number]] + 1]
+            wound = [paths.winding(each) if len(each) > 1 else np.nan for each in upto]
+            np.testing.assert_allclose(run.result.together[clock].tortuosity[way], wound, rtol=1e-4)
+            cost = walker.cost[:, number] if numbers[0] else np.full(3, np.nan)
+            np.testing.assert_allclose(run.result.together[clock].cost[way], cost)
 
 
-def test_under_the_microscope_the_full_batch_walks_against_the_gradient_along_the_first_axis(finished):
-    _, result = finished
-    full, shadows = result.microscope.footsteps[0], result.microscope.view.shadows[0]
-    way, step = shadows[-1] - shadows[0], shadows[1] - shadows[0]
-    np.testing.assert_allclose(way, [full.distance[0, -1], 0], atol=1e-5)
-    np.testing.assert_allclose(step, full.lengths[0, 0] * full.downhill[0], atol=1e-5)  # a step is -rate G
-    assert all(0 < steps.share <= 1 for steps in result.microscope.footsteps)
-    assert [steps.lengths.shape for steps in result.microscope.footsteps] == [(3, 12)] * 2
+def test_under_the_microscope_plain_descent_goes_on_from_the_middle_of_the_drunk_mans_path(ran):
+    run, _ = ran("drunk_man")
+    seen, steps, height = run.result.microscope, run.result.walkers[1].steps, plain.height_above(run.settings)
+    train, _, (like, *_), _ = plain.begin(run.settings)
+    assert seen.after == steps[len(steps) // 2]
+    middle = plain.walked(run.settings)[1][:, seen.after]
+    fresh = plain.shuffles(run.settings, 600, 3)[:, 2, :120].reshape(3, 12, 10)  # the third epoch: two were walked
+    everything = np.broadcast_to(np.arange(600), (3, 12, 600))
+    starts = [plain.unflat(start, like) for start in middle]
+    passed = [plain.paths(starts, train, schedules, 0.5) for schedules in (everything, fresh)]
+    along = passed[0][0, -1] - middle[0]
+    across = np.linalg.svd(np.diff(passed[1][0], axis=0), full_matrices=False)[2][0]
+    directions = np.linalg.qr(np.stack([along, across], axis=1))[0].T
+    shown = np.array([seen.view.shadows[0][-1, 0], seen.view.shadows[1][-1, 1]])  # either way across is right
+    directions *= np.sign(shown * [directions[0] @ along, directions[1] @ (passed[1][0, -1] - middle[0])])[:, None]
+    view = plain.look_down(height, middle[0], directions, [path[0] for path in passed], microscope.LOOKS, every=10)
+    plain.same_view(seen.view._replace(surface=seen.view.surface[::10, ::10]), view)
+    assert seen.view.shadows[0][-1, 0] > 0
+    for found, path, shadow in zip(seen.footsteps, passed, view.shadows, strict=True):
+        steps = np.diff(path, axis=1)
+        lengths = np.linalg.norm(steps, axis=2)
+        np.testing.assert_allclose(found.lengths, lengths, rtol=1e-4)
+        np.testing.assert_allclose(found.distance, np.linalg.norm(path[:, 1:] - path[:, :1], axis=2), rtol=1e-4)
+        turns = np.sum(steps[:, 1:] * steps[:, :-1], axis=2) / (lengths[:, 1:] * lengths[:, :-1])
+        np.testing.assert_allclose(found.cosine, turns, atol=1e-4)
+        assert found.share == pytest.approx(np.sum(np.diff(shadow, axis=0) ** 2) / np.sum(lengths[0] ** 2), rel=1e-4)
+        slopes = [plain.flat(plain.gradient(plain.unflat(each, like), train)) for each in path[0, :: microscope.EVERY]]
+        down = [-slope @ directions.T / np.linalg.norm(slope) for slope in slopes]
+        np.testing.assert_allclose(found.downhill, down, atol=1e-4)
+
+
+def test_the_noise_scale_is_that_where_the_microscope_stands(ran):
+    run, _ = ran("drunk_man")
+    (train, _, (like, *_), _), seen = plain.begin(run.settings), run.result.microscope
+    for scale, start in zip(seen.noise_scale, plain.walked(run.settings)[1][:, seen.after], strict=True):
+        params = plain.unflat(start, like)
+        squared = np.sum(plain.flat(plain.gradient(params, train)) ** 2)
+        assert scale == pytest.approx(plain.scatter(params, train) / squared, rel=1e-4)
 
 
 def test_footsteps_are_measured_as_by_hand():
@@ -197,15 +238,6 @@ def test_batches_too_large_are_refused_before_anything_is_written(tmp_path, smal
 
 
 WAYS = Way("full batch", 60, 4.0, True), Way("batches of 10", 10, 0.5, False)
-
-
-def test_under_the_microscope_batches_come_from_shuffles_that_nobody_has_walked(monkeypatch):
-    monkeypatch.setattr(microscope.walks, "walk", lambda problem, way, beginning, settings: beginning.order)
-    train = data.Examples(jnp.zeros((60, 1)), jnp.zeros((60, 1)))
-    problem = Problem(Model(lambda key: 0.0, lambda theta, x: x), jnp.sum, train, train, (1, 1, 1))
-    found = microscope.walk_on(problem, WAYS[1], (), SMALLEST, 9)
-    order = descents.shuffles(runs.seed_keys(SMALLEST.seed, 3)[1], 60, 4)  # two are walked, nine batches need two more
-    np.testing.assert_array_equal(found, order[:, 2:].reshape(3, 1, 120)[..., :90])
 
 
 def made_up(*, examples=0.5, seconds=0.5, winding=7.0, wrong=0.0, log=0.0, cosine=0.0, distance=2.0):
