@@ -6,6 +6,7 @@ import io
 import json
 import re
 from functools import partial
+from itertools import product
 
 import jax
 import jax.numpy as jnp
@@ -72,6 +73,55 @@ def asked(browser, expression):
 def start(result):
     """The start as parameters, in float32 as in the page."""
     return jax.tree.map(jnp.asarray, ravel_pytree(MODEL.init(jax.random.key(0)))[1](result.start))
+
+
+def layers_of(point, like):
+    """The flat point as layers of these shapes."""
+    parts = [part for layer in like for part in layer]
+    cut = np.split(np.asarray(point, float), np.cumsum([part.size for part in parts])[:-1])
+    shaped = [numbers.reshape(part.shape) for numbers, part in zip(cut, parts, strict=True)]
+    return [models.Layer(*pair) for pair in zip(shaped[::2], shaped[1::2], strict=True)]
+
+
+def test_the_networks_are_the_first_seeds_start_and_where_plain_descent_leads_from_it(ran):
+    found, settings = ran("play")[0].result, ran("play")[0].settings
+    train, test, (start, _), _ = plain.begin(settings)
+    trained, batches = start, plain.shuffles(settings, 600, 1).reshape(2, 6, 100)[0]
+    for batch, rate in zip(batches, (4, 4, 4, 4, 8 / 3, 4 / 3), strict=True):
+        trained = plain.step(trained, plain.rows(train, batch), rate)
+    np.testing.assert_allclose(found.start, plain.flat(start), rtol=1e-5)
+    np.testing.assert_allclose(found.trained, plain.flat(trained), rtol=1e-4, atol=1e-6)
+    reads = [plain.accuracy(params, test) for params in (start, trained)]
+    np.testing.assert_allclose(found.accuracy, reads, atol=0.0051)  # one of 200
+    assert found.sizes.tolist() == [784, 16, 16, 10]
+    for examples, images, labels in (
+        (plain.rows(train, range(100)), found.train_images, found.train_labels),
+        (plain.rows(test, range(20)), found.test_images, found.test_labels),
+    ):
+        np.testing.assert_array_equal(images.reshape(len(images), -1), examples.inputs)
+        np.testing.assert_array_equal(labels, examples.targets.argmax(axis=1))
+
+
+def test_the_hill_is_that_of_the_pages_images_round_two_plain_descents_on_them(ran):
+    found, settings = ran("play")[0].result, ran("play")[0].settings
+    train, _, (start, _), _ = plain.begin(settings)
+    few = plain.rows(train, range(100))
+    batches = plain.shuffles(settings, 100, 5)[0].reshape(10, 50)
+    ways = (plain.descend(start, few, [range(100)] * 10, 4.0), plain.descend(start, few, batches, 2.0))
+    paths = [np.array([plain.flat(params) for params in way]) for way in ways]
+    centre = np.concatenate(paths).mean(axis=0)
+    axes = np.linalg.svd(np.concatenate(paths) - centre, full_matrices=False)[2][:2]
+    axes *= -np.sign(axes @ (paths[0][0] - centre))[:, None]  # the start lies to the left and below
+    np.testing.assert_allclose(found.origin, centre, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.directions @ axes.T, np.eye(2), atol=1e-3)
+    seen = np.concatenate([(path - centre) @ axes.T for path in paths])
+    np.testing.assert_allclose(np.concatenate(found.view.shadows), seen, atol=1e-3 * np.ptp(seen))
+    middle, half = (seen.max(axis=0) + seen.min(axis=0)) / 2, 0.75 * np.ptp(seen, axis=0)
+    sides = np.array([found.view.alphas, found.view.betas]).T
+    np.testing.assert_allclose(sides, [middle - half, middle, middle + half], atol=1e-3 * np.ptp(seen))
+    for height, place in zip(found.view.surface.ravel(), product(*sides.T), strict=True):
+        at = layers_of(found.origin + np.array(place) @ found.directions, start)
+        assert height == pytest.approx(plain.costs(at, few).mean(), rel=1e-4)
 
 
 @pytest.mark.browser
