@@ -201,11 +201,19 @@ def untrained_and_trained(settings):
     return train, starts + [passed[-1] for passed in paths]
 
 
-def height_above(settings):
-    """A row of all parameters -> the cost there of the network of a run, on its training examples."""
+def heights_above(settings):
+    """Rows of all parameters -> the cost at each of the network of a run, on its training examples."""
     train, _, (like, *_), _ = begin(settings)
-    train = train._replace(inputs=train.inputs / 255)
-    return lambda row: costs(unflat(row, like), train).mean()
+    images = train.inputs / 255
+
+    def heights(points):
+        networks = [unflat(point, like) for point in points]
+        sums = images @ np.concatenate([first.weights for first, *_ in networks]).T  # one product for all
+        seen = zip(networks, np.split(sums, len(networks), axis=1), strict=True)
+        inner = [(rest, train._replace(inputs=sigmoid(part + first.biases))) for (first, *rest), part in seen]
+        return np.array([costs(rest, examples).mean() for rest, examples in inner])
+
+    return heights
 
 
 def paths(starts, examples, schedules, rate):
@@ -228,17 +236,17 @@ def walked(settings):
     return [paths(starts, train, schedules, rate) for schedules, rate in ways]
 
 
-def look_down(height, origin, directions, paths, resolution, *, reach=0.0, every=1):
+def look_down(heights, origin, directions, paths, resolution, *, reach=0.0, every=1):
     """What hills.View shows of paths on this plane; the surface at every so many points of the grid."""
     shadows = [(path - origin) @ directions.T for path in paths]
     low, high = (of(np.concatenate(shadows), axis=0) for of in (np.min, np.max))
     half = np.maximum(0.75 * (high - low), reach)
     alphas, betas = np.linspace((low + high) / 2 - half, (low + high) / 2 + half, resolution).T
-    at = lambda alpha, beta: height(origin + alpha * directions[0] + beta * directions[1])
-    surface = [[at(alpha, beta) for beta in betas[::every]] for alpha in alphas[::every]]
+    grid = np.array([[(alpha, beta) for beta in betas[::every]] for alpha in alphas[::every]])
+    surface = heights(origin + grid.reshape(-1, 2) @ directions).reshape(grid.shape[:2])
     away = [np.linalg.norm(path - origin - shadow @ directions, axis=1)
             for path, shadow in zip(paths, shadows, strict=True)]  # fmt: skip
-    return hills.View(alphas, betas, np.array(surface), tuple(shadows), tuple(away))
+    return hills.View(alphas, betas, surface, tuple(shadows), tuple(away))
 
 
 def same_view(found, expected):

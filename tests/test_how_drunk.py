@@ -21,13 +21,13 @@ BATCHES = Way("batches of 10", 10, 0.5, False)
 
 def test_every_gait_is_that_of_plain_descent(ran):
     run, _ = ran("how_drunk")
-    settings, walked, height = run.settings, plain.walked(run.settings), plain.height_above(run.settings)
+    settings, walked, heights = run.settings, plain.walked(run.settings), plain.heights_above(run.settings)
     for found, points in zip(run.result.gaits, walked, strict=True):
         steps = np.diff(points, axis=1)
         far = np.linalg.norm(steps, axis=2)
         turns = np.sum(steps[:, 1:] * steps[:, :-1], axis=2) / (far[:, 1:] * far[:, :-1])
         np.testing.assert_allclose(found.cosine, turns.mean(axis=1), atol=1e-4)
-        down = np.array([height(path[0]) - height(path[-1]) for path in points])
+        down = heights(points[:, 0]) - heights(points[:, -1])
         np.testing.assert_allclose(found.gained, down / far.sum(axis=1), rtol=1e-4)
         seen = points[:, :: walks.leg_length(far.shape[1], settings.num_steps, settings.num_points)]
         squares = np.linalg.svd(seen - seen.mean(axis=1, keepdims=True), compute_uv=False) ** 2
@@ -41,8 +41,7 @@ def test_every_gait_is_that_of_plain_descent(ran):
         for way, (points, count) in enumerate(zip(walked, counts, strict=True)):
             wound = [paths.winding(path[: count + 1]) for path in points]
             np.testing.assert_allclose(run.result.together[clock].tortuosity[way], wound, rtol=1e-4)
-            cost = [height(path[count]) for path in points]
-            np.testing.assert_allclose(run.result.together[clock].cost[way], cost, rtol=1e-4)
+            np.testing.assert_allclose(run.result.together[clock].cost[way], heights(points[:, count]), rtol=1e-4)
 
 
 def made_up(cosines=(0.9, 1.0, 0.05), by_steps=20.0):

@@ -24,7 +24,7 @@ def as_long(drawn, like):
 def test_plain_descents_are_seen_on_a_random_plane_of_their_seed(ran):
     run, _ = ran("random_plane")
     settings, result, like = run.settings, run.result, plain.begin(run.settings)[2][0]
-    walked, height = plain.walked(settings), plain.height_above(settings)
+    walked, heights = plain.walked(settings), plain.heights_above(settings)
     legs = [walks.leg_length(points.shape[1] - 1, settings.num_steps, settings.num_points) for points in walked]
     for seed in range(settings.num_seeds):  # its plane goes through the end of its last path
         paths = [points[seed, ::leg] for points, leg in zip(walked, legs, strict=True)]
@@ -34,7 +34,7 @@ def test_plain_descents_are_seen_on_a_random_plane_of_their_seed(ran):
         first, second = (plain.flat(map(as_long, plain.unflat(each, like), end)) for each in drawn)
         directions = np.linalg.qr(np.stack([first, second], axis=1))[0].T
         directions *= np.sign(np.sum(directions * [first, second], axis=1, keepdims=True))
-        view = plain.look_down(height, origin, directions, paths, settings.resolution, reach=np.linalg.norm(first))
+        view = plain.look_down(heights, origin, directions, paths, settings.resolution, reach=np.linalg.norm(first))
         if seed == 0:
             plain.same_view(result.view, view)
         lines = [np.linalg.norm(path[-1] - path[0]) for path in paths]
