@@ -1,19 +1,19 @@
 """The edge of stability: what is compared along descents, and the claims on made-up ones."""
 
-import jax
-import jax.numpy as jnp
+from functools import partial
+
 import numpy as np
+import plain
 import pytest
 from conftest import LAST_OFF, SAME_MEDIAN
+from scipy.sparse.linalg import LinearOperator, eigsh
 
-from experiments.common import valleys
+from experiments.common import descents, valleys
 from experiments.common.bounds import SettingsError
-from experiments.common.problem import Problem
 from experiments.common.valleys import Curve
 from experiments.hill import edge_of_stability as experiment
 from experiments.hill.edge_of_stability import Settings
-from research.data import Examples
-from research.models import Model
+from research.models import Layer
 
 SMALLEST = Settings(
     num_seeds=2, num_examples=40, num_steps=10, batch_sizes=(10,), edge_learning_rates=(0.4,), num_edge_steps=20,
@@ -36,17 +36,82 @@ def test_every_descent_has_the_rate_and_the_steps_that_are_meant_for_it(ran):
             np.testing.assert_array_equal(each.steps, np.linspace(0, num_steps, settings.num_looks + 1))
 
 
-def test_every_seed_goes_down_from_its_own_start_at_every_rate():
-    """C = sum_i h_i theta_i^2 / 2: every theta_i is 1 - eta h_i times what it was before the step."""
-    steepness = np.array([1.0, 2.0, 4.0])
-    train = Examples(jnp.zeros((5, 1)), jnp.zeros((5, 1)))
-    model = Model(lambda key: jax.random.uniform(key, (3,)), lambda theta, x: theta)
-    problem = Problem(model, lambda output, target: jnp.sum(steepness * output**2) / 2, train, train, (1, 1, 1))
-    network, rates = valleys.network_of(problem, jax.random.split(jax.random.key(0), 2)), (0.1, 0.2, 0.3)
-    for rate, found in zip(rates, valleys.by_full_batch(network, rates, 4, 2), strict=True):
-        left = (1 - rate * steepness) ** np.array([0, 2, 4])[:, None]  # looks, theta_i
-        height = np.sum(steepness / 2 * (np.asarray(network.start)[:, None] * left) ** 2, axis=-1)
-        np.testing.assert_allclose(found.cost, height, rtol=1e-4)
+def tanh_slopes(params, examples):
+    """(mean cost, its gradient) of tanh, tanh, linear with half the sum of squares."""
+    reached, slopes = [examples.inputs], []
+    for layer in params[:-1]:
+        reached.append(np.tanh(reached[-1] @ layer.weights.T + layer.biases))
+    error = reached[-1] @ params[-1].weights.T + params[-1].biases - examples.targets
+    cost = np.mean(np.sum(error**2, axis=1)) / 2
+    for layer, before in zip(params[::-1], reached[::-1], strict=True):
+        slopes.insert(0, Layer(error.T @ before / len(before), error.mean(axis=0)))
+        error = error @ layer.weights * (1 - before**2)
+    return cost, plain.flat(slopes)
+
+
+def own_slopes(params, examples):
+    return plain.costs(params, examples).mean(), plain.flat(plain.gradient(params, examples))
+
+
+def on_their_span(images, train, starts):
+    """Images and first weights laid on the span of the images, where all slopes lie."""
+    basis = np.linalg.qr(images.T)[0]
+    laid = [[Layer(start[0].weights @ basis, start[0].biases), *start[1:]] for start in starts]
+    return train._replace(inputs=images @ basis), laid
+
+
+def passed(slopes, params, examples, schedule, rate):
+    """The points of a descent, from its start on."""
+    yield params
+    for batch in schedule:
+        down = slopes(params, plain.rows(examples, batch))[1]
+        params = plain.unflat(plain.flat(params) - rate * down, params)
+        yield params
+
+
+def curved(slopes, params, examples, along):
+    """The Hessian times a direction of length 1."""
+    ends = (plain.unflat(plain.flat(params) + by * along, params) for by in (1e-4, -1e-4))
+    there, back = (slopes(end, examples)[1] for end in ends)
+    return (there - back) / 2e-4
+
+
+def along_its_own(slopes, params, batch):
+    """How much a batch's cost curves along its gradient."""
+    down = slopes(params, batch)[1]
+    down /= np.linalg.norm(down)
+    return down @ curved(slopes, params, batch, down)
+
+
+def test_all_curves_are_those_of_plain_descent(ran):
+    run, _ = ran("edge_of_stability")
+    result, settings, (train, _, starts, _) = run.result, run.settings, plain.begin(run.settings)
+    images, count = train.inputs / 255, len(train.inputs)
+    usual, _ = plain.starts_and_keys(settings.seed, settings.num_seeds, (784, 16, 16, 10))
+    halves = [[Layer(layer.weights / 2, layer.biases) for layer in start] for start in usual]
+    tanh = tanh_slopes, *on_their_span(images - images.mean(axis=0), train, halves)
+    own = own_slopes, *on_their_span(images, train, starts)
+    order = plain.shuffles(settings, count, 6)  # five are walked
+    batches, held = descents.in_batches(order[:, :5], 10), descents.in_batches(order[:, 5:], 10)
+    whole = np.broadcast_to(np.arange(count), (settings.num_seeds, 10, count))
+    for (slopes, examples, begun), curves, schedules in (
+        (tanh, result.full_batch, whole),
+        (tanh, result.minibatch, batches[:, :10]),
+        (tanh, result.edge, batches),
+        (own, result.network, whole),
+    ):
+        for index, found in enumerate(curves):
+            for seed, (start, schedule) in enumerate(zip(begun, schedules, strict=True)):
+                path = list(passed(slopes, start, examples, schedule, found.learning_rate))
+                seen = [path[step] for step in found.steps]
+                np.testing.assert_allclose(found.cost[seed], [slopes(at, examples)[0] for at in seen], rtol=1e-4)
+                bends = LinearOperator([plain.flat(start).size] * 2, partial(curved, slopes, seen[-1], examples))
+                top = eigsh(bends, 1, which="LA", tol=1e-3, v0=plain.flat(start), return_eigenvectors=False)
+                np.testing.assert_allclose(found.sharpness[seed, -1:], top, rtol=1e-3)
+                if curves is result.edge:
+                    parts = [plain.rows(examples, batch) for batch in held[seed]]
+                    along = [np.mean([along_its_own(slopes, at, part) for part in parts]) for at in seen]
+                    np.testing.assert_allclose(result.batch_sharpness[index, seed], along, rtol=1e-3)
 
 
 def curve(rate, sharpness, cost=None):
