@@ -1,28 +1,26 @@
 """A new cost beside the film's: what its outputs ask for, the best rate, and the claims."""
 
 import dataclasses
+import functools
+import itertools
 
-import jax
 import numpy as np
+import plain
 import pytest
-from conftest import LAST_OFF, make_examples, make_params
+from conftest import LAST_OFF
 
 from experiments.common import cost_looks
 from experiments.common.cost_looks import Scatter
 from experiments.common.hills import View
-from experiments.common.problem import Problem
 from experiments.common.runs import Diverged
 from experiments.common.tune import Tuned
 from experiments.networks import new_cost
 from experiments.networks.new_cost import Descended, OfCost, Result, Settings, cross_entropy
-from research import costs, models
 
 SMALLEST = Settings(
     num_seeds=2, num_examples=120, batch_size=10, num_steps=20, num_epochs=4, resolution=5, learning_rates=(0.5, 2.0),
     layer_sizes=(784, 3, 10),
 )  # fmt: skip
-SAMPLES = make_examples(jax.random.key(1), 20, 12, 4)
-PARAMS = make_params(jax.random.key(0))
 
 
 def test_cross_entropy_is_the_formula_and_finite_where_an_output_is_saturated():
@@ -32,30 +30,95 @@ def test_cross_entropy_is_the_formula_and_finite_where_an_output_is_saturated():
     assert cross_entropy(np.array([0.0, 1.0]), np.array([0.0, 1.0])) == 0
 
 
-def posed(cost_fn):
-    activations = (jax.nn.sigmoid, jax.nn.sigmoid)
-    return Problem(models.mlp((12, 5, 6, 4)), cost_fn, SAMPLES, SAMPLES, (3, 4, 1), activations)
+def entropies(params, examples):
+    outputs = plain.activations(params, examples.inputs)[-1]
+    return -np.log(np.where(examples.targets > 0, outputs, 1 - outputs)).sum(axis=1)
 
 
-@pytest.fixture(scope="module")
-def asked():
-    """What the outputs ask for, of cross-entropy and of the film's cost."""
-    return [cost_looks.wishes(posed(cost_fn), PARAMS, SAMPLES) for cost_fn in (cross_entropy, costs.sum_of_squares)]
+COSTS = ((entropies, plain.of_cross_entropy), (plain.costs, plain.of_squares))
 
 
-def test_what_the_outputs_ask_for_is_what_the_formulas_say(asked):
-    outputs, targets = asked[0].outputs, np.asarray(SAMPLES.targets)
-    slopes, wrong = outputs * (1 - outputs), outputs - targets
-    np.testing.assert_allclose(asked[0].nudges * slopes, -wrong, atol=1e-6)
-    np.testing.assert_allclose(asked[0].deltas, wrong, atol=1e-6)
-    np.testing.assert_allclose(asked[1].nudges, -2 * wrong, atol=1e-6)
-    np.testing.assert_allclose(asked[1].deltas, 2 * wrong * slopes, atol=1e-6)
+@functools.cache
+def plainly(settings):
+    """(training, test images, starts; (cost, method, seed, rate) -> where plain descent is at the start and every look)
+    of both costs, the full batch and the mini-batches."""
+    train, test, starts, _ = plain.begin(settings)
+    train, test = (each._replace(inputs=each.inputs / 255) for each in (train, test))
+    count, paths = len(train.inputs), {}
+    orders = plain.shuffles(settings, count, settings.num_epochs).reshape(len(starts), -1, settings.batch_size)
+    everything = np.tile(np.arange(count), (len(starts), settings.num_steps, 1))
+    for (cost, (_, of_outputs)), (method, steps) in itertools.product(
+        enumerate(COSTS), enumerate((everything, orders))
+    ):
+        every = steps.shape[1] // new_cost.LOOKS
+        for (seed, start), (index, rate) in itertools.product(enumerate(starts), enumerate(settings.learning_rates)):
+            passed = plain.descend(start, train, steps[seed, : every * new_cost.LOOKS], rate, of_outputs=of_outputs)
+            paths[cost, method, seed, index] = passed[::every]
+    return train, test, starts, paths
 
 
-def test_the_gradients_of_a_cost_are_checked_in_three_ways():
-    by_hand, differences = cost_looks.check_gradients(posed(costs.absolute), PARAMS)
-    assert by_hand < 1e-12
-    assert differences < 1e-6
+def test_both_costs_and_both_methods_go_as_plain_descent_does(ran):
+    run, _ = ran("new_cost")
+    settings, (train, test, starts, paths) = run.settings, plainly(run.settings)
+    for cost, method in np.ndindex(2, 2):
+        found, ends = run.result[cost].methods[method], np.empty((len(starts), len(settings.learning_rates)))
+        best = list(settings.learning_rates).index(found.tuned.best)
+        for seed, rate in np.ndindex(ends.shape):
+            looks = paths[cost, method, seed, rate][1:]
+            ends[seed, rate] = COSTS[cost][0](looks[-1], train).mean()
+            np.testing.assert_allclose(found.by_rate[seed, rate], plain.accuracy(looks[-1], test), atol=0.011)
+            if rate == best:
+                some = [0, 9, -1]
+                costs_there = [COSTS[cost][0](looks[look], train).mean() for look in some]
+                np.testing.assert_allclose(found.cost[seed, some], costs_there, rtol=1e-4)
+                accuracy = [plain.accuracy(looks[look], test) for look in some]
+                np.testing.assert_allclose(found.accuracy[seed, some], accuracy, atol=0.011)  # two of 200
+        np.testing.assert_allclose(found.tuned.costs, np.median(ends, axis=0), rtol=1e-4)
+        steps = settings.num_epochs * (len(train.inputs) // settings.batch_size) // new_cost.LOOKS
+        each = (settings.num_steps // new_cost.LOOKS * len(train.inputs), steps * settings.batch_size)[method]
+        np.testing.assert_array_equal(found.read, each * np.arange(1, new_cost.LOOKS + 1))
+
+
+def of_best(run, cost, method, seed):
+    """The plain path with the best rate."""
+    best = run.settings.learning_rates.index(run.result[cost].methods[method].tuned.best)
+    return plainly(run.settings)[-1][cost, method, seed, best]
+
+
+def test_what_outputs_ask_for_and_how_examples_scatter_is_looked_at_where_plain_descent_is(ran):
+    run, _ = ran("new_cost")
+    train, test, starts, _ = plainly(run.settings)
+    first_two = plain.rows(train, [list(train.targets.argmax(axis=1)).index(2)])
+    for cost, (found, (_, of_outputs)) in enumerate(zip(run.result[:2], COSTS, strict=True)):
+        trained = of_best(run, 1, 1, 0)[-1]  # by the film's cost
+        for wishes, params, examples in ((found.two, starts[0], first_two), (found.at_end, trained, test)):
+            outputs = plain.activations(params, examples.inputs)[-1]
+            deltas = of_outputs(outputs, examples.targets)
+            nudges = -deltas / (outputs * (1 - outputs))
+            for mine, theirs in zip((examples.targets, outputs, nudges, deltas), wishes, strict=True):
+                np.testing.assert_allclose(theirs, mine, rtol=1e-3, atol=1e-6)
+        for seed, start in enumerate(starts):
+            places = start, of_best(run, cost, 1, seed)[-1]
+            norms = [np.linalg.norm(plain.flat(plain.gradient(params, train, of_outputs))) for params in places]
+            scales = [plain.scatter(params, train, of_outputs) for params in places] / np.square(norms)
+            np.testing.assert_allclose(found.scatter.noise_scale[seed], scales, rtol=1e-3)
+        assert max(found.by_hand_error / 1e-12, found.difference_error / 1e-6) < 1
+        assert found.scatter.average_error.max() < 1e-6
+
+
+def test_the_hills_are_round_both_paths_of_the_first_seed(ran):
+    run, _ = ran("new_cost")
+    train, _, starts, _ = plainly(run.settings)
+    for cost, found in enumerate(run.result[:2]):
+        points = np.array([plain.flat(params) for method in (0, 1) for params in of_best(run, cost, method, 0)])
+        _, sizes, directions = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
+        places = (points - points.mean(axis=0)) @ directions[:2].T
+        signs = -np.sign(places[0])  # the start lies on the negative side
+        np.testing.assert_allclose(np.concatenate(found.hill.shadows), places * signs, atol=1e-3 * np.ptp(places))
+        np.testing.assert_allclose(found.share, np.sum(sizes[:2] ** 2) / np.sum(sizes**2), rtol=1e-4)
+        corner = np.array([found.hill.alphas[0], found.hill.betas[-1]])
+        there = plain.unflat(points.mean(axis=0) + corner * signs @ directions[:2], starts[0])
+        np.testing.assert_allclose(found.hill.surface[0, -1], COSTS[cost][0](there, train).mean(), rtol=1e-3)
 
 
 TARGETS, OUTPUTS = np.array([[0.0, 1.0]] * 2), np.array([[0.1, 0.8], [0.3, 0.4]])
