@@ -1,19 +1,29 @@
 """What computes the same numbers, and who is told that it does not."""
 
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
+from unittest import mock
 
-import jax
 import numpy as np
+import plain
 import pytest
-from jax.flatten_util import ravel_pytree
+import threefry
 
-from experiments.common import posing
 from experiments.common.bounds import SettingsError
 from experiments.networks import same_numbers
 from experiments.networks.same_numbers import AGAIN, FOUND, Result, Settings
-from research import training
 
 SMALLEST = Settings(num_examples=200, num_steps=2, batch_size=100, layer_sizes=(784, 10))
+NUMBERS = {}  # number of devices -> what they found in the run of `ran`
+
+
+def kept(problem, settings, devices, numbers_on=same_numbers.numbers_on):
+    NUMBERS[len(devices)] = numbers_on(problem, settings, devices)
+    return NUMBERS[len(devices)]
+
+
+AROUND = partial(mock.patch.object, same_numbers, "numbers_on", kept)
 WAYS = ("a process", AGAIN, "1 of 2 devices", "2 of 2 devices", "Python 3.13.0, JAX 0.12.0")
 APART = np.zeros((len(WAYS), len(FOUND)))
 
@@ -47,27 +57,37 @@ def test_the_finding_names_the_number_that_differs_most():
     assert "2 of 2 devices: 3.0e-07 (in noise)" in said
 
 
-def test_the_numbers_are_those_of_every_example_by_itself():
-    """From all gradients one by one, and the whole Hessian."""
-    settings = replace(SMALLEST, layer_sizes=(784, 1, 10), num_examples=50, batch_size=25)
-    posed = posing.pose(settings)
-    keys = jax.random.split(jax.random.key(settings.seed), 3)
-    params, unravel = ravel_pytree(posed.model.init(keys[0]))
-    schedule = np.asarray(training.shuffled_schedule(keys[1], 50, 25, 1))[0]
+def test_the_numbers_are_those_of_a_plain_network(ran):
+    run, _ = ran("same_numbers")
+    settings, (train, _, _, _) = run.settings, plain.begin(run.settings)
+    train = train._replace(inputs=train.inputs / 255)
+    init_key, order_key, _ = threefry.split(threefry.key(settings.seed), 3)
+    start, (order,) = plain.start(init_key, settings.layer_sizes), threefry.shuffles(order_key, len(train.inputs), 1)
+    batches = order.reshape(-1, settings.batch_size)[: settings.num_steps]
+    end = plain.descend(start, train, batches, rate=1.0)[-1]
+    assert run.result.steps == len(batches)
+    gradient, cost = plain.flat(plain.gradient(start, train)), plain.costs(start, train).mean()
+    noise, top = plain.scatter(start, train), plain.spectrum(end, train, 24)[-1]
+    for count in (1, 2):
+        for found, wanted in zip(NUMBERS[count], (cost, gradient, noise, plain.flat(end), top), strict=True):
+            np.testing.assert_allclose(found.reshape(np.shape(wanted)), wanted, atol=2e-5 * np.abs(wanted).max())
+    assert run.result.apart.max() < 1e-5  # another process computes the same
 
-    def costs(flat, train):
-        return jax.vmap(posed.example_cost, (None, 0))(unravel(flat), train)
 
-    each = np.asarray(jax.jacobian(costs)(params, posed.train), float)
-    cost, grads, noise, ended, top = same_numbers.numbers_on(posed, settings, jax.devices()[:1])
-    np.testing.assert_allclose(cost, costs(params, posed.train).mean(), rtol=1e-6)
-    np.testing.assert_allclose(grads, each.mean(axis=0), rtol=0, atol=1e-6 * np.abs(grads).max())
-    np.testing.assert_allclose(noise, each.var(axis=0).sum(), rtol=1e-5)
-    for rows in schedule:
-        params -= jax.grad(lambda flat, rows=rows: costs(flat, posed.train)[rows].mean())(params)
-    np.testing.assert_allclose(ended, params, rtol=0, atol=1e-6 * np.abs(ended).max())
-    hessian = np.asarray(jax.hessian(lambda flat: costs(flat, posed.train).mean())(ended.astype(np.float32)), float)
-    np.testing.assert_allclose(top, np.linalg.eigvalsh(hessian)[-1], rtol=1e-4)
+def test_every_way_is_held_against_the_first_process(monkeypatch):
+    """All find -4 and 2; the k-th way a number that is k quarters further down, and in the j-th j times as far."""
+    far, alone = np.arange(len(FOUND)), np.array([2.0, -4.0])
+    numbers = lambda way: [alone - [0, way * each] for each in far]
+    processes = iter((0, 1, 4))
+    together = lambda count, found_by, settings, python="": (python, numbers(next(processes)))
+    monkeypatch.setattr(same_numbers.processes, "together", together)
+    monkeypatch.setattr(same_numbers, "numbers_on", lambda problem, settings, devices: numbers(1 + len(devices)))
+    images = SimpleNamespace(train=SimpleNamespace(inputs=np.zeros((7, 1))))
+    settings = SimpleNamespace(batch_size=2, num_steps=5, pythons=("python9",))
+    found = same_numbers.measure(images, settings)
+    assert found.ways == ("a process", AGAIN, "1 of 2 devices", "2 of 2 devices", "python9")
+    np.testing.assert_allclose(found.apart, np.outer([0, 1, 2, 3, 4], far / 4))
+    assert found.steps == 3
 
 
 def test_a_python_that_is_none_is_refused():
