@@ -1,50 +1,99 @@
-"""One noisy step: parabolas whose second order is known, and what the claims say of made-up steps."""
+"""One noisy step: plain gradients and costs, and what the claims say of made-up steps."""
 
 from functools import partial
+from unittest import mock
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
+import threefry
 
-from experiments.common.problem import Problem
+from experiments.common import descents
 from experiments.mini_batches import one_noisy_step as experiment
 from experiments.mini_batches.one_noisy_step import RATES, SIZES, Result, Settings
-from research import sampling
-from research.data import Examples
-from research.models import Model
+from research.models import Layer
 
-SMALLEST = Settings(num_seeds=2, checkpoints=(0.5,), num_looked_at=512, num_batches=3, layer_sizes=(784, 10))
-STEEP = np.array([1.0, 4.0])
+SMALLEST = Settings(
+    num_seeds=2, checkpoints=(0.5, 2), learning_rate=1.0, num_looked_at=512, num_batches=3, layer_sizes=(784, 10)
+)
+AROUND = partial(mock.patch.object, experiment, "MIXTURES", 5)
 
 
-def test_on_a_mean_of_parabolas_every_step_gains_what_the_formula_says(x64):
-    """C_i = sum_k h_k (theta_k - x_ik)^2 / 2: H = diag(h), g_i = h (theta - x_i), and nothing of third order."""
-    rng = np.random.default_rng(0)
-    x, theta = rng.normal(size=(600, 2)), np.array([3.0, -1.0])
-    train = Examples(jnp.asarray(x), jnp.zeros((600, 1)))
-    model = Model(lambda key: jnp.zeros(2), lambda params, image: params - image)
-    problem = Problem(model, lambda output, _: jnp.sum(STEEP * output**2) / 2, train, train, (1, 2, 1))
-    look = jax.jit(partial(experiment.try_steps, problem, 400))
-    found = look(jnp.asarray(theta), train, jax.random.key(0))
-    result = Result(np.zeros(1), np.array([*SIZES, 600]), *(np.asarray(each)[None, None] for each in found))
-    slope, covariance = STEEP * (theta - x.mean(axis=0)), np.cov((STEEP * x).T, bias=True)
-    known = {
-        "cost": np.mean((theta - x) ** 2 @ STEEP) / 2, "squared_norm": slope @ slope, "along": slope @ (STEEP * slope),
-        "total_variance": np.trace(covariance),
-    }  # fmt: skip
-    for name, number in known.items():
-        assert getattr(result, name).item() == pytest.approx(number, rel=1e-9)
-    scatter = STEEP @ np.diag(covariance)
-    assert abs(result.scatter.item() - scatter) < 4 * result.scatter_error.item() < scatter
-    exact = result._replace(scatter=np.array([[scatter]]))
-    bent = known["along"] + scatter * np.asarray(sampling.finite_population(result.sizes, 600)) / result.sizes
-    np.testing.assert_allclose(exact.bent[0, 0, -1], bent[-1], rtol=1e-5)  # rates of 1/500: ten digits are left of 16
-    assert (np.abs(exact.bent[0, 0] - bent) <= 4 * exact.bent_error[0, 0] + 1e-4).all()
-    gains = RATES * known["squared_norm"] - RATES**2 / 2 * bent[:, None]
-    np.testing.assert_allclose(exact.foretold(RATES)[0, 0], gains, rtol=1e-9)
-    error = exact.bent_error[0, 0, :, None] * RATES**2 / 2
-    assert (np.abs(exact.gain[0, 0] - gains) <= 4 * error + 1e-9 * RATES**2).all()
+def drawn(key, point):
+    """(shuffles of 512 images for three batches of every size, signs of five mixtures) at one place."""
+    *keys, last = threefry.split(threefry.fold_in(key, point), 6)
+    shuffles = [[threefry.permutation(each, 512) for each in threefry.split(key, 3)] for key in keys]
+    signs = np.where(threefry.threefry(last, threefry.counted(5 * 512))[0] >> 31, -1, 1)  # of numbers below 1/2
+    return shuffles, signs.reshape(5, 512)
+
+
+class Place:
+    """Where a network of one layer stands, and how its cost changes along a line from there."""
+
+    def __init__(self, params, few):
+        self.targets, (self.inputs, self.outputs) = few.targets, plain.activations(params, few.inputs)
+        self.sums = self.of_sums(params)
+
+    def of_sums(self, layers):
+        return self.inputs @ np.asarray(layers[0].weights).T + layers[0].biases
+
+    def costs(self, direction):
+        """At the place less every rate times the direction."""
+        with np.errstate(over="ignore"):
+            outputs = plain.sigmoid(self.sums - RATES[:, None, None] * self.of_sums(direction))
+        return np.sum((outputs - self.targets) ** 2, axis=-1).mean(axis=-1)
+
+    def curvature(self, direction):
+        """d'Hd."""
+        steep = self.outputs * (1 - self.outputs)
+        bend = 2 * steep**2 + 2 * (self.outputs - self.targets) * steep * (1 - 2 * self.outputs)
+        return np.sum(bend * self.of_sums(direction) ** 2, axis=-1).mean()
+
+
+def steps_from(params, few, orders, signs):
+    """What Result holds of one place, behind the number of epochs and the sizes."""
+    place, full = Place(params, few), plain.gradient(params, few)
+    cost, norm = plain.costs(params, few).mean(), np.sum(plain.flat(full) ** 2)
+
+    def of_batch(gradient):
+        slope = plain.flat(full) @ plain.flat(gradient)
+        return cost - place.costs(gradient) + RATES * (norm - slope), place.curvature(gradient)
+
+    of_sizes = []
+    for size, shuffles in zip(SIZES, orders, strict=True):
+        batches = [plain.gradient(params, plain.rows(few, order[:size])) for order in shuffles]
+        gains, bent = zip(*map(of_batch, batches), strict=True)
+        of_sizes.append((np.mean(gains, axis=0), np.mean(bent), np.std(bent) / np.sqrt(2)))
+    of_sizes.append((*of_batch(full), 0.0))
+    [(error, before)], weights = plain.errors(params, few), (signs - signs.mean(axis=1)[:, None]) / np.sqrt(512)
+    mixed = [[Layer((row[:, None] * error).T @ before, row @ error)] for row in weights]
+    traces = [place.curvature(mixture) for mixture in mixed]
+    known = cost, norm, place.curvature(full), plain.scatter(params, few), np.mean(traces), np.std(traces) / 2
+    return *known, *map(np.array, zip(*of_sizes, strict=True))
+
+
+def test_steps_gain_what_plain_gradients_and_costs_say_at_every_place(ran):
+    run, _ = ran("one_noisy_step")
+    settings, (train, _, starts, _) = run.settings, plain.begin(run.settings)
+    few = plain.rows(train, np.arange(512))
+    batches = descents.in_batches(plain.shuffles(settings, 600, settings.num_epochs), 100)
+    keys = [key for _, key in threefry.seed_keys(settings.seed + 1, 2)]
+    assert run.result.sizes.tolist() == [*SIZES, 512]
+    for seed, start in enumerate(starts):
+        passed = plain.descend(start, train, batches[seed], settings.learning_rate)
+        for place, (point, step) in enumerate(((0, 0), (3, 3), (7, 12))):
+            expected = steps_from(passed[step], few, *drawn(keys[seed], point))
+            for name, numbers in zip(Result._fields[2:], expected, strict=True):
+                found = getattr(run.result, name)[seed, place]
+                np.testing.assert_allclose(found, numbers, rtol=1e-3, atol=1e-9, err_msg=name)
+
+
+def test_the_formula_is_of_the_second_order_and_of_drawing_without_replacement(ran):
+    result = ran("one_noisy_step")[0].result
+    for index, size in enumerate(result.sizes):
+        bent = result.along + result.scatter / size * (512 - size) / 511
+        gains = RATES * result.squared_norm[..., None] - RATES**2 / 2 * bent[..., None]
+        np.testing.assert_allclose(result.foretold(RATES)[:, :, index], gains, rtol=1e-9)
 
 
 @pytest.fixture
