@@ -1,51 +1,82 @@
-"""Small steps on two weights of which all is known; and Results on which the claims must hold, and must fail."""
+"""Plain descents and small steps beside it; and Results on which the claims must hold, and must fail."""
 
-from functools import partial
-
-import jax
-import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
+import threefry
 from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 
-from experiments.common import layer_descents, posing, runs
 from experiments.one_example import avenues
 from experiments.one_example.avenues import RATES, Result, Settings, SmallSteps
-from research import data, gradients, layerwise
-from research.data import Examples
-from research.models import Layer
+from research import data
 
 SMALLEST = Settings(
     num_seeds=2, num_legs=4, steps_per_leg=5, batch_size=20, num_looked_at=200, layer_sizes=(784, 3, 10)
 )
-EXAMPLES = Examples(jnp.zeros((1, 1)), jnp.zeros((1, 1)))
 
 
-def bilinear(params, examples):
-    """C = (v w - 1)^2 of two layers of one weight each: everything about it is known."""
-    return jnp.squeeze((params[1].weights * params[0].weights - 1) ** 2)
+def last_first(params, batch, rate):
+    """A step of the last layer, then one of the others with the slopes at its new weights."""
+    moved = [*params[:-1], plain.step(params, batch, rate)[-1]]
+    return [*plain.step(moved, batch, rate)[:-1], moved[-1]]
 
 
-def product(params, few):
-    return (params[1].weights * params[0].weights).ravel()
+def looks(settings, train, start, batches, step):
+    """The parameters at the start and after every leg."""
+    passed = [start]
+    for batch in batches:
+        passed.append(step(passed[-1], plain.rows(train, batch), settings.learning_rate))
+    return passed[:: settings.steps_per_leg]
 
 
-def two_weights(w, v):
-    return [Layer(jnp.array([[number]]), jnp.zeros(1)) for number in (w, v)]
+def test_costs_and_shares_are_those_of_plain_descents_of_all_layers_at_once_and_of_the_last_first(ran):
+    run, _ = ran("avenues")
+    result, settings, (train, _, starts, _) = run.result, run.settings, plain.begin(run.settings)
+    few = plain.rows(train, range(settings.num_looked_at))
+    for seed, (_, key) in enumerate(threefry.seed_keys(settings.seed, settings.num_seeds)):
+        batches = threefry.shuffles(threefry.split(key)[0], 600, 1).reshape(-1, settings.batch_size)[:20]
+        for way, step in enumerate((plain.step, last_first)):
+            passed = looks(settings, train, starts[seed], batches, step)
+            cost = [plain.costs(params, few).mean() for params in passed]
+            np.testing.assert_allclose(result.costs[seed, way], cost, rtol=1e-4)
+            if way == 0:
+                for found, params in zip(result.shares[seed], passed, strict=True):
+                    squares = np.array([[(part**2).sum() for part in layer] for layer in plain.gradient(params, few)])
+                    np.testing.assert_allclose(found, squares / squares.sum(), rtol=1e-3)
 
 
-def test_errors_of_small_steps_are_those_of_the_second_order(x64):
-    w, v = 3.0, 0.5
-    params = two_weights(w, v)
-    found = avenues.small_steps(bilinear, product, params, EXAMPLES)
-    grad_w, grad_v = 2 * v * (w * v - 1), 2 * w * (w * v - 1)
-    new_v = v - avenues.RATES * grad_v
-    np.testing.assert_allclose(found.updates, np.abs(1 - 2 * new_v * (w * new_v - 1) / grad_w), rtol=1e-9)
-    new_w = w - avenues.RATES * grad_w
-    decrease = ((w * v - 1) ** 2 - (new_w * new_v - 1) ** 2) / (avenues.RATES * (grad_w**2 + grad_v**2))
-    np.testing.assert_allclose(found.decrease, np.abs(1 - decrease), rtol=1e-7)
-    curved = avenues.RATES**2 * grad_w * grad_v  # what the product v w has beyond its first order
-    np.testing.assert_allclose(found.activations, np.abs(curved / (new_w * new_v - w * v)), rtol=1e-7)
+def tangents(params, by, inputs):
+    """How all activations move to first order where the parameters move by `by`, all layers side by side."""
+    reached, found = plain.activations(params, inputs), []
+    moves = np.zeros_like(reached[0])
+    for layer, moved, before, after in zip(params, by, reached[:-1], reached[1:], strict=True):
+        moves = (moves @ layer.weights.T + before @ moved.weights.T + moved.biases) * after * (1 - after)
+        found.append(moves)
+    return np.concatenate(found, axis=1)
+
+
+def errors_of_a_step(params, few, rate):
+    """In the order of SmallSteps."""
+    slopes, moved = plain.gradient(params, few), plain.step(params, few, rate)
+    fall, size = (plain.costs(params, few) - plain.costs(moved, few)).mean(), np.linalg.norm
+    dw, dw_with_new_v = (plain.flat(plain.gradient(at, few)[:1]) for at in (params, [*params[:-1], moved[-1]]))
+    inputs = few.inputs[: avenues.NUM_WATCHED]
+    seen, after = (np.concatenate(plain.activations(each, inputs)[1:], axis=1) for each in (params, moved))
+    left = after - seen + rate * tangents(params, slopes, inputs)
+    return (
+        abs(1 - fall / (rate * (plain.flat(slopes) ** 2).sum())),
+        size(dw - dw_with_new_v) / size(dw),
+        size(left) / size(after - seen),
+    )
+
+
+def test_small_steps_leave_over_what_those_of_a_plain_network_do(ran):
+    run, _ = ran("avenues")
+    train, _, starts, _ = plain.begin(run.settings)
+    few = plain.rows(train, range(run.settings.num_looked_at))
+    for seed, start in enumerate(starts):
+        wanted = np.transpose([errors_of_a_step(start, few, rate) for rate in RATES])
+        np.testing.assert_allclose([each[seed] for each in run.result.steps], wanted, rtol=1e-3)
 
 
 def made_up(*, decrease=0.0, updates=0.0, activations=0.0, **changed):
@@ -83,19 +114,6 @@ def test_the_finding_is_of_the_means_of_the_shares_and_the_medians_of_the_costs(
 
 def test_of_neurons_that_may_sleep_nothing_is_claimed():
     assert {claim.id for claim in avenues.claims(made_up(sigmoids=False), SMALLEST)} == {"C2", "C3"}
-
-
-def test_the_first_costs_are_those_of_all_layers_at_once(ran):
-    run, _ = ran("avenues")
-    problem, (init_keys, keys) = posing.pose(run.settings), runs.seed_keys(run.settings.seed, run.settings.num_seeds)
-    few = data.take(problem.train, slice(run.settings.num_looked_at))
-    objective = gradients.mean_over_examples(problem.example_cost)
-    step = layerwise.at_once(objective, run.settings.learning_rate, jnp.ones(2))
-    look = lambda params: problem.cost(params, few)
-    follow = jax.jit(partial(layer_descents.follow, run.settings, problem.train, look, step))
-    _, costs = follow(problem.model.init(init_keys[0]), jax.random.split(keys[0])[0])
-    np.testing.assert_allclose(run.result.costs[0, 0], costs, rtol=1e-5)
-    assert not np.allclose(run.result.costs[0, 1], costs, rtol=1e-5)
 
 
 def test_weights_of_pixels_that_are_black_everywhere_are_the_ones_that_do_not_change(ran, small_mnist):
