@@ -3,11 +3,14 @@
 import dataclasses
 
 import numpy as np
+import plain
 import pytest
+import threefry
 
 from experiments.common import posing, runs
 from experiments.one_example import repair
 from experiments.one_example.repair import Result, Settings
+from research.models import Layer
 
 SMALLEST = Settings(num_seeds=2, num_legs=4, steps_per_leg=5, batch_size=20, repair_steps=3, num_looked_at=200)
 
@@ -34,9 +37,61 @@ def made_up(apart=0.05, **changed):
     return Result(costs, own, own, patched, True)._replace(**changed)
 
 
-def test_all_layers_come_down_farther_than_the_last_alone(ran):
-    costs = ran("repair")[0].result.costs
-    assert (costs[:, 0, -1] < costs[:, 1, -1]).all()
+def free_step(params, batch, rate, free):
+    """A step of the layers that are free."""
+    moved = plain.step(params, batch, rate)
+    return [new if layer in free else old for layer, (old, new) in enumerate(zip(params, moved, strict=True))]
+
+
+def descend(params, train, batches, rate, free):
+    passed = [params]
+    for batch in batches:
+        passed.append(free_step(passed[-1], plain.rows(train, batch), rate, free))
+    return passed
+
+
+def shares(params, few):
+    """Of |G|^2, each layer's."""
+    squares = np.array([(plain.flat([layer]) ** 2).sum() for layer in plain.gradient(params, few)])
+    return squares / squares.sum()
+
+
+def patched(broken, whole, few):
+    """The broken network's cost with each layer's activations in turn those of the whole one."""
+    reached = plain.activations(whole, few.inputs)
+    answers = [plain.activations(broken[layer:], reached[layer])[-1] for layer in (1, 2)]
+    return [((answer - few.targets) ** 2).sum(axis=1).mean() for answer in (*answers, reached[-1])]
+
+
+def check_seed(found, start, key, settings, train):
+    """Holds one seed's (costs, blame, repaired, patched) against a plain network that is damaged and repaired."""
+    few = plain.rows(train, range(settings.num_looked_at))
+    cost_of, rate = lambda params: plain.costs(params, few).mean(), settings.learning_rate
+    shuffle_key, blame_key = threefry.split(key)
+    damage_key, repair_key = threefry.split(blame_key)
+    batches, repairs = (
+        threefry.shuffles(each, 600, 1).reshape(-1, settings.batch_size) for each in (shuffle_key, repair_key)
+    )
+    ways = [descend(start, train, batches[:20], rate, free) for free in ((0, 1, 2), (2,))]
+    costs = [[cost_of(params) for params in passed[:: settings.steps_per_leg]] for passed in ways]
+    np.testing.assert_allclose(found[0], costs, rtol=1e-4)
+    whole = ways[0][-1]
+    for layer, (weights, biases) in enumerate(whole):
+        order = threefry.permutation(threefry.fold_in(damage_key, layer), weights.size)
+        mixed = Layer(weights.ravel()[order].reshape(weights.shape), biases)
+        broken = [*whole[:layer], mixed, *whole[layer + 1 :]]
+        np.testing.assert_allclose(found[1][layer], np.log2(shares(broken, few) / shares(whole, few)), atol=1e-3)
+        ends = [descend(broken, train, repairs[: settings.repair_steps], rate, (free,))[-1] for free in range(3)]
+        for undone, better in zip(found[2:], (list(map(cost_of, ends)), patched(broken, whole, few)), strict=True):
+            wanted = (cost_of(broken) - better) / (cost_of(broken) - cost_of(whole))
+            np.testing.assert_allclose(undone[layer], wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_every_seed_is_trained_damaged_and_repaired_as_a_plain_network_is(ran):
+    run, _ = ran("repair")
+    train, _, starts, _ = plain.begin(run.settings)
+    for seed, (_, key) in enumerate(threefry.seed_keys(run.settings.seed, run.settings.num_seeds)):
+        check_seed([each[seed] for each in run.result[:4]], starts[seed], key, run.settings, train)
 
 
 def turned(num_cases):
@@ -76,9 +131,15 @@ def test_of_another_cost_and_other_neurons_nothing_is_claimed():
     assert list(repair.claims(made_up(), dataclasses.replace(SMALLEST, cost="absolute"))) == []
 
 
-def test_a_descent_that_diverges_says_so(small_mnist):
-    settings = dataclasses.replace(
-        SMALLEST, dataset=str(small_mnist), learning_rate=1e30, activation="relu", output_activation="identity"
-    )
-    with pytest.raises(runs.Diverged, match="training: the cost was no longer a finite number at step 5"):
-        repair.measure(posing.pose(settings), settings)
+def test_a_descent_that_diverges_says_so(small_mnist, monkeypatch):
+    settings = dataclasses.replace(SMALLEST, dataset=str(small_mnist))
+    costs, _, repaired, _ = found = np.ones((2, 2, 5)), *np.ones((3, 2, 3, 3))
+    monkeypatch.setattr(runs, "over_seeds", lambda *_: lambda *_: found)
+    problem = posing.pose(settings)
+    repair.measure(problem, settings)
+    repaired[1, 0, 2] = np.nan
+    with pytest.raises(runs.Diverged, match="repair: the cost was no longer a finite number at step 3"):
+        repair.measure(problem, settings)
+    costs[1, 1, 2:] = np.inf
+    with pytest.raises(runs.Diverged, match="training: the cost was no longer a finite number at step 10"):
+        repair.measure(problem, settings)
