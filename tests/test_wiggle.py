@@ -1,8 +1,11 @@
-"""Two weights on a parabola, where all numbers are known; and Results on which the claims must hold, and must fail."""
+"""A plain network that is wiggled; and Results on which the claims must hold, and must fail."""
 
-import jax.numpy as jnp
+from functools import partial
+
 import numpy as np
+import plain
 import pytest
+import threefry
 from conftest import LAST_OFF, SAME_MEDIAN
 
 from experiments.one_example import wiggle
@@ -11,15 +14,35 @@ from experiments.one_example.wiggle import EPSILONS, Result, Settings
 SMALLEST = Settings(num_seeds=2, num_examples=100, num_weights=30, layer_sizes=(784, 3, 10))
 
 
-def test_on_a_parabola_all_numbers_are_known(x64):
-    slopes, curvatures = jnp.array([0.0, 3.2, 0.1, 5.0]), jnp.array([1.0, 2.0, 0.25, 1.0])
-    here, is_weight = jnp.zeros(4), jnp.array([1.0, 1.0, 1.0, 0.0])  # the largest component is a bias's
-    components, changes, error_slope = wiggle.two_weights(
-        lambda p: slopes @ p + curvatures @ p**2 / 2, here, slopes, is_weight
-    )
-    np.testing.assert_array_equal(components, [3.2, 0.1])
-    np.testing.assert_allclose(changes[:, 0], 3.2 * EPSILONS + EPSILONS**2, rtol=1e-12)
-    assert float(error_slope) == pytest.approx(32 * abs(2 / 3.2 - 0.25 / 0.1) / 2)
+def wiggled(params, index, by):
+    """The network with one of its parameters, numbered as in plain.flat, that much larger."""
+    point = plain.flat(params)
+    point[index] += by
+    return plain.unflat(point, params)
+
+
+def check_seed(found, params, key, settings, train):
+    """Holds one seed's numbers against a plain network whose parameters are wiggled."""
+    height, slopes = plain.costs(params, train).mean(), plain.gradient(params, train)
+    rise = lambda index, by: plain.costs(wiggled(params, index, by), train).mean() - height
+    sizes = np.abs(plain.flat([layer._replace(biases=0 * layer.biases) for layer in slopes]))
+    pair = [sizes.argmax(), np.abs(sizes - sizes.max() / wiggle.TIMES).argmin()]
+    slopes, close = plain.flat(slopes), partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-10)
+    close(found.components, slopes[pair])
+    close(found.changes, [[rise(index, by) for index in pair] for by in EPSILONS])
+    ahead = [plain.flat(plain.gradient(wiggled(params, index, 1e-5), train))[index] for index in pair]
+    bends = (ahead - slopes[pair]) / 1e-5 / slopes[pair]
+    close(found.error_slope, abs(slopes[pair[0]] / slopes[pair[1]] * (bends[0] - bends[1]) / 2), rtol=1e-3)
+    drawn = threefry.permutation(key, len(slopes))[: settings.num_weights]
+    close(found.drawn_components, slopes[drawn])
+    close(found.drawn_changes, [rise(index, EPSILONS[0]) / EPSILONS[0] for index in drawn])
+
+
+def test_every_seed_finds_what_wiggling_a_plain_network_finds(ran):
+    run, _ = ran("wiggle")
+    settings, (train, _, starts, _) = run.settings, plain.begin(run.settings)
+    for seed, (params, (_, key)) in enumerate(zip(starts, threefry.seed_keys(settings.seed, 2), strict=True)):
+        check_seed(Result(*(each[seed] for each in run.result)), params, key, settings, train)
 
 
 def parabola(disturbed=0.0, drawn_disturbed=0.0, predicted=1.0):
