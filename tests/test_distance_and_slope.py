@@ -1,28 +1,24 @@
-"""Outputs as wrong as can be, and Results on which the claims must hold, and must fail."""
+"""A plain network beside it, and Results on which the claims must hold, and must fail."""
 
-from functools import partial
-
-import jax
-import jax.numpy as jnp
 import numpy as np
-from conftest import make_examples, make_params
+import plain
 
 from experiments.one_example import distance_and_slope
 from experiments.one_example.distance_and_slope import Result, Settings
-from research import data
 
 SMALLEST = Settings(num_seeds=2)
 
 
-def test_pull_is_the_distance_with_cross_entropy_and_dies_of_saturation_with_the_quadratic_cost(x64):
-    params = [layer._replace(biases=layer.biases + 20) for layer in make_params(jax.random.key(2))]
-    example = data.take(make_examples(jax.random.key(3), 1), 0)
-    found = Result(*jax.jit(partial(distance_and_slope.distances, jax.nn.sigmoid))(params, example))
-    unwanted = example.targets == 0
-    assert float(jnp.max(found.distance[unwanted])) < -0.999  # as wrong as can be
-    assert float(jnp.max(jnp.abs(found.pull))) < 1e-3
-    np.testing.assert_allclose(found.nudge, 2 * found.distance, rtol=1e-12)
-    np.testing.assert_allclose(found.cross_entropy_pull, found.distance, rtol=1e-12, atol=1e-15)
+def test_distances_nudges_and_pulls_are_those_of_two_digits_of_each_class_in_plain_networks_of_unit_normal_weights(ran):
+    run, _ = ran("distance_and_slope")
+    train, _, starts, _ = plain.begin(run.settings)
+    rows = np.sort(np.concatenate([np.flatnonzero(train.targets[:, digit])[:2] for digit in range(10)]))
+    for found, start in zip(zip(*run.result, strict=True), starts, strict=True):
+        wide = [layer._replace(weights=layer.weights * np.sqrt(layer.weights.shape[1])) for layer in start]
+        answers = plain.activations(wide, train.inputs[rows])[-1]
+        distance = train.targets[rows] - answers
+        wanted = distance, 2 * distance, 2 * distance * answers * (1 - answers), distance
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
 
 
 def by_formula(slope=lambda a: a * (1 - a)):
