@@ -9,7 +9,7 @@ import plain
 import pytest
 from conftest import SAME_MEAN
 
-from experiments.common import descents, posing
+from experiments.common import posing
 from experiments.common.bounds import SettingsError
 from experiments.common.wishes import Checks, Numbers
 from experiments.one_example import nudges
@@ -59,13 +59,13 @@ def check_told(network, params, train, rows):
 def test_what_is_told_is_of_the_first_two_images_of_each_digit_in_the_first_seeds_networks(ran):
     run, _ = ran("nudges")
     result, settings = run.result, run.settings
-    train, test, starts, keys = plain.begin(dataclasses.replace(settings, num_seeds=nudges.UNTRAINED))
+    train, test, starts, _ = plain.begin(dataclasses.replace(settings, num_seeds=nudges.UNTRAINED))
     rows = np.concatenate([np.flatnonzero(train.targets[:, digit])[:2] for digit in range(10)])
     np.testing.assert_array_equal(result.rows, rows)
     np.testing.assert_array_equal(result.inputs, train.inputs[rows])
     assert (result.chosen, result.num_train) == (4, 600)
-    order = descents.shuffles(keys[: settings.num_seeds], 600, settings.epochs)[0]
-    ends = plain.descend(starts[0], train, order.reshape(-1, nudges.BATCH_SIZE), nudges.LEARNING_RATE)
+    batches = plain.shuffles(settings, 600, settings.epochs)[0].reshape(-1, nudges.BATCH_SIZE)
+    ends = plain.descend(starts[0], train, batches, nudges.LEARNING_RATE)
     for network, params in zip(result.networks, (ends[0], ends[-1]), strict=True):
         check_told(network, params, train, rows)
     np.testing.assert_allclose(result.untrained, [plain.accuracy(start, test) for start in starts], atol=0.006)
