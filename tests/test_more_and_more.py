@@ -1,37 +1,18 @@
 """Listening to many: the confusion matrix, schedules in which all are heard alike, and the claims."""
 
 import math
-from functools import partial
 from types import SimpleNamespace
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
-from conftest import SAME_MEAN, SAME_MEDIAN, make_examples, make_params
+from conftest import SAME_MEAN, SAME_MEDIAN
 
 from experiments.all_examples import more_and_more
 from experiments.all_examples.more_and_more import Result, Settings
 from experiments.common import teaching
-from research import costs, gradients
-from research.models import mlp
 
 SMALLEST = Settings(num_seeds=2, num_steps=20, layer_sizes=(784, 10))
-MODEL = mlp((12, 5, 6, 4))
-OBJECTIVE = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, costs.sum_of_squares))
-
-
-def test_the_confusion_matrix_counts_every_example_once_and_its_diagonal_is_the_accuracy():
-    params, examples = make_params(jax.random.key(0)), make_examples(jax.random.key(1), 37)
-    found = np.asarray(jax.jit(partial(teaching.confusion, MODEL.apply))(params, examples))
-    counted = np.zeros((4, 4))
-    answers = np.asarray(jax.vmap(MODEL.apply, (None, 0))(params, examples.inputs)).argmax(axis=1)
-    for truth, answer in zip(np.asarray(examples.targets).argmax(axis=1), answers, strict=True):
-        counted[truth, answer] += 1 / 37
-    np.testing.assert_allclose(found, counted, atol=1e-6)
-    correct = gradients.mean_over_examples(gradients.example_cost(MODEL.apply, costs.is_correct))
-    assert np.trace(found) == pytest.approx(float(correct(params, examples)))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 10, 23])
@@ -44,13 +25,6 @@ def test_every_step_sees_a_full_batch_and_everyone_is_heard_equally_often(size):
     if size < batch or size % batch == 0:
         assert (counts == counts[0]).all()
     assert set(rows.ravel().tolist()) <= set(listened.tolist())
-
-
-def test_ten_copies_of_one_example_are_the_example(x64):
-    params, examples = make_params(jax.random.key(2)), make_examples(jax.random.key(3), 1)
-    copies = jax.tree.map(lambda leaf: jnp.repeat(leaf, 10, axis=0), examples)
-    one, ten = (jax.jit(jax.grad(OBJECTIVE))(params, some) for some in (examples, copies))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15), one, ten)
 
 
 def made_up(right=(0.1, 0.2, 0.5, 0.6, 0.8, 0.9), otherwise=0.0, more=0.0, apart=0.05):
@@ -94,8 +68,9 @@ def test_every_run_ends_where_plain_descent_on_so_many_examples_ends(ran):
     for size, found in zip((1, 2, 10, 100, 600), confusion, strict=True):
         for start, order, matrix in zip(starts, orders, found, strict=True):
             rows = teaching.rows_of(rng, order[:size], settings.num_steps)
+            rows = [order[:size]] * len(rows) if size <= 10 else rows  # copies of them all
             end = plain.descend(start, train, rows, settings.learning_rate)[-1]
             counts = np.zeros((10, 10))
             np.add.at(counts, (labels, plain.activations(end, test.inputs)[-1].argmax(axis=1)), 1)
-            np.testing.assert_allclose(200 * matrix, counts, atol=2.1)
+            assert np.abs(200 * matrix - counts).sum() < 4.1  # two called otherwise
     assert list(classes) == listened == [2, 5, 0, 1, 3, 4, 6, 7, 8, 9]
