@@ -11,13 +11,14 @@ import plain
 import pytest
 from conftest import SAME_MEAN
 
-from experiments.common import teaching
+from experiments.common import descents, teaching
 from experiments.common.bounds import SettingsError
 from experiments.common.problem import Problem
 from experiments.labels import data_need
 from experiments.labels.data_need import FULL, NIELSENS, SIZES, Result, Settings
 from research import costs, models
 from research.data import Examples
+from research.models import Layer
 
 SMALLEST = Settings(
     num_seeds=2, sizes=(20, 200, 5000), num_steps=20, films_steps=10, layer_sizes=(784, 10)
@@ -30,23 +31,26 @@ def test_every_chosen_example_is_seen_equally_often():
     assert np.unique(rows, return_counts=True)[1].tolist() == [15, 15, 15, 15]
 
 
-def test_nielsens_weights_decay_and_his_biases_do_not(x64):
-    rng = np.random.default_rng(5)
-    train = Examples(jnp.asarray(rng.random((20, 6))), jnp.asarray(np.eye(3)[rng.integers(0, 3, 20)]))
+def test_nielsens_weights_decay_and_his_biases_do_not(monkeypatch):
+    rng, train = np.random.default_rng(5), Examples(np.zeros((20, 6)), np.zeros((20, 3)))
+    shapes = [((30, 6), (30,)), ((3, 30), (3,))]
+    params: Any = [Layer(*(rng.normal(size=shape).astype(np.float32) for shape in each)) for each in shapes]
+    monkeypatch.setattr(descents, "starts", lambda *_: params)
     problem = Problem(models.mlp((6, 3)), costs.sum_of_squares, train, train, (2, 3, 1))
-    recipe = teaching.nielsens(problem, jax.random.split(jax.random.key(0), 1))
-    params: Any = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape[1:])), recipe.starts)
-    zero = jax.tree.map(jnp.zeros_like, params)
-    updates: Any = recipe.method.optimizer.update(zero, recipe.method.optimizer.init(params), params)[0]
+    optimizer = teaching.nielsens(problem, jax.random.key(0)).method.optimizer
+    zero = jax.tree.map(np.zeros_like, params)
+    updates = jax.jit(lambda params: optimizer.update(zero, optimizer.init(params), params)[0])(params)
     for update, layer in zip(updates, params, strict=True):
-        np.testing.assert_allclose(update.weights, -0.5e-4 * np.asarray(layer.weights), rtol=1e-6)
+        np.testing.assert_allclose(update.weights, -0.5e-4 * layer.weights, rtol=1e-6)
         assert not np.asarray(update.biases).any()
 
 
-def test_the_second_recipe_is_named_by_its_sizes_and_its_cost():
-    train = Examples(jnp.zeros((5, 6)), jnp.zeros((5, 3)))
+def test_the_second_recipe_is_named_by_its_sizes_and_its_cost(monkeypatch):
+    train = Examples(np.zeros((5, 6)), np.zeros((5, 3)))
+    starts = [Layer(np.zeros((2, 4, 6)), np.zeros((2, 4))), Layer(np.zeros((2, 3, 4)), np.zeros((2, 3)))]
+    monkeypatch.setattr(descents, "starts", lambda *_: starts)
     problem = Problem(models.mlp((6, 4, 3)), costs.absolute, train, train, (2, 3, 1))
-    keys = jax.random.split(jax.random.key(0), 2)
+    keys = jax.random.key(0)
     assert teaching.films(problem._replace(mlp=models.mlp), keys).method.label == "6-4-3, absolute"
     assert teaching.films(problem, keys).method.label == "your network, absolute"  # of --model
 
