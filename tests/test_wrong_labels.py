@@ -2,22 +2,23 @@
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import plain
 import pytest
 from conftest import SAME_MEAN, SAME_MEDIAN
 
 from experiments.common import teaching
 from experiments.common.bounds import SettingsError
+from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from experiments.labels import wrong_labels
 from experiments.labels.wrong_labels import FALSE_ALARMS, Learned, Result, Settings
-from research import costs, fits, gradients, models
+from research import costs, fits, models
 from research.data import Examples
 
-SMALLEST = Settings(num_seeds=2, shares=(0, 0.2), num_epochs=2, layer_sizes=(784, 10))
+SMALLEST = Settings(num_seeds=2, num_examples=300, shares=(0, 0.2), num_epochs=2, layer_sizes=(784, 10))
 
 
 def test_the_area_is_that_under_the_curve():
@@ -53,23 +54,6 @@ def test_what_a_point_costs():
     assert wrong_labels.bearable(shares, np.array([95.0, 95.5, 94.5])) == (0.4, 0.4)
 
 
-def test_the_scores_are_the_length_of_the_gradient_and_the_cost(x64):
-    rng = np.random.default_rng(5)
-    train = Examples(jnp.asarray(rng.random((20, 6))), jnp.asarray(np.eye(3)[rng.integers(0, 3, 20)]))
-    problem = Problem(models.mlp((6, 3)), costs.sum_of_squares, train, train, (2, 3, 1))
-    recipe = teaching.nielsens(problem, jax.random.split(jax.random.key(0), 1))
-    params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape[1:])), recipe.starts)
-    given = jnp.argmax(train.targets, axis=1)
-    norms, found = jax.jit(lambda params: wrong_labels.scores(recipe.problem, params, train, given))(params)
-    grads = jax.jit(gradients.per_example_gradients(recipe.problem.example_cost))(params, train)
-    squares = [np.sum(np.asarray(leaf) ** 2, axis=tuple(range(1, leaf.ndim))) for leaf in jax.tree.leaves(grads)]
-    np.testing.assert_allclose(norms, np.sqrt(sum(squares)), rtol=1e-10)
-    a, y = np.asarray(train.inputs), np.asarray(train.targets)
-    for layer in params:
-        a = 1 / (1 + np.exp(-(a @ np.asarray(layer.weights).T + np.asarray(layer.biases))))
-    np.testing.assert_allclose(found, -np.sum(y * np.log(a) + (1 - y) * np.log(1 - a), axis=1), rtol=1e-6)
-
-
 def test_wrong_labels_are_sought_with_the_network_that_learned_them_after_the_first_and_the_last_epoch(monkeypatch):
     """Networks are numbers: 100 for each share, 10 for each seed, and 1 for each epoch."""
     networks = np.add.outer(np.add.outer([0.0, 100.0, 200.0, 300.0], [0.0, 10.0]), [0.0, 1.0, 2.0])
@@ -86,7 +70,7 @@ def test_wrong_labels_are_sought_with_the_network_that_learned_them_after_the_fi
     monkeypatch.setattr(wrong_labels, "areas_and_curves", see)
     train = Examples(jnp.zeros((8, 6)), jnp.zeros((8, 3)))
     problem = Problem(models.mlp((6, 3)), costs.sum_of_squares, train, train, (2, 3, 1))
-    recipe = teaching.nielsens(problem, jax.random.split(jax.random.key(0), 2))
+    recipe = teaching.Recipe(problem, Method("any", 10, optax.sgd(1.0)), [])
     found = wrong_labels.outcome(recipe, given, labels, np.zeros((2, 3, 8), int)).areas
     np.testing.assert_array_equal(found[..., 0], [[[100, 110], [102, 112]], [[200, 210], [202, 212]]])
     np.testing.assert_array_equal(found[..., 1], [[[1, 1]] * 2, [[3, 3]] * 2])
@@ -108,7 +92,7 @@ def scores_of(params, examples, of_outputs, cost):
 def test_what_is_learned_and_what_stands_out_is_that_of_plain_descent_on_the_labels_given(ran):
     run, _ = ran("wrong_labels")
     settings, (train, test, starts, _) = run.settings, plain.begin(run.settings)
-    orders, labels = plain.shuffles(settings, 600, 2).reshape(2, 120, 10), train.targets.argmax(axis=1)
+    orders, labels = plain.shuffles(settings, 300, 2).reshape(2, 60, 10), train.targets.argmax(axis=1)
     nielsens = plain.normal_starts(settings, (784, 30, 10)), 0.5, 1e-4, plain.of_cross_entropy, cross_entropies
     films = starts, 1.5, 0.0, plain.of_squares, plain.costs
     for (starts, rate, decay, slope, cost), learned in zip((nielsens, films), run.result.recipes, strict=True):
@@ -120,9 +104,10 @@ def test_what_is_learned_and_what_stands_out_is_that_of_plain_descent_on_the_lab
             wanted = [plain.accuracy(passed[-1], examples) for examples in (test, taught, train)]
             np.testing.assert_allclose(found, wanted, atol=0.011)
             for epoch, score in np.ndindex(2, 2 * share):  # sought where some are wrong
-                values = scores_of(passed[60 * (epoch + 1)], taught, slope, cost)[score]
+                values = scores_of(passed[30 * (epoch + 1)], taught, slope, cost)[score]
                 bad, good = values[wrong], values[~wrong]
-                assert learned.areas[0, epoch, seed, score] == pytest.approx(np.mean(bad[:, None] > good), abs=1e-3)
+                area = np.mean(bad[:, None] > good)
+                assert learned.areas[0, epoch, seed, score] == pytest.approx(area, abs=3e-3)  # some are hardly apart
                 curve = wrong_labels.caught(bad, good)
                 np.testing.assert_allclose(learned.curves[epoch, seed, score], curve, atol=0.02)
 
