@@ -1,51 +1,39 @@
 """The running mean: over all orders it is as far away as theory says; and the claim."""
 
 import itertools
-from functools import partial
 
-import jax
 import numpy as np
 import plain
 import pytest
-from conftest import make_examples, make_params
-from test_disputes import ONE, nudges_in_a_loop
 
 from experiments.all_examples import running_mean
 from experiments.all_examples.running_mean import Result, Settings
 from experiments.common import asking
-from experiments.common.problem import Problem
-from research import costs
-from research.models import mlp
 
 SMALLEST = Settings(num_seeds=2, num_shuffles=3, num_examples=200, layer_sizes=(784, 10))
 
 
-def test_over_all_orders_the_running_mean_is_as_far_away_as_theory_says(x64):
-    params, examples = make_params(jax.random.key(5)), make_examples(jax.random.key(6), 5)
-    problem = Problem(mlp((12, 5, 6, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1))
-    wanted = nudges_in_a_loop(params, examples)
-    gradient, scale = jax.jit(partial(running_mean.gradient_and_scale, problem))(params, examples)
-    covariance = np.trace(np.cov(wanted.T, bias=True))
-    assert float(scale) == pytest.approx(covariance / np.sum(wanted.mean(axis=0) ** 2))
-    orders = np.array(list(itertools.permutations(range(5))))
-    distances = jax.jit(jax.vmap(partial(running_mean.running_distance, ONE), (None, None, 0, None)))(
-        params, gradient, orders, examples
-    )
-    expected = running_mean.expected_distance(np.array(scale), np.arange(1, 6), 5)
-    np.testing.assert_allclose(np.sqrt((np.asarray(distances) ** 2).mean(axis=0)), expected, atol=1e-12)
+def test_over_all_orders_the_running_mean_is_as_far_away_as_theory_says():
+    rows = np.random.default_rng(5).normal(size=(5, 3))
+    means = [rows[list(order)].cumsum(axis=0) / np.arange(1, 6)[:, None] for order in itertools.permutations(range(5))]
+    length = np.linalg.norm(rows.mean(axis=0))
+    distances = np.linalg.norm(means - rows.mean(axis=0), axis=2) / length
+    expected = running_mean.expected_distance(np.sum(rows.var(axis=0)) / length**2, np.arange(1, 6), 5)
+    np.testing.assert_allclose(np.sqrt((distances**2).mean(axis=0)), expected, atol=1e-12)
 
 
 def test_the_distances_are_those_of_plain_gradients_added_up_in_the_orders_of_their_network(ran):
     result, settings = ran("running_mean")[0].result, ran("running_mean")[0].settings
     train, networks = plain.untrained_and_trained(settings)
     orders = asking.shuffles(settings.seed, len(networks), settings.num_shuffles, 200)
+    shares = (np.arange(200) < result.counts[:, None]) / result.counts[:, None]
     for network, own, distance, expected in zip(networks, orders, result.distance, result.expected, strict=True):
         rows = plain.flat(plain.gradients(network, train), leading=1)
         gradient, length = rows.mean(axis=0), np.linalg.norm(rows.mean(axis=0))
+        products = (rows - gradient) @ (rows - gradient).T
         for order, found in zip(own, distance, strict=True):
-            means = rows[order].cumsum(axis=0)[result.counts - 1] / result.counts[:, None]
-            wanted = np.linalg.norm(means - gradient, axis=1) / length
-            np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5)
+            squares = ((shares @ products[np.ix_(order, order)]) * shares).sum(axis=1)
+            np.testing.assert_allclose(found, np.sqrt(np.maximum(squares, 0)) / length, rtol=1e-3, atol=1e-5)
         variance = (200 - result.counts) / 199 * rows.var(axis=0).sum() / result.counts
         np.testing.assert_allclose(expected, np.sqrt(variance) / length, rtol=1e-3)
     assert result.counts[[0, -1]].tolist() == [1, 200]
