@@ -1,52 +1,29 @@
 """Who disagrees: tallies against a loop, the chance of a dispute, names of weights, and the claims."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
-from conftest import LAST_OFF, SAME_MEAN, make_examples, make_params
+from conftest import LAST_OFF, SAME_MEAN, make_params
 from jax.flatten_util import ravel_pytree
 
 from experiments.all_examples import average_of_nudges_figures, disputes, disputes_figures
 from experiments.all_examples.disputes import Result, Settings
-from experiments.common import asking, wish_tables
-from research import costs, gradients
-from research.models import mlp
+from experiments.common import wish_tables
 
 SMALLEST = Settings(num_seeds=2, learning_rate=0.5, num_examples=200, layer_sizes=(784, 3, 10))
-SIZES = (12, 5, 6, 4)
 NUMBERS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-ONE = gradients.example_cost(mlp(SIZES).apply, costs.sum_of_squares)
 
 
-def nudges_in_a_loop(params, examples):
-    """(examples, params): minus the gradient of each example's cost, one call after the other."""
-    gradient, rows = jax.jit(jax.grad(ONE)), jax.tree.map(np.asarray, examples)
-    pick = lambda index: jax.tree.map(lambda leaf: leaf[index], rows)
-    wanted = [jax.tree.leaves(gradient(params, pick(index))) for index in range(len(examples.inputs))]
-    return np.stack([-np.concatenate([np.ravel(leaf) for leaf in leaves]) for leaves in wanted])
-
-
-def test_the_tally_counts_what_a_loop_sees(x64):
-    params, examples = make_params(jax.random.key(3)), make_examples(jax.random.key(4), 7)
-    examples = examples._replace(inputs=examples.inputs.at[:, 5].set(0.0))  # a pixel that is always black
-    wanted, found = nudges_in_a_loop(params, examples), jax.jit(partial(asking.tally, ONE))(params, examples)
-    np.testing.assert_allclose(found.mean_square, (wanted**2).mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(found.more, (wanted > 0).mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(found.less, (wanted < 0).mean(axis=0), rtol=1e-12)
-    share, silent = disputes.both_signs(jax.tree.map(lambda leaf: leaf[None], found))
-    disputed = ((wanted > 0).any(axis=0) & (wanted < 0).any(axis=0)).sum()
-    assert silent.tolist() == [SIZES[1]]
-    assert share.tolist() == pytest.approx([disputed / (wanted.shape[1] - SIZES[1])])
+def rows_of(wishes):
+    """Which parameters they are of, as their names say: ... w₁₂."""
+    return [int(name.rpartition("w")[2].translate(NUMBERS)) for name in wishes.names]
 
 
 def assert_they_are_the_wishes_of(network, found, train, columns):
-    """Of a plain network; which rows they are, their names say: ... w₁₂."""
-    rows = [int(name.rpartition("w")[2].translate(NUMBERS)) for name in found.names]
-    wanted = -plain.flat(plain.gradients(network, train), leading=1)[:, rows].T
+    """Of a plain network."""
+    wanted = -plain.flat(plain.gradients(network, train), leading=1)[:, rows_of(found)].T
     np.testing.assert_array_equal(found.labels, train.targets[columns].argmax(axis=1))
     np.testing.assert_allclose(found.wanted, wanted[:, columns], rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(found.minus_gradient, wanted.mean(axis=1), rtol=1e-3, atol=1e-6)
