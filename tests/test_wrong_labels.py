@@ -106,10 +106,9 @@ def test_what_is_learned_and_what_stands_out_is_that_of_plain_descent_on_the_lab
             for epoch, score in np.ndindex(2, 2 * share):  # sought where some are wrong
                 values = scores_of(passed[30 * (epoch + 1)], taught, slope, cost)[score]
                 bad, good = values[wrong], values[~wrong]
-                area = np.mean(bad[:, None] > good)
+                area, curve = np.mean(bad[:, None] > good), wrong_labels.caught(bad, good)
                 assert learned.areas[0, epoch, seed, score] == pytest.approx(area, abs=3e-3)  # some are hardly apart
-                curve = wrong_labels.caught(bad, good)
-                np.testing.assert_allclose(learned.curves[epoch, seed, score], curve, atol=0.02)
+                assert np.abs(learned.curves[epoch, seed, score] - curve).mean() < 5e-3
 
 
 SHARES = Settings(shares=(0, 0.25, 0.5), num_epochs=5)
