@@ -27,49 +27,35 @@ def drawn(key, point):
     return shuffles, signs.reshape(5, 512)
 
 
-class Place:
-    """Where a network of one layer stands, and how its cost changes along a line from there."""
-
-    def __init__(self, params, few):
-        self.targets, (self.inputs, self.outputs) = few.targets, plain.activations(params, few.inputs)
-        self.sums = self.of_sums(params)
-
-    def of_sums(self, layers):
-        return self.inputs @ np.asarray(layers[0].weights).T + layers[0].biases
-
-    def costs(self, direction):
-        """At the place less every rate times the direction."""
+def lines(params, few, directions):
+    """(the cost at `params` less every rate times the direction, d'Hd) of every direction d: a network of one layer,
+    whose sums go as the rate."""
+    inputs, outputs = plain.activations(params, few.inputs)
+    rows = np.concatenate([np.hstack([layer.weights, layer.biases[:, None]]) for [layer] in (params, *directions)])
+    sums, *along = np.split(inputs @ rows[:, :-1].T + rows[:, -1], len(directions) + 1, axis=1)
+    steep = outputs * (1 - outputs)
+    bend = 2 * steep**2 + 2 * (outputs - few.targets) * steep * (1 - 2 * outputs)
+    for slope in along:
         with np.errstate(over="ignore"):
-            outputs = plain.sigmoid(self.sums - RATES[:, None, None] * self.of_sums(direction))
-        return np.sum((outputs - self.targets) ** 2, axis=-1).mean(axis=-1)
-
-    def curvature(self, direction):
-        """d'Hd."""
-        steep = self.outputs * (1 - self.outputs)
-        bend = 2 * steep**2 + 2 * (self.outputs - self.targets) * steep * (1 - 2 * self.outputs)
-        return np.sum(bend * self.of_sums(direction) ** 2, axis=-1).mean()
+            ends = plain.sigmoid(sums - RATES[:, None, None] * slope)
+        yield np.sum((ends - few.targets) ** 2, axis=-1).mean(axis=-1), np.sum(bend * slope**2, axis=-1).mean()
 
 
 def steps_from(params, few, orders, signs):
     """What Result holds of one place, behind the number of epochs and the sizes."""
-    place, full = Place(params, few), plain.gradient(params, few)
+    full, [(error, before)] = plain.gradient(params, few), plain.errors(params, few)
     cost, norm = plain.costs(params, few).mean(), np.sum(plain.flat(full) ** 2)
-
-    def of_batch(gradient):
-        slope = plain.flat(full) @ plain.flat(gradient)
-        return cost - place.costs(gradient) + RATES * (norm - slope), place.curvature(gradient)
-
-    of_sizes = []
-    for size, shuffles in zip(SIZES, orders, strict=True):
-        batches = [plain.gradient(params, plain.rows(few, order[:size])) for order in shuffles]
-        gains, bent = zip(*map(of_batch, batches), strict=True)
-        of_sizes.append((np.mean(gains, axis=0), np.mean(bent), np.std(bent) / np.sqrt(2)))
-    of_sizes.append((*of_batch(full), 0.0))
-    [(error, before)], weights = plain.errors(params, few), (signs - signs.mean(axis=1)[:, None]) / np.sqrt(512)
+    batches = [plain.gradient(params, plain.rows(few, order[:size]))
+               for size, shuffles in zip(SIZES, orders, strict=True) for order in shuffles]  # fmt: skip
+    weights = (signs - signs.mean(axis=1)[:, None]) / np.sqrt(512)
     mixed = [[Layer((row[:, None] * error).T @ before, row @ error)] for row in weights]
-    traces = [place.curvature(mixture) for mixture in mixed]
-    known = cost, norm, place.curvature(full), plain.scatter(params, few), np.mean(traces), np.std(traces) / 2
-    return *known, *map(np.array, zip(*of_sizes, strict=True))
+    costs, bent = map(np.array, zip(*lines(params, few, [*batches, full, *mixed]), strict=True))
+    slopes = np.array([plain.flat(full) @ plain.flat(batch) for batch in [*batches, full]])
+    gains = cost - costs[:16] + RATES * (norm - slopes[:, None])
+    known = cost, norm, bent[15], plain.scatter(params, few), bent[16:].mean(), bent[16:].std() / 2
+    of_size = lambda numbers: numbers[:15].reshape(5, 3, *numbers.shape[1:])  # three batches each; the full one is 15
+    gain, mean = (np.concatenate([of_size(each).mean(axis=1), each[15:16]]) for each in (gains, bent))
+    return *known, gain, mean, np.append(of_size(bent).std(axis=1) / np.sqrt(2), 0)
 
 
 def test_steps_gain_what_plain_gradients_and_costs_say_at_every_place(ran):
