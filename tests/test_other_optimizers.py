@@ -130,12 +130,12 @@ def test_the_second_race_is_on_fewer_images_and_who_begins_later_does_so_after_t
 
     def tune(settings, silent, method, way, given):
         asked.append((method.label, silent, way[0], len(way[1].train.inputs)))
-        return Outcome(method.label, Tuned(np.array([5.0]), np.array([silent])), None, None, 0.0, None)
+        return Outcome(method.label, Tuned(np.array([1.0 * len(asked)]), np.zeros(1)), None, None, 0.0, None)
 
     monkeypatch.setattr(other_optimizers, "tune", tune)
     settings = dataclasses.replace(SMALLEST, batch_size=2, head_start=3, fewer_examples=4)
     result = other_optimizers.measure(problem, settings)
-    assert begun == [(5.0, 3)] * 6
+    assert begun == [(1.0, 3)] * 3 + [(14.0, 3)] * 3  # of the first method in each race
     assert [label for label, *_ in asked] == [each.label for each in (*result.full, *result.mini, *result.fewer)]
     assert [sizes for _, *sizes in asked] == [[9] * 3] * 13 + [[4] * 3] * 9
 
