@@ -17,7 +17,7 @@ from research import gradients, training
 from research.data import Examples
 from research.training import TrainState
 
-SMALLEST = Settings(num_seeds=2, num_epochs=2, layer_sizes=(784, 3, 10))
+SMALLEST = Settings(num_seeds=2, num_epochs=3, layer_sizes=(784, 3, 10))
 LOOKS = np.array([0, *FIRST_LOOKS, 5000, 10_000])
 
 
@@ -60,9 +60,9 @@ def test_both_networks_are_looked_at_on_the_way_of_plain_descent(ran):
     run, _ = ran("dead_digits")
     result, (train, test) = run.result, posing.load(run.settings)
     labels = test.targets.argmax(axis=1)
-    assert result.steps.tolist() == [0, 10, 60, 120]
+    assert result.steps.tolist() == [0, 10, 60, 120, 180]
     for seed, (init_key, shuffle_key) in enumerate(threefry.seed_keys(run.settings.seed, run.settings.num_seeds)):
-        rows = threefry.shuffles(shuffle_key, 600, 2).reshape(120, 10)
+        rows = threefry.shuffles(shuffle_key, 600, 3).reshape(180, 10)
         his = plain.start(init_key, (784, 100, 10), lambda num_in: 1.0, biases=1.0)
         for kind, params in enumerate((his, plain.start(init_key, (784, 3, 10)))):
             for look, leg in enumerate(np.split(rows, result.steps[:-1])):

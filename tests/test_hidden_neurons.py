@@ -19,7 +19,7 @@ from research.data import Examples
 from research.models import Model, mlp
 
 SMALLEST = Settings(
-    num_seeds=3, widths=(0, 3), depths=(0, 1, 2), depth_width=3, num_epochs=2, batch_size=60, learning_rates=(0.5, 2.0),
+    num_seeds=4, widths=(0, 3), depths=(0, 1, 2), depth_width=3, num_epochs=2, batch_size=60, learning_rates=(0.5, 2.0),
     layer_sizes=(784, 3, 10),
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from experiments.common import descents
 from experiments.mini_batches import larger_batches as experiment
 
 SMALLEST = experiment.Settings(
-    num_seeds=2, num_examples=100, batch_sizes=(10, 20), learning_rates=(0.1, 0.2, 0.4), num_epochs=2,
+    num_seeds=2, num_examples=100, batch_sizes=(10, 20), learning_rates=(0.1, 0.2, 0.4), num_epochs=3,
     layer_sizes=(784, 10),
 )  # fmt: skip
 FOUR = dataclasses.replace(SMALLEST, batch_sizes=(1, 2, 4, 8), learning_rates=(0.5, 1.0, 2.0, 4.0), layer_sizes=())

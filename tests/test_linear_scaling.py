@@ -12,7 +12,7 @@ from research.data import Examples
 from research.models import Layer, Model
 
 SMALLEST = experiment.Settings(
-    num_seeds=2, batch_size=10, num_batches=(3,), training_batch_size=50, num_epochs=2, layer_sizes=(784, 10)
+    num_seeds=2, batch_size=10, num_batches=(3,), training_batch_size=50, num_epochs=3, layer_sizes=(784, 10)
 )
 
 

@@ -17,7 +17,7 @@ from research.data import Examples
 from research.models import Model
 
 SMALLEST = experiment.Settings(
-    num_seeds=2, num_examples=20, start_epochs=3, max_iterations=200, lanczos_iterations=20, layer_sizes=(784, 10)
+    num_seeds=2, num_examples=20, start_epochs=3, max_iterations=200, lanczos_iterations=21, layer_sizes=(784, 10)
 )
 SETTINGS = experiment.Settings()
 

@@ -9,7 +9,7 @@ from experiments.common import descents
 from experiments.mini_batches import one_epoch
 from experiments.mini_batches.one_epoch import Quality, Result, Settings
 
-SMALLEST = Settings(num_seeds=2, num_epochs=2, batch_size=70, layer_sizes=(784, 10))  # 40 of 600 sit an epoch out
+SMALLEST = Settings(num_seeds=2, num_epochs=3, batch_size=70, layer_sizes=(784, 10))  # 40 of 600 sit an epoch out
 
 
 def quality(gram, batches):
@@ -73,6 +73,6 @@ def test_every_example_comes_once_and_those_that_are_left_out_leave_no_average()
 def test_the_finding_is_of_the_median_seed():
     result = made_up(off=-0.2, error=2e-7)
     said = one_epoch.finding(result, SMALLEST)
-    assert "a cosine of 0.500 with the full gradient at the start and 0.30 after 2 epochs (90.0 % of the" in said
+    assert "a cosine of 0.500 with the full gradient at the start and 0.30 after 3 epochs (90.0 % of the" in said
     assert said.endswith("the batches give the full gradient to 2e-07.")
     assert "(median 0.500) less theory's, at the start" in list(one_epoch.claims(result, SMALLEST))[2].says

@@ -10,7 +10,7 @@ from experiments.labels import second_guess, second_guess_figures
 from experiments.labels.second_guess import Result, Settings
 
 RNG = np.random.default_rng(0)
-SMALLEST = Settings(num_seeds=2, learning_rate=0.5, num_epochs=2, batch_size=60, layer_sizes=(784, 10))
+SMALLEST = Settings(num_seeds=2, learning_rate=0.5, num_epochs=3, batch_size=60, layer_sizes=(784, 10))
 OUTPUTS, TRUTH = RNG.random((40, 5)), np.eye(5)[RNG.integers(0, 5, 40)]
 
 
@@ -44,7 +44,7 @@ def test_softer_labels_are_shares_of_the_right_digits():
 def test_the_guesses_are_those_of_plain_descent_on_each_kind_of_labels(ran):
     run, _ = ran("second_guess")
     settings, (train, test, starts, _) = run.settings, plain.begin(run.settings)
-    orders = plain.shuffles(settings, 600, 2).reshape(2, 20, 60)
+    orders = plain.shuffles(settings, 600, 3).reshape(2, 30, 60)
     random, truth = np.random.default_rng(settings.seed).random((2, 600, 10)), test.targets.astype(bool)
 
     def taught_by(targets, seed):

@@ -18,7 +18,7 @@ from experiments.labels.wrong_labels import FALSE_ALARMS, Learned, Result, Setti
 from research import costs, fits, models
 from research.data import Examples
 
-SMALLEST = Settings(num_seeds=2, num_examples=300, shares=(0, 0.2), num_epochs=2, layer_sizes=(784, 10))
+SMALLEST = Settings(num_seeds=2, num_examples=300, shares=(0, 0.2), num_epochs=3, layer_sizes=(784, 10))
 
 
 def test_the_area_is_that_under_the_curve():
@@ -92,7 +92,7 @@ def scores_of(params, examples, of_outputs, cost):
 def test_what_is_learned_and_what_stands_out_is_that_of_plain_descent_on_the_labels_given(ran):
     run, _ = ran("wrong_labels")
     settings, (train, test, starts, _) = run.settings, plain.begin(run.settings)
-    orders, labels = plain.shuffles(settings, 300, 2).reshape(2, 60, 10), train.targets.argmax(axis=1)
+    orders, labels = plain.shuffles(settings, 300, 3).reshape(2, 90, 10), train.targets.argmax(axis=1)
     nielsens = plain.normal_starts(settings, (784, 30, 10)), 0.5, 1e-4, plain.of_cross_entropy, cross_entropies
     films = starts, 1.5, 0.0, plain.of_squares, plain.costs
     for (starts, rate, decay, slope, cost), learned in zip((nielsens, films), run.result.recipes, strict=True):
@@ -103,8 +103,8 @@ def test_what_is_learned_and_what_stands_out_is_that_of_plain_descent_on_the_lab
             found = [of[share, seed] for of in (learned.test, learned.given, learned.true)]
             wanted = [plain.accuracy(passed[-1], examples) for examples in (test, taught, train)]
             np.testing.assert_allclose(found, wanted, atol=0.011)
-            for epoch, score in np.ndindex(2, 2 * share):  # sought where some are wrong
-                values = scores_of(passed[30 * (epoch + 1)], taught, slope, cost)[score]
+            for epoch, score in np.ndindex(2, 2 * share):  # the first and the last; sought where some are wrong
+                values = scores_of(passed[(30, 90)[epoch]], taught, slope, cost)[score]
                 bad, good = values[wrong], values[~wrong]
                 area, curve = np.mean(bad[:, None] > good), wrong_labels.caught(bad, good)
                 assert learned.areas[0, epoch, seed, score] == pytest.approx(area, abs=3e-3)  # some are hardly apart
