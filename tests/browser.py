@@ -41,8 +41,12 @@ class Browser:
     def visit(self, address, width=1200):
         """Shows the page anew in a window of that width."""
         self.ask("POST", "/window/rect", width=width, height=900)
-        self.ask("POST", "/url", url="about:blank")
+        self.leave()
         self.ask("POST", "/url", url=address)
+
+    def leave(self):
+        """Shows an empty page."""
+        self.ask("POST", "/url", url="about:blank")
 
     def run(self, expression):
         """The value of a JavaScript expression."""

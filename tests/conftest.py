@@ -154,15 +154,22 @@ def forgetting():
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory):
+def window(tmp_path_factory):
     """One window of headless Chromium for all tests of pages."""
     missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
     if missing:
         pytest.fail(f'{" and ".join(missing)} not found: install it, or leave these tests out with -m "not browser"')
     with driver_on_free_port() as driver:
-        window = Browser(driver, tmp_path_factory.mktemp("profile"))
-        yield window
-        window.ask("DELETE", "")
+        chromium = Browser(driver, tmp_path_factory.mktemp("profile"))
+        yield chromium
+        chromium.ask("DELETE", "")
+
+
+@pytest.fixture
+def browser(window):
+    """The window for one test; what it leaves playing there stops."""
+    yield window
+    window.leave()
 
 
 @pytest.fixture
