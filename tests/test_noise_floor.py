@@ -44,6 +44,7 @@ def test_every_floor_is_plain_descents_from_where_the_long_training_ends(ran):
                 found = ([of[seed, size, rate, -1] for of in (floor.cost, floor.gradient_norm)],
                          [of[seed, size, rate, -1] for of in (floor.falling_cost, floor.falling_norm)])  # fmt: skip
                 np.testing.assert_allclose(found, [described(params, train) for params in lasts], rtol=1e-4)
+                np.testing.assert_allclose(floor.scatter[seed, size, rate], plain.scatter(lasts[0], train), rtol=1e-4)
 
 
 def made_up(per_ratio=2.0, *, last=1.0, last_norm=1.0, last_cost=0.01, last_end=0.1, sharpness=0.9):

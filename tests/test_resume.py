@@ -10,6 +10,7 @@ import time
 import types
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import forked
 import jax
@@ -168,6 +169,18 @@ def test_a_damaged_checkpoint_is_computed_again(tmp_path, capsys):
     assert bits(found[:-1]) == bits(measure([])[:-1])
     assert "is damaged" in capsys.readouterr().out
     gc.collect()  # here, and not in another test
+
+
+def test_a_checkpoint_of_which_one_call_is_damaged_is_not_believed(tmp_path, capsys):
+    stopped(tmp_path / "name", 6)
+    with resume.journal(tmp_path / "name", ABOUT, go_on=True):
+        journal = resume.CURRENT.get()
+        (whole, *_) = journal.restored(journal.steps[-1]).values()
+        damaged = {name: leaf if name == resume.DIGEST else leaf + 1 for name, leaf in whole.items()}
+        for calls, believed in (({"1": whole, "2": whole}, True), ({"1": whole, "2": damaged}, False)):
+            with mock.patch.object(journal.manager, "restore", return_value=calls):
+                assert bool(journal.restored(journal.steps[-1])) is believed
+    assert "is damaged" in capsys.readouterr().out
 
 
 def test_what_a_read_left_behind_says_is_not_told(monkeypatch):

@@ -49,6 +49,11 @@ def test_it_halts_in_the_saddle_and_where_the_gradient_is_as_small_again():
     assert stop_rule.halts(learned)[0].tolist() == [2, 2]  # at a cost of 0.3 it is out of the saddle
 
 
+def test_the_finding_says_the_first_lows_of_the_gradient_of_all_seeds():
+    apart = made_up(gradient=made_up().gradient * [[1.0], [2.0]])
+    assert "is at its first low, 0.020 to 0.040, would stop at step 2 to 2" in stop_rule.finding(apart, SMALLEST)
+
+
 def test_the_accuracy_is_that_of_the_nearest_look():
     result = made_up(accuracy=np.array([[0.1, 0.5, 0.9]] * 4))  # after 0, 10 and 20 steps
     np.testing.assert_allclose(stop_rule.looked(result, np.array([4, 6, 14, 16])), [10, 50, 50, 90])
