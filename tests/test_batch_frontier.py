@@ -8,7 +8,7 @@ from experiments.mini_batches import batch_frontier as experiment
 from research import fits
 
 SMALLEST = experiment.Settings(
-    num_seeds=2, num_examples=64, batch_sizes=(8, 16, 32), learning_rates=(0.2, 0.4, 0.8, 1.6), target=0.2,
+    num_seeds=2, num_examples=64, batch_sizes=(8, 16, 32), learning_rates=(0.1, 0.2, 0.4, 0.8, 1.6), target=0.2,
     max_steps=256, layer_sizes=(784, 10),
 )  # fmt: skip
 
