@@ -173,6 +173,13 @@ def browser(window):
 
 
 @pytest.fixture
+def saves_at_once(monkeypatch):
+    """A run saves at every call."""
+    monkeypatch.setattr(resume, "PAUSE", 0.0)
+    monkeypatch.setattr(resume, "SHARE", np.inf)
+
+
+@pytest.fixture
 def x64():
     """float64 for the identities."""
     with jax.enable_x64(True):

@@ -4,6 +4,7 @@ gradients are held against finite differences in test_plain.py."""
 import functools
 import itertools
 
+import jax
 import numpy as np
 import threefry
 
@@ -105,6 +106,13 @@ def scatter(params, examples, of_outputs=of_squares):
     parts = errors(params, examples, of_outputs)
     squares = [(error**2).sum(axis=1) * (1 + (before**2).sum(axis=1)) for error, before in parts]
     return np.sum(squares, axis=0).mean() - (flat(gradient(params, examples, of_outputs)) ** 2).sum()
+
+
+def relative_distance(found, wanted):
+    """|found - wanted| / |wanted|, of all numbers of two trees."""
+    one, other = (np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)]).astype(float)
+                  for tree in (found, wanted))  # fmt: skip
+    return np.linalg.norm(one - other) / np.linalg.norm(other)
 
 
 def unflat(row, params):

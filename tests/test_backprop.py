@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import optax
+import plain
 import pytest
 from jax.flatten_util import ravel_pytree
 
@@ -31,7 +32,7 @@ CASES = [
 ]
 HIDDEN = [jax.nn.sigmoid, jnp.tanh, jax.nn.relu]
 IN_NUMPY = {
-    jax.nn.sigmoid: lambda z: 1 / (1 + np.exp(-z)),
+    jax.nn.sigmoid: plain.sigmoid,
     jnp.tanh: np.tanh,
     jax.nn.relu: lambda z: np.maximum(z, 0),
     jax.nn.identity: lambda z: z,
@@ -70,11 +71,6 @@ def in_default_precision(array):
     return jnp.asarray(array, jnp.result_type(float))
 
 
-def relative_distance(found, wanted):
-    found, wanted = ravel_pytree(found)[0], ravel_pytree(wanted)[0]
-    return float(jnp.linalg.norm(found - wanted) / jnp.linalg.norm(wanted))
-
-
 def cost_by_autodiff(cost_fn, activation, output_activation):
     return gradients.example_cost(mlp(SIZES, activation, output_activation).apply, cost_fn)
 
@@ -105,8 +101,8 @@ def test_by_hand_is_the_gradient_is_the_differences(sizes, activation, cost_fn, 
     by_autodiff = jax.grad(cost_by_autodiff(*case))(params, example)
     by_differences = central_differences(params, example, *case)
     for hand, autodiff, differences in zip(by_hand, by_autodiff, by_differences, strict=True):  # layer by layer
-        assert relative_distance(hand, autodiff) < 1e-12
-        assert relative_distance(hand, differences) < 1e-7
+        assert plain.relative_distance(hand, autodiff) < 1e-12
+        assert plain.relative_distance(hand, differences) < 1e-7
 
 
 @every_activation
@@ -116,7 +112,7 @@ def test_by_hand_is_the_gradient_in_float32(activation, cost_fn, output_activati
     by_hand = backprop.backpropagate(params, example, cost_fn, activation, output_activation).grads
     by_autodiff = jax.grad(cost_by_autodiff(cost_fn, activation, output_activation))(params, example)
     for hand, autodiff in zip(by_hand, by_autodiff, strict=True):
-        assert relative_distance(hand, autodiff) < 1e-5
+        assert plain.relative_distance(hand, autodiff) < 1e-5
 
 
 @every_activation
@@ -135,13 +131,13 @@ def test_nudges_are_minus_the_slope_in_the_activations_of_every_layer_down_to_th
 
     assert len(nudges) == len(seen) == len(SIZES)
     for layer, (nudge, activations) in enumerate(zip(nudges, seen, strict=True)):
-        assert relative_distance(nudge, -jax.grad(partial(cost_from, layer))(activations)) < 1e-12
+        assert plain.relative_distance(nudge, -jax.grad(partial(cost_from, layer))(activations)) < 1e-12
 
 
 def test_forward_by_hand_is_the_models_answer(x64):
     params, example = make_params(6), one_example(7)
     forward = backprop.feed_forward(params, example.inputs, jnp.tanh, jax.nn.sigmoid)
-    assert relative_distance(forward.activations[-1], mlp(SIZES, jnp.tanh).apply(params, example.inputs)) < 1e-15
+    assert plain.relative_distance(forward.activations[-1], mlp(SIZES, jnp.tanh).apply(params, example.inputs)) < 1e-15
     for sums, activations in zip(forward.weighted_sums[:-1], forward.activations[1:-1], strict=True):
         np.testing.assert_array_equal(jnp.tanh(sums), activations)
 
@@ -247,7 +243,7 @@ def film_gradient(params, examples):
 def test_average_of_all_nudges_by_hand_is_minus_the_gradient_of_the_mean(x64):
     params, examples = make_params(29), make_examples(30, 50)
     wanted = jax.tree.map(jnp.negative, film_gradient(params, examples))
-    assert relative_distance(averaged_nudges(params, examples, costs.sum_of_squares), wanted) < 1e-12
+    assert plain.relative_distance(averaged_nudges(params, examples, costs.sum_of_squares), wanted) < 1e-12
 
 
 def test_factor_is_one_with_the_films_cost_and_one_half_with_the_half_cost(x64):

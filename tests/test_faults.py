@@ -35,12 +35,6 @@ def earlier(tmp_path):
     return tmp_path / "name"
 
 
-@pytest.fixture
-def saves_at_once(monkeypatch):
-    monkeypatch.setattr(resume, "PAUSE", 0.0)
-    monkeypatch.setattr(resume, "SHARE", np.inf)
-
-
 @contextlib.contextmanager
 def no_file_above(size: int):
     """As `ulimit -f` does it."""

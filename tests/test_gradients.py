@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
 from conftest import make_examples, make_params
 from jax.flatten_util import ravel_pytree
@@ -19,24 +20,16 @@ EACH, GRADIENT = jax.jit(gradients.per_example_gradients(ONE)), jax.jit(jax.grad
 VALUE_AND_GRADIENT = jax.jit(jax.value_and_grad(MEAN))
 
 
-def flat(tree):
-    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
-
-
-def relative_distance(found, wanted):
-    return np.linalg.norm(flat(found) - flat(wanted)) / np.linalg.norm(flat(wanted))
-
-
 def test_average_of_what_examples_want_is_the_gradient_of_the_mean_float64(x64):
     params, examples = make_params(jax.random.key(0)), make_examples(jax.random.key(1), 17)
     averaged = gradients.average(EACH(params, examples))
-    assert relative_distance(averaged, GRADIENT(params, examples)) < 1e-12
+    assert plain.relative_distance(averaged, GRADIENT(params, examples)) < 1e-12
 
 
 def test_average_of_what_examples_want_is_the_gradient_of_the_mean_float32():
     params, examples = make_params(jax.random.key(0)), make_examples(jax.random.key(1), 17)
     averaged = gradients.average(EACH(params, examples))
-    assert relative_distance(averaged, GRADIENT(params, examples)) < 1e-6
+    assert plain.relative_distance(averaged, GRADIENT(params, examples)) < 1e-6
 
 
 def test_gradient_of_the_mean_equals_central_differences(x64):
@@ -45,7 +38,7 @@ def test_gradient_of_the_mean_equals_central_differences(x64):
     cost = jax.jit(jax.vmap(lambda vector: MEAN(unflatten(vector), examples)))
     moves, here = 1e-6 * np.eye(point.size), np.asarray(point)
     differences = (cost(here + moves) - cost(here - moves)) / (2 * 1e-6)
-    assert relative_distance(GRADIENT(params, examples), differences) < 1e-8
+    assert plain.relative_distance(GRADIENT(params, examples), differences) < 1e-8
 
 
 def test_each_examples_gradient_stands_in_its_own_row(x64):
@@ -53,7 +46,7 @@ def test_each_examples_gradient_stands_in_its_own_row(x64):
     together, by_itself = EACH(params, examples), jax.jit(jax.grad(ONE))
     for index in range(17):
         alone = by_itself(params, jax.tree.map(lambda leaf, index=index: leaf[index], examples))
-        assert relative_distance(jax.tree.map(lambda leaf, index=index: leaf[index], together), alone) < 1e-13
+        assert plain.relative_distance(jax.tree.map(lambda leaf, index=index: leaf[index], together), alone) < 1e-13
 
 
 def test_objective_is_the_mean_of_the_examples_costs_written_out(x64):
@@ -75,7 +68,7 @@ def test_chunks_change_neither_the_mean_nor_its_gradient(chunk_size, x64):
     alone, (value, grads) = both(params, examples)
     assert float(alone) == pytest.approx(float(cost), rel=1e-14)
     assert float(value) == pytest.approx(float(cost), rel=1e-14)
-    assert relative_distance(grads, wanted) < 1e-13
+    assert plain.relative_distance(grads, wanted) < 1e-13
 
 
 def test_chunks_change_no_hessian_vector_product(x64):
@@ -88,7 +81,7 @@ def test_chunks_change_no_hessian_vector_product(x64):
         return [jax.jvp(lambda p, fun=fun: jax.grad(fun)(p, examples), (params,), (direction,))[1]
                 for fun in (chunked, MEAN)]  # fmt: skip
 
-    assert relative_distance(*products(params, direction)) < 1e-12
+    assert plain.relative_distance(*products(params, direction)) < 1e-12
 
 
 def test_a_mean_in_chunks_refuses_a_gradient_in_the_inputs_rather_than_give_zero():

@@ -6,9 +6,10 @@ import types
 import jax
 import numpy as np
 import plain
+import pytest
 import threefry
 
-from experiments.common import runs
+from experiments.common import descents, runs
 from research import training
 from research.data import Examples
 from research.models import Layer, mlp, unit_normal
@@ -38,6 +39,19 @@ def test_the_gradient_is_the_differences():
     hessian = [np.subtract(*map(plain.flat, pair)) / (2 * step) for pair in ends]
     extremes = np.linalg.eigvalsh(np.add(hessian, np.transpose(hessian)) / 2)[[0, -1]]
     np.testing.assert_allclose(plain.spectrum(params, examples, 15)[[0, -1]], extremes, rtol=1e-4)
+
+
+def test_the_sharpness_without_a_hidden_layer_is_that_of_the_whole_spectrum():
+    rng = np.random.default_rng(1)
+    params, inputs = [Layer(rng.normal(size=(3, 4)), rng.normal(size=3))], rng.random((6, 4))
+    examples = Examples(inputs, np.eye(3)[rng.integers(3, size=6)])
+    largest = plain.spectrum(params, examples, 15)[-1]
+    assert plain.sharpness(params, examples) == pytest.approx(largest, rel=1e-5)
+
+
+def test_the_rate_falls_as_the_house_lets_it():
+    wanted = [float(descents.falling(0.3, 8)(step)) for step in range(8)]
+    np.testing.assert_allclose(plain.falling(0.3, 8), wanted, rtol=1e-6)
 
 
 @jax.jit

@@ -21,6 +21,8 @@ import pytest
 from experiments.common import resume, runs
 from research.data import DataError
 
+pytestmark = pytest.mark.usefixtures("saves_at_once")
+
 ROOT = Path(__file__).parents[1]
 ABOUT = {"settings": {"seed": 0}, "code": "x"}
 KEYS = jax.random.split(jax.random.key(0), 4)
@@ -28,12 +30,6 @@ KEYS = jax.random.split(jax.random.key(0), 4)
 
 class Stopped(Exception):
     pass
-
-
-@pytest.fixture(autouse=True)
-def saves_at_once(monkeypatch):
-    monkeypatch.setattr(resume, "PAUSE", 0.0)
-    monkeypatch.setattr(resume, "SHARE", np.inf)
 
 
 @functools.cache

@@ -26,22 +26,13 @@ def rows(params, examples):
     return plain.flat(plain.gradients(params, examples), leading=1)
 
 
-def flat(tree):
-    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)]).astype(float)
-
-
-def distance(found, wanted):
-    """Relative to the norm."""
-    return np.linalg.norm(flat(found) - flat(wanted)) / np.linalg.norm(flat(wanted))
-
-
 def data():
     return make_params(jax.random.key(0)), make_examples(jax.random.key(1), NUM)
 
 
 def assert_moments(found, wanted, rtol):
     for part, wanted_part in zip(found, wanted, strict=True):
-        assert distance(part, wanted_part) < rtol
+        assert plain.relative_distance(part, wanted_part) < rtol
 
 
 def both_ways(chunk_size):
@@ -100,7 +91,7 @@ def test_two_devices_that_share_a_run_find_the_moments_and_sums_of_all(num, ways
         shared = jax.jit(sharding.over_devices(asked, (0,)))(jnp.zeros(1))
         found, summed = jax.tree.map(lambda leaf: np.asarray(leaf)[0], shared)
         assert_moments(found, (gs.mean(axis=0), gs.var(axis=0), (gs**2).sum(axis=1)), 1e-12)
-        assert distance(plain.flat(summed, leading=1), weights.T @ gs) < 1e-12
+        assert plain.relative_distance(plain.flat(summed, leading=1), weights.T @ gs) < 1e-12
         assert len(shared[0].squared_norms.devices()) == 2
 
 
@@ -144,7 +135,7 @@ def test_the_two_ways_to_weighted_sums_agree_in_float32():
     params, examples = data()
     weights = jnp.asarray(np.random.default_rng(4).normal(size=(NUM, 3)), jnp.float32)
     ways = both_sums(10)
-    assert distance(*(jax.jit(sums)(params, examples, weights) for sums in ways)) < 1e-5
+    assert plain.relative_distance(*(jax.jit(sums)(params, examples, weights) for sums in ways)) < 1e-5
 
 
 def test_a_chunk_of_nothing_is_refused():
