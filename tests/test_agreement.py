@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
-from test_statistics import FACTORS, NUM, ONE, data, distance, rows
+from test_statistics import FACTORS, NUM, ONE, data, rows
 
 from research import agreement, statistics
 from research.data import Examples
@@ -23,7 +24,7 @@ def test_dot_products_are_those_of_the_gradients(way, x64):
 def test_the_two_ways_to_dot_products_agree_in_float32():
     params, examples = data()
     ways = (agreement.dot_products(ONE), agreement.layer_dot_products(FACTORS))
-    assert distance(*(jax.jit(way)(params, examples, examples) for way in ways)) < 1e-5
+    assert plain.relative_distance(*(jax.jit(way)(params, examples, examples) for way in ways)) < 1e-5
 
 
 def in_numpy(gs, labels, num_classes):
