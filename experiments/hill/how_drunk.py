@@ -7,8 +7,8 @@ cost and winding after equally many steps, examples and seconds. On a parabola o
 1 - eta h times the one before it: a rate above 1/h turns round at every step, full batch or not.
 
 Run:     python -m experiments how_drunk [--quick | --full]
-Time:    default 40 s, --quick 15 s, --full 3 min, on 2 cores, compilation included
-Result:  (5 seeds) after 400 steps path over displacement is 6.9 to 8.3 with batches of 10, 3.5 to 4.6 with the full
+Time:    default 40 s, --quick 15 s, --full 4 min, on 2 cores, compilation included
+Result:  (5 seeds) after 400 steps path over displacement is 6.9 to 8.3 with batches of 10, 3.5 to 4.5 with the full
          batch at rate 4, a random walk's 20. One claim does not hold: at a rate of 4 the full batch turns back.
 """
 

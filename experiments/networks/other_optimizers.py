@@ -10,7 +10,7 @@ momentum and Adam begin once more after 20 plain steps, and holds the full batch
 
 Run:     python -m experiments other_optimizers [--quick | --full]
 Time:    default 45 s, --quick 13 s, --full 12 min, on 2 cores, compilation included
-Result:  (5 starts) 400 full-batch gradients: L-BFGS 0.038, conjugate gradients 0.051, plain descent 0.14; momentum,
+Result:  (5 starts) 400 full-batch gradients: L-BFGS 0.037, conjugate gradients 0.055, plain descent 0.14; momentum,
          Nesterov and Adam end higher: these claims do not hold, but after 20 plain steps they come to 0.02 to 0.04.
 """
 

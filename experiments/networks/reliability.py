@@ -7,8 +7,8 @@ their SHA-256. Bad inputs, drawn from the list that the tests use too, and fault
 one sentence, the right exit code, nothing left behind.
 
 Run:     python -m experiments reliability [--quick | --full]
-Time:    --full 4 min on 2 cores
-Result:  50 kills, 28 of them while writing: 29 of 29 arrays have the same bits; 300 of 300 bad inputs are refused
+Time:    --full 5 min on 2 cores
+Result:  50 kills, 25 of them while writing: 29 of 29 arrays have the same bits; 300 of 300 bad inputs are refused
 """
 
 import dataclasses
