@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import importlib
 import io
+import re
 from types import ModuleType
 
 import numpy as np
@@ -51,6 +52,132 @@ def test_what_a_declaration_forbids_is_refused_by_its_flag(name):
     for words in (words for of, words in declared() if of == name):
         flag = words[0].partition("=")[0]
         assert refused(name, words).removeprefix("error: ").startswith(flag)
+
+
+# (experiment, words, why they make no sense), written without a look at what is declared.
+NONSENSE = [
+    ("steepest", "--num-directions 750", "500 random directions are held at once"),
+    ("steepest", "--num-directions 0", "there is no best of none"),
+    ("second_guess", "--softness 0.5", "the second digit would have as large a share as the right one"),
+    ("second_guess", "--softness 0", "nothing would be softer"),
+    ("every_order", "--num-batches 6", "720 orders would each be walked"),
+    ("every_order", "--num-batches 1", "there is one order of one batch"),
+    ("only_a_two", "--num-decades 7", "ten million steps"),
+    ("how_many_annotators", "--bearable 1", "a share of wrong labels is below 1"),
+    ("wrong_labels", "--shares 0.1", "two shares make a slope"),
+    ("wrong_labels", "--shares 0 1", "no label would be right"),
+    ("wrong_labels", "--shares 0.2 0.1", "the curve goes from left to right"),
+    ("data_need", "--num-steps 15", "the looks are at equal distances"),
+    ("data_need", "--films-steps 15", "the looks are at equal distances"),
+    ("data_need", "--sizes 100", "one size shows no need"),
+    ("data_need", "--sizes 5 100", "a batch has ten images"),
+    ("data_need", "--sizes 1000 100", "the curve goes from left to right"),
+    ("more_and_more", "--num-steps 15", "the looks are at equal distances"),
+    ("new_cost", "--num-steps 15", "the cost is looked at at equal distances"),
+    ("new_cost", "--resolution 1", "one point is no surface"),
+    ("full_batch_vs_sgd", "--num-steps 15", "legs have twenty steps"),
+    ("full_batch_vs_sgd", "--batch-sizes 10 10", "one method would be there twice"),
+    ("edge_of_stability", "--num-steps 2001", "looks are at equal distances"),
+    ("edge_of_stability", "--num-edge-steps 8001", "looks are at equal distances"),
+    ("edge_of_stability", "--learning-rates 0.1 0.2", "two are compared before the edge, others reach it"),
+    ("edge_of_stability", "--learning-rates 0.4 0.2 0.1", "the slowest comes first"),
+    ("edge_of_stability", "--batch-sizes 10 50", "the smallest comes last"),
+    ("edge_of_stability", "--num-looks 4", "a last third needs more"),
+    ("drunk_man", "--resolution 1", "one point is no map"),
+    ("drunk_man", "--microscope-steps 3", "three steps wind too little"),
+    ("drunk_man", "--gif-frames 1001", "nobody looks so long"),
+    ("drunk_man", "--num-points 9", "a path is a curve"),
+    ("drunk_man", "--batch-sizes 10 10 100", "one man would walk twice"),
+    ("how_drunk", "--full-batch-learning-rates 4 4", "one man would walk twice"),
+    ("random_plane", "--resolution 1", "one point is no map"),
+    ("minimum_or_saddle", "--lanczos-iterations 1", "both ends of the spectrum are asked for"),
+    ("minimum_or_saddle", "--num-examples 1", "one image has no scatter"),
+    ("noise_floor", "--lanczos-iterations 1001", "as many vectors of 13,002 numbers"),
+    ("noise_floor", "--learning-rates 1", "two rates make a slope"),
+    ("noise_floor", "--num-looks 1", "one look is no average over time"),
+    ("falling_rate", "--num-epochs 1", "a rate falls from one epoch to another"),
+    ("shuffle_or_not", "--num-epochs 1", "the second half of the passes is compared"),
+    ("sampling_theory", "--num-epochs 1", "one epoch has no variance"),
+    ("sampling_theory", "--num-images 7", "every permutation of eight is gone through"),
+    ("one_noisy_step", "--num-batches 1", "one batch has no scatter"),
+    ("one_noisy_step", "--checkpoints 1 0.5", "time goes forward"),
+    ("minibatch_quality", "--checkpoints 1 1", "time goes forward"),
+    ("minibatch_quality", "--checkpoints 0 1", "the start is looked at anyway"),
+    ("conflicts", "--num-images 1", "one image agrees with itself"),
+    ("conflicts", "--checkpoints 5 1", "time goes forward"),
+    ("batch_frontier", "--batch-sizes 4 8", "two sizes fit every hyperbola"),
+    ("batch_frontier", "--batch-sizes 8 4 2", "sizes rise along the curve"),
+    ("batch_frontier", "--learning-rates 1 2", "the best of two lies at an edge"),
+    ("batch_frontier", "--max-steps 255", "batches of one are looked at after 256 images"),
+    ("critical_batch", "--targets 0.5", "how the critical batch grows needs two"),
+    ("critical_batch", "--targets 0.3 0.5", "the cost comes down"),
+    ("critical_batch", "--batch-sizes 2 8", "two sizes fit every hyperbola"),
+    ("critical_batch", "--learning-rates 4 2 1", "rates rise along the grid"),
+    ("critical_batch", "--max-steps 255", "batches of one are looked at after 256 images"),
+    ("past_the_plateau", "--past 0.1", "the race would begin below its target"),
+    ("larger_batches", "--batch-sizes 10", "nothing would be larger"),
+    ("larger_batches", "--batch-sizes 40 10", "sizes rise along the curve"),
+    ("larger_batches", "--learning-rates 1", "nothing would be chosen"),
+    ("linear_scaling", "--num-batches 1", "k = 1 is no larger batch"),
+    ("linear_scaling", "--num-batches 2 2", "one batch size would be there twice"),
+    ("hebb", "--learning-rates 2 1", "rates rise along the grid"),
+    ("nudges", "--epochs -1", "time goes forward"),
+    ("nudges", "--index -1", "images are counted from 0"),
+    ("nudges", "--layer 0", "layers are counted from 1"),
+    ("equations", "--index -1", "images are counted from 0"),
+    ("pen_and_paper", "--step-size 1001", "no pencil writes so far"),
+    ("wiggle", "--num-weights 1", "one weight correlates with nothing"),
+    ("conv_net", "--learning-rates 1 1", "one rate would be tried twice"),
+    ("conv_suite", "--resolution 1", "one point is no surface"),
+    ("conv_suite", "--statistics-examples 1", "one image has no scatter"),
+    ("hidden_neurons", "--widths -1", "no layer has fewer than no neurons"),
+    ("hidden_neurons", "--depths -1", "there are no fewer than no layers"),
+    ("hidden_neurons", "--learning-rates", "with no rate nothing moves"),
+    ("nielsens_recipe", "--recipes", "there would be nothing to compare"),
+    ("nielsens_recipe", "--recipes mine", "his book holds no such recipe"),
+    ("other_optimizers", "--num-evaluations 9", "so short a race says nothing"),
+    ("other_optimizers", "--num-examples 1", "one image has no batches"),
+    ("other_optimizers", "--head-start -1", "time goes forward"),
+    ("complexity", "--halvings 2", "the slope is between all images and an eighth of them"),
+    ("complexity", "--widths 32 16", "the curve goes from left to right"),
+    ("complexity", "--depths 2 1", "the curve goes from left to right"),
+    ("complexity", "--batch-sizes 10 1", "the curve goes from left to right"),
+    ("exact_optimizers", "--dimensions 1", "in one dimension all are exact at once"),
+    ("play", "--resolution 1002", "a page of a million points"),
+    ("play", "--num-steps 9", "so few steps move nothing that one sees"),
+    ("play", "--num-shown 9", "there are ten digits"),
+    ("play", "--batch-sizes 10 10", "one method would be there twice"),
+    ("benchmark", "--pause -1", "time goes forward"),
+    ("benchmark", "--resolution 1", "one point is no surface"),
+    ("scaling", "--processes 2 1", "the curve goes from left to right"),
+    ("scaling", "--processes 65", "no machine here starts so many"),
+    ("scaling", "--num-gpus 1", "one GPU exchanges nothing"),
+    ("scaling", "--num-hosts 1", "one host exchanges nothing"),
+    ("reliability", "--num-kills 0", "nothing would be tried"),
+    ("reliability", "--num-inputs 701", "there are no more"),
+    ("reliability", "--num-runs 0", "nothing would be tried"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "words"), [(name, words) for name, words, _ in NONSENSE])
+def test_what_makes_no_sense_is_refused_by_its_flag(name, words):
+    assert refused(name, words.split(" ")).startswith(f"error: {words.partition(' ')[0]}")
+
+
+OF_IMAGES = re.compile("(examples|images|looked_at|shown|batch_sizes?|index)$")
+ALL_TOGETHER = {  # what must fit is a sum or another setting, which the experiments themselves check
+    ("complexity", "batch_sizes"), ("every_order", "batch_size"), ("linear_scaling", "batch_size"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_what_counts_images_is_at_most_as_many_as_there_are(name):
+    settings = module_of(name).Settings()
+    for field in bounds.fields_of(type(settings)):
+        if OF_IMAGES.search(field.name) and field.kind is int and (name, field.name) not in ALL_TOGETHER:
+            more = dataclasses.replace(settings, **{field.name: (60_001,) if field.is_tuple else 60_001})
+            with pytest.raises(SettingsError, match=f"{field.flag} is 60001"):
+                bounds.check_with_data(more, "x", {"train": 60_000, "test": 60_000})
 
 
 @pytest.mark.parametrize("words", bad_inputs.WORDS)

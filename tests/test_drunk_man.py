@@ -20,7 +20,7 @@ from experiments.common.hills import View
 from experiments.common.microscope import Footsteps, Microscope
 from experiments.common.walks import Reading, Walk, Way
 from experiments.hill import drunk_man as experiment
-from experiments.hill.drunk_man import Result, Settings, Walker
+from experiments.hill.drunk_man import QUICK, Result, Settings, Walker
 from experiments.hill.drunk_man_page_figures import as_page
 from research import landscape, paths
 
@@ -156,6 +156,10 @@ def test_the_pictures_move_and_the_page_asks_for_nothing_outside(finished):
     assert len(page) < 1_000_000
     assert re.findall(r'(?:src|href)="([^"]*)"', page) == ["data:,", "../plotly.min.js"]
     assert (folder.parent / "plotly.min.js").stat().st_size > 1_000_000
+
+
+def test_a_first_look_draws_no_moving_picture():
+    assert QUICK.gif_frames == 0 < Settings.gif_frames
 
 
 @pytest.mark.browser

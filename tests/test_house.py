@@ -245,6 +245,14 @@ def steepest_with(**changed):
     return types.SimpleNamespace(**(vars(steepest) | changed))
 
 
+def test_judged_and_drawn_again_from_its_files_it_is_the_same(finished):
+    _, folder = finished
+    before, times = folders.read_record(folder), folder.stat().st_ino
+    experiment.rejudge(steepest, folder)
+    assert folders.read_record(folder) == before  # with the hashes of its figures
+    assert folder.stat().st_ino != times
+
+
 def test_a_result_is_judged_and_drawn_by_todays_code_without_running(finished, tmp_path):
     _, folder = finished
     before = folders.read_record(folder)

@@ -10,6 +10,7 @@ import pytest
 import threefry
 from conftest import make_examples
 
+from experiments.all_examples import more_and_more, only_a_two
 from experiments.common import descents, posing
 from experiments.common.bounds import SettingsError
 from experiments.common.descents import Trained
@@ -47,6 +48,11 @@ def test_nielsens_rates_step_as_in_his_code():
         his = his_rate / 6 * ((a - y) * (a * (1 - a)) ** halved_squares).T @ x
         found = rate * jax.jit(jax.grad(problem.cost))(params, problem.train)[0].weights
         np.testing.assert_allclose(found, his, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("module", [more_and_more, only_a_two])
+def test_who_trains_as_he_does_takes_his_rate_for_the_films_cost(module):
+    assert module.Settings().learning_rate == SQUARES[2]
 
 
 def test_every_recipe_is_posed_as_it_says_on_50000_images_in_batches_of_ten(monkeypatch):

@@ -11,7 +11,7 @@ import plain
 import pytest
 from conftest import SAME_MEAN, SAME_MEDIAN
 
-from experiments.common import descents, race
+from experiments.common import descents, race, runs
 from experiments.common.bounds import SettingsError
 from experiments.common.problem import Problem
 from experiments.mini_batches import batch_frontier, past_the_plateau
@@ -110,6 +110,17 @@ def test_full_batch_descent_stops_at_the_first_step_at_which_the_cost_is_low_eno
     found = descend(np.array([5.0, 1.2], np.float32), problem_of(np.array([0.0, 2.0])).train)
     # the cost is ((theta - 1)^2 + 1) / 2, and each step halves theta - 1: 4, 2, 1, 0.5
     np.testing.assert_allclose(found, [1.5, 1.2], rtol=1e-6)
+
+
+def test_who_is_given_up_has_no_steps(monkeypatch):
+    """Each start is the steps that it would need; a run of full batches is given up after 256, one of 300 likewise."""
+    monkeypatch.setattr(race, "steps_to", lambda *_: lambda start, rows, train, rate, cap: jnp.minimum(start, cap))
+    monkeypatch.setattr(race, "require_a_curve", lambda *_: None)
+    monkeypatch.setattr(race, "noise_scales", lambda *_: np.ones((1, 2)))
+    needed = jnp.array([1, 1, 30, 255, 256, 300], jnp.int32)
+    settings = race.Settings(batch_sizes=(300,), learning_rates=(1.0,), max_steps=256)
+    found = race.hold(problem_of(np.zeros(600)), settings, needed, runs.seed_keys(0, 6)[1])
+    np.testing.assert_array_equal(found.steps, [[30, 255, np.nan, np.nan]] * 2)
 
 
 def test_a_race_begins_above_its_target():

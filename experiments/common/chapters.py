@@ -1,6 +1,7 @@
 """Which experiments there are: files in the chapters, in the film's order. None of them is imported for it."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ class Question(NamedTuple):
     asks: str
 
 
+@functools.cache
 def header(path: Path) -> str:
     return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
 
