@@ -54,7 +54,7 @@ def test_what_a_declaration_forbids_is_refused_by_its_flag(name):
         assert refused(name, words).removeprefix("error: ").startswith(flag)
 
 
-# (experiment, words, why they make no sense), written without a look at what is declared.
+# (experiment, words, why they make no sense): written beside the declarations, so that no bound goes or widens unseen.
 NONSENSE = [
     ("steepest", "--num-directions 750", "500 random directions are held at once"),
     ("steepest", "--num-directions 0", "there is no best of none"),
