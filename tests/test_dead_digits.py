@@ -94,7 +94,7 @@ def made_up(film_dead=0, waited=2, dead_start=0.9, dead_output=1e-7, num_dead=1,
     [({"dead_start": 1e-3}, []), ({}, [3]), ({"film_dead": 1, "dead_start": 1e-3}, [0]),
      ({"waited": 1, "dead_start": 1e-3}, [1]), ({"dead_output": 0.6, "dead_start": 1e-3}, [2]),
      ({"num_dead": 90, "dead_start": 1e-3}, [4]),
-     ({"num_dead": 82, "dead_start": 1e-3}, [])],  # 1 - 0.82^3 is below 1/2, and no farther than 100 starts may be off
+     ({"num_dead": 82, "dead_start": 1e-3}, [])],  # 1 - 0.82^3 is below 1/2, but within chance of it
 )  # fmt: skip
 def test_each_claim_fails_where_its_number_is_off(changed, failing):
     found = list(experiment.claims(made_up(**changed), FULL))

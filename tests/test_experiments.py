@@ -192,7 +192,7 @@ def test_every_claim_is_about_a_row_of_the_film(ran, name):
 
 @every_experiment
 def test_what_is_read_back_is_what_was_measured_and_is_judged_alike(ran, name):
-    """All that figures are made of is the same, bit for bit; test_house draws them again."""
+    """All that figures are made of is the same; test_house draws those of steepest again."""
     run, folder = ran(name)
     again, record, module = experiment.read(module_of(name), folder), folders.read_record(folder), module_of(name)
     assert again.settings == run.settings
