@@ -86,7 +86,7 @@ class Browser:
         return self.ask("POST", "/se/log", type="browser")
 
     def narrow(self, width):
-        """A telephone's window, which no desktop's can be."""
+        """A telephone's window of that width, which no desktop's can have; the page stays."""
         metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
         self.ask("POST", "/goog/cdp/execute", cmd="Emulation.setDeviceMetricsOverride", params=metrics)
 

@@ -18,6 +18,7 @@ import jaxtyping
 import numpy as np
 import pytest
 from browser import Browser, driver_on_free_port
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from experiments.common import chapters, experiment, plots, records, resume, trees
@@ -56,7 +57,7 @@ for setting, value in {
     "jax_include_full_tracebacks_in_locations": False,
     "jax_traceback_in_locations_limit": 0,
     "jax_compilation_cache_dir": os.environ["JAX_COMPILATION_CACHE_DIR"],
-    "jax_persistent_cache_min_compile_time_secs": 0.02,
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
 }.items():
     os.environ.setdefault(setting.upper(), str(int(value) if isinstance(value, bool) else value))  # of their programs
     jax.config.update(setting, value)
@@ -65,6 +66,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 plots.STYLE["figure.dpi"] = 40  # the tests look at no pixel of a figure, and room for its names is half of its work
 ConstrainedLayoutEngine.execute = lambda engine, figure: None
+RendererAgg.draw_text = lambda *words, **style: None
 
 
 # Three seeds of a made-up Result. Added to a number they leave its median, its mean, or all seeds but the last where

@@ -1,6 +1,7 @@
 """The edge of stability: what is compared along descents, and the claims on made-up ones."""
 
 from functools import partial
+from unittest import mock
 
 import numpy as np
 import plain
@@ -19,6 +20,7 @@ SMALLEST = Settings(
     num_seeds=2, num_examples=40, num_steps=10, batch_sizes=(10,), edge_learning_rates=(0.4,), num_edge_steps=20,
     network_learning_rates=(1.0,), num_looks=5, layer_sizes=(784, 10),
 )  # fmt: skip
+AROUND = partial(mock.patch.object, valleys, "ITERATIONS", 20)  # of Lanczos: enough where no edge is reached
 TWO_SIZES = Settings(learning_rates=(0.1, 0.2, 0.4), network_learning_rates=(2.0,))
 
 

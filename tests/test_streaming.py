@@ -1,9 +1,7 @@
 """A stream gives what the set in memory gives, and does so in less memory than the set has."""
 
 import json
-import os
 import socket
-import subprocess
 import sys
 import textwrap
 import time
@@ -22,6 +20,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from research import costs, data, gradients, models, sharding, streaming, training
 from research.data import Examples
 
+HERE = Path(__file__).parent
 NUM_EXAMPLES, NUM_CLASSES = 103, 3
 
 
@@ -206,25 +205,26 @@ def shared_work():
 
 
 IN_ANOTHER_PROCESS = """
-    import json, sys, jax, test_streaming
-    jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]))
-    print(json.dumps(test_streaming.shared_work()))
+import json, sys, jax, test_streaming
+jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]))
+print(json.dumps(test_streaming.shared_work()))
 """
 
 
-def test_two_processes_that_share_the_stream_find_what_one_finds():
+def test_two_processes_that_share_the_stream_find_what_one_finds(tmp_path):
     """The rows are read by one of them, and JAX averages over both: real processes of one device on the loopback."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [sys.executable, "-c", textwrap.dedent(IN_ANOTHER_PROCESS), address]
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1", "XLA_FLAGS": ""}
-    both = [subprocess.Popen([*command, str(index)], cwd=Path(__file__).parent, env=environment, text=True,
-                             stdout=subprocess.PIPE) for index in range(2)]  # fmt: skip
+    both = [
+        forked.start(["-c", IN_ANOTHER_PROCESS, address, str(index)], HERE, tmp_path / str(index), JAX_PLATFORMS="cpu")
+        for index in range(2)
+    ]
     alone = shared_work()
     for process in both:
-        found = json.loads(process.communicate(timeout=600)[0].splitlines()[-1])
-        np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-6)
+        code, out, errors = process.ended()
+        assert code == 0, errors
+        np.testing.assert_allclose(json.loads(out.splitlines()[-1]), alone, rtol=1e-5, atol=1e-6)
 
 
 LARGER_THAN_MEMORY = """

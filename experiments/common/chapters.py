@@ -1,7 +1,6 @@
 """Which experiments there are: files in the chapters, in the film's order. None of them is imported for it."""
 
-import ast
-import functools
+import inspect
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,9 +18,9 @@ class Question(NamedTuple):
     asks: str
 
 
-@functools.cache
 def header(path: Path) -> str:
-    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    """The docstring that a file opens with. Parsing all files would take 0.3 s of every start."""
+    return inspect.cleandoc(path.read_text(encoding="utf-8").partition('"""')[2].partition('"""')[0])
 
 
 def first_line(path: Path) -> str:
