@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import jaxtyping
 import numpy as np
+import once  # noqa: F401  it changes JAX
 import pytest
 from browser import Browser, driver_on_free_port
 from matplotlib.backends.backend_agg import RendererAgg

@@ -1,14 +1,26 @@
-"""beartype once for every signature: nested functions come anew with each call of what they stand in."""
+"""What would be made anew many thousand times, made once for many: checks of signatures, and MLIR's contexts."""
 
+import functools
+import itertools
+import threading
+
+import jax
 from beartype import beartype
+from jax._src.interpreters import mlir
 
 CHECKED = {}
 
 
 def checked(stub):
     """`stub` checked by beartype. jaxtyping hands over no function of ours but one of its own that only has its
-    annotations, so that an earlier one with the same serves as well."""
+    annotations, so that an earlier one with the same serves as well: nested functions come anew with every call."""
     key = stub.__module__, stub.__qualname__, *stub.__annotations__.items()
     if key not in CHECKED:
         CHECKED[key] = beartype(stub)
     return CHECKED[key]
+
+
+if jax.__version_info__ < (0, 12):  # from there on JAX itself keeps a thread's context for ten programs
+    make, numbers = mlir.make_ir_context, itertools.count()
+    kept = functools.lru_cache(maxsize=4)(lambda thread, hundred: make())
+    mlir.make_ir_context = lambda: kept(threading.get_ident(), next(numbers) // 100)
