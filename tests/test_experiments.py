@@ -5,6 +5,7 @@ mathematics, in tests/test_NAME.py, where `SMALLEST` is how small it can be."""
 import ast
 import dataclasses
 import importlib
+import inspect
 import json
 import re
 import shlex
@@ -237,7 +238,8 @@ def test_every_setting_is_explained(name, capsys):
 
 @every_experiment
 def test_it_opens_with_its_question_and_says_how_it_is_run(name):
-    header = (module_of(name).__doc__ or "").splitlines()
+    header = inspect.cleandoc(module_of(name).__doc__ or "").splitlines()
+    assert chapters.header(Path(module_of(name).__file__)).splitlines() == header
     assert header[0].endswith("?")
     for label in ("Run:     python -m experiments " + name + " ", "Time:    ", "Result:  "):
         assert any(line.startswith(label) for line in header), label
