@@ -467,18 +467,22 @@ def test_arrays_and_record_of_two_runs_are_not_taken_for_one(name, finished):
         experiment.read(steepest, folder)
 
 
-@pytest.mark.parametrize("width", [60, 200])
-def test_the_terminal_shows_a_claim_in_two_lines_with_names_as_they_are_and_failures_last(width, capsys, monkeypatch):
+@pytest.mark.parametrize(("width", "there", "beside"), [
+    (60, 0.25, " (committed: 0.25)"), (200, 0.0, " (committed: 0)"), (200, None, "")
+])  # fmt: skip
+def test_the_terminal_shows_a_claim_in_two_lines_with_names_as_they_are_and_failures_last(
+    width, there, beside, capsys, monkeypatch
+):
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("NO_COLOR", "1")
     good, bad = (prediction(id, f"[/red] is {'a name ' * 10}", measured, within(1, 2), "[unit]", "source", "a flaw")
                  for id, measured in (("T1", 1.5), ("T2", 7)))  # fmt: skip
-    terminal.show([bad, good], "So.", {("T1", good.says): 0.25})
+    terminal.show([bad, good], "So.", {("T1", good.says): there})
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     says = f"  {good.says}".rstrip() if width == 200 else f"  {good.says}"[:59].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
     assert lines == [
-        "holds  T1  1.5 (committed: 0.25), expected 1 to 2; [unit]", says,
+        f"holds  T1  1.5{beside}, expected 1 to 2; [unit]", says,
         "does not hold  T2  7, expected 1 to 2; [unit]", says, "  why: a flaw", "", "So.",
     ]  # fmt: skip
 

@@ -37,6 +37,8 @@ def tune(end_costs: Callable[[float], np.ndarray], rates: Sequence[float] = GRID
 
     >>> tune(lambda rate: np.array([(rate - 1) ** 2]), (0.5, 1.0, 2.0)).best
     1.0
+    >>> tune(lambda rate: np.array([np.nan if rate > 1 else 1 / rate]), (0.5, 1.0, 2.0)).costs.tolist()
+    [2.0, 1.0, inf]
     """
     costs, diverged = [], None
     for rate in rates:
