@@ -15,7 +15,7 @@ import jax
 import once  # noqa: F401  it changes JAX
 
 PATIENCE = 600  # seconds for one to end: the machine may have other work
-IMPORTED = ["experiments.common.experiment", "experiments.common.descents", "experiments.common.checkpoints"]
+IMPORTED = ["once", "experiments.common.experiment", "experiments.common.descents", "experiments.common.checkpoints"]
 
 
 class Program(NamedTuple):

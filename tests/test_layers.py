@@ -1,6 +1,7 @@
 """The house: an arrow is an import, and arrows only go down."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def name_of(path):
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@functools.cache
 def imports_of(path):
     """All modules that a file names, inside its functions too."""
     found = set()
