@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import once  # noqa: F401  it changes JAX
 
 PATIENCE = 600  # seconds for one to end: the machine may have other work
 IMPORTED = ["once", "experiments.common.experiment", "experiments.common.descents", "experiments.common.checkpoints"]

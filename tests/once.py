@@ -1,4 +1,7 @@
-"""What would be made anew many thousand times, made once for many: checks of signatures, and MLIR's contexts."""
+"""What would be made anew many thousand times, made once for many: checks of signatures, and MLIR's contexts.
+
+jaxtyping imports it with research, as pyproject.toml says; programs that tests start have it from forked.py.
+"""
 
 import functools
 import itertools
@@ -20,7 +23,9 @@ def checked(stub):
     return CHECKED[key]
 
 
-if jax.__version_info__ < (0, 12):  # from there on JAX itself keeps a thread's context for ten programs
+# From 0.12 on JAX itself keeps a thread's context for ten programs. It grows with every type that it meets, so that a
+# new one comes after a hundred.
+if jax.__version_info__ < (0, 12):
     make, numbers = mlir.make_ir_context, itertools.count()
     kept = functools.lru_cache(maxsize=4)(lambda thread, hundred: make())
     mlir.make_ir_context = lambda: kept(threading.get_ident(), next(numbers) // 100)

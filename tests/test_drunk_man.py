@@ -163,7 +163,7 @@ def test_a_first_look_draws_no_moving_picture():
 
 
 @pytest.mark.browser
-def test_the_page_shows_the_numbers_of_the_run_and_its_buttons_work(browser, finished):
+def test_the_page_shows_the_numbers_of_the_run_its_buttons_work_and_nothing_sticks_out(browser, finished):
     folder, result = finished
     browser.narrow(400)  # where less is to be drawn, without a graphics card
     browser.errors()
