@@ -11,7 +11,7 @@ import jax
 import pytest
 
 from experiments import __main__
-from experiments.common import bounds, cli, experiment, folders
+from experiments.common import bounds, cli, experiment, folders, gather
 from experiments.common.bounds import SettingsError
 from experiments.common.runs import Diverged
 from experiments.mini_batches import full_batch_vs_sgd
@@ -122,6 +122,7 @@ def test_a_function_that_cannot_be_imported_is_named(path, sentence, tmp_path, m
         ({"activation": "sigmoid", "output_activation": "jax.nn:sigmoid"}, True),
         ({"cost": "sum_of_squares"}, True),
         ({"layer_sizes": (784, 16, 10)}, False),
+        ({"layer_sizes": (784, 10)}, False),
         ({"activation": "tanh"}, False),
         ({"init_weights": "unit_normal"}, False),
         ({"cost": "optax:l2_loss"}, False),
@@ -254,6 +255,25 @@ def test_words_that_do_not_go_together_are_refused(words, sentence, capsys):
         __main__.main(words)
     assert left.value.code == 2
     assert capsys.readouterr().err.startswith(f"error: {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("words", "done"),
+    [
+        (["--all", "--full"], ["run_all", Path("here"), ["--full"]]),
+        (["--stale"], ["print_stale", Path("here")]),
+        (["--rejudge"], ["rejudge_all", Path("here")]),
+        (["--check"], ["check", Path("here"), []]),
+        (["--verify"], ["verify", [], Path("here")]),
+        (["--verify", "hebb"], ["verify", ["hebb"], Path("here")]),
+    ],
+)
+def test_each_word_for_all_results_does_what_it_says_and_nothing_else(words, done, monkeypatch):
+    called = []
+    for name in ("run_all", "print_stale", "rejudge_all", "check", "verify", "write_ledger"):
+        monkeypatch.setattr(gather, name, lambda *given, name=name: called.append([name, *given]))
+    __main__.together([*words, "--out", "here"])
+    assert called == [done]
 
 
 def test_the_list_is_in_the_films_order_and_imports_no_jax():

@@ -92,6 +92,11 @@ def test_of_neurons_that_may_sleep_no_number_is_claimed():
     assert "C18" not in {claim.id for claim in equations.claims(made_up(sigmoids=False), SMALLEST)}
 
 
+def test_the_finding_is_of_the_network_that_is_farthest_off():
+    errors = np.array([[1e-16] * 4, [1e-16, 2e-13, 1e-16, 1e-16]])
+    assert "within 2e-13" in equations.finding(made_up(errors=errors), SMALLEST)
+
+
 def test_the_text_can_be_followed_with_a_pencil():
     text = equations_figures.text(made_up(), "It is so.")
     products = re.findall(r"(-?\d\.\d+) x +(-?[\d.]+) = +(-?[\d.]+)  ", text)

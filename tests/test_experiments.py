@@ -210,12 +210,21 @@ def test_it_refuses_more_than_there_is(name):
     settings = smallest(name)
     for field in bounds.fields_of(type(settings)):
         for bound in (bound for bound in field.bounds if isinstance(bound, UpTo)):
+            assert bound.split == ("test" if "test" in field.name else "train"), field.name
             value = 601 - bound.strictly
             whole = (value,) if field.is_tuple else value
             with pytest.raises(SettingsError, match=f"{field.flag} is {value}; x has 600 {bound.split} images"):
                 bounds.check_with_data(
                     dataclasses.replace(settings, **{field.name: whole}), "x", {"train": 600, "test": 600}
                 )
+
+
+@every_experiment
+def test_a_setting_that_all_have_is_bounded_as_in_all(name):
+    of_all = {field.name: field.bounds for field in bounds.fields_of(experiment.Settings)}
+    del of_all["num_examples"]  # some need more than one
+    own = {field.name: field.bounds for field in bounds.fields_of(module_of(name).Settings) if field.name in of_all}
+    assert own == of_all
 
 
 @every_experiment

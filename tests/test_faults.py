@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.common import folders, resume
+from experiments.common import experiment, folders, resume
 from experiments.common.bounds import SettingsError
+from experiments.hill import parabola
 from research.data import DataError
 
 ROOT = Path(__file__).parents[1]
@@ -114,6 +115,9 @@ def test_a_link_that_leads_nowhere_is_refused(tmp_path):
     (tmp_path / "name").symlink_to("name")
     with pytest.raises(SettingsError, match="name, which is not a folder that can be written to"):
         folders.check_writable(tmp_path / "name")
+    (tmp_path / "parabola").symlink_to("parabola")
+    with pytest.raises(SettingsError, match="parabola, which is not a folder"):
+        experiment.prepared(parabola, parabola.Settings(out=tmp_path))
 
 
 def test_a_users_links_and_files_of_our_names_are_kept(tmp_path):
@@ -127,12 +131,16 @@ def test_a_users_links_and_files_of_our_names_are_kept(tmp_path):
     (folder / "b.png").symlink_to(mine / "data")
     (folder / "a.png").mkdir()
     (folder / "a.png" / "photo").write_text("mine")
+    (folder / "a.png" / "gone").symlink_to(tmp_path / "none")
+    (folder / "own").mkdir()
+    (folder / "own" / "data").symlink_to(mine / "data")
     for _ in range(2):
         folders.write(folder, RECORD, {}, {"a.png": b"drawn", "b.png": b"drawn"})
     assert (mine / "data").read_text() == (folder / "b.png.kept").read_text() == "mine"
     assert (folder / "a.png.kept" / "photo").read_text() == "mine"
     assert (folder / "mine").readlink() == mine
-    assert (folder / "gone").is_symlink()
+    for link in ("gone", "a.png.kept/gone", "own/data"):
+        assert (folder / link).is_symlink()
     assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes() == b"drawn"
 
 

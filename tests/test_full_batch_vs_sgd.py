@@ -161,6 +161,8 @@ def test_batches_that_never_come_as_far_win_nothing():
     settings = dataclasses.replace(SMALLEST, batch_sizes=(10,), learning_rates=(4.0,), num_steps=40)
     assert [claim.holds for claim in full_batch_vs_sgd.claims(never, settings)][2:] == [False, False]
     assert "did not come as far as 40 full-batch steps" in full_batch_vs_sgd.finding(never, settings)
+    once = never._replace(curves=(never.curves[0], curve((20, 40, 60), (0.9, 0.81, 0.5), (0.9, 0.81, 0.75))))
+    assert "did not come as far as 40 full-batch steps in every seed" in full_batch_vs_sgd.finding(once, settings)
 
 
 def test_the_least_of_all_seeds_counts():

@@ -111,6 +111,12 @@ def test_the_claims_tell_good_from_bad(changes, failing):
     assert [index for index, claim in enumerate(claims) if not claim.holds] == failing
 
 
+def test_further_layers_are_those_of_the_depths_not_the_films():
+    shallow = [network(hidden, GOOD[hidden]) for hidden in GOOD if len(hidden) < 2]
+    result = Result((*shallow, network((16, 16), (0.9, 0.95, 0.99))), 0)
+    assert [claim.id for claim in hidden_neurons.claims(result, FULL)] == ["C15"]
+
+
 def test_nothing_is_claimed_of_other_data_and_of_a_short_training_less():
     assert list(hidden_neurons.claims(made_up(), dataclasses.replace(FULL, dataset="kmnist"))) == []
     assert len(list(hidden_neurons.claims(made_up(), dataclasses.replace(FULL, num_epochs=3)))) == 1

@@ -15,6 +15,7 @@ import pytest
 
 from experiments.common import cli, hosts
 from experiments.common.bounds import SettingsError
+from research.data import DataError
 
 HERE = Path(__file__).parent
 
@@ -48,6 +49,19 @@ def run(small_mnist, tmp_path_factory):
         return folder, finished(list(start(count, folder, small_mnist, "--num-seeds", "2")))
 
     return run
+
+
+@pytest.mark.parametrize("wrong", [SettingsError("--out is wrong"), DataError("another run goes on")])
+def test_what_the_first_process_finds_wrong_is_told_to_the_others(wrong, monkeypatch):
+    told = []
+    monkeypatch.setattr(hosts, "from_first", lambda said: told.append(said) or said)
+
+    def act():
+        raise wrong
+
+    with pytest.raises(type(wrong), match=str(wrong)):
+        hosts.on_first(act)
+    assert told == [str(wrong).encode()]
 
 
 @pytest.mark.parametrize("count", [2, 4])

@@ -396,20 +396,21 @@ def test_what_does_not_come_out_again_is_named_but_for_timings_and_rounding(fini
         seconds: np.ndarray
         rounded: np.ndarray
         last: np.ndarray
+        new: np.ndarray | None
 
     _, folder = finished
     ones = np.ones(3, np.float32)
     arrays = {"cost": ones, "seconds": ones, "rounded": ones, "gone": ones}
     folders.write(folder, {**folders.read_record(folder), "commit": "another"}, arrays, {})
-    today = steepest_with(Result=Timed, measure=lambda *_: Timed(2 * ones, 2 * ones, np.nextafter(ones, 2), ones))
+    today = steepest_with(Result=Timed, measure=lambda *_: Timed(2 * ones, 2 * ones, np.nextafter(ones, 2), ones, ones))
     with pytest.raises(DataError, match="another version"):
         again.verify(today, folder)
     folders.write(folder, {**folders.read_record(folder)}, {**arrays, "last": ones}, {})
-    assert again.verify(today, folder) == ["cost", "gone"]
+    assert sorted(again.verify(today, folder)) == ["cost", "gone", "new"]
     said = capsys.readouterr().out
     for line in ("what is other than then: commit", "cost: differs by 1.0e+00", "rounded: differs by 1.2e-07",
                  "seconds: differs by 1.0e+00 of its largest number (a timing", "gone: is another array",
-                 "last: the same bits", "1 of 5 arrays have the same bits, 2 differ beyond 1e-06"):  # fmt: skip
+                 "new: is another array", "last: the same bits", "1 of 6 arrays have the same bits, 3 differ beyond 1e-06"):  # fmt: skip
         assert line in said
 
 

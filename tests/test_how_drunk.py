@@ -78,6 +78,12 @@ def test_other_rates_are_follow_ups_and_a_failure_says_why():
     assert not list(experiment.claims(made_up((-0.2, 1.0, 0.05)), Settings(layer_sizes=(784, 10))))
 
 
+def test_the_shortest_path_is_that_of_the_largest_batches():
+    result, fifty = made_up(), Way("batches of 50", 50, 0.5, False)
+    both = result._replace(gaits=(*result.gaits, result.gaits[-1]._replace(way=fifty)))
+    assert [experiment.equal_steps(each, Settings()) for each in (result, both)] == [3 * 6, 3 * 1]
+
+
 def test_the_finding_compares_after_as_many_steps_as_the_shortest_path_has():
     said = experiment.finding(made_up((-0.3, 1.0, 0.0)), Settings(batch_sizes=(10,)))
     assert said.startswith("After 18 steps the drunk man (batches of 10) has walked 30 (20 to 42) times as far")

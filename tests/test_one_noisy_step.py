@@ -118,8 +118,9 @@ def test_claims_hold_and_fail(made_up, change, holds):
     assert [claim.holds for claim in experiment.claims(result, Settings())] == holds
 
 
-def test_the_finding_names_the_place_at_which_the_noise_scale_is_farthest_off(made_up):
-    result = made_up._replace(total_variance=made_up.total_variance * [1, 5])
+@pytest.mark.parametrize("times", [5, 0.2])
+def test_the_finding_names_the_place_at_which_the_noise_scale_is_farthest_off(made_up, times):
+    result = made_up._replace(total_variance=made_up.total_variance * [1, times])
     measured, formula, simple = (np.median(half[:, 1]) for half in result.halves)
     said = experiment.finding(result, Settings())
     assert said.startswith(f"At epoch 1 one step of a batch of {measured:,.0f} gains half")

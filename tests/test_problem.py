@@ -109,6 +109,12 @@ def test_what_draws_no_weights_is_refused(path):
         posing.layers(Settings(layer_sizes=(12, 4), init_weights=path), examples_of())
 
 
+@pytest.mark.parametrize("field", ["activation", "output_activation", "init_weights"])
+def test_a_function_that_there_is_not_is_refused_by_its_own_flag(field):
+    with pytest.raises(SettingsError, match=f"^--{field.replace('_', '-')} is none_such"):
+        posing.functions_of(dataclasses.replace(Settings(), **{field: "none_such"}))
+
+
 def test_activations_by_hand_are_only_those_that_take_each_number_alone():
     assert posing.layers(Settings(output_activation="softmax"), examples_of())[1] is None
     assert posing.layers(Settings(activation="relu"), examples_of())[1] == (jax.nn.relu, jax.nn.sigmoid)

@@ -46,6 +46,13 @@ def test_one_wrong_end_is_noticed(row, column):
     assert len(fails(GOOD._replace(ends=ends))) == 1
 
 
+def test_the_finding_counts_the_bad_inputs_that_missed_nothing():
+    ends = GOOD.ends.copy()
+    ends[0, 1:] = 299, 300, 298
+    said = reliability.finding(GOOD._replace(ends=ends), Settings())
+    assert said.endswith("of 300 bad inputs 298 ended in one sentence.")
+
+
 @pytest.mark.parametrize(
     ("said", "is_one"),
     [

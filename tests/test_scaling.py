@@ -86,6 +86,12 @@ def test_one_device_makes_no_claim_about_several():
     assert len(list(scaling.claims(one, Settings()))) == 1
 
 
+def test_runs_of_their_own_are_as_many_as_there_are_times_more_processes():
+    one, two = (made_up()._replace(processes=np.array(counts)) for counts in ((1, 2), (2, 4)))
+    np.testing.assert_array_equal(two.speed_up_of_processes, one.speed_up_of_processes)
+    np.testing.assert_array_equal(one.speed_up_of_processes[1, [WHOLE, RUNS]], [0.5, 1.0])
+
+
 def test_the_finding_says_from_which_batch_on_it_pays():
     said = scaling.finding(made_up(), Settings())
     # three messages of 0.5 us and 52,008 bytes; six of 2.7 us: times 67e12 / (6 x 13,002 x (1 - 1/n))

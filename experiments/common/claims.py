@@ -118,8 +118,8 @@ def number(value: float | None) -> str:
 def worst(deviations: np.ndarray) -> float:
     """The deviation that is farthest from 0, with its sign.
 
-    >>> worst(np.array([0.1, -0.3]))
-    -0.3
+    >>> worst(np.array([0.1, -0.3])), worst(np.array([0.1, np.nan]))
+    (-0.3, nan)
     """
     flat = np.ravel(deviations)
     return float(flat[np.argmax(np.abs(flat))])

@@ -35,8 +35,11 @@ def first_of_each(labels: np.ndarray, classes: list[int], how_many: int) -> np.n
 def parameter_name(index: int, layer_sizes: tuple[int, ...]) -> str:
     """Where the film's w_index sits, and its name: neurons counted from 0, in layers of weights counted from 1.
 
-    >>> parameter_name(0, (784, 16, 16, 10)), parameter_name(13001, (784, 16, 16, 10))
-    ('pixel 0 to neuron 0 of layer 1   w₀', 'bias of output 9   w₁₃₀₀₁')
+    >>> for index in (785, 12577, 13001):
+    ...     print(parameter_name(index, (784, 16, 16, 10)))
+    pixel 1 to neuron 1 of layer 1   w₇₈₅
+    neuron 1 to neuron 1 of layer 2   w₁₂₅₇₇
+    bias of output 9   w₁₃₀₀₁
     """
     slices = layer_slices(layer_sizes)
     layer = next(layer for layer, (_, biases) in enumerate(slices) if index < biases.stop)
