@@ -4,7 +4,7 @@ import numpy as np
 import plain
 import pytest
 import threefry
-from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
+from helpers import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 
 from experiments.one_example import avenues
 from experiments.one_example.avenues import RATES, Result, Settings, SmallSteps

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
-from conftest import make_examples, make_params
+from helpers import make_examples, make_params
 from test_disputes import assert_they_are_the_wishes_of, rows_of
 
 from experiments.all_examples import average_of_nudges, average_of_nudges_figures

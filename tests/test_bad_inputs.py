@@ -92,6 +92,7 @@ NONSENSE = [
     ("random_plane", "--resolution 1", "one point is no map"),
     ("minimum_or_saddle", "--lanczos-iterations 1", "both ends of the spectrum are asked for"),
     ("minimum_or_saddle", "--num-examples 1", "one image has no scatter"),
+    ("minimum_or_saddle", "--start-batch-size 1000", "all of them are no mini-batch"),
     ("noise_floor", "--lanczos-iterations 1001", "a vector of 13,002 numbers is kept for each"),
     ("noise_floor", "--learning-rates 1", "two rates make a slope"),
     ("noise_floor", "--num-looks 1", "one look is no average over time"),

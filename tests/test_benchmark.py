@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import make_examples, make_params
+from helpers import make_examples, make_params
 from jax.flatten_util import ravel_pytree
 
 from experiments.common import c_epoch, peers, works

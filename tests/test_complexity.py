@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import SAME_MEDIAN
+from helpers import SAME_MEDIAN
 
 from experiments.common import problem
 from experiments.common.bounds import SettingsError

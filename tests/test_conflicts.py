@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import plain
 import pytest
-from conftest import LAST_OFF, SAME_MEDIAN, make_examples, make_params
+from helpers import LAST_OFF, SAME_MEDIAN, make_examples, make_params
 from test_statistics import rows
 
 from experiments.all_examples import conflicts, conflicts_figures

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import plain
 import pytest
-from conftest import SAME_MEDIAN, make_examples
+from helpers import SAME_MEDIAN, make_examples
 
 from experiments.common import descents, two_networks
 from experiments.common.problem import Problem

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import plain
 import pytest
-from conftest import LAST_OFF, make_examples, make_params
+from helpers import LAST_OFF, make_examples, make_params
 
 from experiments.common import cost_looks, descents, two_networks
 from experiments.common.cost_looks import Scatter

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import threefry
-from conftest import SAME_MEAN
+from helpers import SAME_MEAN
 
 from experiments.common.bounds import SettingsError
 from experiments.mini_batches import convex_shuffling

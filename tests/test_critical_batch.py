@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import SAME_MEAN, SAME_MEDIAN
+from helpers import SAME_MEAN, SAME_MEDIAN
 from test_race import begin_by_hand, is_the_race_by_hand
 
 from experiments.common import race

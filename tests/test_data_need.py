@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
-from conftest import SAME_MEAN
+from helpers import SAME_MEAN
 
 from experiments.common import descents, teaching
 from experiments.common.bounds import SettingsError

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
-from conftest import LAST_OFF, SAME_MEAN, make_params
+from helpers import LAST_OFF, SAME_MEAN, make_params
 from jax.flatten_util import ravel_pytree
 
 from experiments.all_examples import average_of_nudges_figures, disputes, disputes_figures

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import plain
 import pytest
-from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
+from helpers import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 from PIL import Image
 from plotly import graph_objects
 

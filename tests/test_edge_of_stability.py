@@ -6,7 +6,7 @@ from unittest import mock
 import numpy as np
 import plain
 import pytest
-from conftest import LAST_OFF, SAME_MEDIAN
+from helpers import LAST_OFF, SAME_MEDIAN
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from experiments.common import descents, valleys

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import plain
 import pytest
-from conftest import make_examples, make_params
+from helpers import make_examples, make_params
 
 from experiments.common import posing
 from experiments.common.bounds import SettingsError

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
-from conftest import LAST_OFF, SAME_MEDIAN
+from helpers import LAST_OFF, SAME_MEDIAN
 
 from experiments.common import descents
 from experiments.mini_batches import every_order

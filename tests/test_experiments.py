@@ -17,7 +17,7 @@ from typing import Union, get_args, get_origin, get_type_hints
 import jax
 import numpy as np
 import pytest
-from conftest import misshapen, smallest
+from helpers import misshapen, smallest
 
 from experiments.common import bounds, chapters, cli, experiment, folders, trees
 from experiments.common.bounds import SettingsError, UpTo

@@ -3,7 +3,7 @@
 import numpy as np
 import plain
 import pytest
-from conftest import LAST_OFF, SAME_MEDIAN
+from helpers import LAST_OFF, SAME_MEDIAN
 
 from experiments.common.descents import Curve
 from experiments.hill import falling_rate

@@ -3,7 +3,7 @@
 import numpy as np
 import plain
 import pytest
-from conftest import SAME_MEDIAN
+from helpers import SAME_MEDIAN
 
 from experiments.common import long_training
 from experiments.hill import footsteps as experiment

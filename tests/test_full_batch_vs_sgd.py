@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import plain
 import pytest
-from conftest import SAME_MEDIAN
+from helpers import SAME_MEDIAN
 
 from experiments.common import descents, runs, tune
 from experiments.common.bounds import SettingsError

@@ -9,7 +9,7 @@ import numpy as np
 import plain
 import pytest
 import threefry
-from conftest import LAST_OFF, SAME_MEAN, make_examples, make_params
+from helpers import LAST_OFF, SAME_MEAN, make_examples, make_params
 
 from experiments.common import hebbian, posing, runs
 from experiments.common.tune import Tuned

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import pytest
-from conftest import misshapen
+from helpers import misshapen
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
@@ -410,7 +410,8 @@ def test_what_does_not_come_out_again_is_named_but_for_timings_and_rounding(fini
     said = capsys.readouterr().out
     for line in ("what is other than then: commit", "cost: differs by 1.0e+00", "rounded: differs by 1.2e-07",
                  "seconds: differs by 1.0e+00 of its largest number (a timing", "gone: is another array",
-                 "new: is another array", "last: the same bits", "1 of 6 arrays have the same bits, 3 differ beyond 1e-06"):  # fmt: skip
+                 "new: is another array", "last: the same bits",
+                 "1 of 6 arrays have the same bits, 3 differ beyond 1e-06"):  # fmt: skip
         assert line in said
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import plain
 import pytest
-from conftest import SAME_MEDIAN
+from helpers import SAME_MEDIAN
 
 from experiments.common import walks
 from experiments.common.walks import Reading, Way

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import plain
 import pytest
-from conftest import SAME_MEDIAN
+from helpers import SAME_MEDIAN
 
 from experiments.common import descents
 from experiments.mini_batches import larger_batches as experiment

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
-from conftest import LAST_OFF, SAME_MEDIAN
+from helpers import LAST_OFF, SAME_MEDIAN
 
 from experiments.common import descents, runs
 from experiments.mini_batches import linear_scaling as experiment

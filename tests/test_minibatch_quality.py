@@ -4,7 +4,7 @@ import numpy as np
 import plain
 import pytest
 import threefry
-from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
+from helpers import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 
 from experiments.common import batch_gradients, descents
 from experiments.common.bounds import SettingsError

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
-from conftest import goes_on
+from helpers import goes_on
 
 from experiments.common import stationary
 from experiments.common.problem import Problem

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import plain
 import pytest
-from conftest import SAME_MEAN, SAME_MEDIAN
+from helpers import SAME_MEAN, SAME_MEDIAN
 
 from experiments.all_examples import more_and_more
 from experiments.all_examples.more_and_more import Result, Settings

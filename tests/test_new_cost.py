@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import plain
 import pytest
-from conftest import LAST_OFF
+from helpers import LAST_OFF
 
 from experiments.common import cost_looks
 from experiments.common.cost_looks import Scatter

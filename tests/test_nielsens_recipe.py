@@ -8,7 +8,7 @@ import numpy as np
 import plain
 import pytest
 import threefry
-from conftest import make_examples
+from helpers import make_examples
 
 from experiments.all_examples import more_and_more, only_a_two
 from experiments.common import descents, posing

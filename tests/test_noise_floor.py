@@ -6,7 +6,7 @@ import numpy as np
 import plain
 import pytest
 import threefry
-from conftest import LAST_OFF, SAME_MEDIAN
+from helpers import LAST_OFF, SAME_MEDIAN
 
 from experiments.common.floors import Floor
 from experiments.hill import noise_floor as experiment

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import plain
 import pytest
-from conftest import SAME_MEAN
+from helpers import SAME_MEAN
 
 from experiments.common import posing
 from experiments.common.bounds import SettingsError

@@ -3,7 +3,7 @@
 import numpy as np
 import plain
 import pytest
-from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
+from helpers import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 
 from experiments.common import descents
 from experiments.mini_batches import one_epoch

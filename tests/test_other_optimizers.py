@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import plain
 import pytest
-from conftest import SAME_MEDIAN, goes_on
+from helpers import SAME_MEDIAN, goes_on
 
 from experiments.common import descents, optimizers
 from experiments.common.bounds import SettingsError

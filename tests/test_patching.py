@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import make_examples, make_params
+from helpers import make_examples, make_params
 
 from research import costs, data, gradients, patching
 from research.backprop import Functions

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import make_examples, make_params
+from helpers import make_examples, make_params
 from jax.flatten_util import ravel_pytree
 
 from research import costs, gradients, paths, training

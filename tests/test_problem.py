@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import make_examples, make_params
 from flax import linen, nnx
+from helpers import make_examples, make_params
 
 from experiments.common import posing, problem
 from experiments.common.bounds import SettingsError

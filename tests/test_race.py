@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
-from conftest import SAME_MEAN, SAME_MEDIAN
+from helpers import SAME_MEAN, SAME_MEDIAN
 
 from experiments.common import descents, race, runs
 from experiments.common.bounds import SettingsError

@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 
 import pytest
-from conftest import smallest
+from helpers import smallest
 
 from experiments.common import chapters, posing
 

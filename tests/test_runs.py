@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import make_examples
+from helpers import make_examples
 
 from experiments.common import descents, long_training, runs
 from experiments.common.descents import Method

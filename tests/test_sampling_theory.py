@@ -6,7 +6,7 @@ import numpy as np
 import plain
 import pytest
 import threefry
-from conftest import SAME_MEAN
+from helpers import SAME_MEAN
 
 from experiments.mini_batches import sampling_theory
 from experiments.mini_batches.sampling_theory import Result, Scatter, Settings

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
-from conftest import SAME_MEDIAN
+from helpers import SAME_MEDIAN
 
 from experiments.common import descents, runs
 from experiments.common.problem import Problem

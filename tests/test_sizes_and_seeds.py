@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from conftest import smallest
+from helpers import smallest
 
 from experiments.common import bounds, chapters, stale
 from experiments.common.experiment import Settings

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
-from conftest import make_examples, make_params
+from helpers import make_examples, make_params
 
 from research import agreement, costs, gradients, sampling, sharding, statistics
 from research.data import Examples

@@ -6,7 +6,7 @@ import numpy as np
 import plain
 import pytest
 import threefry
-from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
+from helpers import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 
 from experiments.one_example import steepest
 from experiments.one_example.steepest import STEP_LENGTH, Result, Settings

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import make_examples
+from helpers import make_examples
 
 from experiments.common import problem, twice
 from experiments.common.bounds import SettingsError

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import make_examples
+from helpers import make_examples
 
 from experiments.common import filters, two_networks
 from experiments.common.bounds import SettingsError

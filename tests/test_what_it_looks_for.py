@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import plain
 import pytest
-from conftest import LAST_OFF, SAME_MEAN, SAME_MEDIAN
+from helpers import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 
 from experiments.networks import what_it_looks_for
 from experiments.networks.what_it_looks_for import Result, Settings

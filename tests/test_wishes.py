@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import make_examples, make_params
+from helpers import make_examples, make_params
 
 from experiments.common import wishes
 from research import costs, data, gradients

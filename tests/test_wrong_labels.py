@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import plain
 import pytest
-from conftest import SAME_MEAN, SAME_MEDIAN
+from helpers import SAME_MEAN, SAME_MEDIAN
 
 from experiments.common import teaching
 from experiments.common.bounds import SettingsError
