@@ -102,6 +102,7 @@ NONSENSE = [
     ("sampling_theory", "--num-images 7", "every permutation of eight is gone through"),
     ("one_noisy_step", "--num-batches 1", "one batch has no scatter"),
     ("one_noisy_step", "--checkpoints 1 0.5", "time goes forward"),
+    ("one_noisy_step", "--num-looked-at 511", "a batch of 256 would be more than half of them"),
     ("minibatch_quality", "--checkpoints 1 1", "time goes forward"),
     ("minibatch_quality", "--checkpoints 0 1", "the start is looked at anyway"),
     ("conflicts", "--num-images 1", "one image agrees with itself"),
@@ -149,12 +150,25 @@ NONSENSE = [
     ("play", "--num-steps 9", "so few steps move nothing that one sees"),
     ("play", "--num-shown 9", "there are ten digits"),
     ("play", "--batch-sizes 10 10", "one method would be there twice"),
+    ("benchmark", "--num-examples 99 --surface-examples 99", "no batch of 100 can be filled"),
     ("benchmark", "--pause -1", "no pause is shorter than none"),
     ("benchmark", "--resolution 1", "one point is no surface"),
     ("scaling", "--processes 2 1", "the curve goes from left to right"),
     ("scaling", "--processes 65", "no single machine is worth so many"),
     ("scaling", "--num-gpus 1", "one GPU exchanges nothing"),
     ("scaling", "--num-hosts 1", "one host exchanges nothing"),
+    ("scaling", "--large 2000000000000000", "no such network fits anywhere"),
+    ("scaling", "--flops 999", "a human computes as fast"),
+    ("scaling", "--gpu-bandwidth 2e21", "no wire carries so much"),
+    ("scaling", "--host-bandwidth 999", "a telephone carries more"),
+    ("scaling", "--gpu-latency 1.1", "a letter to the next GPU takes no second"),
+    ("scaling", "--host-latency 1.1", "nor does one to the next host"),
+    ("same_numbers", "--num-steps 10001", "each of its processes would run for hours"),
+    ("conv_net", "--plain-learning-rates 0.5 0.1 1", "the grid goes from left to right"),
+    ("edge_of_stability", "--num-examples 1", "one image makes no two batches"),
+    ("edge_of_stability", "--edge-learning-rates 0.8 0.6", "the first is the smaller"),
+    ("play", "--full-batch-learning-rates 4 4", "one way would be there twice"),
+    ("drunk_man", "--num-steps 9", "so short a path has no shape"),
     ("reliability", "--num-kills 0", "nothing would be tried"),
     ("reliability", "--num-inputs 701", "there are no more"),
     ("reliability", "--num-runs 0", "nothing would be tried"),
@@ -180,6 +194,20 @@ def test_what_counts_images_is_at_most_as_many_as_there_are(name):
             more = dataclasses.replace(settings, **{field.name: (60_001,) if field.is_tuple else 60_001})
             with pytest.raises(SettingsError, match=f"{field.flag} is 60001"):
                 bounds.check_with_data(more, "x", {"train": 60_000, "test": 60_000})
+
+
+MAY_BE_0 = {"seed", "index", "epochs", "widths", "depths", "gif_frames", "head_start", "fewer_examples", "pause",
+            "gpu_latency", "host_latency"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_nothing_is_less_than_none_and_what_is_done_is_done_once_or_more(name):
+    settings = module_of(name).Settings()
+    for field in bounds.fields_of(type(settings)):
+        for number in (0, -1)[field.name in MAY_BE_0 :] if field.kind in (int, float) else ():
+            none = dataclasses.replace(settings, **{field.name: (number,) if field.is_tuple else number})
+            with pytest.raises(SettingsError, match=f"^{field.flag} "):
+                bounds.check(none)
 
 
 @pytest.mark.parametrize("words", bad_inputs.WORDS)

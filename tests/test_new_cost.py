@@ -4,18 +4,21 @@ import dataclasses
 import functools
 import itertools
 
+import jax
 import numpy as np
 import plain
 import pytest
-from helpers import LAST_OFF
+from helpers import LAST_OFF, make_examples, make_params
 
 from experiments.common import cost_looks
 from experiments.common.cost_looks import Scatter
 from experiments.common.hills import View
+from experiments.common.problem import Problem
 from experiments.common.runs import Diverged
 from experiments.common.tune import Tuned
 from experiments.networks import new_cost
 from experiments.networks.new_cost import Descended, OfCost, Result, Settings, cross_entropy
+from research import costs, models
 
 SMALLEST = Settings(
     num_seeds=2, num_examples=120, batch_size=10, num_steps=20, num_epochs=4, resolution=5, learning_rates=(0.5, 2.0),
@@ -28,6 +31,23 @@ def test_cross_entropy_is_the_formula_and_finite_where_an_output_is_saturated():
     np.testing.assert_allclose(cross_entropy(output, target), -np.log(0.9 * 0.8 * 0.5), rtol=1e-6)
     assert np.isfinite(cross_entropy(np.array([0.0, 1.0]), np.array([1.0, 0.0])))
     assert cross_entropy(np.array([0.0, 1.0]), np.array([0.0, 1.0])) == 0
+
+
+def test_one_component_that_is_wrong_by_hand_counts_beside_the_largest(monkeypatch):
+    examples, params = jax.device_get((make_examples(jax.random.key(0), 9), make_params(jax.random.key(1))))
+    sigmoids = (jax.nn.sigmoid, jax.nn.sigmoid)
+    problem = Problem(models.mlp((12, 5, 6, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1), sigmoids)
+    assert max(cost_looks.check_gradients(problem, params)) < 1e-8
+    backpropagate = cost_looks.backprop.backpropagate
+
+    def wrong(*given):
+        found = backpropagate(*given)
+        *before, last = found.grads
+        return found._replace(grads=[*before, last._replace(biases=last.biases.at[0].add(1))])
+
+    monkeypatch.setattr(cost_looks.backprop, "backpropagate", wrong)
+    largest = np.abs(plain.flat(plain.gradient(params, examples))).max()
+    assert cost_looks.check_gradients(problem, params)[0] == pytest.approx(1 / largest, rel=1e-5)
 
 
 def entropies(params, examples):

@@ -53,6 +53,14 @@ def test_shares_notice_what_is_not_an_outer_product():
     assert not wishes.strongest_joins_brightest(jnp.array([[1.0, 2.0]]), jnp.array([1.0]), jnp.array([0.9, 0.1]))
 
 
+def test_one_layer_out_of_order_is_enough(monkeypatch):
+    in_order, joins = iter([1.0, 0.5, 1.0]), iter([True, False, True])
+    monkeypatch.setattr(wishes, "share_in_order", lambda *_: jnp.float32(next(in_order)))
+    monkeypatch.setattr(wishes, "strongest_joins_brightest", lambda *_: jnp.bool_(next(joins)))
+    checks = examined(FILM, FILM.cost_fn)
+    assert (float(checks.brightness), float(checks.strongest)) == (0.5, pytest.approx(2 / 3))
+
+
 def test_equally_many_of_each_class_and_no_more_than_there_is_room_for():
     labels = np.tile(np.arange(10), 5)
     np.testing.assert_array_equal(np.bincount(labels[wishes.few_of_each(labels, 20)]), [2] * 10)
