@@ -1,8 +1,7 @@
-"""What pytest itself loads: the environment. All else stands in helpers.py, which takes seconds to import; the
-controller of pytest-xdist, which runs no test, does without it."""
+"""The environment, which must be set before JAX is imported. The rest stands in helpers.py: it takes seconds to import,
+and the controller of pytest-xdist runs no test."""
 
 import gc
-import importlib
 import os
 import shutil
 import tempfile
@@ -40,8 +39,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # the workers find it set
     os.environ["JAX_COMPILATION_CACHE_DIR"] = kept_programs()
 
 
+@pytest.hookimpl(trylast=True)  # after pytest-xdist, which then has its session where this process only hands tests out
 def pytest_configure(config):
-    """Hooks and fixtures."""
-    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
-        pytest.register_assert_rewrite("helpers")
-        config.pluginmanager.register(importlib.import_module("helpers"))
+    """Loads settings, hooks and fixtures where tests are collected or run."""
+    if config.option.showfixtures or not config.pluginmanager.has_plugin("dsession"):
+        config.pluginmanager.import_plugin("helpers")

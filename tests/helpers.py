@@ -1,4 +1,4 @@
-"""Strictness for every test, and the small data they share."""
+"""The plugin of all tests: strict settings, made when it is imported; hooks and fixtures; the small data they share."""
 
 import contextlib
 import dataclasses
@@ -116,8 +116,8 @@ def pytest_collection_finish():
 
 @pytest.fixture(autouse=True, scope="module")
 def forgetting():
-    """Drops the programs of the files that are done where a worker has come to much memory by them; where the system
-    does not say how much, always."""
+    """Drops the programs of the files that are done, docstrings' too, where a worker has come to much memory by them;
+    where the system does not say how much, always."""
     yield
     memory = Path("/proc/self/statm")
     pages = int(memory.read_text().split()[1]) if memory.exists() else MOST_PAGES
@@ -211,7 +211,8 @@ def ran(small_mnist, tmp_path_factory):
     def run(name):
         if name not in runs:
             module = importlib.import_module(questions[name].module)
-            settings = dataclasses.replace(smallest(name), dataset=str(small_mnist), out=out)
+            seed = smallest(name).seed or 1  # not the default, so that a seed that is not handed on is noticed
+            settings = dataclasses.replace(smallest(name), dataset=str(small_mnist), out=out, seed=seed)
             with around(name):
                 runs[name] = experiment.run(module, settings), out / name
         return runs[name]

@@ -258,22 +258,23 @@ def test_words_that_do_not_go_together_are_refused(words, sentence, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "done"),
+    ("words", "calls"),
     [
-        (["--all", "--full"], ["run_all", Path("here"), ["--full"]]),
-        (["--stale"], ["print_stale", Path("here")]),
-        (["--rejudge"], ["rejudge_all", Path("here")]),
-        (["--check"], ["check", Path("here"), []]),
-        (["--verify"], ["verify", [], Path("here")]),
-        (["--verify", "hebb"], ["verify", ["hebb"], Path("here")]),
+        (["--all", "--full"], [["run_all", Path("here"), ["--full"]]]),
+        (["--stale"], [["print_stale", Path("here")]]),
+        (["--rejudge"], [["rejudge_all", Path("here")]]),
+        (["--page"], [["there_are", Path("here")], ["write_ledger", Path("here")]]),
+        (["--check"], [["check", Path("here"), []]]),
+        (["--verify"], [["verify", [], Path("here")]]),
+        (["--verify", "hebb"], [["verify", ["hebb"], Path("here")]]),
     ],
 )
-def test_each_word_for_all_results_does_what_it_says_and_nothing_else(words, done, monkeypatch):
+def test_each_word_for_all_results_calls_what_it_says_and_nothing_else(words, calls, monkeypatch):
     called = []
-    for name in ("run_all", "print_stale", "rejudge_all", "check", "verify", "write_ledger"):
+    for name in ("run_all", "print_stale", "rejudge_all", "there_are", "write_ledger", "check", "verify"):
         monkeypatch.setattr(gather, name, lambda *given, name=name: called.append([name, *given]))
     __main__.together([*words, "--out", "here"])
-    assert called == [done]
+    assert called == calls
 
 
 def test_the_list_is_in_the_films_order_and_imports_no_jax():

@@ -1,7 +1,5 @@
 """Who agrees with whom, on a few real digits and on made-up gradients."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import plain
@@ -20,8 +18,8 @@ from research.models import mlp
 SMALLEST = Settings(num_seeds=2, checkpoints=(0.5, 2), num_images=30, layer_sizes=(784, 3, 10))
 
 
-def test_the_training_goes_on_to_the_end_of_the_last_checkpoints_epoch():
-    assert [dataclasses.replace(SMALLEST, checkpoints=(1, last)).num_epochs for last in (2, 2.3, 2.7)] == [2, 3, 3]
+def test_the_training_reaches_the_last_checkpoint():
+    assert [checkpoints.Settings(checkpoints=(last,)).num_epochs for last in (0.3, 2, 2.7)] == [1, 2, 3]
 
 
 def test_mean_cosines_are_those_of_all_pairs_where_the_network_is_not_of_plain_layers(x64):

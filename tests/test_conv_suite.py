@@ -86,7 +86,7 @@ def found(error=1e-8, surface_error=1e-8, growth=60.0):
     scale = np.array([[2.0, 500.0], [2.0, 200.0], [2.0, 2 * growth]])
     both = Scatter(scale, np.outer(LAST_OFF, (0, error)))
     flat = View(np.arange(2.0), np.arange(2.0), np.ones((2, 2)), (np.zeros((3, 2)),), (np.zeros(3),))
-    return Result(both, both, flat, surface_error)
+    return Result(both, both._replace(noise_scale=9 * scale), flat, surface_error)
 
 
 @pytest.mark.parametrize(

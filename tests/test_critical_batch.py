@@ -24,19 +24,17 @@ def test_every_number_of_every_target_is_that_of_the_race_by_hand(ran):
         is_the_race_by_hand(found, dataclasses.replace(run.settings, target=target), *began)
 
 
-def made_up(
-    critical=(8.0, 10.0, 12.0, 15.0), ratios=(2.0, 2.0, 2.0, 2.0), waves=(0.0, 0.0, 0.0, 0.0), rate=1.0, first_rate=1.0
-):
+def made_up(critical=(8.0, 10.0, 12.0, 15.0), ratios=(2.0,) * 4, waves=(0.0,) * 4, first_rate=1.0, last_rate=1.0):
     """Races on hyperbolas with these B_crit in the median of three starts, waves of log S over them, the noise scale
-    these ratios times B_crit, and `rate` the best one of the largest batch down to the last target, `first_rate` to the
-    first."""
+    these ratios times B_crit; `first_rate` and `last_rate` are the best ones of the largest batch down to the first and
+    to the last target."""
     races = []
     for least, scale, ratio, wave in zip((70, 100, 140, 180), critical, ratios, waves, strict=True):
         steps = least * (1 + scale / SIZES) * np.exp(wave * np.resize([1, -1], len(SIZES)))
         noise = ratio * scale * np.outer(1 + 0.5 * SAME_MEDIAN, 1 + 0.3 * SAME_MEAN)
         starts = np.outer(steps, 1 + 0.1 * SAME_MEDIAN)
         races.append(race.Race(SIZES, starts, np.ones(len(SIZES)), np.ones((len(SIZES), 5)), noise))
-    races[0].rates[-1], races[-1].rates[-1] = first_rate, rate
+    races[0].rates[-1], races[-1].rates[-1] = first_rate, last_rate
     return experiment.Result(tuple(races))
 
 
@@ -45,7 +43,7 @@ def made_up(
     [({}, []), ({"waves": (0, 0, 0.05, 0)}, []), ({"waves": (0, 0, 0.3, 0)}, [4]),
      ({"ratios": (4.9, 1, 1, 0.21)}, []), ({"ratios": (5.1, 1, 1, 1)}, [1]), ({"ratios": (1, 1, 1, 0.19)}, [7]),
      ({"critical": (15.0, 9.0, 9.0, 15.2)}, []), ({"critical": (15.0, 9.0, 20.0, 14.8)}, [8]),
-     ({"rate": 4.0}, []), ({"rate": 8.0}, [9]), ({"rate": 0.5}, [9]), ({"first_rate": 8.0}, [9])],
+     ({"last_rate": 4.0}, []), ({"last_rate": 8.0}, [9]), ({"last_rate": 0.5}, [9]), ({"first_rate": 8.0}, [9])],
 )  # fmt: skip
 def test_the_claims_hold_where_the_critical_batch_grows_and_fail_where_not(changes, failing):
     found = list(experiment.claims(made_up(**changes), experiment.Settings()))

@@ -210,7 +210,6 @@ def test_it_refuses_more_than_there_is(name):
     settings = smallest(name)
     for field in bounds.fields_of(type(settings)):
         for bound in (bound for bound in field.bounds if isinstance(bound, UpTo)):
-            assert bound.split == ("test" if "test" in field.name else "train"), field.name
             value = 601 - bound.strictly
             whole = (value,) if field.is_tuple else value
             with pytest.raises(SettingsError, match=f"{field.flag} is {value}; x has 600 {bound.split} images"):
@@ -220,9 +219,25 @@ def test_it_refuses_more_than_there_is(name):
 
 
 @every_experiment
-def test_a_setting_that_all_have_is_bounded_as_in_all(name):
+def test_a_count_of_test_images_is_bounded_by_them_and_any_other_by_the_training_images(name):
+    for field in bounds.fields_of(module_of(name).Settings):
+        for bound in (bound for bound in field.bounds if isinstance(bound, UpTo)):
+            assert bound.split == ("test" if "test" in field.name else "train"), field.name
+
+
+@every_experiment
+def test_what_the_data_bound_in_a_base_they_bound_in_its_experiment(name):
+    kind = module_of(name).Settings
+    own = {field.name: field.bounds for field in bounds.fields_of(kind)}
+    for base in filter(dataclasses.is_dataclass, kind.__mro__[1:]):
+        for field in bounds.fields_of(base):
+            assert {bound for bound in field.bounds if isinstance(bound, UpTo)} <= {*own[field.name]}, field.name
+
+
+@every_experiment
+def test_an_experiment_keeps_the_bounds_of_the_settings_that_all_have(name):
     of_all = {field.name: field.bounds for field in bounds.fields_of(experiment.Settings)}
-    del of_all["num_examples"]  # some need more than one
+    del of_all["num_examples"]  # some experiments need more than one
     own = {field.name: field.bounds for field in bounds.fields_of(module_of(name).Settings) if field.name in of_all}
     assert own == of_all
 

@@ -149,9 +149,9 @@ def test_the_claims_tell_good_from_bad(changed, failing):
     assert len(claims) == 8
 
 
-def test_more_seeds_must_come_nearer_to_what_is_expected():
-    few, more = made_up(hidden=0.57), made_up(hidden=0.57)
-    more = more._replace(accuracy=np.repeat(more.accuracy, 2, axis=1), along_hebb=np.repeat(more.along_hebb, 2, axis=1))
+def test_with_more_seeds_the_mean_must_lie_nearer_to_what_is_expected():
+    few = made_up(hidden=0.57)
+    more = few._replace(accuracy=np.repeat(few.accuracy, 2, axis=1), along_hebb=np.repeat(few.along_hebb, 2, axis=1))
     assert [list(hebb.claims(result, FILMS))[1].holds for result in (few, more)] == [True, False]
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from unittest import mock
 
 import forked
 import jax
@@ -53,15 +54,15 @@ def run(small_mnist, tmp_path_factory):
 
 @pytest.mark.parametrize("wrong", [SettingsError("--out is wrong"), DataError("another run goes on")])
 def test_what_the_first_process_finds_wrong_is_told_to_the_others(wrong, monkeypatch):
-    told = []
-    monkeypatch.setattr(hosts, "from_first", lambda said: told.append(said) or said)
+    from_first = mock.Mock(side_effect=lambda said: said)
+    monkeypatch.setattr(hosts, "from_first", from_first)
 
     def act():
         raise wrong
 
     with pytest.raises(type(wrong), match=str(wrong)):
         hosts.on_first(act)
-    assert told == [str(wrong).encode()]
+    from_first.assert_called_once_with(str(wrong).encode())
 
 
 @pytest.mark.parametrize("count", [2, 4])

@@ -129,11 +129,11 @@ def test_what_is_not_at_rest_is_left_out():
     assert experiment.over_theory(drawn, GRID) == (0.01, pytest.approx(4))
 
 
-def test_floors_at_rest_that_share_a_ratio_have_none_to_grow_from():
-    result = made_up(last=0.475)
-    for row, column in ((0, 1), (1, 0)):  # left are batches of 10 at the rate 0.1, and of 20 at 0.2
+def test_growth_is_claimed_only_of_two_ratios_or_more():
+    result = made_up()
+    for row, column in ((0, 1), (1, 0)):  # the two that stay at rest share eta/B = 0.01
         result = result._replace(shuffled=drifting(result.shuffled, row, column, 1.0))
-    assert not [claim for claim in experiment.claims(result, GRID) if "grows" in claim.says]
+    assert [claim.id for claim in experiment.claims(result, GRID)] == ["E21", "T38", "T38"]
 
 
 def test_where_nothing_is_at_rest_no_height_is_claimed():

@@ -268,6 +268,15 @@ def test_the_claims_fail_where_the_last_seed_is_higher(changes, failing):
     assert [index for index, claim in enumerate(found) if not claim.holds] == failing
 
 
+def test_what_is_tuned_on_fewer_images_is_to_lie_inside_its_grid_too():
+    result = made_up(fewer=(0, 1, 2, 3, 4, 5))
+    at_the_end = result.fewer[4]._replace(tuned=made_up(tuned=0).mini[-1].tuned)
+    outside = result._replace(fewer=(*result.fewer[:4], at_the_end, *result.fewer[5:]))
+    settings = dataclasses.replace(FULL, head_start=0, fewer_examples=0)
+    verdicts = [[claim.holds for claim in other_optimizers.claims(each, settings)][-1] for each in (result, outside)]
+    assert verdicts == [True, False]
+
+
 def test_who_begins_later_is_a_follow_up_and_few_evaluations_say_nothing_of_grids():
     kinds = [claim.kind for claim in other_optimizers.claims(made_up(head_start=20), FULL)]
     assert kinds == ["prediction"] * 6 + ["follow-up"] * 3 + ["prediction"] * 2

@@ -110,7 +110,7 @@ def test_what_draws_no_weights_is_refused(path):
 
 
 @pytest.mark.parametrize("field", ["activation", "output_activation", "init_weights"])
-def test_a_function_that_there_is_not_is_refused_by_its_own_flag(field):
+def test_a_function_that_does_not_exist_is_refused_by_the_flag_that_names_it(field):
     with pytest.raises(SettingsError, match=f"^--{field.replace('_', '-')} is none_such"):
         posing.functions_of(dataclasses.replace(Settings(), **{field: "none_such"}))
 

@@ -131,14 +131,26 @@ def test_of_another_cost_and_other_neurons_nothing_is_claimed():
     assert list(repair.claims(made_up(), dataclasses.replace(SMALLEST, cost="absolute"))) == []
 
 
-def test_a_descent_that_diverges_says_so_and_one_that_does_not_whether_all_are_sigmoids(small_mnist, monkeypatch):
+@pytest.fixture
+def found(monkeypatch):
+    """What every seed's descents are said to have found; it can be changed."""
+    arrays = np.ones((2, 2, 5)), *np.ones((3, 2, 3, 3))
+    monkeypatch.setattr(runs, "over_seeds", lambda *_: lambda *_: arrays)
+    return arrays
+
+
+@pytest.mark.parametrize(
+    ("words", "sigmoids"),
+    [({}, True), ({"activation": "jax.nn:tanh"}, False), ({"output_activation": "jax.nn:tanh"}, False)],
+)
+def test_the_result_says_whether_all_neurons_are_sigmoids(found, small_mnist, words, sigmoids):
+    settings = dataclasses.replace(SMALLEST, dataset=str(small_mnist), **words)
+    assert repair.measure(posing.pose(settings), settings).sigmoids == sigmoids
+
+
+def test_a_descent_that_diverges_says_so(found, small_mnist):
     settings = dataclasses.replace(SMALLEST, dataset=str(small_mnist))
-    costs, _, repaired, _ = found = np.ones((2, 2, 5)), *np.ones((3, 2, 3, 3))
-    monkeypatch.setattr(runs, "over_seeds", lambda *_: lambda *_: found)
-    for words in ({}, {"activation": "jax.nn:tanh"}, {"output_activation": "jax.nn:tanh"}):
-        others = dataclasses.replace(settings, **words)
-        assert repair.measure(posing.pose(others), others).sigmoids == (not words)
-    problem = posing.pose(settings)
+    problem, (costs, _, repaired, _) = posing.pose(settings), found
     repaired[1, 0, 2] = np.nan
     with pytest.raises(runs.Diverged, match="repair: the cost was no longer a finite number at step 3"):
         repair.measure(problem, settings)

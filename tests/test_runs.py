@@ -10,7 +10,7 @@ import optax
 import pytest
 from helpers import make_examples
 
-from experiments.common import descents, long_training, runs
+from experiments.common import descents, long_training, runs, tune
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from research import costs, gradients, training
@@ -150,3 +150,14 @@ def test_the_rate_of_a_long_training_falls_in_the_second_half_of_all_its_steps(m
     monkeypatch.setattr(descents, "follow", lambda *given, **options: descents.Descent(None, given[2]))
     assert long_training.train(None, settings) == ()
     assert asked == [(3.0, 4 * 7)]  # of 50 images batches of 7 are seven
+
+
+def test_a_rate_that_diverges_is_infinitely_bad_and_is_an_error_where_all_do():
+    def end_costs(rate):
+        if rate > 1:
+            raise runs.Diverged("a parabola", 3)
+        return np.array([1 / rate])
+
+    assert tune.tune(end_costs, (0.5, 1.0, 2.0)).costs.tolist() == [2.0, 1.0, np.inf]
+    with pytest.raises(runs.Diverged, match="a parabola"):
+        tune.tune(end_costs, (2.0, 4.0))

@@ -86,7 +86,7 @@ def test_one_device_makes_no_claim_about_several():
     assert len(list(scaling.claims(one, Settings()))) == 1
 
 
-def test_runs_of_their_own_are_as_many_as_there_are_times_more_processes():
+def test_the_speed_up_of_processes_counts_from_the_first_group_not_from_one_process():
     one, two = (made_up()._replace(processes=np.array(counts)) for counts in ((1, 2), (2, 4)))
     np.testing.assert_array_equal(two.speed_up_of_processes, one.speed_up_of_processes)
     np.testing.assert_array_equal(one.speed_up_of_processes[1, [WHOLE, RUNS]], [0.5, 1.0])

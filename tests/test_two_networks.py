@@ -45,9 +45,12 @@ def test_images_too_small_for_filters_are_refused_in_one_sentence():
     posed = Problem(models.mlp((12, 4)), costs.softmax_cross_entropy, examples, examples, (3, 4, 1))
     with pytest.raises(SettingsError, match=r"images of 3 x 4 pixels are too small.*give a --model of your own"):
         two_networks.pose(posed, Settings(batch_size=2))
-    for shape in ((28, 10, 1), (10, 28, 1)):
-        with pytest.raises(ValueError, match=f"images of {shape[0]} x {shape[1]} pixels are too small"):
-            filters.network(shape, 10)
+
+
+@pytest.mark.parametrize("shape", [(28, 10, 1), (10, 28, 1)])
+def test_images_must_be_large_enough_for_filters_in_both_directions(shape):
+    with pytest.raises(ValueError, match=f"images of {shape[0]} x {shape[1]} pixels are too small"):
+        filters.network(shape, 10)
 
 
 def test_too_large_batches_are_refused():

@@ -34,6 +34,7 @@ def check_seed(found, params, key, settings, train):
     bends = (ahead - slopes[pair]) / 1e-5 / slopes[pair]
     close(found.error_slope, abs(slopes[pair[0]] / slopes[pair[1]] * (bends[0] - bends[1]) / 2), rtol=1e-3)
     drawn = threefry.permutation(key, len(slopes))[: settings.num_weights]
+    close = partial(close, atol=1e-8)  # the starts differ in float32's last digit, and some components are near 0
     close(found.drawn_components, slopes[drawn])
     close(found.drawn_changes, [rise(index, EPSILONS[0]) / EPSILONS[0] for index in drawn])
 

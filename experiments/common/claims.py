@@ -116,7 +116,7 @@ def number(value: float | None) -> str:
 
 
 def worst(deviations: np.ndarray) -> float:
-    """The deviation that is farthest from 0, with its sign.
+    """The deviation that is farthest from 0, with its sign; NaN if any is.
 
     >>> worst(np.array([0.1, -0.3])), worst(np.array([0.1, np.nan]))
     (-0.3, nan)

@@ -6,7 +6,8 @@ On a parabola, at rest, phi = 1 - eta h, the mean of n footsteps has the varianc
 
 Run:     python -m experiments footsteps [--quick | --full]
 Time:    default 30 s, --quick 14 s, --full 45 s on 2 cores, compilation included
-Result:  (6 seeds) 4 men's mean wins 1.00 of theory's gain at rate 1, 0.29 at 4; averages end 4-8 % above falling rates
+Result:  (6 seeds) 4 men's mean wins 1.00 of theory's gain at rate 1, 0.29 at 4 (median of -0.59 to
+         0.64); averages end 4-8 % above falling rates
 """
 
 from collections.abc import Iterator

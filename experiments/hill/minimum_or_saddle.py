@@ -7,7 +7,7 @@ does not: it goes like |G|^0. Where the cost only flattens out, as sigmoids do t
 gradient and curvature vanish together, |G|^1, and no point is ever reached: the parameters go to infinity.
 
 Run:     python -m experiments minimum_or_saddle [--quick | --full]
-Time:    default 40 s, --quick 15 s, --full 90 s, on 2 cores, compilation included
+Time:    default 40 s, --quick 15 s, --full 90 s to 2 min, on 2 cores, compilation included
 Result:  (6 seeds, 2,000 images) neither: |G| falls from 2e-4 to 8e-8 and the sharpness with it, exponent 0.88 to 1.06,
          while |theta| grows from 54 to 99. One claim does not hold: no point is approached.
 """

@@ -7,7 +7,7 @@ eta tr(Sigma) / (4 B), Sigma the covariance of one example's gradient. A floor i
 changing (floors.Floor.at_rest); one that is not is left out of what is said and drawn.
 
 Run:     python -m experiments noise_floor [--quick | --full]
-Time:    default 40 s, --quick 14 s, --full 2.5 min, on 2 cores, compilation included
+Time:    default 40 s, --quick 14 s, --full 2.5 to 14 min, on 2 cores, compilation included
 Result:  (6 seeds) at rest, from eta/B = 0.025 on, the floor grows with eta/B; by lot it is 1.11 of theory's at 0.1.
          Below, the cost still falls. One claim does not hold: |G| does not grow with eta/B all the way.
 """

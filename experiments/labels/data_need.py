@@ -7,7 +7,7 @@ the film's with 30,000. His numbers are one run each, on the first N images, jud
 here every seed draws its own N images, each set within the next, and the 10,000 test images judge.
 
 Run:     python -m experiments data_need [--quick | --full]
-Time:    default 40 s, --quick 10 s, --full 2.5 min on 2 cores, compilation included
+Time:    default 40 s, --quick 10 s, --full 2.5 to 3.5 min on 2 cores, compilation included
 Result:  784-30-10 comes within 0.7 points of Nielsen's numbers from N = 1,000 on, within 3.3 below (means of 5 seeds).
          Its error falls as N^-0.30 (his: N^-0.345), better described by 3.2 % + 232 % N^-0.49.
 """

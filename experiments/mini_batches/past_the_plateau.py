@@ -7,7 +7,7 @@ noise, limits a step. Here the same race begins where full-batch descent has com
 
 Run:     python -m experiments past_the_plateau [--quick | --full]
 Time:    default 2 min, --quick 15 s, --full 2.5 min, on 2 cores, compilation included
-Result:  (8 starts) B_crit is 19 and the noise scale 56, 2.9 times that; a hyperbola explains 99.5 %.
+Result:  (8 starts) B_crit is 19 and the noise scale 56, 2.9 times that; a hyperbola explains 99.3 %.
 """
 
 import dataclasses

@@ -10,7 +10,7 @@ The same sigma' holds elsewhere: in only_a_two outputs that are saturated and wr
 other_optimizers digits that momentum drove to 0; in wrong_labels it mutes |g_i| of an output that is sure and wrong.
 
 Run:     python -m experiments dead_digits [--quick | --full]
-Time:    default 40 s, --quick 15 s, --full 3 min on 2 cores, compilation included
+Time:    default 40 s, --quick 15 s, --full 3 to 4.5 min on 2 cores, compilation included
 Result:  of 100 starts 13 have no dead digit after epoch 6 (95 % right), 35 one (86 %), 52 two or three; of the film's
          network all 100 have none. The best of three has none with a probability of 0.34 (0.22 to 0.51).
 """
@@ -133,7 +133,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     least, number = patience(result)
     yield prediction("C8", f"a digit dead after {FIRST_LOOKS[-1]} steps waits 1/(2 eta a/10 (|h|^2 + 1)) steps "
                      "or more", least, at_least(1), f"waited over foretold, least of {number}",
-                     "sigma'", "flaw: the least only waver about 1 %; outputs above 1/2 would decide")  # fmt: skip
+                     "sigma'", "finding: some come back to 2 % of the answers at once, so that they do "
+                     "not waver about 1 %; the layer before moves: holding it still would decide")  # fmt: skip
     yield prediction("C8", f"where an output is after {FIRST_LOOKS[-1]} steps tells which digits are dead in the end",
                      tells(result, len(FIRST_LOOKS)), at_least(0.9), "AUROC", "the order of the waits",
                      "finding: later steps kill digits too")  # fmt: skip

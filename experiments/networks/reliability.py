@@ -149,11 +149,12 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 
 def finding(result: Result, settings: Settings) -> str:
-    kills, same = dict(zip(KILLS, result.kills.sum(axis=0), strict=True)), result.ends[0, 1:].min()
+    kills, (tried, *met) = dict(zip(KILLS, result.kills.sum(axis=0), strict=True)), result.ends[0]
     return (
         f"{len(result.kills)} experiments were killed {kills['kills']} times, {kills['while writing']} of them while "
         f"writing: {kills['arrays'] - kills['other bits']} of {kills['arrays']} arrays are the same to the last bit, "
-        f"{kills['mixtures']} results mixed; of {result.ends[0, 0]} bad inputs {same} ended in one sentence."
+        f"{kills['mixtures']} results mixed; {tried} bad inputs missed {len(met) * tried - sum(met)} of their "
+        "requirements: one sentence, exit code 2, nothing written."
     )
 
 
