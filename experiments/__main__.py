@@ -50,6 +50,8 @@ def one(name: str, argv: list[str]) -> None:
             f"{path} has no {', '.join(missing)}; an experiment is a module with {', '.join(EIGHT)}, "
             "and `python -m experiments` lists those that there are",
         )
+        for size in ("QUICK", "FULL"):
+            require(type(getattr(module, size)) is module.Settings, f"{path}.{size} must be Settings, as Settings() is")
         experiment.main(module, argv)
 
 

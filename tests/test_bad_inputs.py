@@ -180,6 +180,22 @@ def test_what_makes_no_sense_is_refused_by_its_flag(name, words, why):
     assert refused(name, words.split(" ")).startswith(f"error: {words.partition(' ')[0]}"), why
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [([3], "1 training image, of 1 class;"), ([0, 1] * 4 + [0], "9 training images, of 2 classes;"),
+     ([3] * 50, "50 training images, of 1 class;")],
+)  # fmt: skip
+def test_too_few_images_or_one_class_are_nothing_to_learn_from(labels, said):
+    with pytest.raises(SettingsError, match=f"^mine, .*{said} give 10 or more, of two classes or more$"):
+        bounds.check_enough("mine", np.eye(10)[labels])
+    bounds.check_enough("mine", np.eye(10)[[0] * 9 + [1]])
+
+
+@pytest.mark.parametrize("name", ["only_a_two", "wrong_labels", "second_guess", "data_need", "average_of_nudges"])
+def test_two_images_are_refused_before_any_work(name):
+    refused(name, ["--quick", "--num-examples", "2"])
+
+
 OF_IMAGES = re.compile("(examples|images|looked_at|shown|batch_sizes?|index)$")
 ALL_TOGETHER = {  # what must fit is a sum or another setting, which the experiments themselves check
     ("complexity", "batch_sizes"), ("every_order", "batch_size"), ("linear_scaling", "batch_size"),

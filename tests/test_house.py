@@ -245,6 +245,37 @@ def steepest_with(**changed):
     return types.SimpleNamespace(**(vars(steepest) | changed))
 
 
+def leaves(*_):
+    raise SystemExit(0)
+
+
+@pytest.mark.parametrize(
+    ("part", "sentence"),
+    [
+        ({"measure": leaves}, "measure of steepest ended the program by sys.exit"),
+        ({"claims": leaves}, "steepest, in claims, finding or figures, ended the program by sys.exit"),
+        ({"claims": lambda *_: ["it does"]}, "claims of steepest must yield Claims"),
+        ({"finding": lambda *_: None}, "finding of steepest gave a NoneType; it must give a sentence"),
+        ({"figures": lambda *_: None}, "figures of steepest must give a dict of figures"),
+        (
+            {"figures": lambda *_: {"../../evil": None}},
+            "figures of steepest must give a dict of figures by plain names",
+        ),
+    ],
+)
+def test_a_part_that_is_not_what_it_must_be_is_refused_and_what_was_measured_is_kept(
+    part, sentence, finished, tmp_path
+):
+    run, _ = finished
+    settings = dataclasses.replace(run.settings, out=tmp_path / "again")
+    parts = {"measure": lambda *_: run.result} | part
+    with pytest.raises(SettingsError, match=f"^{sentence}") as error:
+        experiment.run(steepest_with(**parts), settings)
+    kept = settings.out / "steepest" / "run.json"
+    assert kept.exists() == ("measure" not in part)
+    assert any("type --rejudge" in note for note in getattr(error.value, "__notes__", [])) == kept.exists()
+
+
 def test_judged_and_drawn_again_from_its_files_it_is_the_same(finished):
     _, folder = finished
     before, times = folders.read_record(folder), folder.stat().st_ino

@@ -15,6 +15,8 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, MultipleOf
 
+FEWEST = 10  # training images of a run
+
 
 class SettingsError(ValueError):
     """A setting that cannot work: what was wrong, what is allowed, what to do. The command exits with code 2."""
@@ -35,6 +37,15 @@ def blaming(what: str, hint: str = "") -> Iterator[None]:
         raise
     except BaseException as error:
         raise SettingsError(f"{what}: {first_line(error)}" + (f"; {hint}" if hint else "")) from error
+
+
+@contextlib.contextmanager
+def staying(what: str) -> Iterator[None]:
+    """sys.exit in a user's own code, which would end a run without a word, is an error."""
+    try:
+        yield
+    except SystemExit as error:
+        raise SettingsError(f"{what} ended the program by sys.exit({error.code}); let it raise an error") from error
 
 
 class Rule(NamedTuple):
@@ -170,9 +181,20 @@ def check_with_data(settings: Any, dataset: str, counts: dict[str, int]) -> None
             if isinstance(bound, UpTo):
                 count, split = counts[bound.split], bound.split
                 most = count - bound.strictly
+                so = f"so give at most {most}" if most > 0 else "too few for any; take more"
                 for one in field.each(getattr(settings, field.name)):
-                    sentence = f"{field.flag} is {one}; {dataset} has {count} {split} images, so give at most {most}"
+                    sentence = f"{field.flag} is {one}; {dataset} has {count} {split} images, {so}"
                     require(one is None or one <= most, sentence)
+
+
+def check_enough(dataset: str, targets: Any) -> None:
+    """Raises SettingsError where there is next to nothing to learn from. targets: (examples, classes), one-hot."""
+    count, num_classes = len(targets), len(set(targets.argmax(axis=1).tolist()))
+    require(
+        count >= FEWEST and num_classes > 1,
+        f"{dataset}, with what --num-examples leaves of it, has {count} training image{'s' * (count != 1)}, of "
+        f"{num_classes} class{'es' * (num_classes != 1)}; give {FEWEST} or more, of two classes or more",
+    )
 
 
 def typed(flag: str, values: Sequence[float]) -> str:

@@ -108,7 +108,7 @@ def exit_codes() -> Iterator[None]:
     try:
         yield
     except (SettingsError, DataError) as error:
-        leave(2, f"error: {error}")
+        leave(2, f"error: {'. '.join([str(error), *getattr(error, '__notes__', [])])}")
     except ValueError as error:
         if hosts.are_several() and "Gloo" in str(error):  # an exchange that was under way
             hosts.lost(first_line(error))
@@ -156,7 +156,7 @@ def import_function(flag: str, path: str, default_module: str) -> Callable:
     """The function that `path` names, package.module:function; without a module it is one of `default_module`."""
     module_name, colon, name = path.rpartition(":")
     own = "" if colon else f", or, if {path} is a module of your own, {path}:FUNCTION"
-    wanted = f"give package.module:function, such as {default_module}:NAME"
+    wanted = "give package.module:function" + f", such as {default_module}:NAME" * bool(default_module)
     require(name.isidentifier(), f"{flag} is {path}, which names no function; {wanted}")
     require(bool(module_name or default_module), f"{flag} is {path}; {wanted}")
     module = import_module(flag, module_name or default_module)

@@ -27,7 +27,7 @@ from annotated_types import Ge, Interval, Lt
 from matplotlib.figure import Figure
 
 from experiments.common import bounds, cli, folders, hosts, plots, records, resume, stale, terminal, trees
-from experiments.common.bounds import Count, first_line, of_train, require
+from experiments.common.bounds import Count, first_line, of_train, require, staying
 from experiments.common.claims import Claim
 from experiments.common.estimates import asked_for, by_last_run, is_heavy, last_run, of_one_problem, size_of
 from experiments.common.posing import functions_of, pose, sizes_for
@@ -184,13 +184,15 @@ def prepared(module: ModuleType, settings: Any) -> Problem:
         hosts.on_first(partial(folders.check_writable, folder))
     check_alone(settings)
     posed = pose(settings)
+    bounds.check_enough(settings.dataset, posed.train.targets)
     check_again(settings, posed)
     return posed
 
 
 def measured(module: ModuleType, settings: Any, posed: Problem) -> Any:
     """The Result, as it will be read back."""
-    found = module.measure(posed, settings)
+    with staying(f"measure of {name_of(module)}"):
+        found = module.measure(posed, settings)
     require(
         isinstance(found, module.Result),
         f"measure of {name_of(module)} returned a {type(found).__name__}; it must return its Result",
@@ -221,10 +223,13 @@ def kind_of(module: ModuleType, facts: dict[str, Any]) -> dict[str, Any]:
 
 def leave(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim], str]:
     """Judges a result, draws it, and puts everything in place, with plotly's script beside it where a page names it."""
-    settings, result, record = finished
-    claims, finding = list(module.claims(result, settings)), module.finding(result, settings)
+    (settings, result, record), name = finished, name_of(module)
+    with staying(f"{name}, in claims, finding or figures,"):
+        claims, finding = list(module.claims(result, settings)), module.finding(result, settings)
+        require(all(isinstance(claim, Claim) for claim in claims), f"claims of {name} must yield Claims, nothing else")
+        require(isinstance(finding, str), f"finding of {name} gave a {type(finding).__name__}; it must give a sentence")
+        drawn = draw(module, finished)
     record = {**record, "finding": finding, "claims": [claim.as_record() for claim in claims]}
-    drawn = draw(module, finished)
     folders.write(folder, record, trees.flat(result), drawn)
     script = folder.parent / Path(plots.PLOTLY).name
     if any(plots.PLOTLY.encode() in content for content in drawn.values()) and not script.exists():
@@ -248,8 +253,10 @@ def committed(module: ModuleType, folder: Path, record: dict[str, Any]) -> dict[
 
 def draw(module: ModuleType, finished: Run) -> dict[str, bytes]:
     """Every figure and page as the bytes of a file, by its name; the house writes the foot of the figures."""
-    files = {}
-    for name, drawn in module.figures(finished.result, finished.settings).items():
+    files, figures = {}, module.figures(finished.result, finished.settings)
+    plain = isinstance(figures, dict) and all(name == Path(name).name for name in figures)
+    require(plain, f"figures of {name_of(module)} must give a dict of figures by plain names, as {{'curve': figure}}")
+    for name, drawn in figures.items():
         if isinstance(drawn, Figure):
             files[f"{name}.png"] = plots.as_png(drawn, foot(finished.record, finished.settings))
         else:

@@ -9,7 +9,7 @@ Where every direction curves alike that is B_simple = tr Sigma/|G|^2, which batc
 batches make steps of every rate, along a training, and the cost of the same N images is computed after each.
 
 Run:     python -m experiments one_noisy_step [--quick | --full]
-Time:    default 40 s, --quick 10 s, --full 4.5 to 6 min on 2 cores, compilation included; 1.6 GB
+Time:    default 40 s, --quick 10 s, --full 4.5 to 6 min on 2 cores, compilation included; 1.4 GB
 Result:  (6 seeds, N = 2,000) steps gain what the formula says; half of the full batch's gain takes batches of at most
          1, then 431, 20, 118, 278 at epochs 0, 0.05, 0.3, 1, 5. B_simple alone foretells 0.6 to 2.2 times that.
 """
