@@ -227,19 +227,26 @@ def write_idx(path, values):
     )
 
 
-def misshapen(kind, tree, name=""):
-    """The names of a result's arrays whose shape or type is not the annotated one; one axis has one length throughout a
+def leaves_of(kind, tree, name=""):
+    """(name, annotation, array) of every array of a result; while they are told, an axis has one length throughout a
     NamedTuple."""
     origin, args = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):  # X | None
-        yield from () if tree is None else misshapen(args[0], tree, name)
+        yield from () if tree is None else leaves_of(args[0], tree, name)
     elif hasattr(kind, "_fields"):
         with jaxtyping.jaxtyped("context"):
             for field, hint in get_type_hints(kind).items():
-                yield from misshapen(hint, getattr(tree, field), trees.joined(name, field))
+                yield from leaves_of(hint, getattr(tree, field), trees.joined(name, field))
     elif origin in (tuple, list, dict):
         for key, part in tree.items() if origin is dict else enumerate(tree):
             inner = args[-1] if origin is dict else args[0] if args[-1] is Ellipsis or origin is list else args[key]
-            yield from misshapen(inner, part, trees.joined(name, str(key)))
-    elif not isinstance(tree, kind):
-        yield f"{name} is {getattr(tree, 'dtype', type(tree).__name__)} {getattr(tree, 'shape', '')}, not {kind}"
+            yield from leaves_of(inner, part, trees.joined(name, str(key)))
+    else:
+        yield name, kind, tree
+
+
+def misshapen(kind, tree):
+    """The names of a result's arrays whose shape or type is not the annotated one."""
+    for name, hint, leaf in leaves_of(kind, tree):
+        if not isinstance(leaf, hint):
+            yield f"{name} is {getattr(leaf, 'dtype', type(leaf).__name__)} {getattr(leaf, 'shape', '')}, not {hint}"

@@ -9,15 +9,13 @@ import inspect
 import json
 import re
 import shlex
-import types
 from itertools import combinations
 from pathlib import Path
-from typing import Union, get_args, get_origin, get_type_hints
 
 import jax
 import numpy as np
 import pytest
-from helpers import misshapen, smallest
+from helpers import leaves_of, misshapen, smallest
 
 from experiments.common import bounds, chapters, cli, experiment, folders, trees
 from experiments.common.bounds import SettingsError, UpTo
@@ -56,20 +54,11 @@ def test_its_result_has_the_shapes_that_it_says(ran, name):
     assert list(misshapen(module_of(name).Result, run.result)) == []
 
 
-def arrays_of(kind, tree, name=""):
-    """(name, names of its axes, array) of every array of a tree."""
-    origin, args = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):  # X | None
-        yield from () if tree is None else arrays_of(args[0], tree, name)
-    elif hasattr(kind, "_fields"):
-        for field, hint in get_type_hints(kind).items():
-            yield from arrays_of(hint, getattr(tree, field), trees.joined(name, field))
-    elif origin in (tuple, list, dict):
-        for key, part in tree.items() if origin is dict else enumerate(tree):
-            inner = args[-1] if origin is dict else args[0] if args[-1] is Ellipsis or origin is list else args[key]
-            yield from arrays_of(inner, part, trees.joined(name, str(key)))
-    elif hasattr(kind, "dim_str"):
-        yield name, kind.dim_str.split(), tree
+def arrays_of(kind, tree):
+    """(name, names of its axes, array) of every array of a tree whose annotation names axes."""
+    for name, hint, leaf in leaves_of(kind, tree):
+        if hasattr(hint, "dim_str"):
+            yield name, hint.dim_str.split(), leaf
 
 
 AXES = {  # of these experiments, as long as the settings say; else a setting of its name says it: num_epochs of epochs

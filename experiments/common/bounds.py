@@ -181,7 +181,7 @@ def check_with_data(settings: Any, dataset: str, counts: dict[str, int]) -> None
             if isinstance(bound, UpTo):
                 count, split = counts[bound.split], bound.split
                 most = count - bound.strictly
-                so = f"so give at most {most}" if most > 0 else "too few for any; take more"
+                so = f"so give at most {most}" if most > 0 else "too few for any value; take more"
                 for one in field.each(getattr(settings, field.name)):
                     sentence = f"{field.flag} is {one}; {dataset} has {count} {split} images, {so}"
                     require(one is None or one <= most, sentence)
