@@ -670,14 +670,14 @@ def test_seeds_are_drawn_as_their_median_and_all_of_them():
 MODULE, EXAMPLE, HOUSE = "experiments.hill.example", "experiments/hill/example.py", "experiments/common/experiment.py"
 SOURCES = {
     EXAMPLE: '''"""A question?"""
-from experiments.common import c_epoch, plots
+from experiments.common import in_c, plots
 from research import costs
 RATE = 1.0
 class Settings: pass
 QUICK = Settings()
 FULL = Settings()
 class Result: shown: int
-def helper(): return RATE, c_epoch
+def helper(): return RATE, in_c
 def measure(problem, settings): return costs.one(helper())
 def claims(result, settings): return shown(1)
 def shown(x): return x
@@ -685,8 +685,8 @@ def shown(x): return x
     "research/costs.py": "from research.data import load\ndef one(x): return x",
     "research/data.py": "def load(): return 0",
     "experiments/common/plots.py": "def draw(): return 0",
-    "experiments/common/c_epoch.py": "'engine.js'\nSOURCE = Path(__file__).with_suffix('.c')",
-    "experiments/common/c_epoch.c": "return 0;",
+    "experiments/common/in_c.py": "'engine.js'\nSOURCE = Path(__file__).with_suffix('.c')",
+    "experiments/common/in_c.c": "return 0;",
     "experiments/common/engine.js": "return 0;",
     HOUSE: "class Settings: seed = 0\ndef pose(): return load(1)\ndef load(x): return x\ndef draw(): return 2",
 }
@@ -697,7 +697,7 @@ def shown(x): return x
     [
         (EXAMPLE, "RATE = 1.0", "RATE = 2.0", True),
         (EXAMPLE, "return RATE", "return 2 * RATE", True),
-        ("experiments/common/c_epoch.c", "0", "1", True),
+        ("experiments/common/in_c.c", "0", "1", True),
         ("experiments/common/engine.js", "0", "1", False),
         (EXAMPLE, "class Result: shown: int", "class Result: x = 1", True),
         (EXAMPLE, "QUICK = Settings()", "QUICK = Settings(1)", True),
@@ -705,8 +705,8 @@ def shown(x): return x
         (EXAMPLE, "return x", "return 2 * x", False),
         (EXAMPLE, "return shown(1)", "return ()", False),
         (EXAMPLE, "A question?", "Another question?", False),
-        (EXAMPLE, "c_epoch, plots", "c_epoch, plots, valleys", False),
-        (EXAMPLE, "c_epoch, plots", "plots as c_epoch", True),
+        (EXAMPLE, "in_c, plots", "in_c, plots, valleys", False),
+        (EXAMPLE, "in_c, plots", "plots as in_c", True),
         ("research/costs.py", "return x", "return 2 * x", True),
         ("research/costs.py", "return x", "return x  # a comment", False),
         ("research/data.py", "return 0", "return 1", True),

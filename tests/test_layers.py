@@ -26,7 +26,7 @@ FLOORS = [  # from below
         ("experiments.common", "descents cli bad_inputs"),
         ("experiments.common", "posing estimates twice"),
         ("experiments.common", "experiment"),
-        ("experiments.common", "hills peers c_epoch floors teaching optimizers processes shared_works trials"),
+        ("experiments.common", "hills peers in_c floors teaching optimizers processes shared_works trials"),
         ("experiments.common", "long_training two_networks works layer_descents stationary again"),
         ("experiments.common", "checkpoints gather valleys asking race walks"),
         ("experiments.common", "microscope"),

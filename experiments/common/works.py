@@ -4,6 +4,7 @@ Beside the two that are nearly all products of matrices stands a bound: how long
 rate of numpy's sgemm, which is measured in the same rounds.
 """
 
+import ctypes
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from experiments.common import c_epoch, descents, hills, peers, runs
+from experiments.common import descents, hills, in_c, peers, runs
 from experiments.common.problem import Problem
 from research import costs, data, gradients, landscape, models, sharding, training
 from research.data import Examples, unit_interval
@@ -23,8 +24,9 @@ from research.training import TrainState
 
 RATE = 1.0
 SGD = optax.sgd(RATE)
-BATCH_SIZE = c_epoch.BATCH_SIZE
-IN_C, BOUND = "C by hand, one thread", "bound: the products alone, sgemm on all cores"
+BATCH_SIZE = in_c.BATCH_SIZE
+ONE_THREAD, ALL_CORES = "C by hand, one thread", "C by hand, all cores"
+BOUND = "bound: the products alone, sgemm on all cores"
 SQUARE = 1024  # rows and columns of the matrices that sgemm multiplies
 
 
@@ -50,32 +52,39 @@ class Contest(NamedTuple):
     params: models.Params
     by_hand: tuple[list, np.ndarray, np.ndarray] | None  # parameters, images, targets; None for another cost
     by_torch: list | None  # the same as tensors
+    in_c: ctypes.CDLL | None
+    not_in_c: str  # why not; empty where C takes part
 
 
 def prepare(problem: Problem, seed: int) -> Contest:
-    """Numpy and PyTorch take part where they know the cost and the activations."""
+    """Numpy, PyTorch and C take part where they know the cost, the activations and, C, the sizes."""
     params, by_hand = problem.model.init(jax.random.key(seed)), None
     if problem.cost_fn is costs.sum_of_squares and problem.activations == (jax.nn.sigmoid, jax.nn.sigmoid):
         images, targets = np.asarray(unit_interval(problem.train.inputs)), np.asarray(problem.train.targets)
         by_hand = (jax.tree.map(np.asarray, params), images, targets)
-    return Contest(problem, params, by_hand, peers.to_torch(by_hand) if by_hand and peers.torch_version() else None)
+    by_torch = peers.to_torch(by_hand) if by_hand and peers.torch_version() else None
+    return Contest(problem, params, by_hand, by_torch, *build_in_c(problem, by_hand))
+
+
+def build_in_c(problem: Problem, by_hand: tuple | None) -> tuple[ctypes.CDLL | None, str]:
+    """What C makes of this network, or why there is nothing."""
+    sizes = (problem.train.inputs.shape[1], *(len(biases) for _, biases in by_hand[0])) if by_hand else ()
+    if sizes != in_c.SIZES or problem.train.inputs.dtype != np.uint8 or len(problem.train.inputs) % BATCH_SIZE:
+        return None, f"written for the film's network and whole batches of {BATCH_SIZE}"
+    built = in_c.build()
+    return built, "" if built else "could not be compiled here"
 
 
 def by_numpy(contest: Contest, fun: Callable, *rest: Any) -> dict[str, Way]:
     return {"numpy by hand": Way(partial(fun, *contest.by_hand, *rest))} if contest.by_hand else {}
 
 
-def by_c(contest: Contest, rows: np.ndarray) -> tuple[dict[str, Way], tuple[str, ...]]:
-    """C's way through an epoch, or in one sentence why there is none."""
-    images, by_hand = np.asarray(contest.problem.train.inputs), contest.by_hand
-    sizes = (images.shape[1], *(len(biases) for _, biases in by_hand[0])) if by_hand else ()
-    if not by_hand or sizes != c_epoch.SIZES or images.dtype != np.uint8:
-        return {}, (f"{IN_C}: written for the film's network alone",)
-    built = c_epoch.build()
-    if built is None:
-        return {}, (f"{IN_C}: could not be compiled here",)
-    params, _, targets = by_hand
-    return {IN_C: Way(partial(c_epoch.run, built, params, images, targets, rows, RATE))}, ()
+def by_c(contest: Contest, name: str, fun: Callable, *rest: Any) -> dict[str, Way]:
+    if not contest.in_c or not contest.by_hand:
+        return {}
+    params, _, targets = contest.by_hand
+    images = np.asarray(contest.problem.train.inputs)
+    return {name: Way(partial(fun, contest.in_c, params, images, targets, *rest))}
 
 
 def bound(contest: Contest) -> dict[str, Way]:
@@ -128,16 +137,15 @@ def epoch(contest: Contest) -> Work:
             state, _ = one_step(state, data.take(images, chosen))
         return state.params
 
-    in_c, missing = by_c(contest, rows)
     ways = {
         "the library: one scan": Way(lambda: whole(start, train, rows[None])[0].params),
-        **in_c,
+        **by_c(contest, ONE_THREAD, in_c.epoch, rows, RATE),
         "JAX: a jitted step called from Python": Way(called),
         **by_numpy(contest, peers.numpy_epoch, rows, RATE),
         **by_torch(contest, "autograd", peers.torch_epoch, rows, rate=RATE),
         **bound(contest),
     }
-    return Work("an epoch of SGD", ways, missing)
+    return Work("an epoch of SGD", ways, (f"C by hand: {contest.not_in_c}",) if contest.not_in_c else ())
 
 
 def full_gradient(contest: Contest) -> Work:
@@ -150,6 +158,7 @@ def full_gradient(contest: Contest) -> Work:
     ways = {
         "the library: all devices": Way(partial(shared, one_seed, contest.problem.train)),
         "the library: in chunks": Way(partial(chunked, params, train)),
+        **by_c(contest, ALL_CORES, in_c.gradient),
         "JAX: all images at once": Way(partial(at_once, params, train)),
         **by_numpy(contest, peers.numpy_gradient),
         **by_torch(contest, "autograd", peers.torch_gradient),
@@ -161,6 +170,7 @@ def full_gradient(contest: Contest) -> Work:
 def variances(contest: Contest) -> Work:
     """Of every component, over the single gradients of all images, each of them formed."""
     ways = on_devices(contest, contest.problem.explicit.moments, lambda found: found)
+    ways |= by_c(contest, ALL_CORES, in_c.variances)
     ways |= by_torch(contest, "vmap(grad)", peers.torch_variances)
     if peers.opacus_version():
         ways |= by_torch(contest, "Opacus", peers.opacus_variances)
@@ -172,6 +182,7 @@ def variances(contest: Contest) -> Work:
 def variances_by_layers(contest: Contest) -> Work:
     """The same from the layers' factors, no gradient formed; of the weights only, as the one by hand is."""
     ways = on_devices(contest, contest.problem.statistics.moments, lambda found: [layer.weights for layer in found])
+    ways |= by_c(contest, ALL_CORES, lambda *given: [weights for weights, _ in in_c.variances(*given)])
     ways |= by_numpy(contest, peers.numpy_variances)
     if peers.backpack_version():
         ways |= by_torch(contest, "BackPACK", peers.backpack_variances_by_layers)
