@@ -88,5 +88,7 @@ def draw(axis: plots.Axes, row: int, work: Any, way: int) -> None:
     axis.plot(ratio, row, "o", color=colour, markersize=9)
     if mark:
         axis.plot(mark, row, "D", color=plots.COLOURS[1], markeredgecolor="black")
-        plots.note(axis, f"{mark:.3g} asked", (mark, row), (0, 3), series=1, ha="left" if mark > ratio else "right")
+        plots.note(
+            axis, f"{round(mark, 2):g} asked", (mark, row), (0, 3), series=1, ha="left" if mark > ratio else "right"
+        )
     plots.note(axis, f"{ratio:.1f}", (ratio, row), (0, -6), ha="center")
