@@ -18,6 +18,11 @@ CHROMIUM_WORDS = [
     "--disable-background-networking", "--disable-component-update",
     "--use-angle=swiftshader", "--enable-unsafe-swiftshader",  # WebGL without a graphics card
 ]  # fmt: skip
+# To paint by WebGL without a graphics card takes most of the time of its page, and no test looks at what was painted.
+PAINT_NOTHING = """
+for (const {prototype} of [WebGLRenderingContext, WebGL2RenderingContext])
+    prototype.drawArrays = prototype.drawElements = prototype.texImage2D = () => {};
+"""
 KEYS = {"left": "\ue012", "right": "\ue014", "down": "\ue015", "tab": "\ue004", "enter": "\ue007"}
 
 
@@ -29,6 +34,7 @@ class Browser:
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         self.address = driver + "/session"
         self.address += "/" + self.ask("POST", "", capabilities={"alwaysMatch": wanted})["sessionId"]
+        self.command("Page.addScriptToEvaluateOnNewDocument", source=PAINT_NOTHING)
 
     def ask(self, method, path, **body):
         """What the driver answers."""
@@ -87,12 +93,15 @@ class Browser:
 
     def narrow(self, width):
         """A telephone's window of that width, which no desktop's can have; the page stays."""
-        metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-        self.ask("POST", "/goog/cdp/execute", cmd="Emulation.setDeviceMetricsOverride", params=metrics)
+        self.command("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=True)
 
     def widen(self):
         """A window of its own size again."""
-        self.ask("POST", "/goog/cdp/execute", cmd="Emulation.clearDeviceMetricsOverride", params={})
+        self.command("Emulation.clearDeviceMetricsOverride")
+
+    def command(self, name, **params):
+        """One of Chromium's own, of its DevTools protocol."""
+        self.ask("POST", "/goog/cdp/execute", cmd=name, params=params)
 
 
 @contextlib.contextmanager

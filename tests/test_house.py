@@ -372,6 +372,14 @@ def test_a_dry_run_refuses_what_a_run_refuses(words, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_layers_of_which_ten_gradients_fill_the_memory_are_refused_before_anything_is_read(monkeypatch):
+    asked = steepest.Settings(layer_sizes=(784, 16, 16, 10), dataset="/none")
+    for memory, refusal in ((40 * 13002, "ten gradients"), (40 * 13002 + 1, "/none"), (None, "/none")):
+        monkeypatch.setattr(records, "memory_bytes", lambda memory=memory: memory)
+        with pytest.raises(ValueError, match=refusal):
+            experiment.prepared(steepest, asked)
+
+
 @pytest.mark.parametrize(
     ("changed", "heavy"),
     [({"seconds": 3601}, True), ({"seconds": 3599}, False), ({"peak_bytes": 501}, True), ({"peak_bytes": 499}, False),

@@ -1,11 +1,13 @@
 """What a run will cost, by what the last one of its kind did."""
 
+import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from experiments.common import cli, folders, records
+from experiments.common.bounds import require, typed
 
 LONG = 3600  # seconds
 PROBLEM = ("dataset", "cost", "model", "layer_sizes", "activation", "output_activation", "init_weights")
@@ -32,6 +34,17 @@ def is_heavy(record: dict[str, Any]) -> bool:
     """Whether that run took above an hour, or more than half of the memory that this machine has."""
     half = (records.memory_bytes() or float("inf")) / 2
     return record["seconds"] > LONG or (record.get("peak_bytes") or 0) > half
+
+
+def check_memory(settings: Any) -> None:
+    """Raises SettingsError for layers with which the memory is full before they have learned anything."""
+    count = sum((num_in + 1) * num_out for num_in, num_out in itertools.pairwise(settings.layer_sizes))
+    needed, there = 4 * 10 * count, records.memory_bytes() or float("inf")
+    require(
+        needed < there,
+        f"{typed('--layer-sizes', settings.layer_sizes)}: ten gradients of so many numbers, by which a network is "
+        f"tried out, take {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:.0f}; take fewer neurons",
+    )
 
 
 def asked_for(settings: Any, num_images: int, num_parameters: int) -> str:

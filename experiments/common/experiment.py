@@ -29,7 +29,15 @@ from matplotlib.figure import Figure
 from experiments.common import bounds, cli, folders, hosts, plots, records, resume, stale, terminal, trees
 from experiments.common.bounds import Count, first_line, of_train, require, staying
 from experiments.common.claims import Claim
-from experiments.common.estimates import asked_for, by_last_run, is_heavy, last_run, of_one_problem, size_of
+from experiments.common.estimates import (
+    asked_for,
+    by_last_run,
+    check_memory,
+    is_heavy,
+    last_run,
+    of_one_problem,
+    size_of,
+)
 from experiments.common.posing import functions_of, pose, sizes_for
 from experiments.common.problem import Problem
 from experiments.common.runs import Diverged, console
@@ -179,6 +187,7 @@ def run(module: ModuleType, settings: Any, *, go_on: bool = False) -> Run:
 def prepared(module: ModuleType, settings: Any) -> Problem:
     """All that is checked before anything is measured, and the problem that the settings pose."""
     bounds.check(settings)
+    check_memory(settings)
     jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
     for folder in (settings.out, settings.out / name_of(module)):
         hosts.on_first(partial(folders.check_writable, folder))
@@ -246,9 +255,8 @@ def committed(module: ModuleType, folder: Path, record: dict[str, Any]) -> dict[
     if there == folder.absolute() or not (there / folders.RECORD).exists():
         return {}
     theirs = folders.read_record(there)
-    if not of_one_problem(record, theirs):
-        return {}
-    return {key: claim["measured"] for key, claim in folders.claims_of(theirs).items()}
+    claimed = folders.claims_of(theirs) if of_one_problem(record, theirs) else {}
+    return {key: claim["measured"] for key, claim in claimed.items()}
 
 
 def draw(module: ModuleType, finished: Run) -> dict[str, bytes]:
