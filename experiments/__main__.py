@@ -50,6 +50,10 @@ def one(name: str, argv: list[str]) -> None:
             f"{path} has no {', '.join(missing)}; an experiment is a module with {', '.join(EIGHT)}, "
             "and `python -m experiments` lists those that there are",
         )
+        require(
+            "__dataclass_fields__" in vars(module.Settings),
+            f"{path}.Settings is no dataclass; write @dataclasses.dataclass(frozen=True) above it",
+        )
         for size in ("QUICK", "FULL"):
             require(type(getattr(module, size)) is module.Settings, f"{path}.{size} must be Settings, as Settings() is")
         experiment.main(module, argv)
@@ -101,6 +105,8 @@ def asked(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     if not {*WHAT}.intersection(argv):
         refuse(f"{argv[0]} comes after one of {', '.join(WHAT)}, or after the name of an experiment; "
                "`python -m experiments` lists these")  # fmt: skip
+    if options.all and passed_on and not passed_on[0].startswith("-"):
+        refuse(f"--all runs every experiment, and {passed_on[0]} is no setting; one of them is run by its name alone")
     if passed_on and not (options.all or options.check):
         refuse(f"{passed_on[0]} goes with --all, which hands it on to every experiment, or with --check; the name of "
                "a single one comes first")  # fmt: skip

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import pytest
@@ -143,6 +144,7 @@ def test_what_is_the_films_does_not_hang_on_its_spelling(changes, films):
         (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 1 TiB"), 2, "error: these settings ask for more"),
         (Diverged("full batch", 3), 1, "diverged: full batch: the cost was no longer a finite number at step 3"),
         (OSError(36, "File name too long", "aaa"), 2, "error: File name too long: aaa; name another"),
+        (KeyboardInterrupt(), 130, "stopped by KeyboardInterrupt; earlier results stand"),
     ],
 )
 def test_every_end_has_its_exit_code_and_one_sentence(error, code, said, capsys):
@@ -218,6 +220,17 @@ def test_a_wrong_setting_exits_with_2_and_one_sentence_and_writes_nothing(tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_settings_that_are_no_dataclass_are_refused(monkeypatch, capsys):
+    """Without the word above the class, what it declares would be no setting, and nobody would be told."""
+    undecorated = SimpleNamespace(**dict.fromkeys(__main__.EIGHT))
+    undecorated.Settings = type("Settings", (experiment.Settings,), {})
+    monkeypatch.setattr(cli, "import_module", lambda what, path: undecorated)
+    with pytest.raises(SystemExit) as left:
+        __main__.main(["my.own"])
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith("error: my.own.Settings is no dataclass; write @dataclasses.dataclass")
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -246,6 +259,7 @@ def test_what_is_no_experiment_is_refused(name, sentence, capsys, monkeypatch):
     [
         (["--stale", "--quick"], "--quick goes with --all"),
         (["--verify", "steepest", "--out", "x", "--quick"], "--quick goes with --all"),
+        (["--all", "steepest"], "--all runs every experiment, and steepest is no setting"),
         (["--list"], "--list comes after one of --all, --stale"),
         (["steepest", "--resume", "--dry-run"], "--dry-run and --resume were both given"),
     ],

@@ -398,6 +398,8 @@ def test_the_last_run_is_of_the_same_size_where_there_is_one_and_ones_own_before
     folders.write(own, past(seconds=2, command="x --quick"), {}, {})
     for size, seconds in ((set(), 2), ({"--quick"}, 2), ({"--full"}, 1)):
         assert estimates.last_run((own, committed), size)["seconds"] == seconds
+    folders.write(own, past(seconds=3, command="x"), {}, {})
+    assert estimates.last_run((own, committed), {"--full"})["seconds"] == 1
 
 
 def test_each_split_of_the_data_is_described_as_if_it_were_alone():

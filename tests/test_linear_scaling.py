@@ -99,13 +99,6 @@ def test_the_finding_is_of_the_median_slope():
     assert "goes as the rate to the power 2.00. Theory's length" in said
 
 
-def test_more_examples_than_there_are_are_refused_before_any_work():
-    train = Examples(np.zeros((130, 4), np.uint8), np.zeros((130, 2)))
-    problem = experiment.Problem(None, None, train, train, (2, 2, 1))
-    with pytest.raises(ValueError, match="--batch-size times --num-batches comes to 140 examples; there are 130"):
-        experiment.measure(problem, experiment.Settings(batch_size=10, num_batches=(2, 14)))
-
-
 def test_every_seed_compares_on_the_first_images_of_its_own_shuffle(monkeypatch):
     """Which images they are, and in which order, a sum with weights tells."""
 

@@ -7,13 +7,9 @@ import threefry
 from helpers import LAST_OFF, SAME_MEAN, SAME_MEDIAN
 
 from experiments.common import batch_gradients, descents
-from experiments.common.bounds import SettingsError
-from experiments.common.problem import Problem
 from experiments.mini_batches import minibatch_quality
 from experiments.mini_batches.minibatch_quality import Batches, Quality, Result, Settings
-from research import costs, sampling, statistics
-from research.data import Examples
-from research.models import mlp
+from research import sampling, statistics
 
 SMALLEST = Settings(num_seeds=2, checkpoints=(0.5, 2), learning_rate=1.0, layer_sizes=(784, 10))
 
@@ -140,10 +136,3 @@ def test_the_finding_is_of_the_mean_cosine_and_the_median_noise():
     always.quality.total_variance[:, 2] = 1.0
     always.quality.batches.cosine[:] = 0.95
     assert "it stays 'pretty good'" in minibatch_quality.finding(always, Settings())
-
-
-def test_too_few_images_are_refused():
-    examples = Examples(np.zeros((399, 12)), np.zeros((399, 4)))
-    problem = Problem(mlp((12, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1))
-    with pytest.raises(SettingsError, match="there are 399 training images; 400 or more are needed"):
-        minibatch_quality.measure(problem, SMALLEST)

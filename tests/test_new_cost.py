@@ -3,8 +3,10 @@
 import dataclasses
 import functools
 import itertools
+from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
@@ -19,6 +21,7 @@ from experiments.common.tune import Tuned
 from experiments.networks import new_cost
 from experiments.networks.new_cost import Descended, OfCost, Result, Settings, cross_entropy
 from research import costs, models
+from research.statistics import Moments
 
 SMALLEST = Settings(
     num_seeds=2, num_examples=120, batch_size=10, num_steps=20, num_epochs=4, resolution=5, learning_rates=(0.5, 2.0),
@@ -31,6 +34,14 @@ def test_cross_entropy_is_the_formula_and_finite_where_an_output_is_saturated():
     np.testing.assert_allclose(cross_entropy(output, target), -np.log(0.9 * 0.8 * 0.5), rtol=1e-6)
     assert np.isfinite(cross_entropy(np.array([0.0, 1.0]), np.array([1.0, 0.0])))
     assert cross_entropy(np.array([0.0, 1.0]), np.array([0.0, 1.0])) == 0
+
+
+def test_an_average_that_is_off_is_measured_by_the_root_mean_square_of_the_gradients():
+    cost = lambda params, examples: 3 * params[0] + 4 * params[1]  # whose gradient is (3, 4)
+    found = Moments(jnp.array([3.0, 10.0]), jnp.zeros(2), jnp.array([2.0, 4.0, 6.0]))
+    looked_at = SimpleNamespace(cost=cost, explicit=SimpleNamespace(moments=lambda params, examples: found))
+    _, error = cost_looks.scatter(looked_at, jnp.zeros(2), None)
+    assert float(error) == pytest.approx(6 / 2)
 
 
 def test_one_component_that_is_wrong_by_hand_counts_beside_the_largest(monkeypatch):

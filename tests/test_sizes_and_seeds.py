@@ -6,11 +6,22 @@ import importlib
 import math
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 from helpers import smallest
 
+from experiments.all_examples import conflicts
 from experiments.common import bounds, chapters, stale
 from experiments.common.experiment import Settings
+from experiments.common.problem import Problem
+from experiments.hill import noise_floor
+from experiments.labels import data_need
+from experiments.mini_batches import convex_shuffling, every_order, linear_scaling, minibatch_quality
+from experiments.networks import complexity, new_cost
+from experiments.networks.new_cost import LOOKS
+from research import costs, models
+from research.data import Examples
 
 ROOT = Path(__file__).parents[1]
 QUESTIONS = chapters.all_questions()
@@ -125,3 +136,40 @@ def test_what_is_done_so_many_times_is_another_every_time():
                and not names_in(each.target) & {name for part in (loop.elt, *(other.iter for other in loop.generators))
                                                 for name in names_in(part)}]  # fmt: skip
     assert unasked == []
+
+
+class Begun(Exception):
+    """Work starts."""
+
+
+@pytest.mark.parametrize(
+    ("module", "changed", "needed", "first"),
+    [
+        (conflicts, {}, 100, (conflicts.checkpoints, "walk")),
+        (minibatch_quality, {}, 400, (minibatch_quality.checkpoints, "walk")),
+        (convex_shuffling, {}, 30, (convex_shuffling, "make_quadratic")),
+        (every_order, {"batch_size": 7, "num_batches": 3}, 21, (every_order.descents, "begin")),
+        (linear_scaling, {"batch_size": 7, "num_batches": (5, 2)}, 35, (linear_scaling.descents, "begin")),
+        (
+            noise_floor,
+            {"batch_sizes": (2, 7), "num_epochs": 3, "num_looks": 6},
+            14,
+            (noise_floor.long_training, "train"),
+        ),
+        (complexity, {"halvings": 3}, 8, (complexity, "on_one_device")),
+        (new_cost, {"batch_size": 7, "num_epochs": 10}, 7 * LOOKS // 10, (new_cost.descents, "begin")),
+        (data_need, {"sizes": (20, 30, 90)}, 30, (data_need.runs, "seed_keys")),
+    ],
+    ids=lambda given: getattr(given, "__name__", ""),
+)
+def test_as_many_images_as_are_needed_suffice_and_one_less_is_refused(module, changed, needed, first, monkeypatch):
+    def begun(*_, **__):
+        raise Begun
+
+    monkeypatch.setattr(*first, begun)
+    for count, end in ((needed, Begun), (needed - 1, bounds.SettingsError)):
+        few = Examples(np.zeros((count, 4), np.uint8), np.zeros((count, 2)))
+        sigmoids = jax.nn.sigmoid, jax.nn.sigmoid
+        posed = Problem(models.mlp((4, 2)), costs.sum_of_squares, few, few, (2, 2, 1), sigmoids, models.mlp)
+        with pytest.raises(end):
+            module.measure(posed, dataclasses.replace(module.Settings(), **changed))

@@ -91,6 +91,10 @@ def test_pure_functions_pass(name):
     twice.check_again(dataclasses.replace(Settings(), **{name: "my:own"}), posed())
 
 
+def test_nan_again_is_the_same():
+    assert np.isnan(twice.same(["--cost my:own"], jnp.log, jnp.array([-1.0]))).all()
+
+
 def test_of_functions_that_are_known_none_is_called():
     def fails(*_):
         raise AssertionError

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, MultipleOf
+from jax.errors import JAXTypeError
 
 FEWEST = 10  # training images of a run
+TRACED = "JAX calls it with symbols, to compile it: write jax.numpy for numpy, and jnp.where for an if"
 
 
 class SettingsError(ValueError):
@@ -36,7 +38,8 @@ def blaming(what: str, hint: str = "") -> Iterator[None]:
     except (MemoryError, KeyboardInterrupt):  # the size's fault, not the function's; or somebody stops the program
         raise
     except BaseException as error:
-        raise SettingsError(f"{what}: {first_line(error)}" + (f"; {hint}" if hint else "")) from error
+        traced = TRACED if isinstance(error, JAXTypeError) else ""
+        raise SettingsError("; ".join(filter(None, (f"{what}: {first_line(error)}", hint, traced)))) from error
 
 
 @contextlib.contextmanager

@@ -120,6 +120,8 @@ def exit_codes() -> Iterator[None]:
             raise
         more = f"these settings ask for more than this machine can hold ({first_line(error)})"
         leave(2, f"error: {more}; give smaller numbers")
+    except KeyboardInterrupt:  # a key ends the program by stopping.py; from other programs, and users' functions, too
+        leave(130, "stopped by KeyboardInterrupt; earlier results stand")
     except Diverged as error:
         leave(1, f"diverged: {error}")
     except OSError as error:
