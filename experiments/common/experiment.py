@@ -26,18 +26,9 @@ import jax
 from annotated_types import Ge, Interval, Lt
 from matplotlib.figure import Figure
 
-from experiments.common import bounds, cli, folders, hosts, plots, records, resume, stale, terminal, trees
+from experiments.common import bounds, cli, estimates, folders, hosts, plots, records, resume, stale, terminal, trees
 from experiments.common.bounds import Count, first_line, of_train, require, staying
 from experiments.common.claims import Claim
-from experiments.common.estimates import (
-    asked_for,
-    by_last_run,
-    check_memory,
-    is_heavy,
-    last_run,
-    of_one_problem,
-    size_of,
-)
 from experiments.common.posing import functions_of, pose, sizes_for
 from experiments.common.problem import Problem
 from experiments.common.runs import Diverged, console
@@ -118,13 +109,14 @@ def main(module: ModuleType, argv: Iterable[str]) -> None:
         hosts.hush()
         print((module.__doc__ or name).strip().splitlines()[0], flush=True)
         settings, size = cli.parse(module, name, words), cli.SIZES.intersection(words)
-        last = last_run((settings.out / name, COMMITTED / name), size)
+        last = estimates.last_run((settings.out / name, COMMITTED / name), size)
         if cli.DRY_RUN in words:
             posed = prepared(module, settings)
-            print(asked_for(settings, len(posed.train.inputs), posed.num_parameters), by_last_run(last, size))
+            asked = estimates.asked_for(settings, len(posed.train.inputs), posed.num_parameters)
+            print(asked, estimates.by_last_run(last, size))
             return
-        if last and size_of(last) == size and is_heavy(last):
-            print(f"This may take long, or much memory. {by_last_run(last, size)}", flush=True)
+        if last and estimates.size_of(last) == size and estimates.is_heavy(last):
+            print(f"This may take long, or much memory. {estimates.by_last_run(last, size)}", flush=True)
         keep_compiled()
         hosts.join(settings.cpu_devices)
         console.quiet = not hosts.is_first()
@@ -187,7 +179,7 @@ def run(module: ModuleType, settings: Any, *, go_on: bool = False) -> Run:
 def prepared(module: ModuleType, settings: Any) -> Problem:
     """All that is checked before anything is measured, and the problem that the settings pose."""
     bounds.check(settings)
-    check_memory(settings)
+    estimates.check_memory(settings)
     jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
     for folder in (settings.out, settings.out / name_of(module)):
         hosts.on_first(partial(folders.check_writable, folder))
@@ -255,7 +247,7 @@ def committed(module: ModuleType, folder: Path, record: dict[str, Any]) -> dict[
     if there == folder.absolute() or not (there / folders.RECORD).exists():
         return {}
     theirs = folders.read_record(there)
-    claimed = folders.claims_of(theirs) if of_one_problem(record, theirs) else {}
+    claimed = folders.claims_of(theirs) if estimates.of_one_problem(record, theirs) else {}
     return {key: claim["measured"] for key, claim in claimed.items()}
 
 
