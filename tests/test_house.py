@@ -372,12 +372,16 @@ def test_a_dry_run_refuses_what_a_run_refuses(words, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_layers_of_which_ten_gradients_fill_the_memory_are_refused_before_anything_is_read(monkeypatch):
+def test_layers_of_which_ten_gradients_fill_the_memory_are_refused_before_anything_is_read(monkeypatch, capsys):
     asked = steepest.Settings(layer_sizes=(784, 16, 16, 10), dataset="/none")
-    for memory, refusal in ((40 * 13002, "ten gradients"), (40 * 13002 + 1, "/none"), (None, "/none")):
+    needed = 40 * 13002
+    for memory, refusal, said in ((needed, "ten gradients", False), (needed + 1, "/none", True),
+                                  (2 * needed - 1, "/none", True), (2 * needed, "/none", False),
+                                  (None, "/none", False)):  # fmt: skip
         monkeypatch.setattr(records, "memory_bytes", lambda memory=memory: memory)
         with pytest.raises(ValueError, match=refusal):
             experiment.prepared(steepest, asked)
+        assert ("this may take long" in capsys.readouterr().out) is said
 
 
 @pytest.mark.parametrize(

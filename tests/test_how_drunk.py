@@ -78,6 +78,10 @@ def test_other_rates_are_follow_ups_and_a_failure_says_why():
     assert not list(experiment.claims(made_up((-0.2, 1.0, 0.05)), Settings(layer_sizes=(784, 10))))
 
 
+def test_the_batches_that_the_claims_are_about_walk_in_every_size():
+    assert all(experiment.DRUNKEST in size.batch_sizes for size in (experiment.QUICK, Settings(), experiment.FULL))
+
+
 def test_the_shortest_path_is_that_of_the_largest_batches():
     result, fifty = made_up(), Way("batches of 50", 50, 0.5, False)
     both = result._replace(gaits=(*result.gaits, result.gaits[-1]._replace(way=fifty)))

@@ -37,14 +37,15 @@ def is_heavy(record: dict[str, Any]) -> bool:
 
 
 def check_memory(settings: Any) -> None:
-    """Raises SettingsError for layers with which the memory is full before they have learned anything."""
+    """Raises SettingsError for layers with which the memory is full before they have learned anything; where they take
+    half of it, says so."""
     count = sum((num_in + 1) * num_out for num_in, num_out in itertools.pairwise(settings.layer_sizes))
     needed, there = 4 * 10 * count, records.memory_bytes() or float("inf")
-    require(
-        needed < there,
-        f"{typed('--layer-sizes', settings.layer_sizes)}: ten gradients of so many numbers, by which a network is "
-        f"tried out, take {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:.0f}; take fewer neurons",
-    )
+    sizes = typed("--layer-sizes", settings.layer_sizes)
+    said = f"{sizes}: ten gradients, by which a network is tried out, take {needed / 1e9:,.0f} GB, and this machine has"
+    require(needed < there, f"{said} {there / 1e9:.0f}; take fewer neurons")
+    if needed > there / 2:
+        print(f"{said} {there / 1e9:.0f}: this may take long", flush=True)
 
 
 def asked_for(settings: Any, num_images: int, num_parameters: int) -> str:

@@ -54,7 +54,12 @@ def parameter_name(index: int, layer_sizes: tuple[int, ...]) -> str:
 
 
 def row_scaled(wanted: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
-    """Every row divided by its largest wish in size, so that small and large ones are seen alike; zeros stay."""
+    """Every row divided by its largest wish in size, so that small and large ones are seen alike; zeros stay.
+
+    >>> wanted, others = np.array([[1.0, -4.0], [0.0, 0.0]]), np.array([[2.0, 0.0], [3.0, 0.0]])
+    >>> [array.tolist() for array in row_scaled(wanted, others)]
+    [[[0.25, -1.0], [0.0, 0.0]], [[0.5, 0.0], [3.0, 0.0]]]
+    """
     largest = np.abs(wanted).max(axis=1)
     scale = np.where(largest > 0, largest, 1)
     return [(array.T / scale).T for array in (wanted, *others)]
