@@ -1,13 +1,18 @@
 """The all-reduces against messages that are really sent, and Results on which the claims must hold, and fail."""
 
+import jax
 import numpy as np
+import plain
 import pytest
+from helpers import make_examples
 
-from experiments.common import on_paper
+from experiments.common import on_paper, shared_works
 from experiments.common.on_paper import Net
+from experiments.common.problem import Problem
 from experiments.common.shared_works import BATCHES, REDUCES, RUNS, WHOLE, WORKS
 from experiments.networks import scaling
 from experiments.networks.scaling import Result, Settings
+from research import costs, models
 
 SMALLEST = Settings(rounds=1, processes=(1,), num_examples=200)
 
@@ -53,6 +58,20 @@ def test_a_step_gains_above_the_least_batch_and_as_often_as_there_are_devices_in
     assert below < 1 < above
     assert at == pytest.approx(1)
     assert far == pytest.approx(net.devices, rel=1e-3)
+
+
+def test_two_devices_do_a_run_each_or_share_the_batches_of_one():
+    examples, model = make_examples(jax.random.key(1), 9), models.mlp((12, 4))
+    problem = Problem(model, costs.sum_of_squares, examples, examples, (3, 4, 1), (jax.nn.sigmoid, jax.nn.sigmoid))
+    settings = Settings(batch_size=4, seed=3)
+    found = [plain.flat(work(), leading=1) for work in shared_works.works_on(problem, settings, jax.devices())]
+    starts = jax.device_get(jax.vmap(model.init)(jax.random.split(jax.random.key(3), 2)))
+    first, second = (jax.tree.map(lambda leaf, seed=seed: leaf[seed], starts) for seed in range(2))
+    rows = np.random.default_rng(3).permutation(9)[:8].reshape(2, 4)
+    ends = [plain.flat(plain.descend(start, examples, rows, 1.0)[-1]) for start in (first, second)]
+    for work, wanted in ((WHOLE, [plain.flat(plain.gradient(first, examples))]), (RUNS, ends), (BATCHES, ends[:1]),
+                         (REDUCES, [plain.flat(first)])):  # fmt: skip
+        np.testing.assert_allclose(found[work], wanted, atol=1e-6, err_msg=WORKS[work])
 
 
 def made_up(speed_up=(1.8, 1.95, 0.8), model=1.0, processes=0.5, apart=0.0):
