@@ -87,6 +87,7 @@ def asked(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """What to do, and the words that are handed on."""
     parser = argparse.ArgumentParser("python -m experiments", description=__doc__, allow_abbrev=False,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.error = refuse  # in one sentence
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--all", action="store_true", help="run what is stale or missing, then gather the ledger")
     what.add_argument("--stale", action="store_true", help="list results whose measuring code has changed since")
@@ -116,8 +117,8 @@ def asked(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 WHAT = ("--all", "--stale", "--rejudge", "--page", "--check", "--verify")
 
 
-def refuse(sentence: str) -> NoReturn:
-    print(f"error: {sentence}", file=sys.stderr)
+def refuse(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)
 
 

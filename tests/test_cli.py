@@ -260,6 +260,8 @@ def test_what_is_no_experiment_is_refused(name, sentence, capsys, monkeypatch):
         (["--stale", "--quick"], "--quick goes with --all"),
         (["--verify", "steepest", "--out", "x", "--quick"], "--quick goes with --all"),
         (["--all", "steepest"], "--all runs every experiment, and steepest is no setting"),
+        (["--stale", "--out"], "argument --out: expected one argument"),
+        (["--all", "--stale"], "argument --stale: not allowed with argument --all"),
         (["--list"], "--list comes after one of --all, --stale"),
         (["steepest", "--resume", "--dry-run"], "--dry-run and --resume were both given"),
     ],

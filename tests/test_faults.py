@@ -144,6 +144,18 @@ def test_a_users_links_and_files_of_our_names_are_kept(tmp_path):
     assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes() == b"drawn"
 
 
+def test_what_is_called_as_ours_and_was_written_by_no_run_is_kept(tmp_path):
+    folder = tmp_path / "name"
+    (folder / "run.json").mkdir(parents=True)
+    (folder / "run.json" / "thesis").write_text("mine")
+    (folder / "arrays.npz").write_text("mine")
+    for _ in range(2):
+        folders.write(folder, RECORD, {}, {})
+    assert (folder / "run.json.kept" / "thesis").read_text() == (folder / "arrays.npz.kept").read_text() == "mine"
+    assert folders.read_record(folder)["status"] == RECORD["status"]
+    assert {path.name for path in folder.iterdir()} == {"run.json", "arrays.npz", "run.json.kept", "arrays.npz.kept"}
+
+
 def test_a_folder_that_is_moved_under_the_run_leaves_the_new_one_whole(saves_at_once, tmp_path):
     folder = tmp_path / "out" / "name"
     folders.write(folder, RECORD, {}, {"old.png": b""})

@@ -887,6 +887,29 @@ def test_a_users_own_result_is_judged_again_with_the_others_and_an_empty_folder_
     assert gather.there_are(folder.parent) == {"steepest": steepest.__name__, "mine": steepest.__name__}
 
 
+def test_what_cannot_be_judged_again_is_named_and_the_others_are_judged(finished, tmp_path, monkeypatch, capsys):
+    def rejudge(module, folder):
+        if folder.name == "mine":
+            raise TypeError("of its own")
+        return []
+
+    shutil.copytree(tmp_path / "steepest", tmp_path / "mine")
+    monkeypatch.setattr(experiment, "rejudge", rejudge)
+    monkeypatch.setattr(gather, "there_are", lambda out: dict.fromkeys(("mine", "steepest"), steepest.__name__))
+    with pytest.raises(SystemExit, match="not judged again: mine"):
+        gather.rejudge_all(tmp_path)
+    said = capsys.readouterr()
+    assert said.err == "mine: TypeError: of its own\n"
+    assert "steepest: 0 of 0 claims hold" in said.out
+    assert (tmp_path / "index.html").exists()
+
+
+def test_a_file_in_the_place_of_all_results_is_refused_before_any_runs(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(SettingsError, match="which is not a folder that can be written to"):
+        gather.run_all(tmp_path / "out", [])
+
+
 @pytest.mark.parametrize(
     ("command", "sizes", "why"),
     [("x", set(), ""), ("x --full", {"--full"}, ""), ("x", {"--full"}, "of another size"),

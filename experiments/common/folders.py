@@ -123,15 +123,14 @@ def fingerprints(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
 
 
 def foreign(folder: Path) -> list[Path]:
-    """What lies in the folder and was written by no run of ours; all of it where there is no run.json. A file in the
-    folder's place is such a one."""
+    """What lies in the folder and was written by no run of ours: all of it where no file is run.json, and folders. A
+    file in the folder's place is such a one."""
     if not folder.is_dir():
         return [folder] if folder.exists() else []
-    try:
-        ours = set(json.loads((folder / RECORD).read_text(encoding="utf-8")).get("files", ()))
-    except (OSError, ValueError):
-        ours = set()
-    return [path for path in folder.iterdir() if path.name not in ours | {RECORD, ARRAYS}]
+    ours = {RECORD, ARRAYS} if (folder / RECORD).is_file() else set()
+    with contextlib.suppress(OSError, ValueError):
+        ours |= set(json.loads((folder / RECORD).read_text(encoding="utf-8")).get("files", ()))
+    return [path for path in folder.iterdir() if path.is_dir() or path.name not in ours]
 
 
 def exchange(new: Path, old: Path) -> None:
@@ -219,6 +218,8 @@ def read_arrays(folder: Path, expected: str = "") -> dict[str, np.ndarray]:
             raise DataError(f"{folder / ARRAYS} is not what {RECORD} beside it speaks of; run the experiment again")
         with np.load(io.BytesIO(content), allow_pickle=False) as opened:
             arrays = dict(opened)
+    except DataError:
+        raise
     except FileNotFoundError as error:
         raise DataError(f"{folder / ARRAYS} is missing; run the experiment again") from error
     except UNREADABLE as error:

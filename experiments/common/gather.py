@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.common import again, chapters, cli, estimates, experiment, folders, front, ledger, stale, stopping
-from experiments.common.bounds import SettingsError, require
+from experiments.common.bounds import SettingsError, first_line, require
 from experiments.common.chapters import Question
 from research.data import DataError
 
@@ -36,6 +36,7 @@ def run_all(out: Path, passed_on: list[str]) -> None:
           f"{len(known)} of them{unknown}", flush=True)  # fmt: skip
     if cli.DRY_RUN in passed_on:
         return
+    folders.check_writable(out)
     failed = []
     stopping.FATE.append("--all --resume goes on with the experiments that are not finished")
     for number, (question, why) in enumerate(due.items(), start=1):
@@ -105,14 +106,20 @@ def check(out: Path, words: list[str]) -> None:
 
 
 def rejudge_all(out: Path) -> None:
-    """Verdicts, sentences and figures of every result in OUT by today's code, then the ledger."""
+    """Verdicts, sentences and figures of every result in OUT by today's code, then the ledger; goes on after one that
+    cannot be judged."""
+    failed = []
     for name, module in there_are(out).items():
         try:
             claims = experiment.rejudge(cli.import_module("the experiment", module), out / name)
             print(f"{name}: {sum(claim.holds for claim in claims)} of {len(claims)} claims hold")
-        except (DataError, SettingsError) as error:
-            print(f"{name}: {error}", file=sys.stderr)
+        except Exception as error:  # whatever a user's own claims or figures raise
+            said = error if isinstance(error, (DataError, SettingsError)) else first_line(error)
+            print(f"{name}: {said}", file=sys.stderr)
+            failed.append(name)
     write_ledger(out)
+    if failed:
+        raise SystemExit(f"not judged again: {', '.join(failed)}")
 
 
 def write_ledger(out: Path) -> None:
