@@ -95,6 +95,12 @@ def test_nan_again_is_the_same():
     assert np.isnan(twice.same(["--cost my:own"], jnp.log, jnp.array([-1.0]))).all()
 
 
+def test_activations_that_are_pure_pass_before_the_data_are_loaded(tmp_path, monkeypatch):
+    (tmp_path / "tame.py").write_text("def own(numbers): return numbers * numbers")
+    monkeypatch.syspath_prepend(tmp_path)
+    twice.check_alone(Settings(dataset="none", activation="tame:own", output_activation="tame:own"))
+
+
 def test_of_functions_that_are_known_none_is_called():
     def fails(*_):
         raise AssertionError

@@ -53,6 +53,14 @@ def test_images_must_be_large_enough_for_filters_in_both_directions(shape):
         filters.network(shape, 10)
 
 
+def test_a_network_of_ones_own_stands_beside_plain_layers():
+    examples = make_examples(jax.random.key(0), 10)
+    posed = Problem(models.mlp((12, 4)), costs.softmax_cross_entropy, examples, examples, (3, 4, 1))
+    own, plain = two_networks.pose(posed, Settings(batch_size=2, model="my:own", layer_sizes=(12, 3, 4)))
+    assert own.model is posed.model
+    assert plain.num_parameters == 13 * 3 + 4 * 4
+
+
 def test_too_large_batches_are_refused():
     examples = make_examples(jax.random.key(0), 20)
     posed = Problem(models.mlp((12, 4)), costs.softmax_cross_entropy, examples, examples, (3, 4, 1))
