@@ -224,6 +224,8 @@ def test_nothing_is_less_than_none_and_what_is_done_is_done_once_or_more(name):
             none = dataclasses.replace(settings, **{field.name: (number,) if field.is_tuple else number})
             with pytest.raises(SettingsError, match=f"^{field.flag} "):
                 bounds.check(none)
+        if field.name in MAY_BE_0 and not field.is_tuple:
+            bounds.check(dataclasses.replace(settings, **{field.name: 0}))
 
 
 @pytest.mark.parametrize("words", bad_inputs.WORDS)
