@@ -136,7 +136,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     for timed in result.works:
         for way in {works.ONE_THREAD, works.ALL_CORES}.intersection(timed.ways):
             asked = benchmark_figures.ASKED[timed.name, way]
-            yield speed("speed", f"{timed.name}: {way} takes", timed.ratios[timed.ways.index(way)], at_least(asked),
+            yield speed("speed", f"{timed.name}: {way}, takes", timed.ratios[timed.ways.index(way)], at_least(asked),
                         "times as long as the library", f"a wish: the library in {1 / asked:.2f} of C's time",
                         AT_C[timed.name])  # fmt: skip
 
