@@ -37,11 +37,12 @@ def noise_by_hand(params, train):
     return squares.mean() / np.sum(plain.flat(plain.gradient(params, train)) ** 2) - 1
 
 
-def test_the_mini_batches_are_those_of_the_first_steps_of_every_start(monkeypatch):
-    monkeypatch.setattr(race, "LOOK_EVERY", 10)
+@pytest.mark.parametrize(("look_every", "looks"), [(10, 3), (4, 6)])  # of two steps, and of one, the least
+def test_the_mini_batches_are_those_of_the_first_steps_of_every_start(look_every, looks, monkeypatch):
+    monkeypatch.setattr(race, "LOOK_EVERY", look_every)
     keys = jax.random.split(jax.random.key(0), 2)
     wanted = descents.shuffles(keys, 20, 2).reshape(2, 8, 5)[:, :6]
-    np.testing.assert_array_equal(race.rows_of(keys, 20, 5, most=6), wanted.reshape(2, 3, 2, 5))
+    np.testing.assert_array_equal(race.rows_of(keys, 20, 5, most=6), wanted.reshape(2, looks, -1, 5))
 
 
 def begin_by_hand(settings):

@@ -43,6 +43,11 @@ def test_with_the_films_cost_nudges_go_towards_the_target_and_are_twice_the_dist
     assert float(checks.proportional) < 1e-12
 
 
+def test_one_output_whose_nudge_is_not_twice_the_distance_is_noticed(x64):
+    heavier = lambda output, target: jnp.sum((output - target) ** 2 * jnp.array([1.5, 1.0, 1.0, 1.0]))
+    assert float(examined(FILM._replace(cost_fn=heavier), heavier).proportional) == pytest.approx(1)
+
+
 def test_another_cost_is_noticed(x64):
     checks = examined(FILM, lambda output, target: 3 * costs.sum_of_squares(output, target))
     assert float(checks.by_hand) == pytest.approx(2 / 3)
