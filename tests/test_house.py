@@ -42,6 +42,7 @@ from experiments.common import (
 )
 from experiments.common.bounds import SettingsError
 from experiments.common.claims import about, at_least, at_most, exactly, identity, prediction, within
+from experiments.mini_batches import full_batch_vs_sgd
 from experiments.one_example import steepest
 from research.data import DataError, Examples
 
@@ -332,7 +333,8 @@ def test_a_run_goes_on_from_none_with_another_fact_or_other_code(changed, finish
 
 def past(**changed):
     """The record of a run."""
-    return {"status": "finished", "settings": {}, "commit": "0" * 40, "command": "x", "seconds": 30.0, "device": "cpu",
+    of_300 = {"settings": {}, "dataset": {"train": {"count": 300}}}
+    return {"status": "finished", **of_300, "commit": "0" * 40, "command": "x", "seconds": 30.0, "device": "cpu",
             "machine": "mine", "claims": [], **changed}  # fmt: skip
 
 
@@ -361,7 +363,10 @@ def test_a_dry_run_says_what_is_asked_for_and_what_the_last_run_took_and_writes_
     assert "No run of this size is known; another, `x`, took 30 s (today, mine, cpu)." in says(
         "--full", "--dry-run", began="today", peak_bytes=None
     )
-    assert estimates.by_last_run({}, set()) == "No run of it is known; --help says about how long it takes."
+    assert (
+        estimates.by_last_run({}, set(), steepest.Settings())
+        == "No run of it is known; --help says about how long it takes."
+    )
 
 
 @pytest.mark.parametrize("words", [("--num-seeds", "0"), ("--num-examples", "301", "--dataset", "/none")])
@@ -382,6 +387,23 @@ def test_layers_of_which_ten_gradients_fill_the_memory_are_refused_before_anythi
         with pytest.raises(ValueError, match=refusal):
             experiment.prepared(steepest, asked)
         assert ("this may take long" in capsys.readouterr().out) is said
+
+
+@pytest.mark.parametrize(
+    ("asked", "times"),
+    [({}, 1), ({"num_seeds": 5}, 2.5), ({"num_examples": 900}, 3), ({"layer_sizes": (784, 30, 10)}, 23860 / 13002),
+     ({"num_epochs": 12}, 3), ({"num_steps": 50}, 1), ({"num_epochs": 12, "num_steps": 500, "num_seeds": 4}, 10)],
+)  # fmt: skip
+def test_time_goes_as_seeds_images_parameters_and_what_grew_more_of_epochs_and_steps(asked, times):
+    then = full_batch_vs_sgd.Settings(num_seeds=2, num_epochs=4, num_steps=100)
+    record = past(settings=dataclasses.asdict(then), num_parameters=13002)
+    settings = dataclasses.replace(then, **asked)
+    assert estimates.work(record, settings) == pytest.approx(times)
+    assert estimates.is_heavy({**record, "seconds": 3599.0 / times}, settings) is False
+    assert estimates.is_heavy({**record, "seconds": 3601.0 / times}, settings) is True
+    assert ("At its speed" in estimates.by_last_run(record, set(), settings)) is (times != 1)
+    said = estimates.asked_for(settings, 300, 13002)
+    assert f"{settings.num_seeds} seeds, {settings.num_epochs} epochs, {settings.num_steps} steps, 300 training" in said
 
 
 @pytest.mark.parametrize(

@@ -113,10 +113,10 @@ def main(module: ModuleType, argv: Iterable[str]) -> None:
         if cli.DRY_RUN in words:
             posed = prepared(module, settings)
             asked = estimates.asked_for(settings, len(posed.train.inputs), posed.num_parameters)
-            print(asked, estimates.by_last_run(last, size))
+            print(asked, estimates.by_last_run(last, size, settings))
             return
-        if last and estimates.size_of(last) == size and estimates.is_heavy(last):
-            print(f"This may take long, or much memory. {estimates.by_last_run(last, size)}", flush=True)
+        if last and estimates.size_of(last) == size and estimates.is_heavy(last, settings):
+            print(f"This may take long, or much memory. {estimates.by_last_run(last, size, settings)}", flush=True)
         keep_compiled()
         hosts.join(settings.cpu_devices)
         console.quiet = not hosts.is_first()
