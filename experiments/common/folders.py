@@ -214,16 +214,14 @@ def read_arrays(folder: Path, expected: str = "") -> dict[str, np.ndarray]:
     """arrays.npz of an earlier run. Raises DataError if it cannot be read, or has another SHA-256 than expected."""
     try:
         content = (folder / ARRAYS).read_bytes()
-        if expected not in ("", sha256(content)):
-            raise DataError(f"{folder / ARRAYS} is not what {RECORD} beside it speaks of; run the experiment again")
         with np.load(io.BytesIO(content), allow_pickle=False) as opened:
             arrays = dict(opened)
-    except DataError:
-        raise
     except FileNotFoundError as error:
         raise DataError(f"{folder / ARRAYS} is missing; run the experiment again") from error
     except UNREADABLE as error:
         raise DataError(f"{folder / ARRAYS} is damaged ({error}); run the experiment again") from error
+    if expected not in ("", sha256(content)):
+        raise DataError(f"{folder / ARRAYS} is not what {RECORD} beside it speaks of; run the experiment again")
     return arrays
 
 
