@@ -50,7 +50,7 @@ class Factor(NamedTuple):
 def moments(one: Callable, chunk_size: int = 25) -> Callable[[Params, Examples], Moments]:
     """Mean and variance of every component of the gradient of `one(params, example)`, and every example's |g_i|^2.
     Chunks are pooled by means and variances, never by raw sums of squares, which in float32 lose the variance where the
-    mean is large (Chan, Golub and LeVeque, 1983). Within a chunk the sums are written out: compiling takes its time.
+    mean is large (Chan, Golub and LeVeque, 1983). Of few, the sums are written out: compiling takes its time.
 
     >>> one = lambda params, example: jnp.vdot(params, example.inputs)  # its gradient is the input
     >>> examples = Examples(jnp.array([[1.0, 5.0], [3.0, 5.0]]), jnp.zeros((2, 1)))
@@ -191,9 +191,11 @@ def expected_cosine(scale: Numbers, batch_size: Numbers, num_examples: int) -> A
 
 
 def _mean_of(rows: Array, of_row: Callable[[Array], Array] = lambda row: row) -> Array:
-    """Mean over the leading axis of what `of_row` makes of each row, added up two by two: the compiler then writes no
-    example's gradient to memory, on CPUs in half the time of `jnp.mean`."""
-    terms = [of_row(row) for row in rows]
+    """Mean over the leading axis of what `of_row` makes of each row. Up to 100 are added up two by two: the compiler
+    then writes no example's gradient to memory, on CPUs in half the time of `jnp.mean`; more would be too much code."""
+    if len(rows) > 100:
+        return jnp.mean(jax.vmap(of_row)(rows), axis=0)
+    terms = [*map(of_row, rows)]
     while len(terms) > 1:
         terms = [*map(operator.add, terms[::2], terms[1::2]), *terms[len(terms) // 2 * 2 :]]
     return terms[0] / len(rows)
@@ -235,9 +237,7 @@ def _pool(spread: Sequence[Params], other: Sequence[Params], share: Numbers) -> 
         s = jnp.asarray(share, v.dtype)
         return v + s * (v_other - v) + s * (1 - s) * (m_other - m) ** 2
 
-    def of_mean(m: Array, m_other: Array) -> Array:
-        return m + jnp.asarray(share, m.dtype) * (m_other - m)
-
+    of_mean = lambda m, m_other: m + jnp.asarray(share, m.dtype) * (m_other - m)
     (mean, variance), (mean_other, variance_other) = spread, other
     variance = jax.tree.map(of_variance, variance, variance_other, mean, mean_other)
     return jax.tree.map(of_mean, mean, mean_other), variance

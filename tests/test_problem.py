@@ -15,7 +15,7 @@ from experiments.common.bounds import SettingsError
 from experiments.common.experiment import Settings
 from experiments.common.long_training import PlainSettings
 from experiments.common.problem import Problem
-from research import costs, models
+from research import costs, models, statistics
 from research.data import Examples
 
 MODEL = models.mlp((12, 5, 4))
@@ -55,6 +55,26 @@ def test_a_gpu_takes_as_many_images_at_a_time_as_fit_into_its_share_of_memory(mo
 
 
 @pytest.mark.parametrize(
+    ("name", "way", "on_cpu"),
+    [("explicit", "moments", 25), ("explicit", "weighted_sums", 100),
+     ("statistics", "moments", 500), ("statistics", "weighted_sums", 500)],
+)  # fmt: skip
+def test_statistics_take_as_many_gradients_at_a_time_as_fit_there(name, way, on_cpu, monkeypatch):
+    """Their chunks are seen where the examples are cut, 89 numbers in each gradient, 1 KiB of room."""
+    examples, sizes = make_examples(jax.random.key(1), 3), []
+    given = (make_params(jax.random.key(0)), examples, *([jnp.ones((3, 1))] if way == "weighted_sums" else []))
+    by_hand = Problem(models.mlp((12, 5, 6, 4)), costs.sum_of_squares, examples, examples, (3, 4, 1),
+                      (jax.nn.sigmoid, jax.nn.sigmoid))  # fmt: skip
+    cut = statistics.gradients.scan_in_chunks
+    monkeypatch.setattr(problem, "ROOM", 1024)
+    monkeypatch.setattr(statistics.gradients, "scan_in_chunks", lambda *given: sizes.append(given[3]) or cut(*given))
+    for backend in ("cpu", "gpu"):
+        monkeypatch.setattr(problem.jax, "default_backend", lambda backend=backend: backend)
+        getattr(getattr(by_hand, name), way)(*given)
+    assert sizes == [on_cpu, 1024 // (4 * by_hand.num_parameters)]
+
+
+@pytest.mark.parametrize(
     ("cost_fn", "sentence"),
     [
         (lambda output, target: output - target, "returned shape (4,)"),
@@ -80,6 +100,31 @@ def test_a_cost_that_is_none_is_refused(cost_fn, sentence):
     assert re.search("(?:^|of )the cost my cost " + pattern, str(error.value))
     assert "pure function of ONE output and ONE target" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def model_of(params, apply):
+    return models.Model(lambda key: params, apply)
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (
+            model_of({}, lambda params, inputs: inputs[:4]),
+            "^the parameters of the network are none; --model must",
+        ),
+        (
+            model_of(jnp.ones((4, 12), int), lambda params, inputs: params @ inputs),
+            "^the parameters of the network are int.*; --model must",
+        ),
+        (models.mlp((12, 5, 4), activation=lambda z: jnp.log(-jnp.abs(z))), "^a network .* not finite; --activation, "),
+        (models.mlp((12, 5, 4), activation=lambda z: jnp.sqrt(0 * z)), "outputs are; .* and --model must have finite "),
+    ],
+    ids=["no parameters", "integers", "NaN", "a slope of NaN"],
+)
+def test_what_is_the_networks_fault_is_not_called_the_costs(model, sentence):
+    with pytest.raises(SettingsError, match=sentence):
+        problem.try_out(posed(model=model))
 
 
 def test_a_cost_that_depends_on_nothing_is_refused():

@@ -37,7 +37,7 @@ from research.models import Params
 
 BATCH = 100
 CHECKED = 200  # images whose dot products are computed both ways
-BLOCK = 250  # images that are compared with all others at once
+BLOCK = 250  # images that are compared with all others at a time, on a CPU
 PAIRS = 6
 
 
@@ -117,7 +117,8 @@ def measure(problem: Problem, settings: Settings) -> Result:
     checkpoints.stop_if_stuck(epochs, looks.coherence)
     few, first = (data.take(problem.train, slice(count)) for count in (settings.num_images, CHECKED))
     ends, errors = (at[0], at[-1]), None
-    seek = runs.over_seeds(agreement.opponents(problem.statistics.dot_products, BLOCK), (0, None))
+    at_once = problem.at_once(BLOCK, settings.num_images)
+    seek = runs.over_seeds(agreement.opponents(problem.statistics.dot_products, at_once), (0, None))
     first_seed = [jax.tree.map(lambda leaf: np.asarray(leaf[0]), seek(params, few)) for params in ends]
     start, end = (pairs_of(problem, opponents) for opponents in first_seed)
     if problem.activations is not None:

@@ -72,6 +72,7 @@ of_train, below_train, of_test = UpTo("train"), UpTo("train", strictly=True), Up
 
 
 Count = Annotated[int, Interval(ge=1, le=10_000)]  # of runs, such as seeds
+BatchSize = Annotated[int, Ge(1), below_train]  # of a mini-batch: never the whole training set
 
 
 class Field(NamedTuple):

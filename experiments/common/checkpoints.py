@@ -31,7 +31,7 @@ class Settings(experiment.Settings):
 
     @property
     def num_epochs(self) -> int:
-        return math.ceil(self.checkpoints[-1])
+        return max(1, math.ceil(self.checkpoints[-1] - 0.5))  # the nearest whole number, down from a half
 
 
 def walk(settings: Settings, problem: Problem, batch_size: int) -> tuple[list[int], np.ndarray, list[PyTree]]:

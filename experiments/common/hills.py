@@ -16,6 +16,7 @@ from research import landscape, models, sharding
 from research.data import Examples
 from research.landscape import PlainLayers, Plane
 
+POINTS = 2000  # examples that meet all points of a grid at a time, on a CPU
 Surface = Callable[[Plane, np.ndarray, np.ndarray], Array]
 
 
@@ -46,7 +47,8 @@ def surface_of(problem: Problem) -> Surface:
     rows = point_by_point
     if problem.activations is not None:
         layers = PlainLayers(unravel, problem.cost_fn, *problem.activations)
-        rows = partial(landscape.surface_of_layers, layers)
+        at_once = problem.at_once(POINTS, problem.train.inputs.shape[-1])
+        rows = partial(landscape.surface_of_layers, layers, chunk_size=at_once)
     on_grid = resume.kept(sharding.together(jax.jit(sharding.rows_over_devices(rows, (None, None, 0, None)))))
     return lambda plane, alphas, betas: on_grid(plane, problem.train, alphas, betas)
 

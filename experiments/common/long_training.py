@@ -8,7 +8,7 @@ import optax
 from annotated_types import Ge, Gt
 
 from experiments.common import descents, experiment
-from experiments.common.bounds import Count, below_train
+from experiments.common.bounds import BatchSize, Count
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from research.models import Params
@@ -16,7 +16,7 @@ from research.models import Params
 
 @dataclasses.dataclass(frozen=True)
 class PlainSettings(experiment.Settings):
-    batch_size: Annotated[int, Ge(1), below_train] = 100
+    batch_size: BatchSize = 100
     """Examples in a mini-batch."""
     learning_rate: Annotated[float, Gt(0)] = 4.0
     """Learning rate; 4 was the best of full_batch_vs_sgd --tune for batches of 100."""
@@ -28,7 +28,7 @@ class PlainSettings(experiment.Settings):
 class Settings(experiment.Settings):
     num_seeds: Count = 2
     """How many runs, each with its own start and its own shuffles."""
-    start_batch_size: Annotated[int, Ge(1), below_train] = 100
+    start_batch_size: BatchSize = 100
     """Batch size of the long training."""
     start_learning_rate: Annotated[float, Gt(0)] = 4.0
     """Its learning rate, which falls to 0 in the second half; 4 was the best of full_batch_vs_sgd --tune."""

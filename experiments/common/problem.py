@@ -13,8 +13,11 @@ from research import agreement, costs, flax_models, gradients, models, statistic
 from research.data import Examples, unit_interval
 from research.models import Activation, Model
 
-CHUNK = 1000  # examples at a time on a CPU: their images, as float32, fit into a core's cache
-ROOM = 2**28  # bytes of float32 images at a time on a GPU or TPU, which wants many
+# Examples at a time on a CPU, for a core's cache; elsewhere ROOM bounds the bytes of float32, a GPU or TPU wants many.
+CHUNK = 1000  # of a mean: their images fit
+MOMENTS, SUMS, FACTORS = 25, 100, 500  # of statistics: whole gradients, those weighted, factors of gradients
+ROOM = 2**28
+OF_THE_NETWORK = "--activation, --output-activation and --model"
 A_COST = "a cost is a pure function of ONE output and ONE target"
 
 
@@ -57,31 +60,39 @@ class Problem(NamedTuple):
 
     @property
     def chunk_size(self) -> int:
-        """How many examples a mean takes at a time."""
-        on_cpu = jax.default_backend() == "cpu"
-        return CHUNK if on_cpu else max(1, ROOM // (4 * self.train.inputs.shape[-1]))
+        """How many examples a mean takes at a time: elsewhere than on a CPU those whose images fill ROOM."""
+        return self.at_once(CHUNK, self.train.inputs.shape[-1])
+
+    def at_once(self, on_cpu: int, numbers: int) -> int:
+        """How many examples are taken at a time, of which each needs so many numbers."""
+        return on_cpu if jax.default_backend() == "cpu" else max(1, ROOM // (4 * numbers))
 
     @property
     def statistics(self) -> Statistics:
         """The quickest way that this network allows."""
-        return self.explicit if self.activations is None else factored(self.cost_fn, self.activations)
+        return self.explicit if self.activations is None else self.factored(self.activations)
 
     @property
     def explicit(self) -> Statistics:
-        """By vmap(grad): any model, any cost."""
-        one = self.example_cost
-        return Statistics(statistics.moments(one), statistics.weighted_sums(one), agreement.dot_products(one))
+        """By vmap(grad): any model, any cost. Elsewhere than on a CPU as many gradients at a time as fill ROOM."""
+        one, size = self.example_cost, self.num_parameters
+        moments = statistics.moments(one, self.at_once(MOMENTS, size))
+        weighted_sums = statistics.weighted_sums(one, self.at_once(SUMS, size))
+        return Statistics(moments, weighted_sums, agreement.dot_products(one))
+
+    def factored(self, activations: tuple[Activation, Activation]) -> Statistics:
+        """By each layer's two factors, with no gradient formed: plain layers only. As many examples at a time as those
+        whose gradients fill ROOM: the columns of weights multiply what weighted_sums holds of each."""
+        factors = statistics.layer_factors(self.cost_fn, *activations)
+        at_once = self.at_once(FACTORS, self.num_parameters)
+        moments, weighted_sums = (
+            way(factors, at_once) for way in (statistics.layer_moments, statistics.layer_weighted_sums)
+        )
+        return Statistics(moments, weighted_sums, agreement.layer_dot_products(factors))
 
     @property
     def num_parameters(self) -> int:
         return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(self.model.init, jax.random.key(0))))
-
-
-def factored(cost_fn: Callable, activations: tuple[Activation, Activation]) -> Statistics:
-    """By each layer's two factors, with no gradient formed: plain layers only."""
-    factors = statistics.layer_factors(cost_fn, *activations)
-    moments, weighted_sums = statistics.layer_moments(factors), statistics.layer_weighted_sums(factors)
-    return Statistics(moments, weighted_sums, agreement.layer_dot_products(factors))
 
 
 def plain_layers(problem: Problem, why: str) -> tuple[Activation, Activation]:
@@ -127,19 +138,37 @@ def try_out(problem: Problem) -> None:
     """Raises SettingsError unless model and cost make of ONE example a finite real number with a finite gradient.
     They are tried on the first ten examples in a network of random parameters, before any work starts."""
     few = jax.tree.map(lambda leaf: np.asarray(leaf[:10]), problem.train)
+    check_parameters(problem.model)
     check_cost_shape(problem, few)
     cost = f"the cost {name_of(problem.cost_fn)}"
+    output = lambda params, example: problem.model.apply(params, unit_interval(example.inputs))
+    found = lambda *given: (output(*given), jax.value_and_grad(problem.example_cost)(*given))
     with blaming(f"the gradient of {cost} cannot be taken", A_COST):
-        gradients_of = jax.jit(jax.vmap(jax.value_and_grad(problem.example_cost), (None, 0)))
-        tried = gradients_of(random_parameters(problem.model), few)
+        outputs, tried = jax.jit(jax.vmap(found, (None, 0)))(random_parameters(problem.model), few)
+    require(
+        bool(np.isfinite(outputs).all()),
+        f"a network of random parameters gives numbers that are not finite; {OF_THE_NETWORK} must be finite there",
+    )
     require(
         all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(tried)),
-        f"{cost} or its gradient is not a finite number in a network of random parameters; {A_COST}, finite there",
+        f"{cost} or its gradient is not a finite number in a network of random parameters, whose outputs are; "
+        f"{A_COST}, finite there, and {OF_THE_NETWORK} must have finite slopes",
     )
     require(
         any(bool(np.any(leaf)) for leaf in jax.tree.leaves(tried[1])),
         f"the gradient of {cost} is 0 for every parameter of a random network, so there is no way down; let the cost "
         "depend on the output, and that on the weights",
+    )
+
+
+def check_parameters(model: Model) -> None:
+    """Raises SettingsError unless the model makes parameters, and all can be nudged."""
+    with blaming("--model makes no parameters"):
+        types = [str(leaf.dtype) for leaf in jax.tree.leaves(jax.eval_shape(model.init, jax.random.key(0)))]
+    require(
+        bool(types) and all(jnp.issubdtype(each, jnp.floating) for each in types),
+        f"the parameters of the network are {', '.join(types) or 'none'}; --model must make one array or more, all of "
+        "real floating point numbers, for only those can be nudged",
     )
 
 
@@ -161,7 +190,7 @@ def output_shape(model: Model, examples: Examples) -> jax.ShapeDtypeStruct:
     """Shape and type of the output for one example. Raises SettingsError unless there is one number for every class."""
     num_classes = examples.targets.shape[-1]
     with blaming(
-        "the network cannot be computed with this --activation, --output-activation or --model",
+        f"the network cannot be computed with these {OF_THE_NETWORK}",
         "an activation keeps the shape of what it gets, such as relu, tanh or sigmoid",
     ):
         found = jax.eval_shape(

@@ -43,13 +43,12 @@ class Stuck(Diverged):
 
 
 class Run(NamedTuple):
-    """What `descend` leaves behind; arrays but `steps` lead with a seed axis. Seconds of compiling stand apart."""
+    """What `descend` leaves behind; arrays but `steps` lead with a seed axis."""
 
     state: TrainState
     steps: np.ndarray  # points: steps made when it was observed
     history: History  # costs: seeds, steps; observed: seeds, points, ...
-    compile_seconds: float
-    run_seconds: float
+    run_seconds: float  # without those of compiling
 
 
 def compiled(fun: Callable) -> Any:
@@ -105,17 +104,17 @@ def descend(label: str, loop: Callable, state: TrainState, shared: PyTree, chunk
     `loop(state, shared, *chunk) -> (state, History)` is for ONE seed. Every leaf of `state` and of the chunks leads
     with a seed axis, `shared` is the same for all. It is compiled once for every shape of chunk. Raises Diverged if a
     cost is not finite."""
-    programs, compile_seconds, run_seconds = {}, 0.0, 0.0
+    programs, run_seconds = {}, 0.0
     steps, histories = [np.zeros(1, int)], []
     with progress_bar() as bar:
         task = bar.add_task(label, total=len(chunks), cost=float("nan"), rate=0.0)
         mapped = compiled_over_seeds(loop, (0, None, *(0 for _ in chunks[0])))
         for chunk in chunks:
-            (state, history), *spent = resume.recall(
+            (state, history), seconds = resume.recall(
                 partial(timed, programs, mapped, state, shared, *chunk),
-                lambda given=(state, shared, *chunk): (jax.eval_shape(mapped, *given), 0.0, 0.0),
+                lambda given=(state, shared, *chunk): (jax.eval_shape(mapped, *given), 0.0),
             )
-            compile_seconds, run_seconds = compile_seconds + float(spent[0]), run_seconds + float(spent[1])
+            run_seconds += float(seconds)
             history = jax.tree.map(np.asarray, history)
             num_seeds, num_legs, steps_per_leg = history.costs.shape
             steps_done = int(steps[-1][-1])
@@ -127,18 +126,17 @@ def descend(label: str, loop: Callable, state: TrainState, shared: PyTree, chunk
     history = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *histories)
     histories.clear()
     records.trim_memory()
-    return Run(state, np.concatenate(steps[1:]), history, compile_seconds, run_seconds)
+    return Run(state, np.concatenate(steps[1:]), history, run_seconds)
 
 
-def timed(programs: dict, mapped: Any, *given: PyTree) -> tuple[PyTree, float, float]:
-    """(what it gives, seconds of compiling, seconds of running); `programs` keeps what is compiled, by shapes."""
-    start = time.perf_counter()
+def timed(programs: dict, mapped: Any, *given: PyTree) -> tuple[PyTree, float]:
+    """(what it gives, seconds of that without compiling); `programs` keeps what is compiled, by shapes."""
     shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(given[2:]))
     if shapes not in programs:
         programs[shapes] = mapped.lower(*given).compile()
-    compiled_at = time.perf_counter()
+    start = time.perf_counter()
     found = jax.block_until_ready(programs[shapes](*given))
-    return found, compiled_at - start, time.perf_counter() - compiled_at
+    return found, time.perf_counter() - start
 
 
 def seconds_since(start: float) -> float:

@@ -20,7 +20,7 @@ from annotated_types import Ge, Gt
 from jaxtyping import Float
 
 from experiments.common import descents, experiment, floors, plots, runs
-from experiments.common.bounds import below_train
+from experiments.common.bounds import BatchSize
 from experiments.common.claims import Claim, at_most, prediction
 from experiments.common.descents import Curve, Method
 from experiments.common.problem import Problem
@@ -28,7 +28,7 @@ from experiments.common.problem import Problem
 
 @dataclasses.dataclass(frozen=True)
 class Settings(experiment.Settings):
-    batch_size: Annotated[int, Ge(1), below_train] = 100
+    batch_size: BatchSize = 100
     """Examples in a mini-batch."""
     learning_rate: Annotated[float, Gt(0)] = 4.0
     """Learning rate, the constant one; the best that full_batch_vs_sgd found for batches of 100."""

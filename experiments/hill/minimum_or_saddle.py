@@ -25,7 +25,7 @@ from jax import Array
 from jaxtyping import Float
 
 from experiments.common import floors, hills, long_training, plots, runs, stationary
-from experiments.common.bounds import below_train, of_train
+from experiments.common.bounds import BatchSize, of_train
 from experiments.common.claims import Claim, at_least, at_most, follow_up, prediction
 from experiments.common.problem import Problem
 from experiments.hill import minimum_or_saddle_figures as drawn
@@ -47,7 +47,7 @@ SAYS = {
 class Settings(long_training.Settings):
     num_examples: Annotated[int | None, Ge(2), of_train] = 1000
     """Training images, from the first on; L-BFGS needs hundreds of gradients on all of them."""
-    start_batch_size: Annotated[int, Ge(1), below_train] = 10
+    start_batch_size: BatchSize = 10
     """Batch size of the long training."""
     start_learning_rate: Annotated[float, Gt(0)] = 2.0
     """Its learning rate, which falls to 0 in the second half."""

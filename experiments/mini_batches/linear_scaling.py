@@ -31,7 +31,7 @@ from jaxtyping import Float, PyTree
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, runs
-from experiments.common.bounds import Count, below_train, different, require
+from experiments.common.bounds import BatchSize, Count, different, require
 from experiments.common.claims import Claim, about, at_least, identity, prediction, within
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
@@ -53,7 +53,7 @@ class Settings(experiment.Settings):
     """Examples in each of the k batches that one step is compared with."""
     num_batches: Annotated[tuple[int, ...], Ge(2), MinLen(1), different] = (2, 8, 32)
     """k, how many batches are taken together; all of them must fit into the training set."""
-    training_batch_size: Annotated[int, Ge(1), below_train] = 10
+    training_batch_size: BatchSize = 10
     """Batch size of the training."""
     training_rate: Annotated[float, Gt(0)] = 0.5
     """Its learning rate."""

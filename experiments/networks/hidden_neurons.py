@@ -27,7 +27,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, runs
-from experiments.common.bounds import Count, below_train, require
+from experiments.common.bounds import BatchSize, Count, require
 from experiments.common.claims import Claim, at_most, prediction, within
 from experiments.common.descents import Trained
 from experiments.common.problem import Problem
@@ -50,7 +50,7 @@ class Settings(experiment.Settings):  # the network of --layer-sizes, the film's
     """Neurons of each of these layers."""
     learning_rates: Annotated[tuple[float, ...], Gt(0), MinLen(1)] = (0.5, 2.0, 8.0)
     """The grid of learning rates, tried for every network."""
-    batch_size: Annotated[int, Ge(1), below_train] = 100
+    batch_size: BatchSize = 100
     """Examples a step."""
     num_epochs: Annotated[int, Ge(1)] = 3
     """Passes over the training set."""

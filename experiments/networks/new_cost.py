@@ -28,7 +28,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import cost_looks, descents, experiment, hills, runs
-from experiments.common.bounds import Count, below_train, of_train, require
+from experiments.common.bounds import BatchSize, Count, of_train, require
 from experiments.common.claims import Claim, at_least, at_most, identity, prediction
 from experiments.common.cost_looks import BY_HAND, Scatter, Wishes
 from experiments.common.descents import Beginning
@@ -60,7 +60,7 @@ class Settings(experiment.Settings):
     """How many runs, each with its own start and its own shuffles."""
     num_examples: Annotated[int | None, Ge(1), of_train] = 5000
     """Training images, from the first on."""
-    batch_size: Annotated[int, Ge(1), below_train] = 100
+    batch_size: BatchSize = 100
     """Examples in a mini-batch."""
     num_epochs: Annotated[int, Ge(1)] = 10
     """Passes of the mini-batches over the training images, 20 steps or more in all."""

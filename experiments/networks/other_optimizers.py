@@ -28,7 +28,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, optimizers, runs
-from experiments.common.bounds import Count, below_train, of_train, require
+from experiments.common.bounds import BatchSize, Count, of_train, require
 from experiments.common.claims import Claim, at_least, at_most, exactly, follow_up, prediction
 from experiments.common.optimizers import BEGUN_LATER, BFGS, CONJUGATE, GROUP, MINIBATCH, PLAIN, Descent, Method, Way
 from experiments.common.problem import Problem
@@ -59,7 +59,7 @@ class Settings(experiment.Settings):
     """Training images, from the first on."""
     num_evaluations: Annotated[int, Ge(10)] = 100
     """Gradients of the full batch, or passes over the images, that each may take."""
-    batch_size: Annotated[int, Ge(1), below_train] = 100
+    batch_size: BatchSize = 100
     """Examples in a mini-batch."""
     head_start: Annotated[int, Ge(0)] = 0
     """Plain steps after which momentum, Nesterov's and Adam begin, in three more runs; 0 leaves these out."""
