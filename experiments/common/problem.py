@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen
 
 from experiments.common.bounds import blaming, require
-from research import agreement, costs, flax_models, gradients, models, statistics
+from research import agreement, costs, gradients, models, statistics
 from research.data import Examples, unit_interval
 from research.models import Activation, Model
 
@@ -123,6 +122,10 @@ def as_model(made: Any, name: str, num_inputs: int) -> Model:
     a module of flax.nnx."""
     if isinstance(made, Model):
         return made
+    from flax import linen  # here, for whoever has a module of flax: --help would wait 0.3 s for it
+
+    from research import flax_models
+
     require(
         isinstance(made, linen.Module) or callable(made),
         f"--model {name} returned a {type(made).__name__}; it must return a research.models.Model, a module of "
