@@ -145,8 +145,8 @@ def edge_claims(result: Result, settings: Settings) -> Iterator[Claim]:
                              "rest at 2/eta (mean of the last third)",
                              np.median(last_third(along)) * curve.learning_rate / 2, about(1, by=0.1),
                              "of 2/eta, median", "arXiv:2412.20553", "finding: it comes to rest below; by then the "
-                             "cost, and what drives it on, is nearly 0; more images, that cannot all be learnt, would "
-                             "decide")  # fmt: skip
+                             "cost, and what drives it on, is nearly 0, as it is at the larger rate; more images, "
+                             "that cannot all be learnt, would decide")  # fmt: skip
     yield prediction("N5", f"the full sharpness of batches of {size} stays below 2/eta there (mean of the last third)",
                      np.max([last_third(curve.of_edge) for curve in result.edge]), within(0, 1), "of 2/eta, largest",
                      "arXiv:2412.20553")  # fmt: skip

@@ -32,8 +32,9 @@ def figure(result: Any, settings: Any) -> plots.Figure:
         axis.locator_params(axis="x", nbins=4)
     level = np.median(last_third(result.batch_sharpness[-1])) * result.edge[-1].learning_rate / 2
     says = (
-        "The careful man's sharpness comes to what his step allows, 2/η; the drunk man's stays below, "
-        f"his batch sharpness comes to {level:.2f} of it at η = {result.edge[-1].learning_rate:g}"
+        f"With tanh the careful man's sharpness comes to what his step allows, 2/η ({name}: "
+        f"to {ending(result.network[-1]):.2f} of it); the drunk man's stays below, his batch sharpness comes to "
+        f"{level:.2f} of it at η = {result.edge[-1].learning_rate:g}"
     )
     foot = (
         "sharpness: largest eigenvalue of the Hessian, median and range; above 2/η descent on a parabola diverges; "

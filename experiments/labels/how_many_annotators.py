@@ -3,9 +3,9 @@
 If everyone is wrong with probability p, and the most frequent label counts, ties by lot, how many votes an image are
 needed until no more than a bearable share of the labels is wrong (wrong_labels finds that 10 % cost about a point)?
 Exactly, where errors are spread evenly over the other classes, and where all who err give the same wrong label; and by
-100,000 simulated images. With c right votes, the n - c wrong ones can fall so that j others have c as well and the rest
-fewer in (n-c)! [x^(n-c)] C(K-1, j) (x^c/c!)^j (sum_{i<c} x^i/i!)^(K-1-j) ways out of (K-1)^(n-c); then the right one
-wins with 1/(j + 1). For K = 2 that is the binomial tail of Condorcet's theorem.
+100,000 simulated images a seed. With c right votes, the n - c wrong ones can fall so that j others have c as well and
+the rest fewer in (n-c)! [x^(n-c)] C(K-1, j) (x^c/c!)^j (sum_{i<c} x^i/i!)^(K-1-j) ways out of (K-1)^(n-c); then the
+right one wins with 1/(j + 1). For K = 2 that is the binomial tail of Condorcet's theorem.
 
 Run:     python -m experiments how_many_annotators [--quick | --full]
 Time:    default 6 s, --quick 6 s, --full 6 s on 2 cores

@@ -11,8 +11,9 @@ examples' gradients. How the race is held, and each batch size's learning rate f
 
 Run:     python -m experiments batch_frontier [--quick | --full]
 Time:    default 2.8 min, --quick 15 s, --full 4 to 7 min, on 2 cores, compilation included
-Result:  (8 starts) down to 0.5 batches of 1 take 1,664 examples, the full batch 8 million, in 1,664 and 134.5 steps;
-         B_crit = 10. One claim fails: the noise scale is 12 times that, for half of the way lies on a plateau.
+Result:  (8 starts) down to 0.5 batches of 1 take 1,664 examples, the full batch 8 million, in 1,664 and 134.5 steps (a
+         look every 256 examples); B_crit = 10. One claim fails: the noise scale is 12 times that, for half of the way
+         lies on a plateau.
 """
 
 from collections.abc import Iterator

@@ -154,9 +154,10 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
 
 def finding(result: Result, settings: Settings) -> str:
     anew, by_lot = result.distance.mean(axis=1)[[ANEW, BY_LOT]]
+    factor = float(f"{by_lot[0] / anew[0]:.2g}")  # no third digit: the seeds scatter
     return (
-        f"One image a step: at the rate {RATES[0]:g} the squared distance to the optimum is {by_lot[0] / anew[0]:,.0f} "
-        f"times larger drawn by lot than shuffled anew. Up to the rate {RATES[SMALL - 1]:g} it goes as the rate to the "
+        f"One image a step: at the rate {RATES[0]:g} the squared distance to the optimum is {factor:,.0f} times as "
+        f"large drawn by lot as shuffled anew. Up to the rate {RATES[SMALL - 1]:g} it goes as the rate to the "
         f"power {result.slopes[BY_LOT]:.2f} drawn by lot, {result.slopes[ANEW]:.2f} shuffled anew."
     )
 

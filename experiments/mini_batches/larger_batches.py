@@ -7,9 +7,9 @@ than it came from, and it is broken beyond. The sharpness is taken where the sma
 
 Run:     python -m experiments larger_batches [--quick | --full]
 Time:    default 15 s, --quick 10 s, --full 70 s, on 2 cores, compilation included
-Result:  (6 seeds) trainings agree within 10 % up to 1.01, 0.74, 0.39 of 2/sharpness (from eta = 0.125, 0.25, 0.5), and
-         cost 3.5 times as much, at the least, from twice 2/sharpness on. The 1.01 fails a claim: it ends where it is
-         less steep.
+Result:  (6 seeds) trainings end within 10 %, by the median, up to 1.01, 0.74, 0.39 of 2/sharpness (eta = 0.125, 0.25,
+         0.5), and cost 3.5 times as much, at the least, from twice 2/sharpness on. The 1.01 fails a claim: it ends
+         where it is less steep.
 """
 
 import dataclasses

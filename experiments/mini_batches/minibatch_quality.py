@@ -8,8 +8,8 @@ tr Sigma / |G|^2. "Pretty good" shall mean, fixed beforehand, a cosine of 0.9 or
 
 Run:     python -m experiments minibatch_quality [--quick | --full]
 Time:    default 48 s, --quick 13 s, --full 3 min on 2 cores, compilation included; 1.4 GB
-Result:  (means of 10 seeds) cosine 0.997 at the start, below 0.9 from between steps 0 and 6 on, 0.26 after 30 epochs;
-         B_simple goes from 0.6 to 1,300. One seed misses theory's cosine by 0.056 at one of 168 places.
+Result:  (10 seeds) mean cosine 0.997 at the start, below 0.9 from between steps 0 and 6 on, 0.26 after 30 epochs;
+         B_simple goes from 0.6 to 1,300 (medians). One seed misses theory's cosine by 0.056 at one of 168 places.
 """
 
 import dataclasses
@@ -101,7 +101,7 @@ def theory_claims(result: Result) -> Iterator[Claim]:
         yield prediction("T33", f"batches of 10 or more: cosine with G less theory's, {who}, {looked}",
                          worst(deviation), about(0, by=0.05), "cosine, worst checkpoint and size",
                          "1/sqrt(1 + B_simple/B (N-B)/(N-1)), McCandlish et al.",
-                         why="finding: where few directions carry the noise, a ratio of means is a poor stand-in for a "
+                         why="finding: if few directions carry the noise, a ratio of means is a poor stand-in for a "
                          "mean of ratios; the mean cosine that Sigma's eigenvalues give would decide")  # fmt: skip
     ratio = np.mean(found.batches.squared_error / error, axis=0)
     for what, chosen in ((FILMS_BATCH, result.sizes == FILMS_BATCH), ("10 or more", from_ten)):

@@ -8,8 +8,8 @@ once, and in chunks. Contestants in turn, medians, compilation left out; num_see
 
 Run:     python -m experiments complexity [--quick | --full]
 Time:    default 25 s, --quick 11 s, --full 60 s on 2 cores, compilation included
-Result:  proportional to N: slope 0.97 (0.93 to 1.02); 202 MB at once, 3.4 MB in chunks, whatever N. 32 times the width
-         takes 12 times the time; a pass one by one takes 4.9 times as long as in batches of 1,000.
+Result:  proportional to N: slope 0.97 (0.93 to 1.02); 202 MB at once, 3.4 MB in chunks, from 1,000 images on. 32 times
+         the width takes 12 times the time; a pass one by one takes 4.9 times as long as in batches of 1,000.
 """
 
 import dataclasses
@@ -207,8 +207,8 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     x = result.examples.x[LARGE]
     yield prediction("C32", "the time of a full gradient grows in proportion to N (7,000 to 60,000 images)",
                      np.median(result.slopes), about(1, by=0.05), "slope, log-log, median", "N equal pieces of "
-                     "work", why="every call takes some 0.4 ms that does not grow with N, a tenth of the time at 7,000 "
-                     "images; a set of more images would decide: from 30,000 on the slope is 0.99"
+                     "work", why="every call takes a time that does not grow with N, up to a tenth of all at 7,000 "
+                     "images; a set of more images would decide"
                      )  # fmt: skip
     for says, memory, slope, source in (
         ("the memory for all examples at once grows as N", result.at_once_bytes, 1, "activations of all examples"),

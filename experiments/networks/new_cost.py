@@ -8,8 +8,8 @@ at the end, for every cost and every method.
 
 Run:     python -m experiments new_cost [--quick | --full] [--cost my_costs:absolute]
 Time:    default 55 s, --quick 13 s, --full 100 s on 2 cores, compilation included
-Result:  cross-entropy pulls thousands of times harder on the most wrong output. Each with its best rate, the full batch
-         gets further in 200 steps (86.7 % against 81.1 %), the mini-batches hardly in 2,000 (91.8, 91.7 %).
+Result:  cross-entropy pulls 6,583 times as hard on the most wrong output of 2,000. Each with its best rate, the full
+         batch gets further in 200 steps (86.7 % against 81.1 %), the mini-batches hardly in 2,000 (91.8, 91.7 %).
 """
 
 import dataclasses

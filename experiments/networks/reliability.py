@@ -1,10 +1,10 @@
 """Does a run end with the same bits however often it is killed, and does what cannot work end in one sentence?
 
 Experiments run as one starts them, each in a process of its own. One run is left alone; another is killed (SIGKILL) at
-random moments, every second time just while a result or a checkpoint is written, and started again with --resume until
-it has been killed often enough; then it may end. Its arrays are compared with those of the run that was left alone by
-their SHA-256. Bad inputs, drawn from the list that the tests use too, and faults of the system are tried and counted:
-one sentence, the right exit code, nothing left behind.
+random moments, every second attempt just while a result or a checkpoint is written, and started again with --resume
+until it has been killed often enough; then it may end. Its arrays are compared with those of the run that was left
+alone by their SHA-256. Bad inputs, drawn from the list that the tests use too, and faults of the system are tried and
+counted: one sentence, the right exit code, nothing left behind.
 
 Run:     python -m experiments reliability [--quick | --full]
 Time:    --full 5 min on 2 cores

@@ -9,7 +9,8 @@ numbers then differ as far as float32 rounds.
 
 Run:     python -m experiments same_numbers [--quick | --full] [--cpu-devices 8] [--pythons python3.13]
 Time:    --full 40 s on 2 cores, compilation included
-Result:  another process finds the same bits; 2, 4 and 8 devices, and Python 3.13 with JAX 0.12, the same to 5e-7
+Result:  another process finds the same bits; 1, 2, 4 and 8 of 8 devices, and Python 3.13 with JAX 0.12, the same to
+         5e-7
 """
 
 import dataclasses

@@ -9,8 +9,9 @@ no label, and feedback alignment, where wishes go backwards through fixed random
 
 Run:     python -m experiments hebb [--quick | --full]
 Time:    default 40 s, --quick 12 s, --full 100 s on 2 cores, compilation included
-Result:  the correlation goes from -0.40 before training to 0.49 after 6,000 steps, what is to be strengthened from 10 %
-         to 50 %. Backpropagation reads 94.6 %, feedback alignment 92.7 %, Hebb's rule alone 9.8 % (5 seeds).
+Result:  the correlation, of the outputs' weights, goes from -0.40 before training to 0.49 after 6,000 steps, what is to
+         be strengthened from 10 % to 50 %. Backpropagation reads 94.6 %, feedback alignment 92.7 % (at the last rate of
+         its grid), Hebb's rule alone 9.8 % (5 seeds).
 """
 
 import dataclasses
