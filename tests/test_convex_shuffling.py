@@ -153,7 +153,8 @@ def test_the_claims_hold_where_theory_does_and_fail_elsewhere(changes, failing):
 
 def test_the_finding_is_of_the_mean_seed():
     said = convex_shuffling.finding(made_up(by_lot=1.1), QUICK)
-    assert f"at the rate 0.00025 the squared distance to the optimum is {round(RATES[0] ** -0.9, -2):,.0f} times as large" in said
+    times = f"{round(RATES[0] ** -0.9, -2):,.0f} times as large"
+    assert f"at the rate 0.00025 the squared distance to the optimum is {times}" in said
     assert "Up to the rate 0.002 it goes as the rate to the power 1.10 drawn by lot, 2.00 shuffled anew." in said
 
 

@@ -76,4 +76,4 @@ def test_the_finding_is_of_the_annotators_that_err_most():
     votes[-1, :2] = 0.4
     said = how_many_annotators.finding(Result(votes, np.full(votes.shape, 0.3), votes), SMALLEST)
     assert "wrong 40 % of the time, 3 votes an image leave at most 10 % of the labels wrong" in said
-    assert "and more than 31 where all who err" in said
+    assert "and it takes more than 31 where all who err" in said

@@ -26,7 +26,7 @@ def heat(result: Any) -> plots.Figure:
     panels[0].set_ylabel("class of one image")
     verb = "stop pulling together" if different[-1] < different[0] else "pull together"
     says = f"mean cosine {different[0]:z.2f} at the start, {different[-1]:z.2f} {when(result.epochs[-1])}"
-    says += already(result.epochs, different)
+    says += already(result.epochs[shown], different[shown])
     return plots.headline(figure, f"In training images of different classes {verb}: {says}", "medians")
 
 
@@ -83,7 +83,8 @@ def pairs(result: Any, num_images: int) -> plots.Figure:
                               ha="center", va="center", fontsize=12, fontweight="bold")  # fmt: skip
     first, last = (found.cosines[0] for found in result.pairs)
     one, other = result.pairs[1].labels[0]
-    start = "no two images pull against each other" if first > 0 else "some images pull against each other already"
-    title = f"At the start {start} (lowest cosine {first:.2f}); {when(result.epochs[-1])} a {one} and a {other} do the "
+    some = f"no two of {num_images:,} images" if first > 0 else "some images already"
+    title = f"At the start {some} pull against each other (lowest cosine {first:.2f}); "
+    title += f"{when(result.epochs[-1])} a {one} and a {other} do the "
     foot = f"first seed; cosine of the gradients, each with its worst opponent among the first {num_images:,} images"
     return plots.headline(figure, f"{title}most ({last:.2f})", foot)

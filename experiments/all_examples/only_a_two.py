@@ -164,7 +164,6 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
         axis.set_xscale("symlog", linthresh=1)
         plots.plain_log_ticks(axis.xaxis, [0, *(10**power for power in range(len(str(result.steps[-1]))))])
         axis.set(xlim=(-0.2, 1.4 * result.steps[-1]), ylim=(-3, 103), xlabel="steps, all on that image")
-    title = f"Taught by one image alone, the network calls everything by its name: {result.after_a_hundred}, "
-    says = "where outputs that are wrong but saturated move slowly"
+    title = f"Taught by one image alone, the network calls everything by its name: {result.after_a_hundred}"
     foot = f"left: one image of each of {len(result.digits)} digits"
-    return {"only_a_two": plots.headline(figure, title + says, foot)}
+    return {"only_a_two": plots.headline(figure, title, foot)}

@@ -109,7 +109,8 @@ def name_lines(axes: Axes) -> None:
     upwards = np.maximum.accumulate(least - rank) + rank
     downwards = np.minimum.accumulate((least - rank)[::-1])[::-1] + rank
     heights = (upwards + downwards) / 2
-    for index, height in zip(order, heights - max(0, heights[-1] - 1), strict=True):
+    below_top = np.maximum(heights - max(0, heights[-1] - 1), room / 2)  # and above the names of ticks
+    for index, height in zip(order, np.maximum.accumulate(below_top - rank) + rank, strict=True):
         axes.text(1.02, height, str(lines[index].get_label()), transform=axes.transAxes, va="center", fontsize=9,
                   color=lines[index].get_color())  # fmt: skip
 
@@ -183,7 +184,7 @@ def map_of_hill(axes: Axes, alphas: np.ndarray, betas: np.ndarray, surface: np.n
     levels = np.unique((np.geomspace if low > 0 else np.linspace)(low, high, 14))
     axes.contourf(alphas, betas, surface.T, levels=levels, cmap="Greys", alpha=0.55)
     lines = axes.contour(alphas, betas, surface.T, levels=levels, colors="0.45", linewidths=0.6)
-    axes.clabel(lines, list(levels[::2]), fmt=lambda level: f"{level:.2g}", fontsize=8)
+    axes.clabel(lines, list(levels[::2]), colors="0.15", fmt=lambda level: f"{level:.2g}", fontsize=8)
     axes.set_aspect("equal")
     axes.grid(False)
 

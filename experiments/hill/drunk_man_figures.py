@@ -109,7 +109,8 @@ def disc(index: int) -> dict[str, Any]:
 
 def name(axes: plots.Axes, at: np.ndarray, text: str, index: int) -> None:
     axes.annotate(text, tuple(at), (10, -4), textcoords="offset points", va="top", zorder=7, fontsize=10,
-                  color=plots.COLOURS[SERIES[index]], fontweight="bold")  # fmt: skip
+                  color=plots.COLOURS[SERIES[index]], fontweight="bold",
+                  bbox={"color": "white", "alpha": 0.7, "pad": 0})  # fmt: skip
 
 
 def draw_costs(axes: plots.Axes, result: Any, numbers: Sequence[int], **options) -> None:

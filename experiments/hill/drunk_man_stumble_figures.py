@@ -63,7 +63,8 @@ def draw_ground(axes: plots.Axes, seen: Any) -> None:
 
 def draw_steps(axes: plots.Axes, seen: Any, index: int) -> None:
     colour, points = plots.COLOURS[SERIES[index]], place(seen, index)
-    axes.plot(*points.T, color=colour, linewidth=1.2, marker="o", markersize=2.5, zorder=4 if index else 5)
+    style = {"marker": plots.MARKERS[SERIES[index]], "markersize": 3, "zorder": 4 if index else 5}
+    axes.plot(*points.T, color=colour, linewidth=1.2, **style)
     axes.plot(*points[-1], marker="o", markersize=9, color=colour, markeredgecolor="white", zorder=6)
     draw_arrows(axes, seen, index)
 
@@ -83,7 +84,8 @@ def arrows(seen: Any, index: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
 
 def name_steps(axes: plots.Axes, seen: Any) -> None:
     for index, steps in enumerate(seen.footsteps):
-        plots.note(axes, steps.way.label, (0.02, 0.98 - 0.06 * index), unit=plots.IN_PANEL, series=SERIES[index],
+        text = f"{plots.SIGNS[SERIES[index]]} {steps.way.label}"
+        plots.note(axes, text, (0.02, 0.98 - 0.06 * index), unit=plots.IN_PANEL, series=SERIES[index],
                    fontweight="bold", va="top")  # fmt: skip
 
 

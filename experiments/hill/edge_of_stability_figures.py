@@ -7,6 +7,8 @@ import numpy as np
 from experiments.common import plots
 from experiments.common.valleys import Curve, last_third
 
+REACHED = 0.9  # of 2/eta: it has come there
+
 
 def figure(result: Any, settings: Any) -> plots.Figure:
     whole, ((careful, drunk, edge),) = plots.new_figure(17, 6, columns=3)
@@ -28,13 +30,14 @@ def figure(result: Any, settings: Any) -> plots.Figure:
     edge.set_title(f"Batches of {smallest}: the batch sharpness, each\nbatch's curvature along its own gradient")
     for axis in (careful, drunk, edge):
         plots.reference_line(axis, 1, "")
-        axis.set(xlabel="steps", ylabel="in units of 2/η", ylim=(0, axis.get_ylim()[1]))
+        axis.set(xlabel="steps", ylabel="sharpness, in units of 2/η", ylim=(0, axis.get_ylim()[1]))
         axis.locator_params(axis="x", nbins=4)
     level = np.median(last_third(result.batch_sharpness[-1])) * result.edge[-1].learning_rate / 2
+    rates = [f"{curve.learning_rate:g}" for curve in result.full_batch if ending(curve) > REACHED]
+    reached = f" (tanh, η = {' and '.join(rates)})" if rates else ""
     says = (
-        f"With tanh the careful man's sharpness comes to what his step allows, 2/η ({name}: "
-        f"to {ending(result.network[-1]):.2f} of it); the drunk man's stays below, his batch sharpness comes to "
-        f"{level:.2f} of it at η = {result.edge[-1].learning_rate:g}"
+        f"The careful man's sharpness comes to what his step allows, 2/η{reached}; the drunk man's stays below, his "
+        f"batch sharpness comes to {level:.2f} of it at η = {result.edge[-1].learning_rate:g}"
     )
     foot = (
         "sharpness: largest eigenvalue of the Hessian, median and range; above 2/η descent on a parabola diverges; "

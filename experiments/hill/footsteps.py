@@ -120,4 +120,5 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
         right.text(0.1, np.median(costs[:, 0, series]), f"rate {rate:g}", va="center", color=plots.COLOURS[series])
     right.set(xticks=range(len(PLACES)), xticklabels=PLACES, ylabel="the network's training cost", ylim=(0, None))
     left.set_title("A parabola; lines: theory, marks: runs")
-    return {"footsteps": plots.headline(figure, finding(result, settings).partition(" (")[0], "4 men a seed; medians")}
+    foot = f"{MEN} men a seed; medians and ranges; h: the parabola's curvature"
+    return {"footsteps": plots.headline(figure, finding(result, settings).partition(" (")[0], foot)}

@@ -30,7 +30,7 @@ def winding(result: Any, says: str, num_steps: int) -> plots.Figure:
 
 
 def planar(result: Any) -> plots.Figure:
-    figure, ((shares, displacement, gained),) = plots.new_figure(16, 6, columns=3)
+    figure, ((shares, displacement, gained),) = plots.new_figure(17, 6, columns=3)
     random, two = 100 * np.asarray(landscape.random_walk_shares(3)), []
     for index, gait in enumerate(result.gaits):
         values = 100 * np.median(gait.shares, axis=0)
@@ -38,14 +38,14 @@ def planar(result: Any) -> plots.Figure:
         two.append(values[:2].sum())
         num_lags = gait.displacements.shape[1]
         lags = 100 * np.arange(1, num_lags + 1) / num_lags / 2
-        label = f"{gait.way.short}:\n{np.median(gait.exponent):.2f}"
+        label = f"{gait.way.short}: {np.median(gait.exponent):.2f}".replace("\n", ", ")
         plots.seed_band(displacement, lags, gait.displacements, index, label)
     for component, share in enumerate(random):
         shares.plot([component - 0.42, component + 0.42], [share] * 2, "k--")
     plots.note(shares, "dashed: a random walk's", (1, random[1]), (0, 6), ha="center")
     shares.set(xticks=range(3), xticklabels=["1st", "2nd", "3rd"], xlabel="principal component of a path",
                ylabel="share of the path's variance, %",
-               title="A random walk looks planar too\n(colours as on the right)")  # fmt: skip
+               title="A random walk looks planar too\n(colours and order as on the right)")  # fmt: skip
     bars(gained, result, [gait.gained for gait in result.gaits])
     plots.panel(gained, title="Cost gained per unit of path", y="cost gained / path length", log_y=DIGITS)
     plots.panel(displacement, "Exponents: 2 straight, 1 random", "lag, % of a walker's own steps",

@@ -43,7 +43,7 @@ def points(axis: plots.Axes, row: int, ratios: np.ndarray, values: np.ndarray, *
 
 
 def heights(axis: plots.Axes, result: Any, settings: Any, ratios: np.ndarray) -> None:
-    """The floor against eta/B, both ways of sampling, where it is at rest, with the theory's line."""
+    """The floor against eta/B, both ways of sampling, where it is at rest, with what theory says."""
     for row, size in enumerate(settings.batch_sizes):
         for floor, style in ((result.shuffled, "full"), (result.drawn, "none")):
             rest = shown(floor)[row]
@@ -53,15 +53,14 @@ def heights(axis: plots.Axes, result: Any, settings: Any, ratios: np.ndarray) ->
                    ha="right", color=colour)  # fmt: skip
     drawn = shown(result.shuffled) | shown(result.drawn)
     at, theory = ratios[drawn], (ratios * np.median(result.drawn.scatter, axis=0) / 4)[drawn]
-    order = np.argsort(at)
-    axis.plot(at[order], theory[order], color="0.2", linewidth=1.2)
+    axis.plot(at, theory, "_", color="0.2", markersize=20, markeredgewidth=1.5)
     floors = np.median(result.shuffled.heights, axis=0)
     pairs = [floors[result.shuffled.at_rest & (ratios == ratio)] for ratio in np.unique(ratios)]
     factor = max((pair.max() / pair.min() for pair in pairs if len(pair) > 1), default=np.inf)
     same = f"The same η/B, the same height (within a factor of {factor:.2f})"
     axis.set(ylabel="floor: cost above the end of the falling rate, median",
              title=same if 1 < factor < 1.5 else "The floor against η/B")  # fmt: skip
-    says = "line: theory, (η/B) tr Σ / 4\nfilled: shuffled\nopen: with replacement"
+    says = "dashes: theory, (η/B) tr Σ / 4\nfilled: shuffled\nopen: with replacement"
     plots.note(axis, says, (0.98, 0.03), unit=plots.IN_PANEL, ha="right")
 
 

@@ -102,7 +102,7 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
         plots.path_on_map(right, shadow, index, "", linewidth=1.8)
         below = shadow[-1, 1] < np.median([each[-1, 1] for each in view.shadows])  # so that names are apart
         plots.note(right, f"{way.label}, rate {way.learning_rate:g}", tuple(shadow[-1]), (9, -14 if below else 8),
-                   color=plots.COLOURS[index], bbox={"color": "white", "alpha": 0.7, "pad": 0})  # fmt: skip
+                   color=plots.COLOURS[index], zorder=6, bbox={"color": "white", "alpha": 0.7, "pad": 0})  # fmt: skip
     low, high = (of(np.concatenate(view.shadows), axis=0) for of in (np.min, np.max))
     left.indicate_inset((*(low - 0.5), *(high - low + 1)), edgecolor="black")
     for axes, title in ((left, "The hill on the plane"), (right, "All that is seen of the paths (the frame)")):

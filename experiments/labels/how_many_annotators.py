@@ -109,8 +109,8 @@ def finding(result: Result, settings: Settings) -> str:
     evenly, alike = (needed(wrong[-1], settings.bearable) for wrong in (result.votes, result.same_way))
     return (
         f"If every annotator is wrong {100 * RATES[-1]:.0f} % of the time, {evenly} votes an image leave at most "
-        f"{100 * settings.bearable:.0f} % of the labels wrong where errors spread evenly, and {alike} where all "
-        "who err give the same wrong label."
+        f"{100 * settings.bearable:.0f} % of the labels wrong where errors spread evenly, and it takes {alike} where "
+        "all who err give the same wrong label."
     )
 
 

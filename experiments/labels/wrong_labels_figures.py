@@ -50,13 +50,14 @@ def roc(result: Any, alarms: np.ndarray, epochs: list[int], share: float) -> plo
             colour, found = plots.COLOURS[score], 100 * each.curves[at, :, score]
             low, middle, high = found.min(axis=0), np.median(found, axis=0), found.max(axis=0)
             axis.fill_between(100 * alarms, low, high, color=colour, alpha=0.2, linewidth=0)
-            axis.plot(100 * alarms, middle, color=colour, linestyle=plots.LINES[at])
+            axis.plot(100 * alarms, middle, color=colour, linestyle=plots.LINES[at],
+                      marker=plots.MARKERS[score], markevery=0.08, markersize=5)  # fmt: skip
         axis.plot([0, 100], [0, 100], color="0.4", linewidth=1, linestyle=(0, (2, 2)))
         plots.note(axis, "by lot: area 0.5", (70, 70), (6, -6), va="top")
         for score, name in enumerate(SCORES):
             says = ", ".join(f"{area:.3f} after epoch {at}" for area, at in zip(areas[:, score], epochs, strict=True))
-            plots.note(axis, f"{name}: area {says}", (0.98, 0.03 + 0.05 * score), unit=plots.IN_PANEL, ha="right",
-                       color=plots.COLOURS[score])  # fmt: skip
+            plots.note(axis, f"{plots.SIGNS[score]} {name}: area {says}", (0.98, 0.03 + 0.05 * score),
+                       unit=plots.IN_PANEL, ha="right", color=plots.COLOURS[score])  # fmt: skip
         axis.set(title=each.label, xlabel="right labels suspected, %", xlim=(-1, 101), ylim=(-1, 101))
     axes[0, 0].set_ylabel("wrong labels found, %")
     norm, cost = np.min([np.median(each.areas[-1, -1], axis=0) for each in result.recipes], axis=0)

@@ -42,7 +42,7 @@ def draw_points(axis: plots.Axes, result: Race, sizes: np.ndarray, values: np.nd
     axis.plot(sizes, values, ".", color=blue, alpha=0.5, markersize=5)
     axis.plot(sizes, np.median(values, axis=1), "o", color=blue, markersize=8)
     along, critical, noise = np.median(result.noise, axis=0), result.hyperbola.critical, result.noise_scale
-    on_the_way = f"B_simple = {noise:,.3g} ({along.min():.2g} to {along.max():.3g} on the way)"
+    on_the_way = f"noise scale B_simple = {noise:,.3g} ({along.min():.2g} to {along.max():.3g} on the way)"
     for x, colour, line, text in ((critical, red, "--", f"B_crit = {critical:,.3g}"), (noise, green, "-.", on_the_way)):
         axis.axvline(x, color=colour, linestyle=line)
         plots.note(axis, text, (x, 1), (-3, -2), ("data", "axes fraction"), rotation=90, color=colour)

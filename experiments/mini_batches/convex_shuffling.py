@@ -176,7 +176,7 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     axis.plot(RATES, bias, color="0.4", linewidth=1, linestyle=(0, (1, 3)))
     axis.set(xscale="log", yscale="log", xlabel="learning rate η", xlim=(RATES[0] / 5, None))
     axis.set_title(
-        "lines: theory, nothing fitted (shuffled anew: of small steps; dotted: its bias alone, η²)", fontsize=11
+        "lines: theory, nothing fitted (shuffled anew: of small steps; thin grey: its bias alone, η²)", fontsize=11
     )
     axis.set_ylabel("mean squared distance to the optimum, ends of epochs")
     chains = f"{NUM_IMAGES} images, {settings.chains} chains for each of {settings.num_seeds} seeds"

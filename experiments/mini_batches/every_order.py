@@ -114,6 +114,7 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     plots.seed_band(left, RATES, result.off_modified / result.walked, 1, "that of C +\n(η/4) mean |∇Cₖ|²")
     plots.seed_band(right, RATES, result.off_lot, 2, "")
     left.set(xlabel="rate η", ylabel="share of the way", title="How far a flow ends from the mean end of all orders")
-    right.set(xlabel="rate η", ylabel="share", title="Shuffled minus by lot: what -(η² m/4) ∇ tr Σ leaves over")
+    right.set(xlabel="rate η", ylabel="share of it", title="Shuffled minus by lot: what -(η² m/4) ∇ tr Σ leaves over")
     foot = f"all orders of {settings.num_batches} batches of {settings.batch_size}, float64; median and range"
-    return {"every_order": plots.headline(figure, "Shuffled steps descend the cost and its batches' scatter too", foot)}
+    says = "Small shuffled steps descend the cost and its batches' scatter too"
+    return {"every_order": plots.headline(figure, says, foot)}

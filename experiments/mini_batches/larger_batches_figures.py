@@ -43,10 +43,10 @@ def accuracy_panel(axis: plots.Axes, accuracy: np.ndarray, rates: tuple[float, .
 
 def mark_diagonal(axis: plots.Axes, scaled: np.ndarray, limit: float, rates: tuple[float, ...], style: dict) -> None:
     """A line through the trainings of one diagonal, with a star where the rate is the limit."""
-    columns, heights = np.arange(len(rates)), np.arange(len(scaled)) + 0.2
+    columns, heights = np.arange(len(rates)), np.arange(len(scaled)) + 0.1
     places, at = (np.interp(np.log(value), np.log(rates), columns) for value in (scaled, limit))
     axis.plot(places + 0.5, heights, **style)
-    star = {"color": style["color"], "markeredgecolor": "k", "markersize": 15, "zorder": 5}
+    star = {"color": style["color"], "markeredgecolor": "k", "markersize": 11, "zorder": 5}
     axis.plot(at + 0.5, np.interp(at, places, heights), "*", **star)
 
 

@@ -17,7 +17,7 @@ def steps(result: Any, x: np.ndarray, settings: Any, headline: str) -> plots.Fig
         axis.set_title(f"What they come to, {place}")
     for axis in axes[0]:
         plots.limit_line(axis, 2, "k η = 2/λ")
-        axis.set(xscale="log", xlabel="k η λ")
+        axis.set(xscale="log", xlabel="k η λ", ylim=(None, 1.25 * axis.get_ylim()[1]))
     foot = f"medians and ranges; λ: sharpness of the cost of the k B examples, B = {settings.batch_size}"
     return plots.headline(figure, headline, foot)
 

@@ -40,7 +40,10 @@ def quality(result: Any, shown: list[int]) -> plots.Figure:
     first, last = result.films_cosine[:, [shown[0], shown[-1]]].mean(axis=0)
     later = f", {last:.2f} {when(result.epochs[shown[-1]])} of training" if len(shown) > 1 else ""
     headline = f"A batch of 100: mean cosine {first:.3f} with the full gradient at the start{later}"
-    foot = "points: measured, mean over batches (median and range); lines: theory, from single gradients"
+    foot = (
+        "points: measured, mean over batches (median and range of the seeds; headline: their mean); "
+        "lines: theory, from single gradients"
+    )
     return plots.headline(figure, headline, foot)
 
 

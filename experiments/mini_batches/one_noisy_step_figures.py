@@ -27,6 +27,7 @@ def gains(result: Any, rates: np.ndarray, says: str) -> plots.Figure:
         plots.seed_band(right, result.epochs, result.halves[series], series, name, marker="o")
     right.set(yscale="log", xlabel="epochs of training", ylabel="batch size with half of the full batch's gain")
     right.set_xscale("symlog", linthresh=0.05)
-    right.set(xlim=(-0.01, None), xticks=result.epochs, xticklabels=[f"{when:g}" for when in result.epochs])
+    right.set(xlim=(-0.01, 1.2 * result.epochs[-1]))
+    right.set_xticks(result.epochs, [f"{when:g}" for when in result.epochs])
     foot = f"points: measured, lines: to second order; N = {result.sizes[-1]:,} images; median and range"
     return plots.headline(figure, says, foot)

@@ -41,7 +41,7 @@ TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 def dots(result: Any, rounds: int) -> plots.Figure:
     """On a common logarithmic axis of ratios, with a diamond where a ratio was asked for."""
-    figure, axes = plots.new_figure(12, 1.8 + 0.34 * sum(len(work.ways) for work in result.works))
+    figure, axes = plots.new_figure(12, 1.8 + 0.4 * sum(len(work.ways) for work in result.works))
     axis, names, headings = axes[0, 0], [], []
     for work in result.works:
         headings.append(len(names))
@@ -88,7 +88,6 @@ def draw(axis: plots.Axes, row: int, work: Any, way: int) -> None:
     axis.plot(ratio, row, "o", color=colour, markersize=9)
     if mark:
         axis.plot(mark, row, "D", color=plots.COLOURS[1], markeredgecolor="black")
-        plots.note(
-            axis, f"{round(mark, 2):g} asked", (mark, row), (0, 3), series=1, ha="left" if mark > ratio else "right"
-        )
+        side = "left" if mark > max(ratio, 1) else "right"
+        plots.note(axis, f"{round(mark, 2):g} asked", (mark, row), (0, 3), series=1, ha=side)
     plots.note(axis, f"{ratio:.1f}", (ratio, row), (0, -6), ha="center")

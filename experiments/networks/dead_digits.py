@@ -153,8 +153,9 @@ def finding(result: Result, settings: Settings) -> str:
     good, _, most = best_of_three(float(np.mean(right >= 96)), count)
     return (
         f"{np.sum(dead[0] > 0)} of {count} starts of 784-100-10 from N(0, 1) have dead digits after epoch "
-        f"{settings.num_epochs}, of the film's {np.sum(dead[1] > 0)}. Right are {', '.join(said)} (medians). Best of "
-        f"three: none with probability {p:.2f} ({low:.2f} to {high:.2f}), 96 % with {good:.2f} (up to {most:.2f})."
+        f"{settings.num_epochs}, of the film's network {np.sum(dead[1] > 0)}. Right are {', '.join(said)} (medians). "
+        f"Best of three: none with probability {p:.2f} ({low:.2f} to {high:.2f}), 96 % with {good:.2f} "
+        f"(up to {most:.2f})."
     )
 
 
@@ -162,7 +163,8 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, [[left, middle, right]] = plots.new_figure(17, 5.5, columns=3)
     steps, dead, chosen = np.maximum(result.steps, 1), result.dead.sum(axis=-1), result.dead[0, :, -1]
     for series, name in enumerate(KINDS):
-        left.plot(steps, dead[series].mean(axis=0), color=plots.COLOURS[series], marker="o", label=name)
+        left.plot(steps, dead[series].mean(axis=0), color=plots.COLOURS[series], linestyle=plots.LINES[series],
+                  marker=plots.MARKERS[series], label=name)  # fmt: skip
     left.set(xscale="log", xlabel="steps (the start at 1)", ylabel="dead digits, mean", ylim=(0, 10))
     output = np.moveaxis(np.maximum(result.output[0], 1e-12), 1, -1)  # seeds, classes, looks
     for series, (these, name) in enumerate(((~chosen, "alive\nin the end"), (chosen, "dead\nin the end"))):
@@ -174,6 +176,8 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     apart = dead[0, :, -1] + np.linspace(-0.3, 0.3, len(dead[0]))
     right.plot(apart, 100 * result.accuracy[0, :, -1], "o", color=plots.COLOURS[0], alpha=0.5)
     plots.reference_line(right, HIS_BEST, f"Nielsen's best of three, after 30 epochs: {HIS_BEST}")
-    right.set(xticks=np.unique(dead[0, :, -1]), xlabel=f"dead digits of {KINDS[0]}", ylabel="correct, %", ylim=(0, 107))
-    about = f"dead: under {DEAD:.0%} of answers; bands: 10 to 90 %; 50,000 images, batches of 10; {len(apart)} starts"
+    right.set(xticks=np.unique(dead[0, :, -1]), xlabel=f"dead digits of {KINDS[0]}", ylim=(0, 107))
+    right.set_ylabel("correct on the test images, %")
+    trained = "50,000 images, batches of 10, 5,000 steps an epoch"
+    about = f"dead: under {DEAD:.0%} of answers; bands: 10 to 90 %; {trained}; {len(apart)} starts"
     return {"dead_digits": plots.headline(figure, finding(result, settings).partition(". ")[0], about=about)}

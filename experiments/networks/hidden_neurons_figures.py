@@ -38,7 +38,7 @@ def draw_widths(axis: plots.Axes, result: Any, settings: Any) -> None:
     others = [("no hidden layer", networks[()], 1, "right")] if () in networks else []
     for name, network, series, side in (*others, (own.name, own, 2, "left")):
         place, colour = (network.num_parameters, np.median(network.test)), plots.COLOURS[series]
-        axis.plot(*place, "oD*"[series], color=colour, markersize=10, zorder=5)
+        axis.plot(*place, "oD*"[series], color=colour, markersize=15, zorder=1)
         plots.note(axis, name, place, (0, 9), ha=side, color=colour)
     axis.set(xscale="log", ylim=(0, 105), xlabel="weights and biases", ylabel="correct on the test images, %",
              title="One hidden layer: so many neurons")  # fmt: skip
@@ -50,7 +50,8 @@ def draw_depths(axis: plots.Axes, result: Any, settings: Any) -> None:
     y = np.stack([networks[(width,) * depth].test for depth in depths], axis=1)
     plots.seed_points(axis, np.array(depths), y, 0)
     axis.plot(depths, np.median(y, axis=0), color=plots.COLOURS[0])
-    axis.set(xticks=depths, xlabel="hidden layers", title=f"So many hidden layers of {width}")
+    axis.set(xticks=depths, xlabel="hidden layers", ylabel="correct on the test images, %",
+             title=f"So many hidden layers of {width}")  # fmt: skip
     if width == 30 and settings.dataset == "mnist":
         axis.plot(*zip(*NIELSENS_DEPTHS, strict=True), "*--", color="0.4", linewidth=1)
         axis.set_title("So many hidden layers of 30 (dashed: Nielsen,\ncross-entropy, regularised, 30 epochs)")
@@ -68,7 +69,7 @@ def draw_gradients(axis: plots.Axes, result: Any, settings: Any) -> None:
     if settings.has_films_network:
         places = np.arange(1, shown[-1] + 1)
         axis.plot(places, deepest * 4.0 ** (places - 1), color="0.4", linestyle=(0, (2, 2)), linewidth=1)
-        plots.note(axis, "dotted: 4 times a layer,\nfor sigma' is 1/4 at most", (0.98, 0.04), unit=plots.IN_PANEL,
+        plots.note(axis, "thin grey: 4 times a layer,\nfor sigma' is 1/4 at most", (0.98, 0.04), unit=plots.IN_PANEL,
                    ha="right")  # fmt: skip
     axis.set(yscale="log", xlim=(0.2, shown[-1] + 1.2), xticks=np.arange(1, shown[-1] + 2),
              xlabel="layer of weights, 1 next to the pixels", ylabel="length of the layer's gradient, untrained",

@@ -58,7 +58,7 @@ def draw_descents(left: plots.Axes, right: plots.Axes, both: tuple) -> None:
         right.plot(grid[chosen], np.median(by_rate[:, chosen]), "*", color=plots.COLOURS[series], markersize=14)
     left.set(xscale="log", xlabel="examples read", ylabel="correct on the test images, %", ylim=(0, 100),
              title="With the best rate")  # fmt: skip
-    plots.panel(right, "With every rate, colours as on the left\n(star: lowest cost on the training images)",
+    plots.panel(right, "With every rate, lines as in the middle\n(star: lowest cost on the training images)",
                 "learning rate", "correct at the end, %", log_x=grid.tolist(), ylim=(0, 100))  # fmt: skip
 
 

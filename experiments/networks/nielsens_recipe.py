@@ -156,7 +156,7 @@ def on_top(result: Result) -> str:
     """Which network is farthest below his number, and how far the others are; nothing where there is none."""
     below = below_his(result)
     *others, worst = below or [""]
-    rest = f"; of the others none is more than {below[others[-1]]:.1f} points below his" if others else ""
+    rest = f"; of the others with a star none is more than {below[others[-1]]:.1f} points below his" if others else ""
     return (
         f"{worst} reaches {result.outcomes[worst].end:.1f} % where Nielsen has {SAID[worst]} %{rest}" if worst else ""
     )

@@ -163,7 +163,7 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     wrong = np.where(np.isin(KILLS, ("mixtures", "other bits", "left behind")), result.kills, 0)
     short = result.ends[:, :1] - result.ends
     for axis, names, labels, table, red, title in (
-        (left, RUNS, KILLS, result.kills, wrong, "killed, then --resume: the red columns should be 0"),
+        (left, RUNS, KILLS, result.kills, wrong, "killed, then --resume: the bold columns should be 0"),
         (right, TRIED, ENDS, result.ends, short, "what cannot work: the numbers of a row should be equal"),
     ):
         axis.imshow(red > 0, cmap="Reds", vmin=0, vmax=2, aspect="auto")
@@ -174,7 +174,7 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
         for (row, column), count in np.ndenumerate(table):
             axis.text(column, row, str(count), ha="center", va="center", fontsize=14)
     for column in (3, 5, 6):
-        left.get_xticklabels()[column].set_color("firebrick")
+        left.get_xticklabels()[column].set(color="firebrick", fontweight="bold")
     kills, tried, bad = result.kills[:, 0].sum(), result.ends[:, 0].sum(), wrong.sum() + short.sum()
     says = f"{kills} kills, {tried} bad inputs and faults: {bad} went wrong"
     about = "experiments at --quick on 1,000 images at most; bad inputs, drawn from the tests' list, at --dry-run"

@@ -60,7 +60,8 @@ def curves(axes: plots.Axes, result: Any, settings: Any) -> None:
     for series, (name, net) in enumerate(settings.nets.items()):
         for line, size in enumerate((result.num_parameters, settings.large)):
             axes.loglog(BATCH_SIZES, on_paper.gain(net, size, BATCH_SIZES), color=plots.COLOURS[2 * series],
-                        linestyle=plots.LINES[line], label=f"{name}, {size:,} weights")  # fmt: skip
+                        linestyle=plots.LINES[line], 
+                        label=f"{name}, {size:,} weights\n({('solid', 'dashed')[line]})")  # fmt: skip
     plots.reference_line(axes, 1, "as fast as one alone")
     plots.limit_line(axes, settings.batch_size, f"batches of {settings.batch_size}")
     plots.plain_log_ticks(axes.yaxis, (0.001, 0.01, 0.1, 1, 8, 64))

@@ -48,7 +48,8 @@ def draw_accuracy(axes: plots.Axes, networks: dict[str, Any]) -> None:
 
 
 def draw_filters(axes: plots.Axes, filters: np.ndarray) -> None:
-    """The first layer's filters (rows, columns, filters) in two rows, blue for positive, red for negative weights."""
+    """The first layer's filters (rows, columns, filters) in two rows: bright for positive weights, dark for
+    negative ones."""
     axes.axis("off")
     if not filters.size:
         axes.set_title("No filters in this network")
@@ -57,7 +58,7 @@ def draw_filters(axes: plots.Axes, filters: np.ndarray) -> None:
     framed = np.pad(filters, ((0, 1), (0, 1), (0, count % 2)), constant_values=np.nan)
     sheet = np.block([list(half) for half in np.split(np.moveaxis(framed, 2, 0), 2)])[:-1, :-1]
     largest = float(np.abs(filters).max())
-    image = axes.imshow(sheet, cmap="RdBu", vmin=-largest, vmax=largest)
+    image = axes.imshow(sheet, cmap="cividis", vmin=-largest, vmax=largest)
     axes.figure.colorbar(image, ax=axes, shrink=0.75, label="weight")
     axes.set_title(f"What the first layer looks for: its {count} filters, {height} x {width} pixels, first seed")
 

@@ -34,7 +34,7 @@ def weights(result: Any) -> plots.Figure:
     figure, ((left, middle, right),) = plots.new_figure(16, 6, columns=3)
     for axes, look, when in ((left, 0, "before training"), (middle, -1, plots.when(result.epochs[-1]))):
         show(axes, tiles(result.weights[look], result.image_shape), f"a neuron's weights, {when}\n"
-             "blue: lit pixels raise it, vermillion: lower it", cmap="coolwarm_r", vmin=-1, vmax=1)  # fmt: skip
+             "bright: lit pixels raise it, dark: lower it", cmap="cividis", vmin=-1, vmax=1)  # fmt: skip
     epochs = np.maximum(result.epochs, result.epochs[1] / 3)
     plots.seed_band(right, epochs, 100 * result.coarse, 0, "the\nweights", marker="o")
     plots.seed_band(right, epochs[1:], 100 * result.coarse_change, 1, "what training\nadded", marker="s")
@@ -66,5 +66,5 @@ def sensitivity(result: Any) -> plots.Figure:
         figure,
         "Before training the cost's sensitivity to the pixels is noise; those that no image ever lights carry "
         f"{before:.1f} % of it, and {after:.1f} % after training",
-        "bright: sensitive; outside the white line: black in every image; drawn: first seed",
+        "bright: sensitive; beyond the white lines, towards the edge: black in every image; drawn: first seed",
     )

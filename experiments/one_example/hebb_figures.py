@@ -27,15 +27,17 @@ def hebb(result: Any, settings: Any) -> plots.Figure:
              title="What an image asks of the weights\nagainst how much their ends fire together")  # fmt: skip
     middle.set(ylabel="to be strengthened, % of all that is asked", ylim=(0, 100),
                title="How much of it, by size,\nis to be strengthened")  # fmt: skip
-    right.set(ylabel="% of the test images", ylim=(0, 100), title="Three rules,\neach at its best learning rate")
+    right.set(ylabel="correct on the test images, %", ylim=(0, 100),
+              title="Three rules,\neach at its best learning rate")  # fmt: skip
     for axes in (left, middle, right):
         finish(axes, steps)
     along = result.along_hebb[0, ..., -1].mean(axis=0)
     return plots.headline(
         figure,
-        f"Training makes backpropagation Hebbian: the mean correlation goes from {along[0]:.2f} to {along[-1]:.2f}; "
-        "yet Hebb's rule alone learns nothing",
-        f"requests of {settings.num_looked_at:,} images, left and middle: backpropagation; median and range of seeds",
+        f"Training makes backpropagation Hebbian at the outputs: the correlation goes from {along[0]:.2f} to "
+        f"{along[-1]:.2f}; yet Hebb's rule alone learns nothing",
+        f"requests of {settings.num_looked_at:,} images, left and middle: backpropagation; median and range of seeds; "
+        "headline: their mean",
     )
 
 

@@ -155,7 +155,7 @@ def columns(picture: Picture, layer: int) -> plots.Figure:
     return plots.headline(
         figure,
         "A neuron that should fall asks the opposite of what its weights say: drawn by the weight's sign alone, "
-        f"{(pulls < 0).sum()} of {width} columns point the wrong way, by size {wrong_share:.0f} % of the "
+        f"{len(set(ringed[1]))} of {width} columns visibly point the wrong way, by size {wrong_share:.0f} % of the "
         f"arrows (a {picture.label}, {picture.says})",
         "first seed",
     )

@@ -148,6 +148,7 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     axes.invert_yaxis()
     axes.set_axisbelow(True)
     axes.set(xlim=(0, 115), xlabel="decrease of the cost for the same length of step, % of the gradient's")
-    says = f"the signs alone go down {shares[1]:.0f} % as steeply as the gradient, a random direction at best "
+    says = f"the signs alone go down {shares[1]:.0f} % as steeply as the gradient, the best of "
+    says += f"{settings.num_directions:,} random directions {shares[3]:.0f} %"
     foot = f"bars: slope of the cost; diamonds: a real step of length {STEP_LENGTH}; medians, in brackets the range"
-    return {"steepest": plots.headline(figure, f"Step for equal step {says}{shares[3]:.0f} %", foot)}
+    return {"steepest": plots.headline(figure, f"Step for equal step {says}", foot)}
