@@ -23,9 +23,9 @@ sigmoids, which PyTorch computes too, take two thirds.
 Run:     python -m experiments benchmark [--quick | --full]
 Time:    default 60 s, --quick 12 s, --full 5 min with PyTorch and its libraries on 2 cores, compilation included
 Memory:  1.2 GB, with PyTorch 1.6, of which it and its libraries take 0.7 as soon as they are imported
-Result:  (medians of 11 rounds) an epoch of SGD 95 ms (PyTorch 3.5 times, C on one thread 0.5 times as long), the
-         gradient over all images 37 ms (PyTorch 1.3, C 0.7), their variance 187 ms (vmap(grad) of PyTorch 10.7, Opacus
-         11.9, BackPACK 11.7, C 0.2), by the layers' factors 69 ms (BackPACK 3.1, C 0.6).
+Result:  (medians of 11 rounds) an epoch of SGD 114 ms (PyTorch 4.2 times, C on one thread 0.5 times as long), the
+         gradient over all images 39 ms (PyTorch 1.3, C 0.7), their variance 237 ms (vmap(grad) of PyTorch 11.6, Opacus
+         11.5, BackPACK 11.6, C 0.2), by the layers' factors 74 ms (BackPACK 3.9, C 0.5).
 """
 
 import dataclasses
