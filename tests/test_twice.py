@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -52,6 +53,18 @@ def drawn_by_numpy(key, shape, dtype):
 
 def noisy(weighted_sums):
     return jnp.tanh(weighted_sums + np.random.default_rng().normal())
+
+
+@pytest.mark.parametrize(("path", "gave"), [
+    ("jax.numpy:argsort", "int32 of shape"),  # it keeps the shape, and has no slope
+    ("jax.numpy:sum", "float32 of shape ()"),
+    ("jax.numpy:modf", "a tuple"),
+])  # fmt: skip
+def test_an_activation_of_a_library_gives_floats_of_the_same_shape(path, gave):
+    for name in ("activation", "output_activation"):
+        with pytest.raises(SettingsError, match=re.escape(f"--{name.replace('_', '-')} {path} gave {gave}")):
+            twice.check_alone(dataclasses.replace(Settings(), **{name: path}))
+    twice.check_alone(Settings(activation="relu", output_activation="softmax"))
 
 
 @pytest.mark.parametrize(("name", "function", "said"), [

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from experiments.common import cli
 from experiments.common.bounds import blaming, require
+from experiments.common.posing import functions_of
 from experiments.common.problem import Problem
 from research.data import unit_interval
 
@@ -18,20 +18,26 @@ KNOWN = ("", "flax", "jax", "optax", "research")  # packages whose functions are
 
 
 def check_alone(settings: Any) -> None:
-    """Raises SettingsError unless a user's own activations and what draws the weights give floating point numbers of
-    the shape that is asked for, the same ones when they are called again."""
-    numbers, asked = (jnp.linspace(-2, 2, 5),), (jax.random.key(0), (3, 4), jnp.float32)
-    for name, args, shape in (
-        ("activation", numbers, (5,)),
-        ("output_activation", numbers, (5,)),
-        ("init_weights", asked, (3, 4)),
-    ):
-        for label in own(settings, name):
-            function = cli.import_function(label.partition(" ")[0], getattr(settings, name), "")
-            found = np.asarray(same([label], function, *args))
-            fits = jnp.issubdtype(found.dtype, jnp.floating) and found.shape == shape
-            wanted = f"where floating point numbers of shape {shape} are needed"
-            require(fits, f"{label} gave {found.dtype} of shape {found.shape}, {wanted}")
+    """Raises SettingsError unless the activations, and what of a user's own draws the weights, give floating point
+    numbers of the shape that is asked for; a user's own the same ones when they are called again."""
+    activation, output_activation, init_weights = functions_of(settings)
+    for name, function in (("activation", activation), ("output_activation", output_activation)):
+        check_floats(settings, name, function, (5,), jnp.linspace(-2, 2, 5))
+    if own(settings, "init_weights"):  # others are tried where the layers are made
+        check_floats(settings, "init_weights", init_weights, (3, 4), jax.random.key(0), (3, 4), jnp.float32)
+
+
+def check_floats(settings: Any, name: str, function: Callable, shape: tuple[int, ...], *args: Any) -> None:
+    label = f"--{name.replace('_', '-')} {getattr(settings, name)}"
+    if own(settings, name):
+        found = np.asarray(same([label], function, *args))
+    else:
+        with blaming(f"{label} failed when it was tried", "an activation keeps the shape of what it gets"):
+            found = jax.eval_shape(function, *args)
+    is_array = isinstance(found, (np.ndarray, jax.ShapeDtypeStruct))
+    gave = f"{found.dtype} of shape {found.shape}" if is_array else f"a {type(found).__name__}"
+    fits = is_array and jnp.issubdtype(found.dtype, jnp.floating) and found.shape == shape
+    require(fits, f"{label} gave {gave}, where floating point numbers of shape {shape} are needed")
 
 
 def check_again(settings: Any, problem: Problem) -> None:
