@@ -6,7 +6,7 @@ test accuracy against steps, examples read, floating point operations and second
 
 Run:     python -m experiments full_batch_vs_sgd [--quick | --full]
 Time:    default 45 s, --quick 15 s, --full 4 min, with --tune 15 to 22 min, on 2 cores, compilation included
-Result:  (10 seeds, --tune) batches of 100 come as far as 600 full-batch steps with 343 times fewer examples, in 181
+Result:  (10 seeds, --tune) batches of 100 come as far as 600 full-batch steps with 343 times fewer examples, in 161
          times less time (medians). After 600 steps each the full batch is ahead in 6 of 10, median cost 0.124, 0.154.
 """
 

@@ -12,8 +12,8 @@ batch from which on devices gain anything. The numbers of the machine are settin
 
 Run:     python -m experiments scaling [--quick | --full]
 Time:    --full 90 s on 2 cores, compilation included
-Result:  (2 cores) two devices are 1.85 times as fast for the gradient over all images, 2.46 times for a run on each,
-         0.25 times for shared mini-batches of 100; on paper 13,002 parameters gain above batches of 1,813 on 8 GPUs
+Result:  (2 cores) two devices are 1.76 times as fast for the gradient over all images, 1.95 times for a run on each,
+         0.29 times for shared mini-batches of 100; on paper 13,002 parameters gain above batches of 1,813 on 8 GPUs
 """
 
 import dataclasses
