@@ -9,8 +9,8 @@ once, and in chunks. Contestants in turn, medians, compilation left out; num_see
 Run:     python -m experiments complexity [--quick | --full]
 Time:    default 25 s, --quick 11 s, --full 60 s on 2 cores, compilation included
 Result:  proportional to N: slope 0.98 (0.94 to 1.04); 202 MB at once, 3.4 MB in chunks, from 1,000 images on. 32 times
-         the width takes 9.3 times the time; a pass one by one takes 4.0 times as long as in batches of 1,000, in batches
-         of 3 6.3 times.
+         the width takes 9.3 times the time; a pass one by one takes 4.0 times as long as in batches of 1,000, in
+         batches of 3 6.3 times.
 """
 
 import dataclasses
