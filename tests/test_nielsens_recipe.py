@@ -111,7 +111,8 @@ def test_the_finding_gives_the_medians_beside_his_numbers():
     said = nielsens_recipe.finding(made_up(), FULL)
     assert "after 30 epochs, median: 784-10: 50.00 %; 784-30-10: 95.00 % (his 95.42); 784-100-10: 90.00 % (his" in said
     assert nielsens_recipe.on_top(made_up()) == (
-        "784-100-10 reaches 90.0 % where Nielsen has 96.59 %; of the others with a star none is more than 0.4 points below his"
+        "784-100-10 reaches 90.0 % where Nielsen has 96.59 %; of the others with a star none is more than "
+        "0.4 points below his"
     )
 
 
