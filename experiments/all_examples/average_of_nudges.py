@@ -33,7 +33,7 @@ from research.data import Examples
 from research.models import Params
 from research.training import TrainState
 
-CHUNK = 100  # examples whose gradients are held at once: 5 MB, which stay in a core's cache
+CHUNK = 100  # examples whose gradients are held at once on a CPU: 5 MB, which stay in a core's cache
 SUBSET = 200  # examples on which the identities are checked in float64
 LEFT_OUT = 50  # of these, how many are left out in turn
 LEARNING_RATE = 1.5  # of the separate steps; any other would do
@@ -76,7 +76,7 @@ def nudges_by_hand(cost_fn: Callable, *activations: models.Activation) -> Callab
 
 
 def average_in_chunks(
-    wanted: Callable[[Params, Examples], Params], params: Params, examples: Examples, chunk_size: int = CHUNK
+    wanted: Callable[[Params, Examples], Params], params: Params, examples: Examples, chunk_size: int
 ) -> Params:
     """The average over all examples of wanted(params, examples), whose leaves lead with an example axis. In memory are
     the nudges of one chunk, all equally long, and the averages of all chunks. An average of averages also loses less to
@@ -139,11 +139,12 @@ def leave_one_out_error(one: Callable, params: Params, examples: Examples, nudge
 def measure(problem: Problem, settings: Settings) -> Result:
     activations = plain_layers(problem, "average_of_nudges averages by hand, too")
     one, by_hand = problem.example_cost, nudges_by_hand(problem.cost_fn, *activations)
+    at_once = problem.at_once(CHUNK, problem.num_parameters)
     params = asking.untrained_and_trained(problem, settings)
 
     def three_ways(params: Params, train: Examples) -> tuple[Array, Array]:
         nudge = -flat(jax.grad(problem.cost)(params, train))
-        averages = [flat(average_in_chunks(wanted, params, train)) for wanted in (nudges(one), by_hand)]
+        averages = [flat(average_in_chunks(wanted, params, train, at_once)) for wanted in (nudges(one), by_hand)]
         return averages[0], jnp.stack([relative_error(average, nudge) for average in averages])
 
     average, errors = map(np.asarray, runs.over_seeds(three_ways, (0, None))(params, problem.train))

@@ -28,6 +28,7 @@ def check_alone(settings: Any) -> None:
 
 
 def check_floats(settings: Any, name: str, function: Callable, shape: tuple[int, ...], *args: Any) -> None:
+    """Raises SettingsError unless function(*args) is an array of floating point numbers of that shape."""
     label = f"--{name.replace('_', '-')} {getattr(settings, name)}"
     if own(settings, name):
         found = np.asarray(same([label], function, *args))

@@ -7,8 +7,8 @@ that of all sequences by -(eta^2 m/4) grad tr Sigma, Sigma the batches' covarian
 
 Run:     python -m experiments every_order [--quick | --full]
 Time:    default 15 s, --quick 8 s, --full 40 s on 2 cores, compilation included
-Result:  (10 seeds) slopes 1.99, 2.99, 0.99 (farthest off); at rate 0.1 C's flow misses by 3.1 %, with the term by 0.16
-         % (medians)
+Result:  (10 seeds) slopes 1.99, 2.99, 0.99 (farthest off); at rate 0.1 C's flow misses by 3.1 %, with its term by
+         0.16 % (medians)
 """
 
 import dataclasses
