@@ -73,8 +73,8 @@ def test_the_errors_are_of_autodiff_and_by_hand_and_the_identities_of_the_first_
     monkeypatch.setattr(average_of_nudges.runs, "in_float64", lambda _: lambda *given: seen.append(given) or given * 3)
     monkeypatch.setattr(average_of_nudges.drawn, "tabulate", lambda problem, *given: given)
     examples = Examples(np.array([[9.0], [11.0]], np.float32), np.zeros((2, 1), np.float32))
-    problem = Problem(Model(None, lambda params, pixels: params - pixels), lambda out, _: out[0] ** 2,
-                      examples, examples, (1, 1, 1))  # fmt: skip
+    model = Model(lambda _: jnp.zeros(()), lambda params, pixels: params - pixels)
+    problem = Problem(model, lambda out, _: out[0] ** 2, examples, examples, (1, 1, 1))
     found = average_of_nudges.measure(problem, Settings(num_seeds=2))
     np.testing.assert_allclose(found.errors, [[0, 1]] * 4, atol=1e-6)
     np.testing.assert_array_equal(seen[0][0], networks[[0, 2]])
