@@ -21,10 +21,9 @@ import numpy as np
 import optax
 from jax import Array
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.all_examples import average_of_nudges_figures as drawn
-from experiments.common import asking, runs
+from experiments.common import asking, plots, runs
 from experiments.common.asking import flat, nudges
 from experiments.common.claims import Claim, about, at_most, identity
 from experiments.common.problem import Problem, plain_layers
@@ -188,5 +187,5 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"average_of_nudges": drawn.table(result.table, result.num_examples, settings.num_epochs)}

@@ -23,10 +23,9 @@ import numpy as np
 from annotated_types import Ge
 from jax import Array
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
 from experiments.all_examples import conflicts_figures as drawn
-from experiments.common import checkpoints, runs
+from experiments.common import checkpoints, plots, runs
 from experiments.common.bounds import of_train, require
 from experiments.common.claims import Claim, about, at_least, at_most, identity, prediction
 from experiments.common.problem import Problem
@@ -183,7 +182,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {
         "conflicts": drawn.heat(result),
         "agreement": drawn.agreement(result),

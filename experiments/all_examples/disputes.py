@@ -19,10 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.all_examples import disputes_figures as drawn
-from experiments.common import asking
+from experiments.common import asking, plots
 from experiments.common.asking import Tally, Wishes
 from experiments.common.claims import Claim, exactly, prediction, within
 from experiments.common.problem import Problem, plain_layers
@@ -109,5 +108,5 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"heat_map": drawn.heat_map(result, settings.num_epochs)}

@@ -22,9 +22,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from annotated_types import Ge, Gt, MinLen
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, runs, valleys
+from experiments.common import descents, experiment, plots, runs, valleys
 from experiments.common.bounds import below_train, falling, of_train, require, rising
 from experiments.common.claims import Claim, about, identity, prediction, within
 from experiments.common.problem import Problem
@@ -171,5 +170,5 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"edge_of_stability": drawn.figure(result, settings)}

@@ -19,9 +19,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
-from experiments.common import walks
+from experiments.common import plots, walks
 from experiments.common.claims import Claim, about, at_least, follow_up, prediction, within
 from experiments.common.problem import Problem
 from experiments.common.walks import Looks, Reading, Walk, Way
@@ -128,6 +127,6 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     says = finding(result, settings).partition(" After equally")[0]
     return {"how_drunk": drawn.winding(result, says, equal_steps(result, settings)), "how_planar": drawn.planar(result)}

@@ -21,9 +21,8 @@ import optax
 from annotated_types import Ge, Gt, Lt
 from jax import Array
 from jaxtyping import UInt8
-from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, runs, teaching
+from experiments.common import descents, experiment, plots, runs, teaching
 from experiments.common.bounds import of_train
 from experiments.common.claims import Claim, at_least, at_most, prediction, within
 from experiments.common.descents import Method
@@ -167,7 +166,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     intervals = fits.wilson_interval(np.median(result.shares, axis=0), len(result.labels))
     note = f"{settings.num_epochs} epochs of batches of {settings.batch_size}"
     return {"second_guess": drawn.page(result, intervals, CLAIMED, note)}

@@ -25,9 +25,8 @@ import numpy as np
 from annotated_types import Ge, Lt, MinLen
 from jax import Array
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, runs, teaching
+from experiments.common import descents, experiment, plots, runs, teaching
 from experiments.common.bounds import Count, require, rising, typed
 from experiments.common.claims import Claim, about, prediction, within, worst
 from experiments.common.problem import Problem
@@ -214,7 +213,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     shares = np.array(settings.shares)
     truth = [by_the_truth(shares, each.true, result.num_classes) for each in result.recipes]
     return {

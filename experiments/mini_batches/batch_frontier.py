@@ -19,9 +19,8 @@ Result:  (8 starts) down to 0.5 batches of 1 take 1,664 examples, the full batch
 from collections.abc import Iterator
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from experiments.common import race
+from experiments.common import plots, race
 from experiments.common.claims import Claim, about, at_least, prediction, within
 from experiments.common.problem import Problem
 from experiments.common.race import FEWEST, LOOK_EVERY, Settings
@@ -76,7 +75,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     sizes, steps = result.medians()
     dearer = steps[-1] * sizes[-1] / (steps[0] * sizes[0])
     headline = (

@@ -19,9 +19,8 @@ import numpy as np
 import optax
 from annotated_types import Ge, Gt, MinLen, MultipleOf
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, runs, tune
+from experiments.common import descents, experiment, plots, runs, tune
 from experiments.common.bounds import below_train, different, require
 from experiments.common.claims import Claim, at_least, at_most, prediction, speed, within
 from experiments.common.descents import STEPS_PER_LEG, Beginning, Curve, Method
@@ -213,7 +212,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     times = [in_words(factors[result.reference - 1]) for factors in factors_to_target(result)]
     says, films_cost = finding(result, settings).partition(" After ")[0], settings.has_films_cost
     return {

@@ -24,9 +24,8 @@ import optax
 from annotated_types import Ge, Gt, MinLen
 from jax import Array
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, runs
+from experiments.common import descents, experiment, plots, runs
 from experiments.common.bounds import Count, below_train, require, rising, typed
 from experiments.common.claims import Claim, about, at_least, at_most, prediction, within
 from experiments.common.problem import Problem
@@ -193,6 +192,6 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     says = finding(result, settings)
     return {"larger_batches": drawn.trainings(result, lines_of(result, settings), settings, says, ALIKE)}

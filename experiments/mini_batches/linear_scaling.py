@@ -28,9 +28,8 @@ from annotated_types import Ge, Gt, MinLen
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, PyTree
-from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, runs
+from experiments.common import descents, experiment, plots, runs
 from experiments.common.bounds import BatchSize, Count, different, require
 from experiments.common.claims import Claim, about, at_least, identity, prediction, within
 from experiments.common.descents import Method
@@ -192,5 +191,5 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"k_steps_and_one": drawn.steps(result, XS, settings, finding(result, settings).partition(". ")[0])}

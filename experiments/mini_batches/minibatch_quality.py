@@ -21,9 +21,8 @@ import jax
 import numpy as np
 from annotated_types import Gt, MinLen
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
-from experiments.common import batch_gradients, checkpoints, runs
+from experiments.common import batch_gradients, checkpoints, plots, runs
 from experiments.common.batch_gradients import FILMS_BATCH, Batches, Quality
 from experiments.common.bounds import require, rising
 from experiments.common.claims import Claim, about, at_least, at_most, identity, prediction, within, worst
@@ -189,7 +188,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     shown = [index for index, epochs in enumerate(result.epochs) if epochs in SHOWN]
     looks = over_between(result.epochs, result.films_cosine.mean(axis=0))
     return {

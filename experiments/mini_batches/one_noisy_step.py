@@ -26,9 +26,8 @@ from annotated_types import Ge, Gt, MinLen
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
-from experiments.common import checkpoints, runs
+from experiments.common import checkpoints, plots, runs
 from experiments.common.bounds import of_train, rising
 from experiments.common.claims import Claim, about, follow_up, identity, within, worst
 from experiments.common.problem import Problem
@@ -172,5 +171,5 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"one_noisy_step": one_noisy_step_figures.gains(result, RATES, finding(result, settings))}

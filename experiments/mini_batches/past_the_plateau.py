@@ -21,9 +21,8 @@ import jax.numpy as jnp
 import optax
 from annotated_types import Gt
 from jax import Array
-from matplotlib.figure import Figure
 
-from experiments.common import race, runs
+from experiments.common import plots, race, runs
 from experiments.common.bounds import require
 from experiments.common.claims import Claim, follow_up, within
 from experiments.common.problem import Problem
@@ -96,7 +95,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     headline = (
         f"Begun at cost {settings.past:g}, past the plateau, the noise scale is {result.over_critical:.1f} times "
         "B_crit (1/5 to 5 expected)"

@@ -27,9 +27,8 @@ from annotated_types import Ge
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
-from experiments.common import experiment, runs
+from experiments.common import experiment, plots, runs
 from experiments.common.bounds import of_train
 from experiments.common.claims import Claim, about, at_most, identity, within, worst
 from experiments.common.problem import Problem
@@ -187,5 +186,5 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"sampling_theory": drawn.scatters(result, SCHEMES, over_theory(result)[1][0].mean())}

@@ -36,9 +36,8 @@ import jax
 import numpy as np
 from annotated_types import Ge, Interval
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
-from experiments.common import experiment, in_c, peers, records, runs, works
+from experiments.common import experiment, in_c, peers, plots, records, runs, works
 from experiments.common.bounds import Count, of_train
 from experiments.common.claims import Claim, at_least, at_most, identity, speed
 from experiments.common.problem import Problem
@@ -155,5 +154,5 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"benchmark": benchmark_figures.dots(result, settings.rounds)}

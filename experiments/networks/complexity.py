@@ -24,9 +24,8 @@ import numpy as np
 import optax
 from annotated_types import Ge, MinLen
 from jaxtyping import Float, Int, PyTree
-from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, runs
+from experiments.common import descents, experiment, plots, runs
 from experiments.common.bounds import Count, of_train, require, rising
 from experiments.common.claims import Claim, about, prediction, worst
 from experiments.common.problem import CHUNK, Problem, random_parameters
@@ -238,6 +237,6 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     times = drawn.times(result, settings, result.examples.x[LARGE][0])
     return {"complexity": times, "complexity_works": drawn.works(result, settings)}

@@ -23,9 +23,8 @@ import numpy as np
 from annotated_types import Ge, Gt
 from jax import Array
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
-from experiments.common import descents, runs, two_networks
+from experiments.common import descents, plots, runs, two_networks
 from experiments.common.bounds import rising
 from experiments.common.claims import Claim, at_least, exactly, prediction, within
 from experiments.common.problem import Problem
@@ -154,5 +153,5 @@ def finding(result: Result, settings: Settings) -> str:
     return f"Correct test images after {epochs} epoch{'s' * (epochs != 1)}: {first} {conv}; plain one {plain}."
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"conv_net": two_networks_figures.training(result, settings, finding(result, settings))}

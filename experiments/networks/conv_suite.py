@@ -21,9 +21,8 @@ import numpy as np
 from annotated_types import Ge, Gt, Interval
 from jax import Array
 from jax.flatten_util import ravel_pytree
-from matplotlib.figure import Figure
 
-from experiments.common import cost_looks, descents, hills, runs, two_networks
+from experiments.common import cost_looks, descents, hills, plots, runs, two_networks
 from experiments.common.bounds import of_train
 from experiments.common.claims import Claim, at_least, identity, prediction, within
 from experiments.common.cost_looks import Scatter
@@ -124,5 +123,5 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"conv_suite": two_networks_figures.suite(result, settings)}

@@ -25,9 +25,8 @@ import optax
 from annotated_types import Ge, Gt, MinLen
 from jax import Array
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, runs
+from experiments.common import descents, experiment, plots, runs
 from experiments.common.bounds import BatchSize, Count, require
 from experiments.common.claims import Claim, at_most, prediction, within
 from experiments.common.descents import Trained
@@ -169,5 +168,5 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"hidden_neurons": drawn.sweep(result, settings, finding(result, settings))}

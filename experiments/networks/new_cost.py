@@ -25,9 +25,8 @@ from annotated_types import Ge, Gt, Interval, MinLen, MultipleOf
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
-from experiments.common import cost_looks, descents, experiment, hills, runs
+from experiments.common import cost_looks, descents, experiment, hills, plots, runs
 from experiments.common.bounds import BatchSize, Count, of_train, require
 from experiments.common.claims import Claim, at_least, at_most, identity, prediction
 from experiments.common.cost_looks import BY_HAND, Scatter, Wishes
@@ -237,6 +236,6 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     race = drawn.race(result, settings.batch_size, is_ours=settings.cost == OURS)
     return {"new_cost": race, "new_cost_hills": drawn.hills(result)}

@@ -25,9 +25,8 @@ import jax
 import numpy as np
 from annotated_types import Ge
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
-from experiments.common import descents, experiment, optimizers, runs
+from experiments.common import descents, experiment, optimizers, plots, runs
 from experiments.common.bounds import BatchSize, Count, of_train, require
 from experiments.common.claims import Claim, at_least, at_most, exactly, follow_up, prediction
 from experiments.common.optimizers import BEGUN_LATER, BFGS, CONJUGATE, GROUP, MINIBATCH, PLAIN, Descent, Method, Way
@@ -216,5 +215,5 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"other_optimizers": drawn.race(result, settings)}

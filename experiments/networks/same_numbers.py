@@ -25,7 +25,6 @@ import optax
 from annotated_types import Ge
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from experiments.common import experiment, hosts, plots, processes, runs
 from experiments.common.bounds import Count, of_train, require
@@ -139,7 +138,7 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     figure, [[axis]] = plots.new_figure(11, 1.6 + 0.5 * len(result.ways))
     table = result.apart[1:]
     axis.imshow(np.log10(np.maximum(table, 1e-9)), cmap="Purples", vmin=-9, vmax=-4, aspect="auto")

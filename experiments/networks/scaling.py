@@ -24,9 +24,8 @@ import jax
 import numpy as np
 from annotated_types import Ge, Interval, MinLen
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
-from experiments.common import experiment, hosts, on_paper, processes, shared_works
+from experiments.common import experiment, hosts, on_paper, plots, processes, shared_works
 from experiments.common.bounds import of_train, require, rising
 from experiments.common.claims import Claim, about, at_least, at_most, identity, prediction, speed
 from experiments.common.on_paper import Net
@@ -166,5 +165,5 @@ def finding(result: Result, settings: Settings) -> str:
     return "; ".join(parts) + "."
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"scaling": drawn.measured_and_on_paper(result, settings)}

@@ -24,9 +24,8 @@ import numpy as np
 from annotated_types import Ge
 from jax import Array
 from jaxtyping import Bool, Float, Int
-from matplotlib.figure import Figure
 
-from experiments.common import checkpoints, runs
+from experiments.common import checkpoints, plots, runs
 from experiments.common.bounds import of_train
 from experiments.common.claims import Claim, about, at_least, at_most, exactly, identity, prediction, within
 from experiments.common.problem import Problem, plain_layers
@@ -177,5 +176,5 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"weights": drawn.weights(result), "sensitivity": drawn.sensitivity(result)}

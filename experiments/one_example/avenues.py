@@ -23,9 +23,8 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
-from experiments.common import descents, layer_descents, runs
+from experiments.common import descents, layer_descents, plots, runs
 from experiments.common.claims import Claim, about, exactly, identity, prediction, worst
 from experiments.common.problem import Problem, plain_layers
 from experiments.one_example import layer_figures
@@ -154,5 +153,5 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"avenues": layer_figures.avenues(result, settings), "order": layer_figures.order(result, settings, RATES)}

@@ -26,12 +26,11 @@ import numpy as np
 from annotated_types import Ge
 from jax import Array
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, runs, wishes
 from experiments.common.bounds import below_train, require
 from experiments.common.claims import Claim, at_most, exactly, identity
-from experiments.common.plots import Page
+from experiments.common.plots import Figure, Page
 from experiments.common.problem import Problem, plain_layers
 from experiments.one_example import equations_figures as drawn
 from research import data

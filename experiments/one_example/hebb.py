@@ -26,9 +26,8 @@ import numpy as np
 from annotated_types import Ge, Gt, MinLen
 from jax import Array
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
-from experiments.common import descents, hebbian, layer_descents, runs
+from experiments.common import descents, hebbian, layer_descents, plots, runs
 from experiments.common.bounds import of_train, rising
 from experiments.common.claims import Claim, about, at_least, prediction, within, worst
 from experiments.common.problem import Problem, plain_layers
@@ -177,5 +176,5 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     return {"hebb": drawn.hebb(result, settings)}

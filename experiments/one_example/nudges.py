@@ -24,13 +24,12 @@ import optax
 from annotated_types import Ge
 from jax import Array
 from jaxtyping import Float, Int, Shaped
-from matplotlib.figure import Figure
 
 from experiments.common import descents, experiment, runs, wishes
 from experiments.common.bounds import below_train, require
 from experiments.common.claims import Claim, about, at_most, exactly, identity, prediction
 from experiments.common.descents import Method
-from experiments.common.plots import Page
+from experiments.common.plots import Figure, Page
 from experiments.common.problem import Problem, plain_layers
 from experiments.one_example import nudges_figures as drawn
 from research import costs, data

@@ -23,9 +23,8 @@ import numpy as np
 from annotated_types import Ge
 from jax import Array
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
-from experiments.common import layer_descents, runs
+from experiments.common import layer_descents, plots, runs
 from experiments.common.claims import Claim, at_least, exactly, identity, prediction, within
 from experiments.common.problem import Problem, plain_layers
 from experiments.one_example import layer_figures
@@ -161,6 +160,6 @@ def finding(result: Result, settings: Settings) -> str:
     )
 
 
-def figures(result: Result, settings: Settings) -> dict[str, Figure]:
+def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     blame = layer_figures.blame(result, settings, *last_grows_most(result))
     return {"blame": blame, "last_alone": layer_figures.last_alone(result, settings)}
