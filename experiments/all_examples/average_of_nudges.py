@@ -12,7 +12,7 @@ Result:  the average of all 60,000 nudges is minus the gradient, by hand and by 
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -25,7 +25,7 @@ from jaxtyping import Float
 from experiments.all_examples import average_of_nudges_figures as drawn
 from experiments.common import asking, plots, runs
 from experiments.common.asking import flat, nudges
-from experiments.common.claims import Claim, about, at_most, identity
+from experiments.common.claims import Claims, about, at_most, identity
 from experiments.common.problem import Problem, plain_layers
 from research import backprop, data, gradients, models, training
 from research.data import Examples
@@ -155,7 +155,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(errors, exact, table, len(problem.train.inputs))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     exact, (average, by_hand) = result.exact, result.errors.max(axis=0)
     (factor, factor_spread), (half, half_spread) = exact.factor.T, exact.halved.T
     everyone = f"{result.num_examples:,} examples, float32"

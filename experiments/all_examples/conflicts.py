@@ -13,7 +13,6 @@ Result:  images of different digits agree at the start (mean cosine 0.60), on av
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -27,7 +26,7 @@ from jaxtyping import Float, Int
 from experiments.all_examples import conflicts_figures as drawn
 from experiments.common import checkpoints, plots, runs
 from experiments.common.bounds import of_train, require
-from experiments.common.claims import Claim, about, at_least, at_most, identity, prediction
+from experiments.common.claims import Claims, about, at_least, at_most, identity, prediction
 from experiments.common.problem import Problem
 from research import agreement, data, statistics
 from research.agreement import Opponents
@@ -146,7 +145,7 @@ def strongest_pairs(found: Opponents, count: int) -> list[tuple[int, int, float]
     return pairs
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     looks = result.looks
     yield identity("E12", "between + within the classes = tr Sigma from the variance of every component",
                    np.max(np.abs((looks.between + looks.within) / looks.total_variance - 1)), at_most(1e-5),

@@ -14,7 +14,6 @@ Result:  the examples pull 64 % of the weights both ways before training (25 to 
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ from jaxtyping import Float
 from experiments.all_examples import disputes_figures as drawn
 from experiments.common import asking, plots
 from experiments.common.asking import Tally, Wishes
-from experiments.common.claims import Claim, exactly, prediction, within
+from experiments.common.claims import Claims, exactly, prediction, within
 from experiments.common.problem import Problem, plain_layers
 from experiments.common.wish_tables import epochs_of
 
@@ -78,7 +77,7 @@ def chance_of_dispute(num_classes: int) -> float:
     return float(np.mean((asked.min(axis=1) < 0) & (asked.max(axis=1) > 0)))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films:
         return
     untrained, trained = np.split(result.share, 2)

@@ -12,7 +12,6 @@ Result:  taught by one 2 alone the network is right about the 2s and nothing els
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ from jaxtyping import Float, Int
 
 from experiments.common import descents, experiment, plots, runs, teaching
 from experiments.common.bounds import Count
-from experiments.common.claims import Claim, about, at_least, prediction, within
+from experiments.common.claims import Claims, about, at_least, prediction, within
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from experiments.common.teaching import BATCH, FILMS_RATE
@@ -77,7 +76,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(np.array(sizes), found, tuple(classes))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films:
         return
     truth, answers = (result.confusion.sum(axis=axis) for axis in (-1, -2))  # sizes, seeds, classes

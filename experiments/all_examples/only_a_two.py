@@ -11,7 +11,6 @@ Result:  (10 starts x 10 digits) from small weights one step makes everything th
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -25,7 +24,7 @@ from jaxtyping import Float, Int
 
 from experiments.common import experiment, plots, runs, teaching
 from experiments.common.bounds import Count
-from experiments.common.claims import Claim, exactly, prediction
+from experiments.common.claims import Claims, exactly, prediction
 from experiments.common.problem import Problem
 from experiments.common.teaching import FILMS_RATE
 from experiments.common.wish_tables import sizes_of
@@ -122,7 +121,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(steps, shares.reshape(*shape, -1), np.sort(classes))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films or 100 not in result.steps:
         return
     named = 100 * everything_named(result)[..., result.steps == 100]

@@ -12,7 +12,7 @@ Result:  to come within 10 % of the gradient takes some 53 examples before train
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -26,7 +26,7 @@ from jaxtyping import Float, Int
 
 from experiments.common import asking, plots, runs
 from experiments.common.asking import flat
-from experiments.common.claims import Claim, identity, within
+from experiments.common.claims import Claims, identity, within
 from experiments.common.problem import Problem
 from experiments.common.wish_tables import epochs_of
 from research import data, sampling, statistics
@@ -95,7 +95,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(counts, distances, expected_distance(scale.astype(float)[:, None], counts, num_examples))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     early = result.counts <= result.counts[-1] / 2
     ratio = result.distance[..., early] / result.expected[:, None, early]
     yield identity("T28", "adding examples one by one, the running mean settles as sqrt(B_simple/n (N-n)/(N-1))",

@@ -10,6 +10,7 @@ something failed. Speed is a wish about this machine.
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -102,6 +103,7 @@ class Claim:
 
 KINDS = ("prediction", "follow-up", "identity", "speed")
 prediction, follow_up, identity, speed = (partial(Claim, kind) for kind in KINDS)
+Claims = Iterator[Claim]  # what `claims` of an experiment yields
 
 
 def number(value: float | None) -> str:

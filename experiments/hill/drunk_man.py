@@ -14,7 +14,6 @@ Result:  (first of 5 seeds) batches of 10 go 171 times as far as they get, seen 
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import jax
@@ -23,7 +22,7 @@ from annotated_types import Ge, Interval
 from jaxtyping import Float, Int
 
 from experiments.common import hills, microscope, plots, walks
-from experiments.common.claims import Claim, about, at_most, identity, prediction, worst
+from experiments.common.claims import Claims, about, at_most, identity, prediction, worst
 from experiments.common.microscope import Microscope
 from experiments.common.problem import Problem
 from experiments.common.walks import Reading, Way
@@ -114,7 +113,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     )
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     yield identity("T35", f"the surface is the cost itself: {CHECKED} points of it, computed one by one",
                    result.off_grid, at_most(1e-6), "largest relative error",
                    "the definition of the surface; rounding")  # fmt: skip
@@ -133,7 +132,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
     yield from stumbling(result.microscope)
 
 
-def stumbling(seen: Microscope) -> Iterator[Claim]:
+def stumbling(seen: Microscope) -> Claims:
     for steps in seen.footsteps:
         if steps.way.batch_size in DRUNK:
             memory, num_steps = microscope.memory(seen, steps), steps.lengths.shape[1]

@@ -16,7 +16,6 @@ Result:  (10 seeds) full batch, at eta 0.2 and 0.4: the sharpness is 0.97 to 1.0
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -25,7 +24,7 @@ from jaxtyping import Float
 
 from experiments.common import descents, experiment, plots, runs, valleys
 from experiments.common.bounds import below_train, falling, of_train, require, rising
-from experiments.common.claims import Claim, about, identity, prediction, within
+from experiments.common.claims import Claims, about, identity, prediction, within
 from experiments.common.problem import Problem
 from experiments.common.valleys import Curve, growth, last_third
 from experiments.hill import edge_of_stability_figures as drawn
@@ -96,7 +95,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     )
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if settings.dataset == Settings.dataset:
         yield from tanh_claims(result, settings)
         yield from edge_claims(result, settings)
@@ -107,7 +106,7 @@ def claims(result: Result, settings: Settings) -> Iterator[Claim]:
                          "sigmoids flatten near their targets; seen on sklearn's digits before")  # fmt: skip
 
 
-def tanh_claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def tanh_claims(result: Result, settings: Settings) -> Claims:
     full_batch, minibatch = result.full_batch, result.minibatch
     hovering = np.array([last_third(curve.of_edge) for curve in full_batch[1:]])
     levels = np.array([last_third(curve.sharpness) for curve in (full_batch[1], *minibatch)])
@@ -136,7 +135,7 @@ def at_rest(along: np.ndarray) -> bool:
     return len(grown) > 1 and bool(grown.mean() + 2 * grown.std(ddof=1) / len(grown) ** 0.5 < STOPPED)
 
 
-def edge_claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def edge_claims(result: Result, settings: Settings) -> Claims:
     size = settings.batch_sizes[-1]
     for curve, along in zip(result.edge, result.batch_sharpness, strict=True):
         if at_rest(along):

@@ -11,7 +11,6 @@ Result:  (10 seeds, 20 epochs) the cost ends at 0.75 to 0.91 of the constant rat
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ from jaxtyping import Float
 
 from experiments.common import descents, experiment, floors, plots, runs
 from experiments.common.bounds import BatchSize
-from experiments.common.claims import Claim, at_most, prediction
+from experiments.common.claims import Claims, at_most, prediction
 from experiments.common.descents import Curve, Method
 from experiments.common.problem import Problem
 
@@ -62,7 +61,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(*curves, *norms)
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     costs = result.falling.cost[:, -1] / result.constant.cost[:, -1]
     for what, ratios in (("|G|", result.falling_norm / result.constant_norm), ("the cost", costs)):
         yield prediction("T38", f"with a learning rate that falls to 0 {what} ends lower than with a constant one",

@@ -10,7 +10,6 @@ Result:  (6 seeds) 4 men's mean wins 1.00 of theory's gain at rate 1, 0.29 at 4 
          0.64); averages end 4-8 % above falling rates
 """
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +19,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from experiments.common import hills, long_training, plots, runs, walks
-from experiments.common.claims import Claim, about, at_most, identity, prediction
+from experiments.common.claims import Claims, about, at_most, identity, prediction
 from experiments.common.long_training import Settings
 from experiments.common.problem import Problem
 from research import data, gradients, statistics
@@ -87,7 +86,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(simulated(settings.seed), cost, together, np.asarray(ends).reshape(cost[0].shape))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     off = np.abs(result.parabola / variance(ETA_H[:, None], LENGTHS) - 1) / np.sqrt(2 / CHAINS)
     yield identity("N1", "on a parabola the mean of n footsteps has the formula's variance", off.max(), at_most(4),
                    f"standard errors, largest of {off.size}", "phi = 1 - eta h; chance: 1 in 1,000")  # fmt: skip

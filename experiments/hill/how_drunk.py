@@ -13,7 +13,6 @@ Result:  (5 seeds) after 400 steps path over displacement is 6.9 to 8.3 with bat
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -21,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments.common import plots, walks
-from experiments.common.claims import Claim, about, at_least, follow_up, prediction, within
+from experiments.common.claims import Claims, about, at_least, follow_up, prediction, within
 from experiments.common.problem import Problem
 from experiments.common.walks import Looks, Reading, Walk, Way
 from experiments.hill import how_drunk_figures as drawn
@@ -85,7 +84,7 @@ def equal_steps(result: Result, settings: Settings) -> int:
     return min(settings.num_steps, settings.num_epochs * (num_examples // max(sizes)))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films:
         return
     unit = "cosine, mean of a path, median"

@@ -13,7 +13,6 @@ Result:  (6 seeds, 2,000 images) neither: |G| falls from 2e-4 to 8e-8 and the sh
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -26,7 +25,7 @@ from jaxtyping import Float
 
 from experiments.common import floors, hills, long_training, plots, runs, stationary
 from experiments.common.bounds import BatchSize, of_train
-from experiments.common.claims import Claim, at_least, at_most, follow_up, prediction
+from experiments.common.claims import Claims, at_least, at_most, follow_up, prediction
 from experiments.common.problem import Problem
 from experiments.hill import minimum_or_saddle_figures as drawn
 from research import curvature
@@ -124,7 +123,7 @@ def left_over(result: Result) -> np.ndarray:
     return (result.cost - result.wrong)[:, -1] * result.num_examples
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films:
         return
     found = verdicts(result)

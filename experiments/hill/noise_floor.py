@@ -13,7 +13,6 @@ Result:  (6 seeds) at rest, from eta/B = 0.025 on, the floor grows with eta/B; b
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -25,7 +24,7 @@ from jaxtyping import Float
 
 from experiments.common import descents, floors, long_training, plots, runs
 from experiments.common.bounds import of_train, require, rising
-from experiments.common.claims import Claim, about, at_least, at_most, prediction
+from experiments.common.claims import Claims, about, at_least, at_most, prediction
 from experiments.common.floors import REST, Floor, settled
 from experiments.common.problem import Problem
 from experiments.hill import noise_floor_figures as drawn
@@ -124,7 +123,7 @@ def over_theory(result: Result, settings: Settings) -> tuple[float, float]:
     return float(tried[row, column]), float(np.median(found[:, row, column]))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films:
         return
     shuffled, norm = result.shuffled, settled(result.shuffled.gradient_norm)

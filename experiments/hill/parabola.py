@@ -11,7 +11,6 @@ Result:  yes, in each of 50 descents from 10 starts, at rates from 0.9 to 1.1 of
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ from jaxtyping import Float
 
 from experiments.common import experiment, plots, runs
 from experiments.common.bounds import Count
-from experiments.common.claims import Claim, exactly, identity, within
+from experiments.common.claims import Claims, exactly, identity, within
 from experiments.common.problem import Problem
 from research import training
 from research.data import Examples
@@ -79,7 +78,7 @@ def wrong(result: Result) -> int:
     return int(np.sum(diverges != (FACTORS > 1)))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     num_descents, steepest = result.distance[..., 0].size, result.steepest.astype(float)
     off = steepest[..., 1:] / steepest[..., :-1] - np.abs(1 - 2 * FACTORS.astype(float))[:, None]
     yield identity("E11", "on a parabola gradient descent diverges exactly where the rate eta is above 2/lambda",

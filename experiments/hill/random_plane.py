@@ -12,7 +12,6 @@ Result:  hardly anything: the full batch's path goes 24 from start to end, its p
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import jax
@@ -25,7 +24,7 @@ from jaxtyping import Float
 
 from experiments.common import hills, plots, walks
 from experiments.common.bounds import Count
-from experiments.common.claims import Claim
+from experiments.common.claims import Claims
 from experiments.common.problem import Problem
 from experiments.common.walks import Way
 from research import landscape
@@ -81,7 +80,7 @@ def random_plane(problem: Problem, end: Array, seed: int) -> tuple[landscape.Pla
     return jax.jit(landscape.spanned_plane)(end, first, second), float(np.linalg.norm(first))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     yield from ()  # the picture is looked at, no number was predicted
 
 

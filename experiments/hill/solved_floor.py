@@ -14,7 +14,6 @@ Result:  the variance is that of theory within 0.51 % (6 seeds together), for et
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import jax
@@ -27,7 +26,7 @@ from jaxtyping import Float
 
 from experiments.common import experiment, plots, runs
 from experiments.common.bounds import Count
-from experiments.common.claims import Claim, about, identity, worst
+from experiments.common.claims import Claims, about, identity, worst
 from experiments.common.problem import Problem
 from research import gradients, sampling, training
 from research.data import Examples
@@ -96,7 +95,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(np.array(ratios))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     yield identity("E21", "the exact control: the variance of SGD in a parabola over eta sigma^2 / (B h (2 - eta "
                      "h)), all seeds together", 1 + worst(result.ratios - 1), about(1, by=OFF),
                      f"ratio, farthest from 1 for eta h {ETA_H}",

@@ -13,7 +13,6 @@ Result:  |G| has a first low, 0.009 to 0.013, at step 24 to 27, where 18 % of th
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import jax
@@ -25,7 +24,7 @@ from jaxtyping import Float, Int
 
 from experiments.common import descents, experiment, plots, runs
 from experiments.common.bounds import of_train
-from experiments.common.claims import Claim, about, at_least, at_most, prediction
+from experiments.common.claims import Claims, about, at_least, at_most, prediction
 from experiments.common.problem import Problem
 from research import training
 from research.data import Examples
@@ -84,7 +83,7 @@ def halts(result: Result) -> tuple[Int[np.ndarray, "seeds"], Int[np.ndarray, "se
     return halt, np.where(again.any(axis=1), again.argmax(axis=1), result.cost.shape[1] - 1)
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not (settings.has_films_cost and settings.has_films_network):
         return
     steps = np.arange(1, result.cost.shape[1])

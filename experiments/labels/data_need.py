@@ -13,7 +13,6 @@ Result:  784-30-10 comes within 0.7 points of Nielsen's numbers from N = 1,000 o
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -22,7 +21,7 @@ from jaxtyping import Float, Int
 
 from experiments.common import descents, experiment, plots, runs, teaching
 from experiments.common.bounds import Count, require, rising, typed
-from experiments.common.claims import Claim, about, at_least, prediction, within, worst
+from experiments.common.claims import Claims, about, at_least, prediction, within, worst
 from experiments.common.problem import Problem
 from experiments.common.teaching import BATCH, Recipe
 from research import fits
@@ -86,7 +85,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(np.array(sizes), 100 * np.stack(found), labels, len(problem.test.inputs))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     """T42 and E13; Nielsen's numbers are asked for only on MNIST, where the steps are as many as his."""
     mnist = settings.dataset == "mnist"
     for network, mean, asked in zip(("784-30-10", "the film's network"), result.accuracy.mean(axis=2),

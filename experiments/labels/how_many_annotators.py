@@ -15,7 +15,6 @@ Result:  if everyone is wrong 40 % of the time, 6 votes an image leave 8 % wrong
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -25,7 +24,7 @@ from numpy.polynomial.polynomial import polypow
 
 from experiments.common import experiment, plots
 from experiments.common.bounds import Count
-from experiments.common.claims import Claim, about, identity, worst
+from experiments.common.claims import Claims, about, identity, worst
 from experiments.common.problem import Problem
 
 RATES = (0.05, 0.1, 0.2, 0.3, 0.4)  # how often one annotator is wrong
@@ -97,7 +96,7 @@ def needed(wrong: np.ndarray, bearable: float) -> str:
     return str(VOTERS[enough.argmax()]) if enough.any() else f"more than {VOTERS[-1]}"
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     exact, num_voted = result.votes[:, SIMULATED - 1], settings.num_seeds * VOTED
     errors = (result.simulated - exact) / np.sqrt(exact * (1 - exact) / num_voted)
     yield identity("T44", "a vote's exact probability to be wrong against a simulated one, where 10 or more are "

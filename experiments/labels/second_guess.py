@@ -13,7 +13,6 @@ Result:  no: 95.03 % with one guess, 97.69 % with two; it takes all ten to reach
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from jaxtyping import UInt8
 
 from experiments.common import descents, experiment, plots, runs, teaching
 from experiments.common.bounds import of_train
-from experiments.common.claims import Claim, at_least, at_most, prediction, within
+from experiments.common.claims import Claims, at_least, at_most, prediction, within
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from experiments.labels import second_guess_figures as drawn
@@ -134,7 +133,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(ranks(np.stack(found), test_truth), called, labels)
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     """C38 and E20; only for the film's network and MNIST. Intervals count test images, not seeds."""
     if not settings.is_the_films:
         return

@@ -15,7 +15,6 @@ Result:  (5 seeds) by the median 10 % wrong labels cost 0.97 points with cross-e
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -28,7 +27,7 @@ from jaxtyping import Float
 
 from experiments.common import descents, experiment, plots, runs, teaching
 from experiments.common.bounds import Count, require, rising, typed
-from experiments.common.claims import Claim, about, prediction, within, worst
+from experiments.common.claims import Claims, about, prediction, within, worst
 from experiments.common.problem import Problem
 from experiments.common.teaching import BATCH, CHUNK, Recipe
 from experiments.labels import wrong_labels_figures as drawn
@@ -180,7 +179,7 @@ def by_the_truth(shares: np.ndarray, right: np.ndarray, num_classes: int) -> np.
     return (1 - wrong) * right + wrong * (1 - right) / (num_classes - 1)
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     asked = (settings.dataset == "mnist", settings.is_the_films)
     for learned, name, is_asked in zip(result.recipes, ("cross-entropy", "the film's cost"), asked, strict=True):
         if not is_asked:

@@ -16,12 +16,10 @@ Result:  (8 starts) down to 0.5 batches of 1 take 1,664 examples, the full batch
          lies on a plateau.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from experiments.common import plots, race
-from experiments.common.claims import Claim, about, at_least, prediction, within
+from experiments.common.claims import Claims, about, at_least, prediction, within
 from experiments.common.problem import Problem
 from experiments.common.race import FEWEST, LOOK_EVERY, Settings
 from experiments.mini_batches import batch_frontier_figures as drawn
@@ -38,7 +36,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return race.hold(problem, settings, *race.begin(problem, settings))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films or result.sizes[-1] != race.FILMS_EXAMPLES:
         return
     sizes, steps = result.medians()

@@ -17,7 +17,6 @@ Result:  slopes 1.01 by lot, 2.05 shuffled anew, each on theory's line (8 seeds;
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import jax
@@ -30,7 +29,7 @@ from jaxtyping import Float
 
 from experiments.common import experiment, plots, runs
 from experiments.common.bounds import require
-from experiments.common.claims import Claim, about, at_least, identity, prediction, worst
+from experiments.common.claims import Claims, about, at_least, identity, prediction, worst
 from experiments.common.problem import Problem
 from research import data, fits, gradients, sampling, training
 from research.data import Examples
@@ -132,7 +131,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(distance, by_lot, anew, np.sum(np.square(resting), axis=-1))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films:
         return
     mean = result.distance.mean(axis=1)

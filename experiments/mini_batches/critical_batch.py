@@ -14,7 +14,6 @@ Result:  (8 starts) B_crit is 9, 8, 10, 14 down to the costs 0.8, 0.6, 0.4, 0.3;
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -22,7 +21,7 @@ from annotated_types import Ge, Gt, MinLen
 
 from experiments.common import plots, race, runs
 from experiments.common.bounds import Count, below_train, falling, of_train, rising
-from experiments.common.claims import Claim, at_least, follow_up, prediction, within
+from experiments.common.claims import Claims, at_least, follow_up, prediction, within
 from experiments.common.problem import Problem
 from research import fits
 
@@ -80,7 +79,7 @@ def noise_scales(result: Result) -> np.ndarray:
     return np.array([run.noise_scale for run in result.races])
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films or result.races[0].sizes[-1] < IMAGES:
         return
     source, critical = "McCandlish et al. arXiv:1812.06162", critical_sizes(result)

@@ -12,7 +12,7 @@ Result:  (10 seeds) slopes 1.99, 2.99, 0.99 (farthest off); at rate 0.1 C's flow
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import permutations, product
 from typing import Annotated, NamedTuple
 
@@ -24,7 +24,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from experiments.common import bounds, descents, experiment, hills, plots, runs
-from experiments.common.claims import Claim, about, identity, worst
+from experiments.common.claims import Claims, about, identity, worst
 from experiments.common.problem import Problem
 from research import data, fits, gradients
 
@@ -89,7 +89,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(*runs.in_float64(every_seed)(points, batches))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     for off, order, says in (
         (result.off_plain, 2, "the mean end of all orders lies off the flow of C in proportion to eta^2"),
         (result.off_modified, 3, "the mean end lies off the flow of C + (eta/4) mean |grad C_k|^2 as eta^3"),

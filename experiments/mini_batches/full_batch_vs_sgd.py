@@ -11,7 +11,6 @@ Result:  (10 seeds, --tune) batches of 100 come as far as 600 full-batch steps w
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import jax
@@ -22,7 +21,7 @@ from jaxtyping import Float, Int
 
 from experiments.common import descents, experiment, plots, runs, tune
 from experiments.common.bounds import below_train, different, require
-from experiments.common.claims import Claim, at_least, at_most, prediction, speed, within
+from experiments.common.claims import Claims, at_least, at_most, prediction, speed, within
 from experiments.common.descents import STEPS_PER_LEG, Beginning, Curve, Method
 from experiments.common.problem import Problem
 from experiments.common.tune import Tuned
@@ -180,7 +179,7 @@ def in_words(factors: np.ndarray) -> str:
     )
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     size = int(result.batch_sizes[result.reference])
     ratio = result.batch_sizes[0] / size
     full, *others = costs_at_equal_steps(result.curves, settings.num_steps)

@@ -13,7 +13,6 @@ Result:  (6 seeds) trainings end within 10 %, by the median, up to 1.01, 0.74, 0
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -27,7 +26,7 @@ from jaxtyping import Float
 
 from experiments.common import descents, experiment, plots, runs
 from experiments.common.bounds import Count, below_train, require, rising, typed
-from experiments.common.claims import Claim, about, at_least, at_most, prediction, within
+from experiments.common.claims import Claims, about, at_least, at_most, prediction, within
 from experiments.common.problem import Problem
 from experiments.mini_batches import larger_batches_figures as drawn
 from research import curvature, data, gradients, training
@@ -149,7 +148,7 @@ def breaks(units: np.ndarray, ratios: np.ndarray) -> tuple[float, float]:
     return float(units[at - 1]), float(np.append(units, np.inf)[at])
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films:
         return
     lines = lines_of(result, settings)

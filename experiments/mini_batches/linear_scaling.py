@@ -16,7 +16,7 @@ Result:  slope 2.000 at the start and 1.999 after training (6 seeds, k = 2, 8, 3
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -31,7 +31,7 @@ from jaxtyping import Float, PyTree
 
 from experiments.common import descents, experiment, plots, runs
 from experiments.common.bounds import BatchSize, Count, different, require
-from experiments.common.claims import Claim, about, at_least, identity, prediction, within
+from experiments.common.claims import Claims, about, at_least, identity, prediction, within
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from experiments.mini_batches import linear_scaling_figures as drawn
@@ -163,7 +163,7 @@ def first_rise(local: Local) -> np.ndarray:
     return np.where(raised.any(axis=1), XS[raised.argmax(axis=1)], XS[-1]) / 2
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films:
         return
     for place, locals_ in result.places.items():

@@ -13,7 +13,6 @@ Result:  (10 seeds) mean cosine 0.997 at the start, below 0.9 from between steps
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -25,7 +24,7 @@ from jaxtyping import Float, Int
 from experiments.common import batch_gradients, checkpoints, plots, runs
 from experiments.common.batch_gradients import FILMS_BATCH, Batches, Quality
 from experiments.common.bounds import require, rising
-from experiments.common.claims import Claim, about, at_least, at_most, identity, prediction, within, worst
+from experiments.common.claims import Claims, about, at_least, at_most, identity, prediction, within, worst
 from experiments.common.problem import Problem
 from experiments.mini_batches import minibatch_quality_figures as drawn
 from research import sampling, statistics
@@ -85,14 +84,14 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return result
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if result.num_examples >= ENOUGH:
         yield from theory_claims(result)
     if settings.is_the_films:
         yield from film_claims(result)
 
 
-def theory_claims(result: Result) -> Iterator[Claim]:
+def theory_claims(result: Result) -> Claims:
     found, from_ten, (cosine, error) = result.quality, result.sizes >= 10, result.predicted()
     looked, source = f"at {len(result.epochs)} checkpoints", "sampling without replacement"
     off = (found.batches.cosine - cosine)[..., from_ten]
@@ -122,7 +121,7 @@ def theory_claims(result: Result) -> Iterator[Claim]:
                        "linearity, float32")  # fmt: skip
 
 
-def film_claims(result: Result) -> Iterator[Claim]:
+def film_claims(result: Result) -> Claims:
     cosine, epochs = result.films_cosine.mean(axis=0), result.epochs
     growth = result.noise_scale[:, -1] / result.noise_scale[:, 0]
     yield prediction("T33", f"at the start batches of {FILMS_BATCH} are a pretty good approximation", cosine[0],

@@ -12,7 +12,6 @@ Result:  the batches average to the full gradient, and scatter as theory says; t
          full gradient is 0.997 at the start, and 0.22 (0.15 to 0.42) after 20 epochs (10 seeds, median and range).
 """
 
-from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -25,7 +24,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
 from experiments.common import descents, plots, runs
-from experiments.common.claims import Claim, about, at_most, exactly, identity, prediction
+from experiments.common.claims import Claims, about, at_most, exactly, identity, prediction
 from experiments.common.descents import Method
 from experiments.common.long_training import PlainSettings as Settings
 from experiments.common.problem import Problem
@@ -87,7 +86,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(start, end, seen, schedule[0].size, np.asarray(accuracy))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     whole, kept = result.num_in_batches == len(result.times_seen), float(result.num_in_batches)
     yield identity("T31", "an epoch's mini-batches see every example once, but for the remainder of the division",
                    np.sum(result.times_seen == 1), exactly(kept), "examples", "a shuffle is a permutation")  # fmt: skip

@@ -15,7 +15,6 @@ Result:  (6 seeds, N = 2,000) steps gain what the formula says; half of the full
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -29,7 +28,7 @@ from jaxtyping import Float, Int
 
 from experiments.common import checkpoints, plots, runs
 from experiments.common.bounds import of_train, rising
-from experiments.common.claims import Claim, about, follow_up, identity, within, worst
+from experiments.common.claims import Claims, about, follow_up, identity, within, worst
 from experiments.common.problem import Problem
 from experiments.mini_batches import one_noisy_step_figures
 from research import curvature, data, gradients, sampling
@@ -146,7 +145,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return result
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     error = np.hypot(result.bent_error, result.shared(result.scatter_error))
     off = result.bent - result.along[..., None] - result.shared(result.scatter)
     off, error = off[..., :-1], error[..., :-1]  # nothing is drawn for the full batch

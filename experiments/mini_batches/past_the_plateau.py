@@ -12,7 +12,6 @@ Result:  (8 starts) B_crit is 19 and the noise scale 56, 2.9 times that (31, 1.6
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated
 
@@ -24,7 +23,7 @@ from jax import Array
 
 from experiments.common import plots, race, runs
 from experiments.common.bounds import require
-from experiments.common.claims import Claim, follow_up, within
+from experiments.common.claims import Claims, follow_up, within
 from experiments.common.problem import Problem
 from experiments.common.race import CHECKED
 from experiments.mini_batches import batch_frontier_figures as drawn
@@ -76,7 +75,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return race.hold(problem, settings, past, shuffle_keys)
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films or result.sizes[-1] != race.FILMS_EXAMPLES:
         return
     begun = f"begun at cost {settings.past:g}, past the plateau"

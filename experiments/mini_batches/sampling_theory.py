@@ -17,7 +17,7 @@ Result:  theory to 2e-14 in every entry of the covariances in 3 random direction
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 import jax
@@ -30,7 +30,7 @@ from jaxtyping import Float, Int
 
 from experiments.common import experiment, plots, runs
 from experiments.common.bounds import of_train
-from experiments.common.claims import Claim, about, at_most, identity, within, worst
+from experiments.common.claims import Claims, about, at_most, identity, within, worst
 from experiments.common.problem import Problem
 from experiments.mini_batches import sampling_theory_figures as drawn
 from research import data, sampling, training
@@ -151,7 +151,7 @@ def over_theory(result: Result) -> list[tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     num, sizes, source = settings.num_images, result.sizes, "finite-population sampling"
     for index, (scheme, formula) in enumerate(zip(SCHEMES, FORMULAS, strict=True)):
         yield identity("E6", f"{scheme}: all cases for N = {FEW} together have the covariance {formula} in every "

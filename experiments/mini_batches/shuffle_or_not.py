@@ -11,7 +11,6 @@ Result:  over that of batches shuffled anew the cost is 21 times as high sorted 
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -24,7 +23,7 @@ from jaxtyping import Float
 from matplotlib.ticker import MaxNLocator
 
 from experiments.common import descents, plots, runs
-from experiments.common.claims import Claim, at_least, at_most, prediction
+from experiments.common.claims import Claims, at_least, at_most, prediction
 from experiments.common.descents import Method
 from experiments.common.long_training import PlainSettings
 from experiments.common.problem import Problem
@@ -72,7 +71,7 @@ def over_anew(result: Result, way: int) -> np.ndarray:
     return np.quantile(later(result.cost)[way] / later(result.cost)[ANEW], (0, 0.5, 1))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films:
         return
     cost = result.cost

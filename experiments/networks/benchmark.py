@@ -39,7 +39,7 @@ from jaxtyping import Float
 
 from experiments.common import experiment, in_c, peers, plots, records, runs, works
 from experiments.common.bounds import Count, of_train
-from experiments.common.claims import Claim, at_least, at_most, identity, speed
+from experiments.common.claims import Claims, at_least, at_most, identity, speed
 from experiments.common.problem import Problem
 from experiments.common.works import BATCH_SIZE, Work
 from experiments.networks import benchmark_figures
@@ -128,7 +128,7 @@ def flat(result: Any) -> np.ndarray:
     return np.concatenate([np.ravel(np.asarray(leaf)) for leaf in jax.tree.leaves(result)])
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     yield identity("speed", "all contestants compute the same: largest difference over the largest number",
                    max(timed.apart.max() for timed in result.works), at_most(1e-3), "relative, float32",
                    "one definition")  # fmt: skip

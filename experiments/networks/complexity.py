@@ -14,7 +14,7 @@ Result:  proportional to N: slope 0.98 (0.94 to 1.04); 202 MB at once, 3.4 MB in
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Annotated, NamedTuple
@@ -27,7 +27,7 @@ from jaxtyping import Float, Int, PyTree
 
 from experiments.common import descents, experiment, plots, runs
 from experiments.common.bounds import Count, of_train, require, rising
-from experiments.common.claims import Claim, about, prediction, worst
+from experiments.common.claims import Claims, about, prediction, worst
 from experiments.common.problem import CHUNK, Problem, random_parameters
 from experiments.networks import complexity_figures as drawn
 from research import data, fits, gradients, training
@@ -201,7 +201,7 @@ def counts_of(posed: Problem, numbers: list[int]) -> np.ndarray:
     return np.array(found, float).T
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films:
         return
     x = result.examples.x[LARGE]

@@ -14,7 +14,7 @@ Result:  98.83 % of the test images (median of 5 seeds) against 95.31 % after 8 
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 import jax
@@ -26,7 +26,7 @@ from jaxtyping import Float
 
 from experiments.common import descents, plots, runs, two_networks
 from experiments.common.bounds import rising
-from experiments.common.claims import Claim, at_least, exactly, prediction, within
+from experiments.common.claims import Claims, at_least, exactly, prediction, within
 from experiments.common.problem import Problem
 from experiments.common.tune import Tuned, tune
 from experiments.networks import two_networks_figures
@@ -130,7 +130,7 @@ def end_costs(
     return of_rate
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.are_usual:
         return
     conv, plain = result.conv, result.plain

@@ -12,7 +12,6 @@ Result:  yes: the mean of the single gradients is the gradient; B_simple goes fr
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -24,7 +23,7 @@ from jax.flatten_util import ravel_pytree
 
 from experiments.common import cost_looks, descents, hills, plots, runs, two_networks
 from experiments.common.bounds import of_train
-from experiments.common.claims import Claim, at_least, identity, prediction, within
+from experiments.common.claims import Claims, at_least, identity, prediction, within
 from experiments.common.cost_looks import Scatter
 from experiments.common.problem import Problem
 from experiments.networks import two_networks_figures
@@ -99,7 +98,7 @@ def hill(problem: Problem, settings: Settings, path: np.ndarray) -> tuple[hills.
     return view, float(np.max(np.abs(view.surface[rows, columns] - wanted) / np.abs(wanted)))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     conv = result.conv
     yield identity("C9", "the mean of all images' own gradients is the gradient of the mean cost, before and after "
                    "training", conv.average_error.max(), within(0, 1e-6, 0), "of a typical |g_i|",

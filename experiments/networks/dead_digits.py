@@ -16,7 +16,6 @@ Result:  of 100 starts 13 have no dead digit after epoch 6 (95 % right), 35 one 
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Annotated, NamedTuple
@@ -31,7 +30,7 @@ from jaxtyping import Float, Int
 
 from experiments.common import descents, experiment, plots, runs, teaching
 from experiments.common.bounds import Count
-from experiments.common.claims import Claim, at_least, exactly, follow_up, prediction
+from experiments.common.claims import Claims, at_least, exactly, follow_up, prediction
 from experiments.common.descents import Method
 from experiments.common.problem import Problem
 from research import costs, data, fits, models
@@ -123,7 +122,7 @@ def best_of_three(share: float, count: int) -> tuple[float, float, float]:
     return best, low, high
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films or settings.num_examples is not None:
         return
     count, whole = settings.num_seeds, ~np.any(result.dead[..., -1, :], axis=-1)

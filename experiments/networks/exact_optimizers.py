@@ -10,7 +10,6 @@ Result:  in 20 dimensions conjugate gradients are off by 3e-6 of the solution af
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import jax
@@ -24,7 +23,7 @@ from matplotlib.ticker import MaxNLocator
 
 from experiments.common import experiment, plots
 from experiments.common.bounds import Count
-from experiments.common.claims import Claim, at_most, identity
+from experiments.common.claims import Claims, at_most, identity
 from experiments.common.problem import Problem, random_parameters
 from research import training
 from research.data import Examples
@@ -82,7 +81,7 @@ def sgd_against_the_plain_step(problem: Problem) -> float:
     return float(abs(found - by_hand).max() / abs(by_hand).max())
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     yield identity("E15", f"conjugate gradients end on a quadratic of {settings.dimensions} dimensions after as many "
                    f"steps (one step earlier they are off by {result.errors[:, -2].max():.1g})",
                    result.errors[:, -1].max(), at_most(1e-10), "relative error", "Hestenes and Stiefel")  # fmt: skip

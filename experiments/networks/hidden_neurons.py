@@ -14,7 +14,6 @@ Result:  (6 seeds) 36 % with two neurons, 93.7 % with 16, 95.5 % with 30, 94.6 %
 """
 
 import dataclasses
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, NamedTuple
 
@@ -28,7 +27,7 @@ from jaxtyping import Float, Int
 
 from experiments.common import descents, experiment, plots, runs
 from experiments.common.bounds import BatchSize, Count, require
-from experiments.common.claims import Claim, at_most, prediction, within
+from experiments.common.claims import Claim, Claims, at_most, prediction, within
 from experiments.common.descents import Trained
 from experiments.common.problem import Problem
 from experiments.networks import hidden_neurons_figures as drawn
@@ -122,7 +121,7 @@ def gradient_lengths(problem: Problem, init_keys: Array) -> np.ndarray:
     return np.asarray(runs.over_seeds(of_seed, (0, None))(init_keys, problem.train))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not dataclasses.replace(settings, layer_sizes=()).is_the_films:
         return
     networks, one_layer = result.by_hidden(), (settings.depth_width,)

@@ -13,7 +13,7 @@ Result:  cross-entropy pulls 6,583 times as hard on the most wrong output of 2,0
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -28,7 +28,7 @@ from jaxtyping import Float
 
 from experiments.common import cost_looks, descents, experiment, hills, plots, runs
 from experiments.common.bounds import BatchSize, Count, of_train, require
-from experiments.common.claims import Claim, at_least, at_most, identity, prediction
+from experiments.common.claims import Claims, at_least, at_most, identity, prediction
 from experiments.common.cost_looks import BY_HAND, Scatter, Wishes
 from experiments.common.descents import Beginning
 from experiments.common.problem import Problem, name_of, plain_layers
@@ -191,7 +191,7 @@ def hill_of(problem: Problem, resolution: int, paths: list[np.ndarray]) -> tuple
     return view, 1 - hidden / float(((union - union.mean(axis=0)) ** 2).sum())
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     new, film, sigmoid = result
     by_hand, differences = (max(errors) for errors in zip(new[1:3], film[1:3], strict=True))
     averages = max(each.scatter.average_error.max() for each in (new, film))

@@ -17,7 +17,7 @@ Result:  (5 starts) 400 full-batch gradients: L-BFGS 0.037, conjugate gradients 
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -28,7 +28,7 @@ from jaxtyping import Float
 
 from experiments.common import descents, experiment, optimizers, plots, runs
 from experiments.common.bounds import BatchSize, Count, of_train, require
-from experiments.common.claims import Claim, at_least, at_most, exactly, follow_up, prediction
+from experiments.common.claims import Claims, at_least, at_most, exactly, follow_up, prediction
 from experiments.common.optimizers import BEGUN_LATER, BFGS, CONJUGATE, GROUP, MINIBATCH, PLAIN, Descent, Method, Way
 from experiments.common.problem import Problem
 from experiments.common.tune import Tuned
@@ -168,7 +168,7 @@ def one_after_the_other(method: Method, found: list[Descent]) -> float:
     return (sum(evaluations) + filled * evaluations[-1]) / min(GROUP, jax.device_count())
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.is_the_films:
         return
     by_label, budgets = result.by_label(), BUDGETS[settings.num_evaluations >= BUDGETS]

@@ -12,7 +12,6 @@ Result:  play.html, 1 MB: the trained network reads 95.2 % of the test images, t
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import jax
@@ -24,7 +23,7 @@ from jaxtyping import Float, Int, UInt8
 
 from experiments.common import descents, hills, plots, walks
 from experiments.common.bounds import Count, below_train, different, of_test, of_train, require
-from experiments.common.claims import Claim
+from experiments.common.claims import Claims
 from experiments.common.descents import Method
 from experiments.common.problem import Problem, plain_layers
 from experiments.networks import play_figures as drawn
@@ -126,7 +125,7 @@ def grey(examples: data.Examples, height: int, width: int) -> tuple[np.ndarray, 
     return np.asarray(examples.inputs).reshape(-1, height, width), np.asarray(examples.targets).argmax(axis=1)
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     """None: the page is held by tests, against backpropagation by hand, jax.grad and minibatch_descent."""
     return iter(())
 

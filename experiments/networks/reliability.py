@@ -26,7 +26,7 @@ from jaxtyping import Int
 
 from experiments.common import bad_inputs, experiment, folders, plots, trials
 from experiments.common.bounds import Count
-from experiments.common.claims import Claim, exactly, identity
+from experiments.common.claims import Claims, exactly, identity
 from experiments.common.problem import Problem
 
 RUNS = ("steepest", "falling_rate", "running_mean", "one_epoch", "larger_batches")  # none measures seconds
@@ -132,7 +132,7 @@ def faulty(words: list[str], here: Path) -> Iterator[list[int]]:
     yield [*stopped[:3], int(trials.is_whole(lock.with_name(name)))]
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     kills, ends = dict(zip(KILLS, result.kills.sum(axis=0), strict=True)), result.ends
     tried, count = f"after {kills['kills']} kills, {kills['while writing']} of them while writing", "count"
     yield identity("N9", f"no result is a mixture of two runs {tried}", kills["mixtures"], exactly(0), count,

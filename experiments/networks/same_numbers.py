@@ -16,7 +16,7 @@ Result:  another process finds the same bits; 1, 2, 4 and 8 of 8 devices, and Py
 import dataclasses
 import platform
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -28,7 +28,7 @@ from jaxtyping import Float
 
 from experiments.common import experiment, hosts, plots, processes, runs
 from experiments.common.bounds import Count, of_train, require
-from experiments.common.claims import Claim, at_most, exactly, identity, prediction
+from experiments.common.claims import Claims, at_most, exactly, identity, prediction
 from experiments.common.problem import Problem
 from research import curvature, gradients, sharding, statistics, training
 from research.training import TrainState
@@ -115,7 +115,7 @@ def numbers_on(problem: Problem, settings: Settings, devices: Sequence) -> list[
     return [np.asarray(each[0], float) for each in sharding.together(runs.compiled(program))(*given)]
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     unit = "largest difference over the largest number"
     yield identity("N10", "another process of the same Python and JAX finds the same bits", result.of(AGAIN),
                    exactly(0), unit, "the same programs on the same inputs")  # fmt: skip

@@ -17,7 +17,6 @@ Result:  (2 cores) two devices are 1.76 times as fast for the gradient over all 
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import jax
@@ -27,7 +26,7 @@ from jaxtyping import Float, Int
 
 from experiments.common import experiment, hosts, on_paper, plots, processes, shared_works
 from experiments.common.bounds import of_train, require, rising
-from experiments.common.claims import Claim, about, at_least, at_most, identity, prediction, speed
+from experiments.common.claims import Claims, about, at_least, at_most, identity, prediction, speed
 from experiments.common.on_paper import Net
 from experiments.common.problem import Problem
 from experiments.common.shared_works import BATCHES, REDUCES, RUNS, WHOLE
@@ -126,7 +125,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     )  # fmt: skip
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     yield identity("E22", "all groups of devices and processes find the same gradient", result.apart.max(),
                    at_most(1e-5), "relative, float32", "sums in another order")  # fmt: skip
     count, gained = result.devices[-1], result.speed_up[-1]

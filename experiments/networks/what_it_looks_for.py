@@ -14,7 +14,6 @@ Result:  (medians of 10 seeds) 6 % of the variance of a neuron's weights lie in 
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -27,7 +26,7 @@ from jaxtyping import Bool, Float, Int
 
 from experiments.common import checkpoints, plots, runs
 from experiments.common.bounds import of_train
-from experiments.common.claims import Claim, about, at_least, at_most, exactly, identity, prediction, within
+from experiments.common.claims import Claims, about, at_least, at_most, exactly, identity, prediction, within
 from experiments.common.problem import Problem, plain_layers
 from experiments.networks import what_it_looks_for_figures as drawn
 from research import data, statistics
@@ -132,7 +131,7 @@ def spread_of_noise(result: Result) -> float:
     return 4 * math.sqrt(2 * share * (1 - share) / ((len(result.black) + 1) * num_images))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not settings.has_films_network:
         return
     noise, images, spread = result.coarse_noise, result.coarse_images, spread_of_noise(result)

@@ -13,7 +13,7 @@ Result:  the first layer carries 1.9 % of the improvement at the start, the last
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 
 from experiments.common import descents, layer_descents, plots, runs
-from experiments.common.claims import Claim, about, exactly, identity, prediction, worst
+from experiments.common.claims import Claims, about, exactly, identity, prediction, worst
 from experiments.common.problem import Problem, plain_layers
 from experiments.one_example import layer_figures
 from research import backprop, data, fits, gradients, layerwise
@@ -121,7 +121,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(costs, shares, num_changed, steps, num_expected, sigmoids)
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     steps, first, taylor = result.steps, about(1, by=0.1), "Taylor, second order"
     decrease, updates, activations = (
         1 + worst(np.array([fits.log_log_slope(RATES[SMALL], error[SMALL]) - 1 for error in errors]))

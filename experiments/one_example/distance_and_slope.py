@@ -13,7 +13,7 @@ Result:  nudges are exactly 2 (y - a), but the most wrong of 2,000 outputs, 0.99
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments.common import descents, experiment, plots, runs, wishes
-from experiments.common.claims import Claim, at_most, identity
+from experiments.common.claims import Claims, at_most, identity
 from experiments.common.problem import Problem, plain_layers
 from research import costs, data
 from research.backprop import Functions
@@ -65,7 +65,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(*look(saturated, digits))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     yield identity("T17", "no weighted sum is pulled harder than 8/27, however far from its target",
                    np.max(np.abs(result.pull)), at_most(8 / 27 + 1e-6),
                    "largest |pull|", "the maximum of 2 d^2 (1 - d), at d = 2/3")  # fmt: skip

@@ -16,7 +16,7 @@ Result:  the four equations give all 13,002 components, within 7e-17 of jax.grad
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
@@ -29,7 +29,7 @@ from jaxtyping import Float, Int
 
 from experiments.common import descents, experiment, runs, wishes
 from experiments.common.bounds import below_train, require
-from experiments.common.claims import Claim, at_most, exactly, identity
+from experiments.common.claims import Claims, at_most, exactly, identity
 from experiments.common.plots import Figure, Page
 from experiments.common.problem import Problem, plain_layers
 from experiments.one_example import equations_figures as drawn
@@ -124,7 +124,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     )  # fmt: skip
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     for number, (says, error) in enumerate(zip(EQUATIONS, result.errors.max(axis=0), strict=True), start=1):
         yield identity("T41", f"equation {number}, {says}, is true of jax.grad's numbers", error, at_most(1e-12),
                        "largest relative error", f"the chain rule; Nielsen, chapter 2, BP{number}")  # fmt: skip

@@ -16,7 +16,7 @@ Result:  the correlation, of the outputs' weights, goes from -0.40 before traini
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -29,7 +29,7 @@ from jaxtyping import Float
 
 from experiments.common import descents, hebbian, layer_descents, plots, runs
 from experiments.common.bounds import of_train, rising
-from experiments.common.claims import Claim, about, at_least, prediction, within, worst
+from experiments.common.claims import Claims, about, at_least, prediction, within, worst
 from experiments.common.problem import Problem, plain_layers
 from experiments.common.tune import Tuned
 from experiments.one_example import hebb_figures as drawn
@@ -132,7 +132,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(tuple(tuned), *map(np.stack, zip(*best, strict=True)))
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not (settings.has_films_cost and settings.has_films_network):
         return
     along, strengthened = result.along_hebb[0].mean(axis=0), 100 * result.strengthened[0].mean(axis=0)

@@ -13,7 +13,6 @@ Result:  drawn by the weight's sign, as at 7:38, the columns of the nine unwante
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -27,7 +26,7 @@ from jaxtyping import Float, Int, Shaped
 
 from experiments.common import descents, experiment, runs, wishes
 from experiments.common.bounds import below_train, require
-from experiments.common.claims import Claim, about, at_most, exactly, identity, prediction
+from experiments.common.claims import Claims, about, at_most, exactly, identity, prediction
 from experiments.common.descents import Method
 from experiments.common.plots import Figure, Page
 from experiments.common.problem import Problem, plain_layers
@@ -152,7 +151,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     )
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     # rank one, nothing behind a dark pixel: tests/test_backprop.py holds these laws
     checks, num_classes = result.checks, result.targets.shape[1]
     yield prediction("T14", "before any training the network's answers are no better than chance",

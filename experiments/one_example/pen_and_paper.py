@@ -15,7 +15,7 @@ Result:  yes: none of the 25 components is further than 0.00006 from jax.grad, o
 import dataclasses
 import itertools
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Annotated, NamedTuple
 
@@ -30,7 +30,7 @@ from jaxtyping import Float
 
 from experiments.common import experiment, runs
 from experiments.common.bounds import Count, require
-from experiments.common.claims import Claim, at_most, exactly, identity, prediction, within
+from experiments.common.claims import Claims, at_most, exactly, identity, prediction, within
 from experiments.common.plots import Page
 from experiments.common.problem import Problem
 from experiments.one_example import pen_and_paper_figures as paper
@@ -115,7 +115,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(written.text, float(written.cost), float(written.new_cost), difference, accuracy)
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     yield identity("C27", "by pencil, with four decimals, each of the 25 components of the gradient is jax.grad's",
                    result.largest_difference, at_most(5e-4), "largest difference",
                    "made of ten roundings by at most 0.00005")  # fmt: skip

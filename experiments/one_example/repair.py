@@ -13,7 +13,6 @@ Result:  the share of the last layer grows by the largest factor, whichever is d
 """
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -25,7 +24,7 @@ from jax import Array
 from jaxtyping import Float
 
 from experiments.common import layer_descents, plots, runs
-from experiments.common.claims import Claim, at_least, exactly, identity, prediction, within
+from experiments.common.claims import Claims, at_least, exactly, identity, prediction, within
 from experiments.common.problem import Problem, plain_layers
 from experiments.one_example import layer_figures
 from research import data, gradients, layerwise, patching, training
@@ -122,7 +121,7 @@ def cases(result: Result) -> list[np.ndarray]:
     ]
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     if not (settings.has_films_cost and result.sigmoids):  # which the learning rate is meant for
         return
     rises, most, best, first = (100 * float(found.mean()) for found in cases(result))

@@ -12,7 +12,7 @@ Result:  step for equal step the signs alone go down 21 % as steeply as the grad
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from statistics import NormalDist
 from typing import Annotated, NamedTuple
 
@@ -26,7 +26,7 @@ from jaxtyping import Float
 
 from experiments.common import experiment, plots, runs
 from experiments.common.bounds import of_train
-from experiments.common.claims import Claim, about, at_most, identity, prediction
+from experiments.common.claims import Claims, about, at_most, identity, prediction
 from experiments.common.problem import Problem
 from research import data
 from research.data import Examples
@@ -95,7 +95,7 @@ def measure(problem: Problem, settings: Settings) -> Result:
     return Result(*found, problem.num_parameters)  # pyright: ignore[reportCallIssue]
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     share, num_directions, num_parameters = result.first_order, settings.num_directions, result.num_parameters
     spread = 4 / np.sqrt(num_directions)  # four standard deviations of a root mean square of M/2 cosines
     expected, deviation = best_of_random(num_directions, num_parameters)

@@ -13,7 +13,7 @@ Result:  yes: components 31.99 times apart change the cost 31.99 times as much a
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 import jax
@@ -26,7 +26,7 @@ from jaxtyping import Float
 
 from experiments.common import experiment, plots, runs
 from experiments.common.bounds import of_train
-from experiments.common.claims import Claim, about, at_most, identity, within, worst
+from experiments.common.claims import Claims, about, at_most, identity, within, worst
 from experiments.common.problem import Problem
 from experiments.one_example import wiggle_figures
 from research import data, fits
@@ -105,7 +105,7 @@ def ratios(result: Result) -> tuple[np.ndarray, np.ndarray]:
     return exact, np.abs(result.changes[..., 0] / result.changes[..., 1])
 
 
-def claims(result: Result, settings: Settings) -> Iterator[Claim]:
+def claims(result: Result, settings: Settings) -> Claims:
     exact, measured = ratios(result)
     errors = np.abs(measured - exact[:, None])[:, SMALL]
     off = worst(np.array([fits.log_log_slope(EPSILONS[SMALL], error) - 1 for error in errors]))
