@@ -37,8 +37,7 @@ def already(epochs: np.ndarray, cosines: np.ndarray) -> str:
 
 
 def agreement(result: Any) -> plots.Figure:
-    figure, (panels,) = plots.new_figure(16, 5.4, columns=3)
-    left, middle, right = panels
+    figure, ((left, middle, right),) = plots.new_figure(16, 5.4, columns=3)
     epochs, looks, count = result.epochs, result.looks, result.num_examples
     share = 100 * looks.between / (looks.between + looks.within)
     for series, (axis, curve, label) in enumerate((
@@ -56,7 +55,7 @@ def agreement(result: Any) -> plots.Figure:
     plots.plain_log_ticks(right.yaxis, [tick for tick in (1, 10, 100, 1000, 10_000, 100_000) if tick <= count])
     right.set(ylim=(0.6, 2.2 * count), ylabel="$N\\,|G|^2$ / mean $|g_i|^2$",
               title="As if so many images wanted the same: m-coherence")  # fmt: skip
-    for axis in panels:
+    for axis in (left, middle, right):
         axis.set_xscale("symlog", linthresh=0.1, linscale=0.4)
         plots.plain_log_ticks(axis.xaxis, [tick for tick in (0, 0.1, 0.3, 1, 2, 5, 10, 30) if tick <= epochs[-1]])
         axis.set(xlim=(-0.01, epochs[-1] * 1.15), xlabel="epochs of training")

@@ -12,8 +12,7 @@ SCORES = "gradient's length", "cost"
 def noise(result: Any, shares: np.ndarray, truth: list[np.ndarray], target: tuple) -> plots.Figure:
     """What is right on the test set, and on the training set by wrong labels, against the share of those; between the
     two shares of `target` a point is lost."""
-    figure, axes = plots.new_figure(14, 6.2, columns=2)
-    left, right = axes[0]
+    figure, ((left, right),) = plots.new_figure(14, 6.2, columns=2)
     shares, (bears, loses) = 100 * shares, 100 * np.array(target)
     for series, each in enumerate(result.recipes):
         name = each.label.replace(", ", ",\n")

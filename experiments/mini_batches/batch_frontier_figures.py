@@ -7,8 +7,7 @@ from experiments.common.race import Race, Settings
 
 
 def frontier(result: Race, settings: Settings, headline: str, begun: str = "") -> plots.Figure:
-    figure, axes = plots.new_figure(16, 6.4, columns=3)
-    steps, examples, rates = axes[0]
+    figure, ((steps, examples, rates),) = plots.new_figure(16, 6.4, columns=3)
     law, sizes = result.hyperbola, result.sizes.astype(float)
     fine = np.geomspace(sizes[0] / 1.5, sizes[-1] * 1.5, 200)
     draw_points(steps, result, sizes, result.steps)
@@ -23,7 +22,7 @@ def frontier(result: Race, settings: Settings, headline: str, begun: str = "") -
     rates.plot(result.sizes, result.rates, "o-", color=plots.COLOURS[0])
     for edge, text in ((min, "smallest of the grid"), (max, "largest of the grid")):
         plots.reference_line(rates, edge(settings.learning_rates), text)
-    for axis in axes[0]:
+    for axis in (steps, examples, rates):
         axis.set(xscale="log", yscale="log", xlabel="batch size B")
     plots.plain_log_ticks(rates.yaxis, settings.learning_rates)
     target, reached = f"cost {settings.target:g}", (0.5 * np.nanmin(result.steps), 2 * np.nanmax(result.steps))

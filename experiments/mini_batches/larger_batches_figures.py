@@ -11,8 +11,7 @@ ON_THE_GRID = "Correct on the test images, %; along each line η/B is constant,\
 
 def trainings(result: Any, lines: Any, settings: Any, headline: str, alike: float) -> plots.Figure:
     """Left the grid, its diagonals scaled together; then what happens along these."""
-    figure, axes = plots.new_figure(18, 6.5, columns=3, width_ratios=(1.25, 1, 1))
-    grid, cost, steepness = axes[0]
+    figure, ((grid, cost, steepness),) = plots.new_figure(18, 6.5, columns=3, width_ratios=(1.25, 1, 1))
     accuracy_panel(grid, 100 * np.median(result.accuracy, axis=0), settings.learning_rates, settings.batch_sizes)
     sharpness, kept = np.median(result.sharpness, axis=1), lines.ratios <= alike
     for series, (rates, units, ratios) in enumerate(zip(lines.rates, lines.units, lines.ratios, strict=True)):

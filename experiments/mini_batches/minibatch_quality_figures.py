@@ -8,13 +8,10 @@ from experiments.common import plots
 from experiments.common.plots import when
 from research import sampling, statistics
 
-THIN: Any = {"color": "0.4", "linewidth": 1, "linestyle": (0, (2, 2))}
-
 
 def quality(result: Any, shown: list[int]) -> plots.Figure:
     """Cosine and relative error of a mini-batch gradient against its size, at several times, on theory's lines."""
-    figure, axes = plots.new_figure(14, 6, columns=2)
-    left, right = axes[0]
+    figure, ((left, right),) = plots.new_figure(14, 6, columns=2)
     num_examples, batches = result.num_examples, result.quality.batches
     fine = np.unique(np.geomspace(1, num_examples, 400).round())
     drawn = np.asarray(sampling.finite_population(fine, num_examples))
@@ -28,7 +25,7 @@ def quality(result: Any, shown: list[int]) -> plots.Figure:
         plots.seed_points(left, result.sizes, batches.cosine[:, index], series)
         plots.seed_points(right, result.sizes, np.sqrt(batches.squared_error[:, index]), series)
     for axis in (left, right):
-        axis.axvline(100, **THIN)
+        axis.axvline(100, color="0.4", linewidth=1, linestyle=(0, (2, 2)))
         plots.plain_log_ticks(axis.xaxis, (1, 10, 100, 1000, 10_000, num_examples))
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axis.set_xlabel("examples in the mini-batch, B")
@@ -49,8 +46,7 @@ def quality(result: Any, shown: list[int]) -> plots.Figure:
 
 def noise(result: Any, batch_size: int, pretty_good: float, looks: tuple[float, float], between: str) -> plots.Figure:
     """B_simple, and the cosine of the film's batches, along the training; 'pretty good' ends between the `looks`."""
-    figure, axes = plots.new_figure(14, 5.5, columns=2)
-    left, right = axes[0]
+    figure, ((left, right),) = plots.new_figure(14, 5.5, columns=2)
     draw_scale(left, result, batch_size, pretty_good)
     predicted = statistics.expected_cosine(result.noise_scale, batch_size, result.num_examples)
     plots.seed_band(right, result.epochs, result.films_cosine, 1, "")

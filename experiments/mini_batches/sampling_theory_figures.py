@@ -12,8 +12,7 @@ from research import sampling
 def scatters(result: Any, schemes: tuple[str, ...], measured: float) -> plots.Figure:
     """Every case for few images; variances and covariances drawn among many. `measured`: the mean ratio to theory
     without replacement."""
-    figure, axes = plots.new_figure(16, 5.8, columns=3)
-    left, middle, right = axes[0]
+    figure, ((left, middle, right),) = plots.new_figure(16, 5.8, columns=3)
     sizes, num, few = result.sizes, int(result.sizes[-1]), result.ratios.shape[-1]
     fine_few, fine = np.linspace(1, few, 200), np.geomspace(1, num, 300)
     own = [part.own.mean(axis=-1) * sizes for part in (result.with_replacement, result.shuffled)]
@@ -43,7 +42,7 @@ def scatters(result: Any, schemes: tuple[str, ...], measured: float) -> plots.Fi
         plots.note(right, text, (1, level), (0, 8))
     for axis in (middle, right):
         plots.plain_log_ticks(axis.xaxis, [size for size in (1, 10, 100, 1000, 10_000) if size <= num])
-    for axis in axes[0]:
+    for axis in (left, middle, right):
         axis.set_xlabel("batch size B")
     headline = (f"Without replacement mini-batches scatter (N-B)/(N-1) times as much: measured {measured:.3f} times "
                 "that; two of one shuffle lean apart, since all its batches average to G")  # fmt: skip

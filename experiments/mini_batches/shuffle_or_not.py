@@ -93,8 +93,7 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
-    figure, axes = plots.new_figure(13, 5.8, columns=2)
-    left, right = axes[0]
+    figure, ((left, right),) = plots.new_figure(13, 5.8, columns=2)
     epochs = np.arange(1, result.cost.shape[-1] + 1)
     ratios, accuracy = result.cost / result.cost[:1], 100 * np.median(result.accuracy[..., -1], axis=1)
     for series, name in enumerate(NAMES):

@@ -163,8 +163,7 @@ def on_top(result: Result) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
-    figure, axes = plots.new_figure(15, 6, columns=2, width_ratios=[1, 1.2])
-    left, right = axes[0]
+    figure, ((left, right),) = plots.new_figure(15, 6, columns=2, width_ratios=[1, 1.2])
     best = max(result.outcomes, key=lambda name: result.outcomes[name].end)
     shown = {best, *[*below_his(result)][-1:]}
     for row, (name, outcome) in enumerate(result.outcomes.items()):

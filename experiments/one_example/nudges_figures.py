@@ -135,8 +135,7 @@ def columns(picture: Picture, layer: int) -> plots.Figure:
     computed, width = pulls * weights, len(asking)
     sizes, wrong = np.abs(computed), np.broadcast_to(pulls < 0, computed.shape)
     largest, wrong_share = float(sizes.max()), 100 * sizes[wrong].sum() / sizes.sum()
-    figure, (axes,) = plots.new_figure(14, 7.5, columns=2, width_ratios=(width + 2, width + 0.5))
-    left, right = axes
+    figure, ((left, right),) = plots.new_figure(14, 7.5, columns=2, width_ratios=(width + 2, width + 0.5))
     draw_grid(left, computed, rows, asking, 190, "sum", picture.nudges[layer - 1][rows], largest)
     draw_grid(right, sizes * np.sign(weights), rows, asking, 190)
     for axis, on_top in ((left, np.sign(pulls)), (right, np.ones(width))):

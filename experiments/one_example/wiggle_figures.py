@@ -9,8 +9,7 @@ from experiments.common import plots
 
 def wiggle(result: Any, epsilons: np.ndarray, exact: np.ndarray, measured: np.ndarray) -> plots.Figure:
     """`exact` (seeds) is the ratio of the two components, `measured` (seeds, epsilons) that of the cost's changes."""
-    figure, (panels,) = plots.new_figure(15, 5, columns=3)
-    left, middle, right = panels
+    figure, ((left, middle, right),) = plots.new_figure(15, 5, columns=3)
     changes, components = np.abs(result.changes[0]), np.abs(result.components[0])
     for series, label in enumerate(("the most sensitive weight", f"one nearest to 1/{exact[0]:.0f} of it")):
         left.plot(epsilons, changes[:, series], "o", color=plots.COLOURS[series], linestyle=plots.LINES[series])
@@ -31,7 +30,7 @@ def wiggle(result: Any, epsilons: np.ndarray, exact: np.ndarray, measured: np.nd
         right.plot(epsilons, np.abs(ratio - exact[seed]), "o", color=plots.COLOURS[0], markersize=5)
     right.set(yscale="log", ylabel="distance of the ratio from the exact one")
     right.set_title("A tenth of the wiggle, a tenth of the error\n(dots: every seed; lines: from two curvatures)")
-    for axes in panels:
+    for axes in (left, middle, right):
         axes.set(xscale="log", xlabel="epsilon, added to one weight alone")
     times = f"{exact[0]:.0f} times"
     says = f"A component {times} larger: the cost is {times} as sensitive to that weight"
