@@ -131,13 +131,11 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
         axis.plot(reached, 10, "o", color=plots.COLOURS[series], markersize=8)
         plots.note(axis, f"{when}, $B$ = {result.expected[network, 0] ** 2:.3g}", (counts[at], 2.5 * expected[at]),
                    series=series, fontweight="bold")  # fmt: skip
-    plots.plain_log_ticks(axis.xaxis, [10**power for power in range(len(str(num_examples)))])
-    plots.plain_log_ticks(axis.yaxis, (0.01, 0.1, 1, 10, 100, 1000))
     plots.reference_line(axis, 100, "as far away as no step at all")
     plots.reference_line(axis, 10, "10 %")
-    axis.set(xlabel=f"examples averaged so far, n (of N = {num_examples:,})",
-             ylabel="distance from the gradient, % of its length")  # fmt: skip
-    axis.set_ylim(bottom=0.1)
+    plots.panel(axis, x=f"examples averaged so far, n (of N = {num_examples:,})",
+                y="distance from the gradient, % of its length", log_y=(0.01, 0.1, 1, 10, 100, 1000),
+                log_x=[10**power for power in range(len(str(num_examples)))], ylim=(0.1, None))  # fmt: skip
     plots.note(axis, "dotted: theory, $\\sqrt{B/n \\cdot (N-n)/(N-1)}$, $B$ = tr $\\Sigma/|G|^2$", (0.03, 0.04),
                unit=plots.IN_PANEL, fontsize=10)  # fmt: skip
     untrained, trained = needed(result)

@@ -46,9 +46,9 @@ def seed_band(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str,
     """The median over seeds as a line, and all of them as a band: x is (points,), y is (seeds, points).
     `series` chooses colour and line style; the same number means the same method in every panel. The options, such
     as marker="o", are the line's."""
-    colour, line = COLOURS[series % len(COLOURS)], LINES[series % len(LINES)]
-    axes.fill_between(x, y.min(axis=0), y.max(axis=0), color=colour, alpha=0.2, linewidth=0)
-    axes.plot(x, np.median(y, axis=0), color=colour, linestyle=line, label=label, **options)
+    style = {"color": COLOURS[series % len(COLOURS)], "linestyle": LINES[series % len(LINES)]} | options
+    axes.fill_between(x, y.min(axis=0), y.max(axis=0), color=style["color"], alpha=0.2, linewidth=0)
+    axes.plot(x, np.median(y, axis=0), label=label, **style)
 
 
 def seed_points(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str | None = None) -> None:

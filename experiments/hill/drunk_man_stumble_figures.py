@@ -32,7 +32,6 @@ def stumble(seen: Any) -> plots.Figure:
     draw_ground(axes["map"], seen)
     for index in range(len(seen.footsteps)):
         draw_steps(axes["map"], seen, index)
-    name_steps(axes["map"], seen)
     axes["map"].set(title="Every step; thin arrows: minus the full gradient",
                     xlabel="where the full batch goes (units of the weights)",
                     ylabel="where the steps of the smallest batches vary most")  # fmt: skip
@@ -67,6 +66,9 @@ def draw_steps(axes: plots.Axes, seen: Any, index: int) -> None:
     axes.plot(*points.T, color=colour, linewidth=1.2, **style)
     axes.plot(*points[-1], marker="o", markersize=9, color=colour, markeredgecolor="white", zorder=6)
     draw_arrows(axes, seen, index)
+    text = f"{plots.SIGNS[SERIES[index]]} {seen.footsteps[index].way.label}"
+    plots.note(axes, text, (0.02, 0.98 - 0.06 * index), unit=plots.IN_PANEL, series=SERIES[index], fontweight="bold",
+               va="top")  # fmt: skip
 
 
 def draw_arrows(axes: plots.Axes, seen: Any, index: int) -> list[Annotation]:
@@ -80,13 +82,6 @@ def arrows(seen: Any, index: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
     width = np.ptp(np.concatenate(seen.view.shadows)[:, 0])
     tails = place(seen, index)[:: microscope.EVERY]
     return [*zip(tails, tails + ARROW * width * seen.footsteps[index].downhill, strict=True)]
-
-
-def name_steps(axes: plots.Axes, seen: Any) -> None:
-    for index, steps in enumerate(seen.footsteps):
-        text = f"{plots.SIGNS[SERIES[index]]} {steps.way.label}"
-        plots.note(axes, text, (0.02, 0.98 - 0.06 * index), unit=plots.IN_PANEL, series=SERIES[index],
-                   fontweight="bold", va="top")  # fmt: skip
 
 
 def draw_winding(axes: plots.Axes, seen: Any) -> None:

@@ -46,11 +46,8 @@ def roc(result: Any, alarms: np.ndarray, epochs: list[int], share: float) -> plo
     for axis, each in zip(axes[0], result.recipes, strict=True):
         areas = np.median(each.areas[-1], axis=1)  # epochs, scores
         for at, score in np.ndindex(areas.shape):
-            colour, found = plots.COLOURS[score], 100 * each.curves[at, :, score]
-            low, middle, high = found.min(axis=0), np.median(found, axis=0), found.max(axis=0)
-            axis.fill_between(100 * alarms, low, high, color=colour, alpha=0.2, linewidth=0)
-            axis.plot(100 * alarms, middle, color=colour, linestyle=plots.LINES[at],
-                      marker=plots.MARKERS[score], markevery=0.08, markersize=5)  # fmt: skip
+            plots.seed_band(axis, 100 * alarms, 100 * each.curves[at, :, score], score, "", linestyle=plots.LINES[at],
+                            marker=plots.MARKERS[score], markevery=0.08, markersize=5)  # fmt: skip
         axis.plot([0, 100], [0, 100], color="0.4", linewidth=1, linestyle=(0, (2, 2)))
         plots.note(axis, "by lot: area 0.5", (70, 70), (6, -6), va="top")
         for score, name in enumerate(SCORES):

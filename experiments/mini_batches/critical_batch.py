@@ -119,8 +119,6 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
         fine = np.geomspace(sizes[0], sizes[-1], 200)
         left.plot(fine, run.hyperbola.at(fine), color=plots.COLOURS[series % 5], label=f"to cost {target:g}")
         every_start.append([fits.hyperbola(sizes, of_one).critical for of_one in steps.T])
-    left.set(xlabel="batch size B", ylabel="steps to that cost",
-             title="Steps, and the hyperbola S = S_min (1 + B_crit / B)")  # fmt: skip
     noise = [run.noise.mean(axis=1) for run in result.races]
     for dots, middle, line, colour, label in (
         (every_start, critical, "o-", plots.COLOURS[4], "B_crit, fitted"),
@@ -128,12 +126,12 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     ):
         right.plot(targets, np.array(dots), ".", color=colour, alpha=0.5)
         right.plot(targets, middle, line, color=colour, label=label)
-    right.set(xlabel="cost to come down to (falls to the right)", ylabel="batch size",
-              title="Critical batch size and noise scale")  # fmt: skip
     right.invert_xaxis()
-    for axis, ticks in ((left, (*settings.batch_sizes, IMAGES)), (right, settings.targets)):
-        plots.plain_log_ticks(axis.xaxis, ticks)
-        plots.plain_log_ticks(axis.yaxis, (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000))
+    ticks = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+    plots.panel(left, "Steps, and the hyperbola S = S_min (1 + B_crit / B)", "batch size B", "steps to that cost",
+                log_x=(*settings.batch_sizes, IMAGES), log_y=ticks)  # fmt: skip
+    plots.panel(right, "Critical batch size and noise scale", "cost to come down to (falls to the right)",
+                "batch size", log_x=settings.targets, log_y=ticks)  # fmt: skip
     headline = (
         f"The critical batch size is {critical[0]:.0f} down to cost {targets[0]:g} and {critical[-1]:.0f} down to "
         f"{targets[-1]:g}: batches larger than that save at most half of its steps"

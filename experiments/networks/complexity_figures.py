@@ -58,10 +58,8 @@ def works(result: Any, settings: Any) -> plots.Figure:
     draw_operations(axes[0, 1], result.network_formula, result.network_flops)
     sweep = result.batch
     plots.seed_band(axes[0, 2], sweep.x, 1e6 * sweep.seconds / settings.num_images, 0, "", marker="o")
-    for axis, ticks in ((axes[0, 2].xaxis, sweep.x.tolist()), (axes[0, 2].yaxis, PLAIN)):
-        plots.plain_log_ticks(axis, ticks)
-    axes[0, 2].set(xlabel="batch size", ylabel="microseconds an example",
-                   title=f"One pass over {settings.num_images:,} images, a step a batch")  # fmt: skip
+    plots.panel(axes[0, 2], f"One pass over {settings.num_images:,} images, a step a batch", "batch size",
+                "microseconds an example", log_x=sweep.x.tolist(), log_y=PLAIN)  # fmt: skip
     return plots.headline(
         figure,
         f"The gradient over {x[-1]:,} images takes {at_once[-1]:,.0f} MB at once, {chunked[-1]:,.3g} MB in chunks; a "

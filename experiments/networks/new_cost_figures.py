@@ -86,8 +86,7 @@ def draw_two(axis: plots.Axes, both: tuple) -> None:
     outputs, wanted = np.arange(both[1].two.nudges.shape[1]), int(both[1].two.nudges[0].argmax())
     for series, each in enumerate(both):
         place, colour = outputs + 0.4 * series - 0.2, plots.COLOURS[series]
-        axis.bar(place, -each.two.deltas[0], 0.36, color=colour, hatch=("", "//")[series],
-                 edgecolor="white")  # fmt: skip
+        axis.bar(place, -each.two.deltas[0], 0.36, color=colour, hatch=("", "//")[series], edgecolor="white")
         axis.bar(place, each.two.nudges[0], 0.36, fill=False, edgecolor=colour, linestyle=plots.LINES[series])
         plots.note(axis, each.name, (place[wanted], each.two.nudges[0, wanted]), (14, -10), color=colour)
     axis.axhline(0, color="0.3", linewidth=1)

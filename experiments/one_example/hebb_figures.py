@@ -30,7 +30,8 @@ def hebb(result: Any, settings: Any) -> plots.Figure:
     right.set(ylabel="correct on the test images, %", ylim=(0, 100),
               title="Three rules,\neach at its best learning rate")  # fmt: skip
     for axes in (left, middle, right):
-        finish(axes, steps)
+        axes.set_xscale("symlog", linthresh=steps[1])
+        axes.set(xlabel="mini-batch steps")
     along = result.along_hebb[0, ..., -1].mean(axis=0)
     return plots.headline(
         figure,
@@ -39,8 +40,3 @@ def hebb(result: Any, settings: Any) -> plots.Figure:
         f"requests of {settings.num_looked_at:,} images, left and middle: backpropagation; median and range of seeds; "
         "headline: their mean",
     )
-
-
-def finish(axes: plots.Axes, steps: np.ndarray) -> None:
-    axes.set_xscale("symlog", linthresh=steps[1])
-    axes.set(xlabel="mini-batch steps")
