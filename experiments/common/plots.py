@@ -51,11 +51,11 @@ def seed_band(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str,
     axes.plot(x, np.median(y, axis=0), label=label, **style)
 
 
-def seed_points(axes: Axes, x: np.ndarray, y: np.ndarray, series: int, label: str | None = None) -> None:
+def seed_points(axes: Axes, x: np.ndarray, y: np.ndarray, series: int) -> None:
     """The median of `y` (seeds, points) over seeds as markers, with the range of all seeds; series 0 to 4."""
     middle = np.median(y, axis=0)
     axes.errorbar(x, middle, [middle - y.min(axis=0), y.max(axis=0) - middle], fmt=MARKERS[series], markersize=6,
-                  color=COLOURS[series], elinewidth=1.2, label=label)  # fmt: skip
+                  color=COLOURS[series], elinewidth=1.2)  # fmt: skip
 
 
 def reference_line(axes: Axes, y: float, text: str) -> None:
@@ -189,10 +189,10 @@ def map_of_hill(axes: Axes, alphas: np.ndarray, betas: np.ndarray, surface: np.n
     axes.grid(False)
 
 
-def path_on_map(axes: Axes, shadow: np.ndarray, series: int, label: str, **options) -> None:
+def path_on_map(axes: Axes, shadow: np.ndarray, series: int, **options) -> None:
     """A path (points, 2) on a map, in the colour and line style of `series`, its end marked by a disc."""
     colour = COLOURS[series % len(COLOURS)]
-    axes.plot(*shadow.T, color=colour, linestyle=LINES[series % len(LINES)], label=label, **options)
+    axes.plot(*shadow.T, color=colour, linestyle=LINES[series % len(LINES)], **options)
     axes.plot(*shadow[-1], marker="o", markersize=9, color=colour, markeredgecolor="white", zorder=5)
 
 

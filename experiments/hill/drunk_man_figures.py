@@ -76,8 +76,9 @@ def draw_map(axes: plots.Axes, result: Any, numbers: Sequence[int]) -> None:
         walker, shadow = result.walkers[number], result.view.shadows[number]
         axes.plot(*shadow.T, **styled(index))
         axes.plot(*shadow[-1], **disc(index))
-        rate = f"rate {walker.way.learning_rate:g}"
-        name(axes, shadow[-1], f"{walker.way.label}, {rate}\n{walker.steps[-1]:,} steps", index)
+        who = f"{walker.way.label}, rate {walker.way.learning_rate:g}\n{walker.steps[-1]:,} steps"
+        plots.note(axes, who, tuple(shadow[-1]), (10, -4), series=SERIES[index], fontsize=10, fontweight="bold",
+                   zorder=7, bbox={"color": "white", "alpha": 0.7, "pad": 0})  # fmt: skip
     mark(axes, result)
     axes.plot(*result.view.shadows[0][0], "k*", markersize=17, markeredgecolor="white", zorder=6)
     plots.note(axes, "start", result.view.shadows[0][0], (-8, 12))
@@ -107,12 +108,6 @@ def disc(index: int) -> dict[str, Any]:
     return {"marker": "o", "color": colour, "markersize": 10, "markeredgecolor": "white", "zorder": 5}
 
 
-def name(axes: plots.Axes, at: np.ndarray, text: str, index: int) -> None:
-    axes.annotate(text, tuple(at), (10, -4), textcoords="offset points", va="top", zorder=7, fontsize=10,
-                  color=plots.COLOURS[SERIES[index]], fontweight="bold",
-                  bbox={"color": "white", "alpha": 0.7, "pad": 0})  # fmt: skip
-
-
 def draw_costs(axes: plots.Axes, result: Any, numbers: Sequence[int], **options) -> None:
     """The true cost along each path, and a line where the first walker ends."""
     read = passes(result)
@@ -120,9 +115,9 @@ def draw_costs(axes: plots.Axes, result: Any, numbers: Sequence[int], **options)
         walker = result.walkers[number]
         axes.plot(read[number][1:], walker.cost[0][1:], **styled(index), **options)
         at = len(walker.cost[0]) // 5
-        beside = {"xytext": (-8, -8), "ha": "right"} if index == 1 else {"xytext": (8, 8), "ha": "left"}
-        axes.annotate(walker.way.label, (read[number][at], walker.cost[0][at]), textcoords="offset points", **beside,
-                      color=plots.COLOURS[SERIES[index]], fontweight="bold")  # fmt: skip
+        beside = (-8, -8) if index == 1 else (8, 8)
+        plots.note(axes, walker.way.label, (read[number][at], walker.cost[0][at]), beside, series=SERIES[index],
+                   va="baseline", fontsize=10, fontweight="bold")  # fmt: skip
     all_read = min(read[number][-1] for number in numbers)
     axes.axvline(all_read, color="0.3", linewidth=1, linestyle=(0, (2, 2)))
     plots.note(axes, " equally many examples", (all_read, 0.03), unit=("data", "axes fraction"))
@@ -193,10 +188,10 @@ def moving_steps(axes: plots.Axes, seen: Any) -> Callable[[int], str]:
     axes.set(xticks=[], yticks=[], title="Every step, from one place; thin arrows: straight down")
     lines, arrows = [], near.draw_arrows(axes, seen, 1)
     for index in range(2):
-        colour: dict[str, Any] = {"color": plots.COLOURS[SERIES[index]]}
-        lines.append(axes.plot([], [], **colour, linewidth=1.3, marker="o", markersize=3, zorder=5 - index)[0])
-        axes.annotate(f"{MEN[index]}: {seen.footsteps[index].way.label}", (0.03, 0.97 - 0.06 * index), **colour,
-                      xycoords="axes fraction", va="top", fontweight="bold")  # fmt: skip
+        colour = plots.COLOURS[SERIES[index]]
+        lines.append(axes.plot([], [], color=colour, linewidth=1.3, marker="o", markersize=3, zorder=5 - index)[0])
+        plots.note(axes, f"{MEN[index]}: {seen.footsteps[index].way.label}", (0.03, 0.97 - 0.06 * index),
+                   unit=plots.IN_PANEL, color=colour, va="top", fontsize=10, fontweight="bold")  # fmt: skip
 
     def go_on(step: int) -> str:
         for index, line in enumerate(lines):

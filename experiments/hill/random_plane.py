@@ -97,8 +97,8 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     view, start = result.view, result.view.shadows[0][0]
     plots.map_of_hill(left, view.alphas, view.betas, view.surface)
     for index, (shadow, way) in enumerate(zip(view.shadows, result.ways, strict=True)):
-        plots.path_on_map(left, shadow, index, "", linewidth=1.8)
-        plots.path_on_map(right, shadow, index, "", linewidth=1.8)
+        plots.path_on_map(left, shadow, index, linewidth=1.8)
+        plots.path_on_map(right, shadow, index, linewidth=1.8)
         below = shadow[-1, 1] < np.median([each[-1, 1] for each in view.shadows])  # so that names are apart
         plots.note(right, f"{way.label}, rate {way.learning_rate:g}", tuple(shadow[-1]), (9, -14 if below else 8),
                    color=plots.COLOURS[index], zorder=6, bbox={"color": "white", "alpha": 0.7, "pad": 0})  # fmt: skip

@@ -29,7 +29,7 @@ def scatters(result: Any, schemes: tuple[str, ...], measured: float) -> plots.Fi
     )  # fmt: skip
     for axis, x, series, theory, places, values in panels:
         axis.plot(x, theory, color=plots.COLOURS[series], linestyle=plots.LINES[series])
-        plots.seed_points(axis, places, values, series, schemes[series])
+        plots.seed_points(axis, places, values, series)
     left.axhline(0, color="0.6", linewidth=0.8)
     spots = ((0.35, 0.52, 0), (0.02, 0.25, 1), (0.02, 0.12, 2))  # above, below and above the line that is named
     for x, y, series in spots:

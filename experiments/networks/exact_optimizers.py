@@ -19,7 +19,6 @@ from annotated_types import Ge
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
-from matplotlib.ticker import MaxNLocator
 
 from experiments.common import experiment, plots
 from experiments.common.bounds import Count
@@ -103,7 +102,7 @@ def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
     steps = np.arange(1, result.errors.shape[1] + 1)
     plots.seed_band(axes[0, 0], steps, result.errors, 0, "", marker="o")
     axes[0, 0].set(yscale="log", xlabel="steps", ylabel="distance to the solution, over its length")
-    axes[0, 0].xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10], integer=True))
+    axes[0, 0].locator_params(axis="x", nbins=10, steps=[1, 2, 5, 10], integer=True)
     says = f"Conjugate gradients end after {len(steps)} steps in {len(steps)} dimensions"
     about = "a quadratic with curvatures from 1 to 100, float64"
     return {"exact_optimizers": plots.headline(figure, says, about=about)}

@@ -98,7 +98,7 @@ def draw_two(axis: plots.Axes, both: tuple) -> None:
 def draw_hill(axis: plots.Axes, found: Any, series: int) -> None:
     plots.map_of_hill(axis, found.hill.alphas, found.hill.betas, found.hill.surface)
     for index, (method, shadow) in enumerate(zip(METHODS, found.hill.shadows, strict=True)):
-        plots.path_on_map(axis, shadow, 2 * index + series, "")
+        plots.path_on_map(axis, shadow, 2 * index + series)
         plots.note(axis, method, shadow[-1], (0, 8), fontweight="bold", color="black")
     axis.plot(*found.hill.shadows[0][0], "k*", markersize=13)
     axis.set(xlabel="first principal direction of the paths" if series else "", ylabel="second",

@@ -65,7 +65,7 @@ def draw_filters(axes: plots.Axes, filters: np.ndarray) -> None:
 
 def draw_hill(axes: plots.Axes, view: Any, name: str, num_images: int) -> None:
     plots.map_of_hill(axes, view.alphas, view.betas, view.surface)
-    plots.path_on_map(axes, view.shadows[0], 0, "")
+    plots.path_on_map(axes, view.shadows[0], 0)
     axes.plot(*view.shadows[0][0], "k*", markersize=16)
     axes.set(xlabel="first direction of the plane nearest to the path", ylabel="second direction",
              title=f"{name}: hill, exact on {num_images:,} images, and path from the star;\nfirst seed, the "
