@@ -30,7 +30,6 @@ from experiments.common import checkpoints, plots, runs
 from experiments.common.bounds import of_train, rising
 from experiments.common.claims import Claims, about, follow_up, identity, within, worst
 from experiments.common.problem import Problem
-from experiments.mini_batches import one_noisy_step_figures
 from research import curvature, data, gradients, sampling
 from research.data import Examples
 from research.models import Params
@@ -38,6 +37,7 @@ from research.models import Params
 SIZES = (1, 4, 16, 64, 256)  # the batch of all comes besides
 RATES = 2.0 ** np.arange(-3, 8)
 TINY = np.array([2.0**-9, 2.0**-8])  # rates of the steps that tell the second order
+FALLS = -0.2  # where a falling line is named
 MIXTURES = 100  # of all single gradients with random signs, whose mean curvature is tr(H Sigma)
 
 
@@ -171,4 +171,23 @@ def finding(result: Result, settings: Settings) -> str:
 
 
 def figures(result: Result, settings: Settings) -> dict[str, plots.Figure]:
-    return {"one_noisy_step": one_noisy_step_figures.gains(result, RATES, finding(result, settings))}
+    figure, [[left, right]] = plots.new_figure(13, 5.5, columns=2)
+    shown = int(np.argmin(np.abs(np.median(result.cost, axis=0) - 0.9)))
+    fine, most = np.geomspace(RATES[0], RATES[-1], 200), np.median(result.gain[:, shown, -1].max(axis=-1))
+    for series, index in enumerate((0, 2, 4, -1)):
+        plots.seed_points(left, RATES, result.gain[:, shown, index] / most, series)
+        foretold = np.median(result.foretold(fine)[:, shown, index], axis=0) / most
+        left.plot(fine, foretold, color=plots.COLOURS[series], linestyle=plots.LINES[series])
+        name = "full batch" if index < 0 else f"B = {result.sizes[index]}"
+        falls = max(np.count_nonzero(foretold > FALLS) - 1, 0)
+        plots.note(left, name, (fine[falls], foretold[falls]), (8, 0), va="center", color=plots.COLOURS[series])
+    left.set(xscale="log", xlabel="learning rate η", ylabel="mean fall of the cost, over the full batch's best",
+             ylim=(-1, 1.2), title=f"One step, {result.epochs[shown]:g} epochs into training")  # fmt: skip
+    for series, name in enumerate(("measured", "foretold with\ntr(HΣ) and G'HG", "foretold by\ntr Σ / |G|² alone")):
+        plots.seed_band(right, result.epochs, result.halves[series], series, name, marker="o")
+    right.set(yscale="log", xlabel="epochs of training", ylabel="batch size with half of the full batch's gain")
+    right.set_xscale("symlog", linthresh=0.05)
+    right.set(xlim=(-0.01, 1.2 * result.epochs[-1]))
+    right.set_xticks(result.epochs, [f"{when:g}" for when in result.epochs])
+    foot = f"points: measured, lines: to second order; N = {result.sizes[-1]:,} images; median and range"
+    return {"one_noisy_step": plots.headline(figure, finding(result, settings), foot)}
