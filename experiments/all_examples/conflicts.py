@@ -175,7 +175,7 @@ def finding(result: Result, settings: Settings) -> str:
     different, same, coherence = (np.median(part, axis=0) for part in (looks.different, looks.same, looks.coherence))
     return (
         f"The mean cosine of the gradients of two images of different classes goes from {different[0]:z.2f} at the "
-        f"start to {different[-1]:z.2f} {drawn.when(last)}{drawn.already(result.epochs, different)}, of one class from "
+        f"start to {different[-1]:z.2f} {plots.when(last)}{drawn.already(result.epochs, different)}, of one class from "
         f"{same[0]:.2f} to {same[-1]:z.2f}; one image's step does as much good as if {coherence[0]:,.0f} of "
         f"{result.num_examples:,} wanted the same at the start and {coherence[-1]:,.0f} in the end (medians)."
     )

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from experiments.common import plots
-from experiments.common.plots import when
 
 
 def heat(result: Any) -> plots.Figure:
@@ -18,14 +17,14 @@ def heat(result: Any) -> plots.Figure:
     ticks = range(0, cosines.shape[-1], math.ceil(cosines.shape[-1] / 10))
     for axis, at in zip(panels, shown, strict=True):
         axis.imshow(cosines[at], cmap="RdBu", vmin=-1, vmax=1)
-        title = f"{when(result.epochs[at])}\ndifferent {different[at]:z.2f}, same {same[at]:z.2f}"
+        title = f"{plots.when(result.epochs[at])}\ndifferent {different[at]:z.2f}, same {same[at]:z.2f}"
         axis.set(xticks=ticks, yticks=ticks, title=title, xlabel="class of the other image")
         axis.grid(False)
         axis.tick_params(length=0)
     figure.colorbar(panels[0].get_images()[0], ax=panels, shrink=0.8, label="mean cosine of their gradients")
     panels[0].set_ylabel("class of one image")
     verb = "stop pulling together" if different[-1] < different[0] else "pull together"
-    says = f"mean cosine {different[0]:z.2f} at the start, {different[-1]:z.2f} {when(result.epochs[-1])}"
+    says = f"mean cosine {different[0]:z.2f} at the start, {different[-1]:z.2f} {plots.when(result.epochs[-1])}"
     says += already(result.epochs[shown], different[shown])
     return plots.headline(figure, f"In training images of different classes {verb}: {says}", "medians")
 
@@ -33,7 +32,7 @@ def heat(result: Any) -> plots.Figure:
 def already(epochs: np.ndarray, cosines: np.ndarray) -> str:
     """Where the cosine is first below 0, in words; "" where it never is, or at the last look only."""
     at = int(np.append(cosines < 0, True).argmax())
-    return f" (already {cosines[at]:.2f} {when(epochs[at])})" if at < len(cosines) - 1 else ""
+    return f" (already {cosines[at]:.2f} {plots.when(epochs[at])})" if at < len(cosines) - 1 else ""
 
 
 def agreement(result: Any) -> plots.Figure:
@@ -61,7 +60,7 @@ def agreement(result: Any) -> plots.Figure:
         axis.set(xlim=(-0.01, epochs[-1] * 1.15), xlabel="epochs of training")
     first, last = np.median(looks.coherence[:, [0, -1]], axis=0)
     verb = "stop agreeing" if last < first else "agree more"
-    says = f"good as if {first:,.0f} of {count:,} wanted the same at the start, {last:,.0f} {when(epochs[-1])}"
+    says = f"good as if {first:,.0f} of {count:,} wanted the same at the start, {last:,.0f} {plots.when(epochs[-1])}"
     title = f"In training the images {verb}: one image's step does as much {says}"
     return plots.headline(figure, title, "median and range")
 
@@ -78,12 +77,12 @@ def pairs(result: Any, num_images: int) -> plots.Figure:
             axis.set_axis_on()
             axis.set(xticks=[], yticks=[], title=f"{one} against {other}: {cosine:.2f}")
             axis.spines[:].set_visible(True)
-        axes[row, 0].annotate(when(result.epochs[-row]), (-0.08, 0.5), xycoords="axes fraction", rotation=90,
+        axes[row, 0].annotate(plots.when(result.epochs[-row]), (-0.08, 0.5), xycoords="axes fraction", rotation=90,
                               ha="center", va="center", fontsize=12, fontweight="bold")  # fmt: skip
     first, last = (found.cosines[0] for found in result.pairs)
     one, other = result.pairs[1].labels[0]
     some = f"no two of {num_images:,} images" if first > 0 else "some images already"
     title = f"At the start {some} pull against each other (lowest cosine {first:.2f}); "
-    title += f"{when(result.epochs[-1])} a {one} and a {other} do the "
+    title += f"{plots.when(result.epochs[-1])} a {one} and a {other} do the "
     foot = f"first seed; cosine of the gradients, each with its worst opponent among the first {num_images:,} images"
     return plots.headline(figure, f"{title}most ({last:.2f})", foot)

@@ -171,7 +171,7 @@ def rise(epochs: np.ndarray, cosine: np.ndarray) -> str:
     risen = cosine - np.minimum.accumulate(cosine)
     top = int(risen.argmax())
     low = int(cosine[: top + 1].argmin())
-    places = [f"{cosine[at]:.2f} {drawn.when(epochs[at])}" for at in (low, top)]
+    places = [f"{cosine[at]:.2f} {plots.when(epochs[at])}" for at in (low, top)]
     return f"; its cosine falls to {places[0]} and rises again to {places[1]}" if risen[top] > 0.05 else ""
 
 
@@ -181,7 +181,7 @@ def finding(result: Result, settings: Settings) -> str:
     verdict = f"stops being 'pretty good' {over}" if over else "stays 'pretty good'"
     return (
         f"A batch of {FILMS_BATCH} points along the full gradient with cosine {cosine[0]:.3f} at the start, "
-        f"{cosine[-1]:.2f} {drawn.when(result.epochs[-1])} (means of the seeds), as B_simple goes from "
+        f"{cosine[-1]:.2f} {plots.when(result.epochs[-1])} (means of the seeds), as B_simple goes from "
         f"{scale[0]:.2g} to {scale[-1]:,.0f} (medians): it {verdict} "
         f"(cosine {PRETTY_GOOD} or more){rise(result.epochs, cosine)}."
     )

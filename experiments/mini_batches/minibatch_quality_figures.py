@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from experiments.common import plots
-from experiments.common.plots import when
 from research import sampling, statistics
 
 
@@ -18,7 +17,8 @@ def quality(result: Any, shown: list[int]) -> plots.Figure:
     for series, index in enumerate(shown):
         scales = result.noise_scale[:, index, None]
         middle = float(np.median(scales))
-        label = f"{when(result.epochs[index])}:\nB_simple " + (f"{middle:,.2g}" if middle < 100 else f"{middle:,.0f}")
+        scale = f"{middle:,.2g}" if middle < 100 else f"{middle:,.0f}"
+        label = f"{plots.when(result.epochs[index])}:\nB_simple {scale}"
         style: Any = {"color": plots.COLOURS[series], "linestyle": plots.LINES[series], "linewidth": 1.5}
         left.plot(fine, np.median(statistics.expected_cosine(scales, fine[None], num_examples), axis=0), **style)
         right.plot(fine[:-1], np.median(np.sqrt(scales / fine * drawn), axis=0)[:-1], label=label, **style)
@@ -35,7 +35,7 @@ def quality(result: Any, shown: list[int]) -> plots.Figure:
     plots.plain_log_ticks(right.yaxis, (0.001, 0.01, 0.1, 1, 10, 100))
     right.set(ylabel="|g_B - G| / |G|, root mean square", title="Error: at 1 the noise is as large as the gradient")
     first, last = result.films_cosine[:, [shown[0], shown[-1]]].mean(axis=0)
-    later = f", {last:.2f} {when(result.epochs[shown[-1]])} of training" if len(shown) > 1 else ""
+    later = f", {last:.2f} {plots.when(result.epochs[shown[-1]])} of training" if len(shown) > 1 else ""
     headline = f"A batch of 100: mean cosine {first:.3f} with the full gradient at the start{later}"
     foot = (
         "points: measured, mean over batches (median and range of the seeds; headline: their mean); "

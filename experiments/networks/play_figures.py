@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image
 
 from experiments.common import plots
-from experiments.common.plots import in_base64
 
 TEMPLATE = Path(__file__).with_name("play.html")
 
@@ -24,10 +23,10 @@ def page(result: Any, dataset: str, rates: tuple[float, float], batch_size: int)
         "labels": np.concatenate([result.train_labels, result.test_labels]).tolist(),
         "trainCount": len(result.train_images),
         "sheet": sheet(np.concatenate([result.train_images, result.test_images])),
-        "networks": {"untrained": in_base64(result.start), "trained": in_base64(result.trained)},
+        "networks": {"untrained": plots.in_base64(result.start), "trained": plots.in_base64(result.trained)},
         "accuracy": result.accuracy,
-        "origin": in_base64(result.origin),
-        "directions": [in_base64(direction) for direction in result.directions],
+        "origin": plots.in_base64(result.origin),
+        "directions": [plots.in_base64(direction) for direction in result.directions],
         "alphas": rounded(result.view.alphas),
         "betas": rounded(result.view.betas),
         "surface": [rounded(row) for row in result.view.surface],

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.common import plots
-from experiments.common.plots import in_base64
 from experiments.one_example.neurons_figures import neurons, triangles
 
 TEMPLATE = Path(__file__).with_name("nudges.html")
@@ -215,7 +214,7 @@ def page(result: Any, dataset: str) -> str:
         "chosen": int(result.rows[result.chosen]),
         "rows": result.rows.tolist(),
         "labels": result.targets.argmax(axis=1).tolist(),
-        "inputs": in_base64(result.inputs),
+        "inputs": plots.in_base64(result.inputs),
         "networks": list(map(page_network, result.networks)),
     }
     return plots.filled(TEMPLATE, data_of_page)
@@ -232,5 +231,5 @@ def of_sigmoids(network: Any) -> bool:
 def page_network(network: Any) -> dict[str, Any]:
     stories = [layer._asdict() | layer.numbers._asdict() for layer in network.layers]
     fields = stories[0].keys() - {"numbers", "sums"}
-    packed = {field: [in_base64(story[field]) for story in stories] for field in sorted(fields)}
+    packed = {field: [plots.in_base64(story[field]) for story in stories] for field in sorted(fields)}
     return {"name": network.name, "says": network.says, **packed}
