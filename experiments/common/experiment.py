@@ -191,14 +191,14 @@ def prepared(module: ModuleType, settings: Any) -> Problem:
 
 
 def measured(module: ModuleType, settings: Any, posed: Problem) -> Any:
-    """The Result, as it will be read back."""
+    """The Result, as it will be read back: numpy's arrays where there were JAX's."""
     with staying(f"measure of {name_of(module)}"):
         found = module.measure(posed, settings)
     require(
         isinstance(found, module.Result),
         f"measure of {name_of(module)} returned a {type(found).__name__}; it must return its Result",
     )
-    return trees.to_numpy(module.Result, found)
+    return trees.built(module.Result, trees.flat(found))
 
 
 def facts_of(module: ModuleType, settings: Any, posed: Problem) -> dict[str, Any]:

@@ -64,8 +64,3 @@ def children(arrays: dict[str, np.ndarray], name: str) -> Iterator[str]:
     """The keys directly below a name, as often as arrays lie there."""
     prefix = joined(name, "")
     return (key[len(prefix) :].split(".")[0] for key in arrays if key.startswith(prefix) and len(key) > len(prefix))
-
-
-def to_numpy(kind: Any, tree: Any) -> Any:
-    """The tree as it will be read back: numpy's arrays where there were JAX's, JSON's numbers where they were said."""
-    return built(kind, flat(tree))
