@@ -663,7 +663,7 @@ def test_the_foot_of_every_figure_says_network_data_and_seeds(monkeypatch):
     seen = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kw: seen.append(figure.get_supxlabel()))
     record = {"network": "784-10", "dataset": {"name": "a/b", "train": {"count": 60_000}}}
-    foot = experiment.foot(record, dataclasses.replace(steepest.Settings(), num_seeds=1))
+    foot = experiment.foot(record, dataclasses.replace(steepest.Settings(), num_seeds=1, seed=5))
     plots.as_png(plots.new_figure(12, 2)[0], foot)
     for said in ({"foot": "left: first"}, {"about": "a parabola"}):
         plots.as_png(plots.headline(plots.new_figure(12, 2)[0], "Found.", **said), foot)
@@ -721,7 +721,9 @@ def shown(x): return x
     "research/costs.py": "from research.data import load\ndef one(x): return x",
     "research/data.py": "def load(): return 0",
     "experiments/common/plots.py": "def draw(): return 0",
-    "experiments/common/in_c.py": "'engine.js'\nSOURCE = Path(__file__).with_suffix('.c')",
+    "experiments/common/in_c.py": """'engine.js'
+from experiments.common import plots
+SOURCE = Path(__file__).with_suffix('.c')""",
     "experiments/common/in_c.c": "return 0;",
     "experiments/common/engine.js": "return 0;",
     HOUSE: "class Settings: seed = 0\ndef pose(): return load(1)\ndef load(x): return x\ndef draw(): return 2",
@@ -815,7 +817,12 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
     monkeypatch.setattr(stale, "is_stale", lambda module, commit: commit == "old")
     record = {"status": "finished", "settings": {}, "commit": "new", "command": "x --full", "seconds": 60.0,
               "finding": "f", "claims": [], "device": "cpu"}  # fmt: skip
-    changes = {"older": {"commit": "old"}, "good": {}, "small": {"command": "x"}, "bad": {"status": "diverged: b"}}
+    changes = {
+        "older": {"commit": "old"},
+        "good": {},
+        "small": {"command": "x", "seconds": 600.0},
+        "bad": {"status": "diverged: b"},
+    }
     for name, changed in changes.items():
         folders.write(tmp_path / name, record | changed, {}, {})
     started = []
@@ -855,9 +862,11 @@ def test_all_refuses_a_word_that_one_of_them_does_not_know_before_any_runs(tmp_p
 def test_verdicts_are_compared_with_the_committed_ones_by_id_and_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(experiment, "COMMITTED", tmp_path / "committed")
     out = tmp_path / "out"
-    said = {"same": True, "other": True, "only there": True}
-    folders.write(tmp_path / "committed" / "steepest", past(claims=[claim(says=says) for says in said]), {}, {})
-    ours = [claim(says="same"), claim(says="other", holds=False), claim(says="only here", holds=False)]
+    said = {"same": True, "other": True, "better": False, "only there": True}
+    theirs = [claim(says=says, holds=holds) for says, holds in said.items()]
+    folders.write(tmp_path / "committed" / "steepest", past(claims=theirs), {}, {})
+    said = {"same": True, "other": False, "better": True, "only here": False}
+    ours = [claim(says=says, holds=holds) for says, holds in said.items()]
     folders.write(out / "steepest", past(claims=ours, command="x --quick"), {}, {})
     folders.write(out / "mine", past(claims=ours), {}, {})
     for words in ([], ["--quick"]):
@@ -866,7 +875,8 @@ def test_verdicts_are_compared_with_the_committed_ones_by_id_and_sentence(tmp_pa
         assert left.value.code == 1
         assert capsys.readouterr().out.splitlines() == [
             "steepest T28: does not hold, committed: holds; other",
-            "2 verdicts compared with the committed ones, 1 differ",
+            "steepest T28: holds, committed: does not hold; better",
+            "3 verdicts compared with the committed ones, 2 differ",
         ]
     with pytest.raises(SettingsError, match="nothing to compare"):
         gather.check(out, ["--full"])

@@ -118,9 +118,13 @@ def model_of(params, apply):
             "^the parameters of the network are int.*; --model must",
         ),
         (models.mlp((12, 5, 4), activation=lambda z: jnp.log(-jnp.abs(z))), "^a network .* not finite; --activation, "),
+        (
+            model_of(jnp.ones((4, 12)), lambda params, inputs: (params @ inputs).at[0].set(jnp.nan)),
+            "^a network .* not finite",
+        ),
         (models.mlp((12, 5, 4), activation=lambda z: jnp.sqrt(0 * z)), "outputs are; .* and --model must have finite "),
     ],
-    ids=["no parameters", "integers", "NaN", "a slope of NaN"],
+    ids=["no parameters", "integers", "NaN", "one output of NaN", "a slope of NaN"],
 )
 def test_what_is_the_networks_fault_is_not_called_the_costs(model, sentence):
     with pytest.raises(SettingsError, match=sentence):
@@ -134,6 +138,11 @@ def test_a_cost_that_depends_on_nothing_is_refused():
 
 def test_a_cost_that_is_one_is_accepted():
     problem.try_out(posed(lambda output, target: jnp.max(jnp.abs(output - target))))
+
+
+def test_a_parameter_that_nothing_depends_on_is_no_fault():
+    params = {"idle": jnp.ones(3), "weights": jnp.ones((4, 12))}
+    problem.try_out(posed(model=model_of(params, lambda params, inputs: params["weights"] @ inputs)))
 
 
 @pytest.mark.parametrize("path", ["glu", "jax.numpy:sum", "math:sin", "one_hot"])

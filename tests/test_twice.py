@@ -73,9 +73,10 @@ def test_an_activation_of_a_library_gives_floats_of_the_same_shape(path, gave):
     (ACTIVATION, noisy, "gives other numbers when it is called again"),
     (INIT, drawn_by_numpy, "gives other numbers when it is called again"),
     (INIT, lambda key, shape, dtype: jnp.full(shape, jnp.inf, dtype), "draws numbers that are not finite"),
-], ids=["counts", "leaves", "noisy", "without a key", "infinite"])  # fmt: skip
+    ("model", drawn_by_numpy, "gives other numbers when it is called again"),
+], ids=["counts", "leaves", "noisy", "without a key", "infinite", "a model without a key"])  # fmt: skip
 def test_what_changes_between_calls_is_refused_by_its_name(name, function, said):
-    tried = posed(**{name: function})
+    tried = posed(**{INIT if name == "model" else name: function})
     problem.try_out(tried)  # called once, it is as good as any
     with pytest.raises(SettingsError) as error:
         twice.check_again(dataclasses.replace(Settings(), **{name: "my:own"}), tried)
