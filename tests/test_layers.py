@@ -38,11 +38,7 @@ NOT_IN_RESEARCH = {"matplotlib", "plotly", "rich", "tyro", "argparse"}
 HOUSE_ONLY = {  # what nobody but these may do
     "argparse": {"experiments.common.cli", "experiments.__main__"},
     "importlib": {"experiments.common.cli", "experiments.common.records"},
-    "json": {
-        "experiments.common.folders",
-        "experiments.one_example.nudges_figures",
-        "experiments.networks.play_figures",
-    },
+    "json": {"experiments.common.folders"},
 }
 FILES = sorted([*(ROOT / "research").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")])
 
