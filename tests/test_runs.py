@@ -158,6 +158,7 @@ def test_a_rate_that_diverges_is_infinitely_bad_and_is_an_error_where_all_do():
             raise runs.Diverged("a parabola", 3)
         return np.array([1 / rate])
 
+    assert tune.tune(lambda rate: np.array([rate, rate, 9 / rate]), (1.0, 2.0)).best == 1  # by the median, not the mean
     assert tune.tune(end_costs, (0.5, 1.0, 2.0)).costs.tolist() == [2.0, 1.0, np.inf]
     with pytest.raises(runs.Diverged, match="a parabola"):
         tune.tune(end_costs, (2.0, 4.0))

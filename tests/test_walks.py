@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from experiments.common import bounds, walks
+from experiments.common import bounds, runs, walks
 from experiments.common.bounds import SettingsError
 from experiments.common.walks import Looks, Settings, Walk, Way
 
@@ -53,6 +53,15 @@ def test_readings_are_taken_at_that_look_and_are_nothing_where_it_is_the_start()
     assert found.cost.tolist() == [[1.0], [2.0]]
     assert found.tortuosity.tolist() == [[2.0], [2.0]]
     assert np.isnan(walks.reading([walk, walk], [looks, looks], [1.0, 0.1]).cost).all()
+
+
+def test_a_walk_whose_last_step_diverged_is_named_with_that_step(monkeypatch):
+    ways = (WAY, WAY._replace(label="full batch"))
+    path = Walk(WAY, np.arange(11), np.zeros((1, 11, 1)), np.zeros((1, 11)), np.zeros((1, 11)), np.zeros((1, 10)))
+    highs = [np.zeros((1, 3)), np.array([[0, 0, np.inf]])]
+    monkeypatch.setattr(walks, "heights", lambda problem, points: highs)
+    with pytest.raises(runs.Diverged, match=r"^full batch: .* at step 10;"):
+        walks.look_at(None, [path._replace(way=way) for way in ways], Settings(num_steps=10))
 
 
 @pytest.mark.parametrize(
