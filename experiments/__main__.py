@@ -4,7 +4,7 @@ python -m experiments                                       what there is
 python -m experiments NAME [--quick | --full] [settings]    one of them, or a module of your own: my_folder.my_file
 python -m experiments NAME ... --dry-run                    what that would cost; nothing is run or written
 python -m experiments --all [--quick | --full] [--out OUT]  those that are stale or missing in OUT, then the ledger
-python -m experiments --stale [--out OUT]                   which results in OUT were measured by older code
+python -m experiments --stale [--out OUT]                   which results in OUT were measured by other code than now
 python -m experiments --rejudge [--out OUT]                 today's verdicts, sentences, figures and ledger of OUT
 python -m experiments --page [--out OUT]                    only the ledger and the front page of OUT
 python -m experiments --check [--quick] [--out OUT]         which verdicts in OUT are not the committed ones
@@ -13,6 +13,7 @@ python -m experiments --verify [NAME ...] [--out OUT]       runs results in OUT 
 
 import argparse
 import difflib
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -43,6 +44,9 @@ def one(name: str, argv: list[str]) -> None:
         near = "".join(f" (did you mean {each}?)" for each in difflib.get_close_matches(name, found, 1))
         require(own, f"there is no experiment {name!r}{near}; `python -m experiments` lists those that there are, "
                 "and one of your own is named from the folder you are in, as my_folder.my_file")  # fmt: skip
+        last = name.rpartition(".")[2]
+        clash = last in found and path != found[last].module
+        require(not clash, f"{name} is called as our {last} is, and would take its place in OUT; call it otherwise")
         module = cli.import_module("the experiment", path)
         missing = [part for part in EIGHT if not hasattr(module, part)]
         require(
@@ -100,7 +104,7 @@ def asked(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     what.add_argument("--verify", nargs="*", metavar="NAME", help="run results, or all of them, again with their "
                       "settings, and say of every array whether it has the same bits; exit code 1 where one that is no "
                       "timing (\"seconds\" in its name) differs beyond float32's rounding; writes nothing")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=Path("results/yours"),
+    parser.add_argument("--out", type=lambda path: Path(os.path.expanduser(path)), default=Path("results/yours"),
                         help="folder of the results (default: results/yours)")  # fmt: skip
     options, passed_on = parser.parse_known_args(argv)
     if not {*WHAT}.intersection(argv):
@@ -124,4 +128,7 @@ def refuse(message: str) -> NoReturn:
 
 if __name__ == "__main__":
     stopping.listen()
+    os.environ["MPLBACKEND"] = "agg"  # pictures are files; a notebook names one that may not be installed here
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]; a terminal may be of ASCII
     main(sys.argv[1:])

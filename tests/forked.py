@@ -51,6 +51,8 @@ def work(words: Sequence[str], folder: Path, said: Path, variables: dict[str, st
     os.environ.update(variables)
     if "JAX_PLATFORMS" in variables:  # JAX has read it when it was imported
         jax.config.update("jax_platforms", variables["JAX_PLATFORMS"])
+    for name in ("forked", "once"):  # files of ours that no user has: they would count as the user's own code
+        sys.modules.pop(name, None)
     option, what, *given = words
     sys.argv, sys.path = [option, *given], ["", *sys.path]
     try:

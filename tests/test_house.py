@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import misshapen
@@ -27,6 +28,7 @@ from experiments.common import (
     again,
     chapters,
     claims,
+    devices,
     estimates,
     experiment,
     folders,
@@ -250,6 +252,10 @@ def leaves(*_):
     raise SystemExit(0)
 
 
+PAGE = plots.Page(".html", b"")
+ALIKE = steepest.Result(*[1.0] * len(steepest.Result._fields))
+
+
 @pytest.mark.parametrize(
     ("part", "sentence"),
     [
@@ -257,10 +263,22 @@ def leaves(*_):
         ({"claims": leaves}, "steepest, in claims, finding or figures, ended the program by sys.exit"),
         ({"claims": lambda *_: ["it does"]}, "claims of steepest must yield Claims"),
         ({"finding": lambda *_: None}, "finding of steepest gave a NoneType; it must give a sentence"),
-        ({"figures": lambda *_: None}, "figures of steepest must give a dict of figures"),
+        ({"figures": lambda *_: None}, "figures of steepest gave a NoneType; it must give a dict of figures"),
+        ({"figures": lambda *_: {"../../evil": PAGE}}, r"figures gave ../../evil.html, a Page; it must give a dict"),
+        ({"figures": lambda *_: {"long" * 50: PAGE}}, r"figures gave (long){20}, a Page; .* by plain names"),
+        ({"figures": lambda *_: {"": plots.Page("", b"")}}, r"figures gave , a Page"),
+        ({"figures": lambda *_: {"run": plots.Page(".json", b"")}}, r"figures gave run.json, a Page"),
+        ({"figures": lambda *_: {"arrays": plots.Page(".npz", b"")}}, r"figures gave arrays.npz, a Page"),
+        ({"figures": lambda *_: {"axes": 3}}, r"figures gave axes.png, a int"),
+        ({"figures": lambda *_: {"page": plots.Page(".html", "text")}}, r"figures gave page.html without bytes"),
+        ({"measure": lambda *_: steepest.Result(*[[]] * 4)}, "the Result of steepest cannot be kept: KeyError: "),
         (
-            {"figures": lambda *_: {"../../evil": None}},
-            "figures of steepest must give a dict of figures by plain names",
+            {"measure": lambda *_: ALIKE._replace(actual=jax.random.key(0))},
+            "the Result of .* cannot be kept: TypeError: ",
+        ),
+        (
+            {"measure": lambda *_: ALIKE._replace(actual=jnp.ones(1, jnp.bfloat16))},
+            r"the Result .*: TypeError: actual \(bfloat16\)",
         ),
     ],
 )
@@ -320,13 +338,15 @@ def test_the_command_is_recorded_as_one_types_it(finished, monkeypatch):
     assert folders.read_record(folder)["command"] == "python -m experiments steepest --out 'a folder'"
 
 
-@pytest.mark.parametrize("changed", ["settings", "dataset", "versions", "device"])
+@pytest.mark.parametrize("changed", ["settings", "dataset", "versions", "device", "own_code"])
 def test_a_run_goes_on_from_none_with_another_fact_or_other_code(changed, finished, monkeypatch):
     _, folder = finished
     facts = folders.read_record(folder)
     kind = experiment.kind_of(steepest, facts)
-    assert experiment.kind_of(steepest, facts | {"began": "later", "command": "other words"}) == kind
-    assert experiment.kind_of(steepest, facts | {changed: "another"}) != kind
+    elsewhere = {"began": "later", "command": "other words", "settings": facts["settings"] | {"out": "elsewhere"}}
+    assert experiment.kind_of(steepest, facts | elsewhere) == kind
+    other = facts["settings"] | {"seed": 5} if changed == "settings" else "another"
+    assert experiment.kind_of(steepest, facts | {changed: other}) != kind
     monkeypatch.setattr(stale, "measuring", lambda module, read: {module: "other code"})
     assert experiment.kind_of(steepest, facts) != kind
 
@@ -579,7 +599,7 @@ def test_compiled_programs_are_kept_in_the_users_cache_which_is_said_once(
     folder = tmp_path / "backpropagation-research"
     for said in (f"compiled programs are kept for the next run, at most 1 GiB, in {folder}\n", ""):
         jax.config.update("jax_compilation_cache_dir", None)
-        experiment.keep_compiled()
+        devices.keep_compiled()
         assert jax.config.jax_compilation_cache_dir == str(folder)
         assert capsys.readouterr().out == said
 
@@ -590,7 +610,7 @@ def test_compiled_programs_are_kept_in_the_users_cache_which_is_said_once(
 def test_jaxs_own_switches_of_the_cache_are_left_alone(switch, value, asked_to_cache, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     jax.config.update(switch, value)
-    experiment.keep_compiled()
+    devices.keep_compiled()
     assert getattr(jax.config, switch) == value
     assert list(tmp_path.iterdir()) == []
 
@@ -761,13 +781,13 @@ def test_only_what_measure_needs_makes_a_result_stale(path, old, new, changed):
 
 
 def test_changed_code_is_always_stale():
-    assert stale.is_stale(MODULE, "0" * 40 + "+changes")
+    assert stale.is_stale(MODULE, {"commit": "0" * 40 + "+changes"})
 
 
 def test_those_that_are_stale_are_listed_with_their_commit(tmp_path, monkeypatch, capsys):
     for name, commit in (("parabola", "0" * 40), ("steepest", "1" * 40)):
         folders.write(tmp_path / name, past(commit=commit), {}, {})
-    monkeypatch.setattr(stale, "is_stale", lambda module, commit: (module, commit) == (steepest.__name__, "1" * 40))
+    monkeypatch.setattr(stale, "is_stale", lambda module, of: (module, of["commit"]) == (steepest.__name__, "1" * 40))
     gather.print_stale(tmp_path)
     assert capsys.readouterr().out == "steepest: measured by the code of 111111111111\n"
 
@@ -812,16 +832,19 @@ def test_markup_in_a_users_words_is_text_in_the_ledger():
 
 
 def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, monkeypatch, capsys):
-    asked = {name: chapters.Question(name, f"my.{name}", "?") for name in ("none", "older", "good", "small", "bad")}
+    asked = {
+        name: chapters.Question(name, f"my.{name}", "?") for name in ("none", "older", "good", "small", "bad", "few")
+    }
     monkeypatch.setattr(chapters, "all_questions", lambda: asked)
-    monkeypatch.setattr(stale, "is_stale", lambda module, commit: commit == "old")
-    record = {"status": "finished", "settings": {}, "commit": "new", "command": "x --full", "seconds": 60.0,
-              "finding": "f", "claims": [], "device": "cpu"}  # fmt: skip
+    monkeypatch.setattr(stale, "is_stale", lambda module, record: record["commit"] == "old")
+    record = {"status": "finished", "settings": {"num_seeds": 3}, "commit": "new", "command": "x --full",
+              "seconds": 60.0, "finding": "f", "claims": [], "device": "cpu"}  # fmt: skip
     changes = {
         "older": {"commit": "old"},
         "good": {},
         "small": {"command": "x", "seconds": 600.0},
         "bad": {"status": "diverged: b"},
+        "few": {"settings": {"num_seeds": 2}},
     }
     for name, changed in changes.items():
         folders.write(tmp_path / name, record | changed, {}, {})
@@ -834,18 +857,25 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
     monkeypatch.setattr(gather.stopping, "run", run)
     monkeypatch.setattr(gather.cli, "import_module", lambda what, path: path)
     monkeypatch.setattr(gather.cli, "parse", lambda module, name, words: None)
+    monkeypatch.setattr(gather.cli, "typed", lambda module, name, words: (None, {"num_seeds": 3}))
     gather.run_all(tmp_path, ["--full", "--dry-run"])
     assert not started
     assert not (tmp_path / "README.md").exists()
     with pytest.raises(SystemExit, match=r"^failed: none$"):
         gather.run_all(tmp_path, ["--full"])
-    due = ("none", "missing"), ("older", "stale"), ("small", "of another size"), ("bad", "diverged")
+    due = (
+        ("none", "missing"),
+        ("older", "stale"),
+        ("small", "of another size"),
+        ("bad", "diverged"),
+        ("few", "of other settings"),
+    )
     assert started == [[name, "--out", str(tmp_path), "--full"] for name, _ in due]
     said = capsys.readouterr().out
     assert said.startswith(
-        "4 of 5 experiments to run: about 2 min, by the last runs of 2 of them; of 2 none is known\n4 of 5"
+        "5 of 6 experiments to run: about 2 min, by the last runs of 2 of them; of 3 none is known\n5 of 6"
     )
-    assert "4 of 5 experiments to run: about 2 min, by the last runs of 2 of them" in said
+    assert "5 of 6 experiments to run: about 2 min, by the last runs of 2 of them" in said
     assert all(f"{name} ({why})" in said for name, why in due)
     assert (tmp_path / "README.md").exists()
 
@@ -948,6 +978,18 @@ def test_a_file_in_the_place_of_all_results_is_refused_before_any_runs(tmp_path)
      ("x --quick", {"--full"}, "of another size"), ("x --full", set(), "of another size")],
 )  # fmt: skip
 def test_a_result_of_another_size_is_due(command, sizes, why, monkeypatch):
-    monkeypatch.setattr(stale, "is_stale", lambda module, commit: False)
-    record = {"status": "finished", "commit": "new", "command": command}
-    assert gather.why_run(chapters.Question("name", "my.name", "?"), record, sizes) == why
+    monkeypatch.setattr(stale, "is_stale", lambda module, record: False)
+    record = {"status": "finished", "commit": "new", "command": command, "settings": {}}
+    assert gather.why_run(chapters.Question("name", "my.name", "?"), record, sizes, {}) == why
+
+
+@pytest.mark.parametrize(
+    ("typed", "why"),
+    [({"rates": (1.0, 2.0), "seed": 7, "out": Path("there"), "cpu_devices": 1}, ""), ({}, ""),
+     ({"seed": 8}, "of other settings"), ({"rates": (1.0, 3.0)}, "of other settings")],
+)  # fmt: skip
+def test_a_result_of_other_settings_than_were_typed_is_due(typed, why, monkeypatch):
+    monkeypatch.setattr(stale, "is_stale", lambda module, record: False)
+    then = {"rates": [1.0, 2.0], "seed": 7, "out": "here", "cpu_devices": 2}
+    record = {"status": "finished", "commit": "new", "command": "x", "settings": then}
+    assert gather.why_run(chapters.Question("name", "my.name", "?"), record, set(), typed) == why

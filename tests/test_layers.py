@@ -18,7 +18,7 @@ FLOORS = [  # from below
         ("research", "training landscape curvature layerwise patching streaming"),
         ("experiments.common", "film claims trees bounds chapters plots filters wishes wish_tables hebbian stopping"),
         ("experiments.common", "on_paper"),
-        ("experiments.common", "hosts"),
+        ("experiments.common", "hosts devices"),
         ("experiments.common", "folders records terminal stale ledger front"),
         ("experiments.common", "resume"),
         ("experiments.common", "runs"),

@@ -14,7 +14,7 @@ import numpy as np
 from experiments.common import experiment, folders, trees
 
 TOLERANCE = 8 * float(np.finfo(np.float32).eps)  # 1e-6 of the largest number, what JAX's own tests allow for float32
-OTHERWISE = ("dataset", "commit", "versions", "machine", "device")  # what may explain a difference
+OTHERWISE = ("dataset", "commit", "own_code", "versions", "machine", "device")  # what may explain a difference
 
 
 def verify(module: ModuleType, folder: Path) -> list[str]:
@@ -24,7 +24,7 @@ def verify(module: ModuleType, folder: Path) -> list[str]:
         settings = dataclasses.replace(earlier.settings, out=Path(out))
         posed = experiment.prepared(module, settings)
         facts = experiment.facts_of(module, settings, posed)
-        other = [key for key in OTHERWISE if earlier.record.get(key) != facts[key]]
+        other = [key for key in OTHERWISE if earlier.record.get(key, {}) != facts[key]]
         print(f"{name} again; what is other than then: {', '.join(other) or 'nothing'}", flush=True)
         again = trees.flat(experiment.measured(module, settings, posed))
     before = folders.read_arrays(folder)

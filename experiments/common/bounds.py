@@ -10,13 +10,17 @@
 import contextlib
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, MultipleOf
 from jax.errors import JAXTypeError
 
 FEWEST = 10  # training images of a run
+KINDS = (int, float, str, bool, Path)  # of a setting
+RESERVED = ("help", "quick", "full", "dry_run", "resume")
 TRACED = "JAX calls it with symbols, to compile it: write jax.numpy for numpy, and jnp.where for an if"
 
 
@@ -35,7 +39,11 @@ def blaming(what: str, hint: str = "") -> Iterator[None]:
     """Turns whatever a user's own function raises into a SettingsError: what failed, how, and what to do."""
     try:
         yield
-    except (MemoryError, KeyboardInterrupt):  # the size's fault, not the function's; or somebody stops the program
+    except (
+        SettingsError,
+        MemoryError,
+        KeyboardInterrupt,
+    ):  # said already; the size's fault; a key
         raise
     except BaseException as error:
         traced = TRACED if isinstance(error, JAXTypeError) else ""
@@ -90,7 +98,8 @@ class Field(NamedTuple):
 
     def converted(self, value: Any) -> Any:
         """What was typed, or stands in run.json, as a value of the setting's type."""
-        return tuple(map(self.kind, value)) if self.is_tuple else self.kind(value)
+        one = (lambda path: Path(os.path.expanduser(path))) if self.kind is Path else self.kind
+        return tuple(map(one, value)) if self.is_tuple else one(value)
 
     def each(self, value: Any) -> Sequence[Any]:
         """The numbers that the bounds of a number are for."""
@@ -150,15 +159,22 @@ def in_words(rules: Sequence[Rule]) -> str:
 @functools.cache
 def fields_of(kind: type) -> tuple[Field, ...]:
     """Every setting of a dataclass with its bounds, in the order of its fields."""
-    hints = get_type_hints(kind, include_extras=True)
+    with blaming(f"the annotations of {kind.__module__}.{kind.__qualname__} cannot be read"):
+        hints = get_type_hints(kind, include_extras=True)
     return tuple(field_of(field.name, hints[field.name]) for field in dataclasses.fields(kind))
 
 
 def field_of(name: str, hint: Any) -> Field:
     """The setting that an annotation describes: int, tuple[float, ...], Path | None, each with or without bounds."""
+    require(name not in RESERVED, f"a setting is called {name}; that is the house's own flag, so call it otherwise")
     hint, *bounds = get_args(hint) if hasattr(hint, "__metadata__") else (hint,)
     kinds = [kind for kind in get_args(hint) if kind not in (type(None), Ellipsis)]
-    is_tuple = get_origin(hint) is tuple
+    kind, is_tuple = (kinds or [hint])[0], get_origin(hint) is tuple
+    require(
+        kind in KINDS and hint in (kind, kind | None, tuple[kind, ...]),
+        f"the setting {name} is annotated {hint}; it must be int, float, str, bool or Path, or as int | None, or a "
+        "tuple of one of them, as tuple[int, ...]",
+    )
     return Field(name, kinds[0] if kinds else hint, is_tuple, bool(kinds) and not is_tuple, tuple(bounds))
 
 
@@ -175,7 +191,8 @@ def check(settings: Any) -> None:
             sentence = f"{typed(field.flag, value)}: give values, {in_words(field.whole)}"
             require(all(rule.holds(value) for rule in field.whole), sentence)
     if hasattr(settings, "check"):
-        settings.check()
+        with blaming("check of the Settings failed", "it takes nothing and raises SettingsError"):
+            settings.check()
 
 
 def check_with_data(settings: Any, dataset: str, counts: dict[str, int]) -> None:

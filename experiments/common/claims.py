@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.common.bounds import blaming, require
+
 
 class Bound(NamedTuple):
     """Where a measured number must lie; None is no bound on that side. `expected` is the number that theory gives."""
@@ -84,7 +86,14 @@ class Claim:
     why: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "measured", float(self.measured))  # a plain number, whatever it was computed as
+        words = (self.id, self.says, self.unit, self.source, self.why)
+        require(all(isinstance(text, str) for text in words), f"a claim has {words}, which must all be texts")
+        of_which = f"the claim {self.id!r}, {self.says[:80]!r},"
+        require(self.kind in KINDS, f"{of_which} is of the kind {self.kind!r}; it must be one of {', '.join(KINDS)}")
+        bound = f"{of_which} has the bound {self.bound!r}; take within, at_most, at_least, exactly or about"
+        require(isinstance(self.bound, Bound), bound)
+        with blaming(f"{of_which} has measured no number"):  # plain from here on, whatever it was computed as
+            object.__setattr__(self, "measured", float(self.measured))
 
     @property
     def holds(self) -> bool:

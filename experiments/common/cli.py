@@ -38,6 +38,14 @@ class Parser(argparse.ArgumentParser):
 
 def parse(module: ModuleType, name: str, argv: Sequence[str]) -> Any:
     """The settings from the words of a command line, checked; --quick or --full choose what the other words change."""
+    default, changes = typed(module, name, argv)
+    settings = dataclasses.replace(default, **changes)
+    bounds.check(settings)
+    return settings
+
+
+def typed(module: ModuleType, name: str, argv: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    """The settings of the size that the words name, and what other words change of them."""
     chosen = SIZES.intersection(argv)
     require(len(chosen) <= 1, "--quick and --full were both given; choose one of them, or neither")
     require(not {DRY_RUN, RESUME} <= set(argv), "--dry-run and --resume were both given; choose one of them")
@@ -58,9 +66,7 @@ def parse(module: ModuleType, name: str, argv: Sequence[str]) -> Any:
     found, unknown = parser.parse_known_args([word for word in argv if word not in SIZES | {DRY_RUN, RESUME}])
     require(not unknown, f"{' '.join(unknown)} is no setting of {name}; --help lists them all")
     changes = {field.name: read(field, getattr(found, field.name)) for field in fields if hasattr(found, field.name)}
-    settings = dataclasses.replace(default, **changes)
-    bounds.check(settings)
-    return settings
+    return default, changes
 
 
 def add_argument(parser: argparse.ArgumentParser, field: Field, default: Any, doc: str) -> None:
@@ -75,15 +81,15 @@ def add_argument(parser: argparse.ArgumentParser, field: Field, default: Any, do
     parser.add_argument(field.flag, default=argparse.SUPPRESS, help=help_text, **options)
 
 
-def read(field: Field, typed: Any) -> Any:
+def read(field: Field, word: Any) -> Any:
     """The value of a setting from what was typed. Raises SettingsError for a word that is none of its kind."""
     try:
         # pathlib takes '' for the current folder; of FLAG=-- argparse makes an empty list.
-        if typed == [] or (typed == "" and field.kind is Path):
+        if word == [] or (word == "" and field.kind is Path):
             raise ValueError
-        return field.converted(typed)
+        return field.converted(word)
     except ValueError:
-        said = (" ".join(typed) if field.is_tuple else typed) or "''"
+        said = (" ".join(word) if field.is_tuple else word) or "''"
         raise SettingsError(f"{field.flag} is {said}; it must be {KINDS[field.kind]}") from None
 
 

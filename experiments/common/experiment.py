@@ -11,7 +11,6 @@ What is done with them, here and nowhere else: parse, check, load, measure, judg
 """
 
 import dataclasses
-import inspect
 import os
 import shlex
 import sys
@@ -24,20 +23,21 @@ from typing import Annotated, Any, NamedTuple
 
 import jax
 from annotated_types import Ge, Interval, Lt
-from matplotlib.figure import Figure
 
-from experiments.common import bounds, cli, estimates, folders, hosts, plots, records, resume, stale, terminal, trees
-from experiments.common.bounds import Count, first_line, of_train, require, staying
+from experiments.common import bounds, cli, devices, estimates, folders, hosts, plots, records, resume, stale, trees
+from experiments.common.bounds import Count, blaming, first_line, of_train, require, staying
 from experiments.common.claims import Claim
 from experiments.common.posing import functions_of, pose, sizes_for
 from experiments.common.problem import Problem
 from experiments.common.runs import Diverged, console
+from experiments.common.terminal import show
 from experiments.common.twice import check_again, check_alone
 from research import costs, models
 from research.data import DataError
 
 FILMS_SIZES = (784, 16, 16, 10)
 COMMITTED = Path(__file__).parents[2] / "results"
+MEASURED = "measured: its claims, finding or figures failed"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -107,7 +107,7 @@ def main(module: ModuleType, argv: Iterable[str]) -> None:
     name, words = name_of(module), list(argv)
     with cli.exit_codes():
         hosts.hush()
-        print((module.__doc__ or name).strip().splitlines()[0], flush=True)
+        print(((module.__doc__ or "").strip() or name).splitlines()[0], flush=True)
         settings, size = cli.parse(module, name, words), cli.SIZES.intersection(words)
         last = estimates.last_run((settings.out / name, COMMITTED / name), size)
         if cli.DRY_RUN in words:
@@ -117,29 +117,10 @@ def main(module: ModuleType, argv: Iterable[str]) -> None:
             return
         if last and estimates.size_of(last) == size and estimates.is_heavy(last, settings):
             print(f"This may take long, or much memory. {estimates.by_last_run(last, size, settings)}", flush=True)
-        keep_compiled()
+        devices.keep_compiled()
         hosts.join(settings.cpu_devices)
         console.quiet = not hosts.is_first()
         run(module, settings, go_on=cli.RESUME in words)
-
-
-def keep_compiled() -> None:
-    """Lets JAX keep compiled programs for the next run, in the user's cache folder, where that can be written to.
-    JAX's own variables name another folder, JAX_COMPILATION_CACHE_DIR, or none, JAX_ENABLE_COMPILATION_CACHE=false."""
-    asked = jax.config.values
-    if asked["jax_compilation_cache_dir"] or not asked["jax_enable_compilation_cache"]:
-        return
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "backpropagation-research"
-    try:
-        folder.mkdir(parents=True)
-        print(f"compiled programs are kept for the next run, at most 1 GiB, in {folder}", flush=True)
-    except FileExistsError:
-        pass
-    except OSError:
-        return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_compilation_cache_max_size", 2**30)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)  # by default 1: most take less
 
 
 def name_of(module: ModuleType) -> str:
@@ -154,35 +135,47 @@ def run(module: ModuleType, settings: Any, *, go_on: bool = False) -> Run:
     began, folder = time.perf_counter(), settings.out / name_of(module)
     posed = prepared(module, settings)
     facts = facts_of(module, settings, posed)
-    try:
-        with resume.journal(folder, kind_of(module, facts), go_on=go_on):
+    with resume.journal(folder, kind_of(module, facts), go_on=go_on):
+        try:
             result = measured(module, settings, posed)
-    except Diverged as error:
-        folders.write(folder, {"status": f"diverged: {error}", **facts, "claims": [], "finding": ""}, {}, {})
-        resume.forget(folder)
-        raise
-    spent = {"seconds": time.perf_counter() - began, "peak_bytes": records.peak_bytes()}
-    finished = Run(settings, result, {"status": "finished", **facts, **spent})
+        except Diverged as error:
+            folders.write(folder, {"status": f"diverged: {error}", **facts, "claims": [], "finding": ""}, {}, {})
+            resume.forget(folder)
+            raise
+        spent = {"seconds": time.perf_counter() - began, "peak_bytes": records.peak_bytes()}
+        finished = Run(settings, result, {"status": "finished", **facts, **spent})
+        before = committed(module, folder, finished.record)
+        with resume.nothing_kept():
+            judged = judged_or_kept(module, finished, folder)
+    resume.forget(folder)
+    show(*judged, before)
+    print(f"figures, arrays and run.json are in {folder}")
+    return finished
+
+
+def judged_or_kept(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim], str]:
+    """As `leave`; where claims, finding or figures raise, what was measured stays for --rejudge."""
     try:
-        terminal.show(*leave(module, finished, folder), committed(module, folder, finished.record))
+        return leave(module, finished, folder)
     except DataError:  # nothing could be written, and what lay there before is untouched
         raise
     except Exception as error:
-        error.add_note(f"What was measured is kept in {folder}: mend it, and type --rejudge --out {settings.out}.")
-        folders.write(folder, {**finished.record, "claims": [], "finding": ""}, trees.flat(result), {})
+        error.add_note(f"What was measured is kept in {folder}: mend it, and type --rejudge --out {folder.parent}.")
+        record = {**finished.record, "status": MEASURED, "claims": [], "finding": ""}
+        folders.write(folder, record, trees.flat(finished.result), {})
         raise
-    resume.forget(folder)
-    print(f"figures, arrays and run.json are in {folder}")
-    return finished
 
 
 def prepared(module: ModuleType, settings: Any) -> Problem:
     """All that is checked before anything is measured, and the problem that the settings pose."""
     bounds.check(settings)
     estimates.check_memory(settings)
-    jax.config.update("jax_num_cpu_devices", settings.cpu_devices)
-    for folder in (settings.out, settings.out / name_of(module)):
+    devices.divide(settings.cpu_devices)
+    results = settings.out / name_of(module)
+    for folder in (settings.out, results):
         hosts.on_first(partial(folders.check_writable, folder))
+    there = folders.last_record(results).get("module", module.__name__)
+    require(there == module.__name__, f"{results} has a result of {there}; call one otherwise, or give another --out")
     check_alone(settings)
     posed = pose(settings)
     bounds.check_enough(settings.dataset, posed.train.targets)
@@ -198,7 +191,8 @@ def measured(module: ModuleType, settings: Any, posed: Problem) -> Any:
         isinstance(found, module.Result),
         f"measure of {name_of(module)} returned a {type(found).__name__}; it must return its Result",
     )
-    return trees.built(module.Result, trees.flat(found))
+    with blaming(f"the Result of {name_of(module)} cannot be kept"):
+        return trees.as_read_back(module.Result, found)
 
 
 def facts_of(module: ModuleType, settings: Any, posed: Problem) -> dict[str, Any]:
@@ -208,6 +202,7 @@ def facts_of(module: ModuleType, settings: Any, posed: Problem) -> dict[str, Any
         "settings": dataclasses.asdict(settings),
         "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),
         **records.provenance(),
+        "own_code": stale.users_code(),
         **records.describe_data(settings.dataset, train=posed.train, test=posed.test),
         "network": settings.model or "-".join(map(str, sizes_for(settings, posed.train))),
         "num_parameters": posed.num_parameters,
@@ -216,9 +211,9 @@ def facts_of(module: ModuleType, settings: Any, posed: Problem) -> dict[str, Any
 
 def kind_of(module: ModuleType, facts: dict[str, Any]) -> dict[str, Any]:
     """What must be the same for a run to go on from another."""
-    own = Path(inspect.getfile(module.measure)).read_text(encoding="utf-8")
-    code = sorted(stale.measuring(module.__name__, stale.as_it_is).items()), own
+    code = sorted(stale.measuring(module.__name__, stale.as_it_is).items()), facts["own_code"]
     same = {key: facts[key] for key in ("settings", "dataset", "versions", "device")}
+    same["settings"] = {**same["settings"], "out": ""}  # one folder may be spelled in several ways
     return {**same, "processes": jax.process_count(), "code": folders.sha256(repr(code).encode())}
 
 
@@ -230,13 +225,13 @@ def leave(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim],
         require(all(isinstance(claim, Claim) for claim in claims), f"claims of {name} must yield Claims, nothing else")
         require(isinstance(finding, str), f"finding of {name} gave a {type(finding).__name__}; it must give a sentence")
         drawn = draw(module, finished)
-    record = {**record, "finding": finding, "claims": [claim.as_record() for claim in claims]}
-    folders.write(folder, record, trees.flat(result), drawn)
     script = folder.parent / Path(plots.PLOTLY).name
     if any(plots.PLOTLY.encode() in content for content in drawn.values()) and not script.exists():
         from plotly.offline import get_plotlyjs
 
         folders.write_file(script, get_plotlyjs().encode())
+    record = {**record, "finding": finding, "claims": [claim.as_record() for claim in claims]}
+    folders.write(folder, record, trees.flat(result), drawn)
     return claims, finding
 
 
@@ -253,15 +248,10 @@ def committed(module: ModuleType, folder: Path, record: dict[str, Any]) -> dict[
 
 def draw(module: ModuleType, finished: Run) -> dict[str, bytes]:
     """Every figure and page as the bytes of a file, by its name; the house writes the foot of the figures."""
-    files, figures = {}, module.figures(finished.result, finished.settings)
-    plain = isinstance(figures, dict) and all(name == Path(name).name for name in figures)
-    require(plain, f"figures of {name_of(module)} must give a dict of figures by plain names, as {{'curve': figure}}")
-    for name, drawn in figures.items():
-        if isinstance(drawn, Figure):
-            files[f"{name}.png"] = plots.as_png(drawn, foot(finished.record, finished.settings))
-        else:
-            files[f"{name}{drawn.suffix}"] = drawn.content
-    return files
+    figures = module.figures(finished.result, finished.settings)
+    require(isinstance(figures, dict), f"figures of {name_of(module)} gave a {type(figures).__name__}; {plots.WANTED}")
+    said = foot(finished.record, finished.settings)
+    return dict(plots.as_file(name, drawn, said) for name, drawn in figures.items())
 
 
 def foot(record: dict[str, Any], settings: Any) -> str:
@@ -274,7 +264,7 @@ def foot(record: dict[str, Any], settings: Any) -> str:
 def read(module: ModuleType, folder: Path) -> Run:
     """An earlier run, read back by today's types. Raises DataError if there is none, or none to judge."""
     record = folders.read_record(folder)
-    if record["status"] != "finished":
+    if record["status"] not in ("finished", MEASURED):
         raise DataError(f"there is nothing to judge in {folder}, that run ended thus: {record['status']}")
     arrays = folders.read_arrays(folder, record.get("sha256", {}).get(folders.ARRAYS, ""))
     try:
@@ -286,12 +276,14 @@ def read(module: ModuleType, folder: Path) -> Run:
         ) from error
     written_anew = {"claims", "finding", "files", "sha256", "sha256_of_arrays"}
     facts = {key: value for key, value in record.items() if key not in written_anew}
-    return Run(settings, result, facts)
+    return Run(settings, result, facts | {"status": "finished"})
 
 
 def rejudge(module: ModuleType, folder: Path) -> list[Claim]:
-    """Today's verdicts, sentence and figures of an earlier run; nothing is measured."""
-    return leave(module, read(module, folder), folder)[0]
+    """Today's verdicts, sentence and figures of an earlier run; nothing is measured. Raises DataError while another run
+    into that folder goes on, which would be lost."""
+    with folders.alone(resume.place_of(folder), folder):
+        return leave(module, read(module, folder), folder)[0]
 
 
 def settings_from(kind: type, saved: dict[str, Any]) -> Any:

@@ -225,14 +225,25 @@ def read_arrays(folder: Path, expected: str = "") -> dict[str, np.ndarray]:
     return arrays
 
 
+def set_aside(path: Path, title: str) -> None:
+    """Moves what lies there without that title, and is no file of ours, to NAME.kept; links, too."""
+    if path.is_symlink() or path.is_dir() or (path.exists() and title.encode() not in path.read_bytes()):
+        path.replace(path.with_name(f"{path.name}.kept"))
+
+
 def write_file(path: Path, content: bytes) -> None:
-    """Writes one file beside its place and moves it there when it is complete; of several processes the first one."""
+    """Writes one file beside its place and moves it there when it is complete; of several processes the first one.
+    Raises DataError where the system refuses."""
     if not hosts.is_first():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_bytes(content)
         unfinished.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"{path} could not be written ({error.strerror}); what lay there before is untouched"
+        ) from error
     finally:
         unfinished.unlink(missing_ok=True)

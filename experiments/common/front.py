@@ -11,6 +11,7 @@ from experiments.common.claims import KINDS, Bound, number
 from experiments.common.film import FILM, OPEN, Row
 
 TEMPLATE = Path(__file__).with_name("front.html")
+TITLE = "<title>What backpropagation is really doing, computed</title>"  # by which a page of ours is known
 
 
 class Sentence(NamedTuple):
@@ -97,6 +98,6 @@ def card(name: str, record: dict[str, Any], question: chapters.Question | None) 
     return {
         "name": name, "asks": question.asks if question else "",
         "source": question.module.replace(".", "/") + ".py" if question else "",
-        "finding": record["finding"], "command": record["command"], "files": files,
+        "finding": record["finding"] or record["status"], "command": record["command"], "files": files,
         "pictures": pictures, "claims": claims, "hold": sum(claim["holds"] for claim in claims),
     }  # fmt: skip

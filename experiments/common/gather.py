@@ -1,5 +1,6 @@
 """All experiments together: run what is stale or missing, judge again, and gather the ledger."""
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -11,29 +12,35 @@ from experiments.common.chapters import Question
 from research.data import DataError
 
 
-def why_run(question: Question, record: dict[str, Any], sizes: set[str]) -> str:
-    """Why an experiment must run: missing, not finished, of another size, stale; '' where its result is up to date."""
+def why_run(question: Question, record: dict[str, Any], sizes: set[str], typed: dict[str, Any]) -> str:
+    """Why an experiment must run: missing, not finished, of another size or other settings than were typed, stale; ''
+    where its result is up to date."""
     if not record:
         return "missing"
     if record["status"] != "finished":
         return record["status"].partition(":")[0]
     if sizes != estimates.size_of(record):
         return "of another size"
-    return "stale" if stale.is_stale(question.module, record["commit"]) else ""
+    then, wanted = record["settings"], json.loads(folders.as_json(typed))
+    if any(then.get(name) != value for name, value in wanted.items() if name not in ("out", "cpu_devices")):
+        return "of other settings"
+    return "stale" if stale.is_stale(question.module, record) else ""
 
 
 def run_all(out: Path, passed_on: list[str]) -> None:
     """Runs what is stale or missing, one after the other, goes on after a failure, and gathers the ledger."""
     records = {question: folders.last_record(out / question.name) for question in chapters.all_questions().values()}
-    sizes = cli.SIZES.intersection(passed_on)
-    due = {question: why for question, record in records.items() if (why := why_run(question, record, sizes))}
-    for question in due:  # before any of them runs
-        cli.parse(cli.import_module("the experiment", question.module), question.name, passed_on)
-    known = [records[question]["seconds"] for question, why in due.items() if why != "of another size"
-             and "seconds" in records[question]]  # fmt: skip
+    sizes, due = cli.SIZES.intersection(passed_on), {}
+    for question, record in records.items():  # before any of them runs
+        module = cli.import_module("the experiment", question.module)
+        cli.parse(module, question.name, passed_on)
+        why = why_run(question, record, sizes, cli.typed(module, question.name, passed_on)[1])
+        due |= {question: why} if why else {}
+    known = [records[question]["seconds"] for question, why in due.items()
+             if not why.startswith("of ") and "seconds" in records[question]]  # fmt: skip
     unknown = f"; of {len(due) - len(known)} none is known" if len(known) < len(due) else ""
-    print(f"{len(due)} of {len(records)} experiments to run: about {sum(known) / 60:.0f} min, by the last runs of "
-          f"{len(known)} of them{unknown}", flush=True)  # fmt: skip
+    about = f": about {sum(known) / 60:.0f} min, by the last runs of {len(known)} of them" if known else ""
+    print(f"{len(due)} of {len(records)} experiments to run{about}{unknown}", flush=True)
     if cli.DRY_RUN in passed_on:
         return
     folders.check_writable(out)
@@ -60,10 +67,13 @@ def there_are(out: Path) -> dict[str, str]:
 
 def print_stale(out: Path) -> None:
     """A line for every result whose measuring code has changed since its commit."""
-    for name, module in there_are(out).items():
-        commit = folders.read_record(out / name)["commit"]
-        if stale.is_stale(module, commit):
-            print(f"{name}: measured by the code of {commit[:12]}")
+    there = there_are(out)
+    found = {name: record for name, module in there.items()
+             if stale.is_stale(module, record := folders.read_record(out / name))}  # fmt: skip
+    for name, record in found.items():
+        print(f"{name}: measured by the code of {record['commit'][:12]}")
+    if not found:
+        print(f"none of the {len(there)} results in {out} was measured by other code than that of today")
 
 
 def verify(names: list[str], out: Path) -> None:
@@ -123,8 +133,12 @@ def rejudge_all(out: Path) -> None:
 
 
 def write_ledger(out: Path) -> None:
-    """OUT/README.md and OUT/index.html, gathered from the runs that lie in OUT."""
+    """OUT/README.md and OUT/index.html, gathered from the runs that lie in OUT; files of somebody's in their places are
+    kept beside them."""
     found = {path.parent.name: folders.read_record(path.parent) for path in sorted(out.glob(f"*/{folders.RECORD}"))}
-    folders.write_file(out / "README.md", ledger.text(found).encode())
-    folders.write_file(out / "index.html", front.page(found).encode())
+    for path, content, title in (
+        (out / "README.md", ledger.text(found), ledger.TITLE), (out / "index.html", front.page(found), front.TITLE)
+    ):  # fmt: skip
+        folders.set_aside(path, title)
+        folders.write_file(path, content.encode())
     print(f"the ledger is {out / 'README.md'}, the front page {out / 'index.html'}")

@@ -7,7 +7,8 @@ from typing import Any
 from experiments.common import chapters
 from experiments.common.claims import KINDS, Bound, number
 
-INTRODUCTION = """# Every claim, its number and its verdict
+TITLE = "# Every claim, its number and its verdict"
+INTRODUCTION = f"""{TITLE}
 
 Gathered by `python -m experiments --rejudge` from the run.json of every experiment. The bounds stand in the code before
 a run; they come from theory or the literature. A prediction may fail; an identity checks the code; a follow-up was
@@ -51,7 +52,7 @@ def section(name: str, record: dict[str, Any], usual: str) -> list[str]:
     rows = [row(claim) for claim in sorted(others, key=lambda claim: KINDS.index(claim["kind"]))]
     folded = f"<details><summary>{len(identities)} identities</summary>"
     return [
-        plain(record["finding"]),
+        plain(record["finding"] or record["status"]),
         "",
         f"<code>{plain(record['command'])}</code>" + f"; {made}." * (made != usual),
         "",

@@ -8,6 +8,7 @@ import base64
 import io
 import json
 import math
+import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from experiments.common.bounds import require
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -115,11 +118,31 @@ def name_lines(axes: Axes) -> None:
                   color=lines[index].get_color())  # fmt: skip
 
 
+def enough_ticks(ticks: Sequence[float], low: float, high: float) -> list[float]:
+    """Those ticks, or, where fewer than two of them lie between low and high, some that do.
+
+    >>> enough_ticks((0.5, 1, 2), 0.4, 1.1), [round(tick, 3) for tick in enough_ticks((0.5, 1, 2), 0.85, 0.95)]
+    ([0.5, 1, 2], [0.85, 0.875, 0.9, 0.925, 0.95])
+    """
+    if sum(low <= tick <= high for tick in ticks) > 1:
+        return list(ticks)
+    return [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if tick > 0]
+
+
+class PlainTicks(FixedLocator):
+    """Those ticks, if there are enough of them in view."""
+
+    def __call__(self) -> list[float]:
+        shown: Any = self  # matplotlib says of neither that it is there
+        low, high = sorted(shown.axis.get_view_interval())
+        return enough_ticks(shown.locs, low, high)
+
+
 def plain_log_ticks(axis: Axis, ticks: Sequence[float]) -> None:
     """Labels a logarithmic axis with plain numbers, not powers of ten; a linear axis becomes logarithmic."""
     if axis.get_scale() == "linear":
         axis.axes.set(**{"xscale" if axis is axis.axes.xaxis else "yscale": "log"})
-    axis.set_major_locator(FixedLocator(list(ticks)))
+    axis.set_major_locator(PlainTicks(list(ticks)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
@@ -130,6 +153,23 @@ class Page(NamedTuple):
 
     suffix: str  # .html, .gif, .txt
     content: bytes
+
+
+WANTED = "it must give a dict of figures by plain names, as {'curve': figure}"
+
+
+def as_file(name: str, drawn: Figure | Page, foot: str) -> tuple[str, bytes]:
+    """The name of the file and its bytes. Raises SettingsError for what is neither, or could lie in no folder of ours.
+
+    >>> as_file("run", Page(".txt", b"steps"), "")
+    ('run.txt', b'steps')
+    """
+    file = f"{name}{getattr(drawn, 'suffix', '.png')}"
+    plain = file == Path(file).name and 0 < len(os.fsencode(file)) <= 200 and file not in ("run.json", "arrays.npz")
+    require(isinstance(drawn, Figure | Page) and plain, f"figures gave {file[:80]}, a {type(drawn).__name__}; {WANTED}")
+    content = drawn.content if isinstance(drawn, Page) else as_png(drawn, foot)
+    require(isinstance(content, bytes), f"figures gave {file} without bytes; encode what is a text")
+    return file, content
 
 
 def filled(template: Path, data: dict[str, Any]) -> str:

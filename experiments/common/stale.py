@@ -3,14 +3,19 @@
 Of the experiment itself that is what Settings, the sizes, Result and measure use, and of the house what Settings and
 pose use; of research/ and experiments/, the files that are imported there, and those that they import, but for the
 files that only judge, draw and run; besides Python's, the files beside one that its code names. Docstrings and comments
-do not count.
+do not count. Of a user's own files run.json has the hashes.
 """
 
 import ast
 import functools
+import hashlib
 import subprocess
+import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 HOUSE = "experiments.common.experiment"
@@ -21,19 +26,43 @@ JUDGES = {f"experiments.common.{name}" for name in (
 Read = Callable[[str], str | None]  # path within the repository -> its text, None where it does not exist
 
 
-def is_stale(module: str, commit: str) -> bool:
-    """Whether what measures has changed since the commit, or had uncommitted changes then."""
-    then = functools.partial(at_commit, commit)
-    return commit.endswith("+changes") or measuring(module, as_it_is) != measuring(module, then)
+def is_stale(module: str, record: dict[str, Any]) -> bool:
+    """Whether what measures has changed since the record's commit, or had uncommitted changes then; or a file of the
+    user's own, which is looked for from the current folder."""
+    commit, own = record["commit"], record.get("own_code", {})
+    if commit.endswith("+changes") or any(sha256_of(path) != digest for path, digest in own.items()):
+        return True
+    return measuring(module, as_it_is) != measuring(module, functools.partial(at_commit, commit))
+
+
+def users_code() -> dict[str, str]:
+    """SHA-256 of every file of a user's own that is imported, which is neither ours nor installed, by its path from the
+    current folder."""
+    python = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")]
+    known, here, found = [*python, ROOT / "research", ROOT / "experiments"], Path.cwd(), {}
+    for module in list(sys.modules.values()):
+        # vars() would import what a library imports lazily
+        file = object.__getattribute__(module, "__dict__").get("__file__") if isinstance(module, ModuleType) else None
+        path = Path(file or "none").resolve()
+        installed = {"site-packages", "dist-packages"}.intersection(path.parts)
+        if file and not installed and path.is_file() and not any(map(path.is_relative_to, known)):
+            found[str(path.relative_to(here) if path.is_relative_to(here) else path)] = sha256_of(path)
+    return dict(sorted(found.items()))
+
+
+def sha256_of(path: str | Path) -> str:
+    """Of a file; '' where there is none."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if Path(path).is_file() else ""
 
 
 def measuring(module: str, read: Read) -> dict[str, str | None]:
-    """The code that a result depends on, file by file, without docstrings and comments."""
+    """The code that a result depends on, file by file, without docstrings and comments. A user's own module is read as
+    it is, for what it imports of ours."""
     found, todo = {}, {module, HOUSE}
     while todo:
         name = todo.pop()
         path = path_of(name)
-        text = read(path)
+        text = read(path) if is_ours(name) else in_current_folder(path)
         if path not in found and text is not None:
             found[path], imported, said = parsed(text, name in (module, HOUSE))
             found |= {other: read(other) for other in named_beside(path, said)}
@@ -89,7 +118,7 @@ def files_of(imported: list[ast.ImportFrom], read: Read) -> set[str]:
     """The modules of ours among what is imported that measure."""
     found = set()
     for node in imported:
-        if (node.module or "").split(".")[0] in ("research", "experiments"):
+        if is_ours(node.module or ""):
             below = {f"{node.module}.{alias.name}" for alias in node.names}
             files = {name for name in below if read(path_of(name)) is not None}
             found |= files or {node.module}
@@ -116,6 +145,10 @@ def is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
+def is_ours(module: str) -> bool:
+    return module.split(".")[0] in ("research", "experiments")
+
+
 def path_of(module: str) -> str:  # from the root of the repository
     return module.replace(".", "/") + ".py"
 
@@ -123,6 +156,10 @@ def path_of(module: str) -> str:  # from the root of the repository
 def as_it_is(path: str) -> str | None:
     file = ROOT / path
     return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def in_current_folder(path: str) -> str | None:
+    return Path(path).read_text(encoding="utf-8", errors="replace") if Path(path).is_file() else None
 
 
 @functools.cache  # many results are of one commit

@@ -56,6 +56,16 @@ def built(kind: Any, arrays: dict[str, np.ndarray], name: str = "") -> Any:
     return arrays[name].item() if kind in (int, float, str, bool) else arrays[name]
 
 
+def as_read_back(kind: Any, tree: Any) -> Any:
+    """The tree as it will be read back: numpy's arrays where there were JAX's. Raises TypeError for what no file can
+    hold, such as random keys and objects."""
+    arrays = flat(tree)
+    strange = [f"{name} ({array.dtype})" for name, array in arrays.items() if array.dtype.kind not in "biufcU"]
+    if strange:
+        raise TypeError(f"{', '.join(strange)}: a field has numbers, words, arrays of these, or tuples and NamedTuples")
+    return built(kind, arrays)
+
+
 def joined(name: str, key: str) -> str:
     return f"{name}.{key}" if name else key
 

@@ -1,6 +1,7 @@
 """The page: the surface to turn, all paths to play on a common clock, the costs below it, and below these the stumble
 under the microscope; a plotly figure."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def page(result: Any) -> Any:
         for clock in CLOCKS
         for number, reading in enumerate(readings(result, clock, NUM_FRAMES))
     ]
-    lay_out(figure)
+    costs = np.concatenate([surface.ravel(), *(walker.cost[0] for walker in result.walkers)])
+    lay_out(figure, plots.enough_ticks(TICKS, costs.min(), costs.max()))
     figure.update_layout(meta=controls(result, timed))
     add_microscope(figure, result.microscope, [plots.COLOURS[number] for number in shown(result)])
     return figure
@@ -147,8 +149,8 @@ def seen(walker: Any, clock: str, reading: float) -> tuple[int, float, bool]:
     return int(walker.steps[walker.looked_at[at]]), cost, at == len(walker.looked_at) - 1
 
 
-def lay_out(figure: Any) -> None:
-    ticks = {"tickvals": TICKS, "ticktext": [f"{tick:g}" for tick in TICKS]}
+def lay_out(figure: Any, costs: Sequence[float]) -> None:
+    ticks = {"tickvals": costs, "ticktext": [f"{tick:g}" for tick in costs]}
     figure.update_layout(
         height=1250, margin={"l": 45, "r": 15, "t": 0, "b": 0}, hovermode="closest", template="plotly_white",
         showlegend=False, font={"size": 14},
