@@ -135,18 +135,18 @@ def run(module: ModuleType, settings: Any, *, go_on: bool = False) -> Run:
     began, folder = time.perf_counter(), settings.out / name_of(module)
     posed = prepared(module, settings)
     facts = facts_of(module, settings, posed)
-    with resume.journal(folder, kind_of(module, facts), go_on=go_on):
-        try:
+    try:
+        with resume.journal(folder, kind_of(module, facts), go_on=go_on):
             result = measured(module, settings, posed)
-        except Diverged as error:
-            folders.write(folder, {"status": f"diverged: {error}", **facts, "claims": [], "finding": ""}, {}, {})
-            resume.forget(folder)
-            raise
-        spent = {"seconds": time.perf_counter() - began, "peak_bytes": records.peak_bytes()}
-        finished = Run(settings, result, {"status": "finished", **facts, **spent})
-        before = committed(module, folder, finished.record)
-        with resume.nothing_kept():
-            judged = judged_or_kept(module, finished, folder)
+            spent = {"seconds": time.perf_counter() - began, "peak_bytes": records.peak_bytes()}
+            finished = Run(settings, result, {"status": "finished", **facts, **spent})
+            before = committed(module, folder, finished.record)
+            with resume.nothing_kept():
+                judged = judged_or_kept(module, finished, folder)
+    except Diverged as error:
+        folders.write(folder, {"status": f"diverged: {error}", **facts, "claims": [], "finding": ""}, {}, {})
+        resume.forget(folder)
+        raise
     resume.forget(folder)
     show(*judged, before)
     print(f"figures, arrays and run.json are in {folder}")
