@@ -3,7 +3,7 @@
 python -m experiments                                       what there is
 python -m experiments NAME [--quick | --full] [settings]    one of them, or a module of your own: my_folder.my_file
 python -m experiments NAME ... --dry-run                    what that would cost; nothing is run or written
-python -m experiments --all [--quick | --full] [--out OUT]  those that are stale or missing in OUT, then the ledger
+python -m experiments --all [--quick | --full] [--out OUT]  those that are due in OUT: missing, stale, of other settings
 python -m experiments --stale [--out OUT]                   which results in OUT were measured by other code than now
 python -m experiments --rejudge [--out OUT]                 today's verdicts, sentences, figures and ledger of OUT
 python -m experiments --page [--out OUT]                    only the ledger and the front page of OUT
@@ -13,6 +13,7 @@ python -m experiments --verify [NAME ...] [--out OUT]       runs results in OUT 
 
 import argparse
 import difflib
+import io
 import os
 import sys
 from pathlib import Path
@@ -93,8 +94,10 @@ def asked(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.error = refuse  # in one sentence
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--all", action="store_true", help="run what is stale or missing, then gather the ledger")
-    what.add_argument("--stale", action="store_true", help="list results whose measuring code has changed since")
+    what.add_argument("--all", action="store_true", help="run what is missing, not finished, stale, or of another size "
+                      "or other settings than are typed, then gather the ledger")  # fmt: skip
+    what.add_argument("--stale", action="store_true", help="list results whose measuring code, or a file of your own, "
+                      "has changed since")  # fmt: skip
     what.add_argument("--rejudge", action="store_true", help="judge and draw every result again, then --page")
     what.add_argument("--page", action="store_true", help="gather ledger and front page from the records as they are; "
                       "verdicts, sentences and figures stay (--rejudge makes them anew)")  # fmt: skip
@@ -129,6 +132,6 @@ def refuse(message: str) -> NoReturn:
 if __name__ == "__main__":
     stopping.listen()
     os.environ["MPLBACKEND"] = "agg"  # pictures are files; a notebook names one that may not be installed here
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]; a terminal may be of ASCII
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may be of ASCII
     main(sys.argv[1:])

@@ -267,6 +267,12 @@ ALIKE = steepest.Result(*[1.0] * len(steepest.Result._fields))
         ({"figures": lambda *_: {"../../evil": PAGE}}, r"figures gave ../../evil.html, a Page; it must give a dict"),
         ({"figures": lambda *_: {"long" * 50: PAGE}}, r"figures gave (long){20}, a Page; .* by plain names"),
         ({"figures": lambda *_: {"": plots.Page("", b"")}}, r"figures gave , a Page"),
+        ({"figures": lambda *_: {"..": plots.Page("", b"")}}, r"figures gave \.\., a Page"),
+        ({"figures": lambda *_: {"\0": PAGE}}, r"figures gave .*, a Page"),
+        (
+            {"figures": lambda *_: {"a": PAGE, "a.html": plots.Page("", b"")}},
+            r"figures of steepest gave two by one name",
+        ),
         ({"figures": lambda *_: {"run": plots.Page(".json", b"")}}, r"figures gave run.json, a Page"),
         ({"figures": lambda *_: {"arrays": plots.Page(".npz", b"")}}, r"figures gave arrays.npz, a Page"),
         ({"figures": lambda *_: {"axes": 3}}, r"figures gave axes.png, a int"),
@@ -327,8 +333,49 @@ def test_an_error_in_the_claims_loses_nothing_that_was_measured(finished, tmp_pa
     with pytest.raises(ZeroDivisionError):
         experiment.run(steepest_with(measure=lambda *_: run.result, claims=lambda *_: 1 / 0), run.settings)
     assert {path.name for path in folder.iterdir()} == {"run.json", "arrays.npz"}
+    record, asked = folders.read_record(folder), chapters.all_questions()["steepest"]
+    assert gather.why_run(asked, record, estimates.size_of(record), {}) == "not judged"
     assert experiment.rejudge(steepest, folder) == list(steepest.claims(run.result, run.settings))
     assert (folder / "steepest.png").exists()
+    assert folders.read_record(folder)["status"] == "finished"
+
+
+def test_data_that_figures_cannot_find_lose_nothing_that_was_measured(finished):
+    def figures(*_):
+        raise DataError("none")
+
+    run, folder = finished
+    with pytest.raises(DataError, match="none") as error:
+        experiment.run(steepest_with(measure=lambda *_: run.result, figures=figures), run.settings)
+    assert "type --rejudge" in error.value.__notes__[0]
+    assert {path.name for path in folder.iterdir()} == {"run.json", "arrays.npz"}
+
+
+def test_while_a_result_is_drawn_no_other_run_goes_into_its_folder_and_nothing_of_it_is_saved(finished):
+    def figures(*_):
+        assert resume.CURRENT.get() is None
+        with pytest.raises(DataError, match=r"another run into .* goes on"):
+            experiment.rejudge(steepest, folder)
+        return {}
+
+    run, folder = finished
+    experiment.run(steepest_with(measure=lambda *_: run.result, figures=figures), run.settings)
+
+
+def test_a_damaged_committed_result_stops_no_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "COMMITTED", tmp_path)
+    (tmp_path / "steepest").mkdir()
+    (tmp_path / "steepest" / "run.json").write_text("{")
+    assert experiment.committed(steepest, tmp_path / "mine", past()) == {}
+
+
+class Labelled(NamedTuple):
+    curves: dict[str, np.ndarray]
+
+
+def test_an_array_that_its_annotation_would_lose_is_refused():
+    with pytest.raises(TypeError, match="curves is not what its annotation says"):
+        trees.as_read_back(Labelled, Labelled(np.ones(2)))
 
 
 def test_the_command_is_recorded_as_one_types_it(finished, monkeypatch):
@@ -347,7 +394,7 @@ def test_a_run_goes_on_from_none_with_another_fact_or_other_code(changed, finish
     assert experiment.kind_of(steepest, facts | elsewhere) == kind
     other = facts["settings"] | {"seed": 5} if changed == "settings" else "another"
     assert experiment.kind_of(steepest, facts | {changed: other}) != kind
-    monkeypatch.setattr(stale, "measuring", lambda module, read: {module: "other code"})
+    monkeypatch.setattr(stale, "measuring", lambda module, read, own: {module: "other code"})
     assert experiment.kind_of(steepest, facts) != kind
 
 
@@ -848,7 +895,7 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
     }
     for name, changed in changes.items():
         folders.write(tmp_path / name, record | changed, {}, {})
-    started = []
+    started, words = [], ["--full", "--num-seeds", "3"]
 
     def run(command):
         started.append(command[3:])
@@ -858,11 +905,11 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
     monkeypatch.setattr(gather.cli, "import_module", lambda what, path: path)
     monkeypatch.setattr(gather.cli, "parse", lambda module, name, words: None)
     monkeypatch.setattr(gather.cli, "typed", lambda module, name, words: (None, {"num_seeds": 3}))
-    gather.run_all(tmp_path, ["--full", "--dry-run"])
+    gather.run_all(tmp_path, [*words, "--dry-run"])
     assert not started
     assert not (tmp_path / "README.md").exists()
     with pytest.raises(SystemExit, match=r"^failed: none$"):
-        gather.run_all(tmp_path, ["--full"])
+        gather.run_all(tmp_path, words)
     due = (
         ("none", "missing"),
         ("older", "stale"),
@@ -870,7 +917,7 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
         ("bad", "diverged"),
         ("few", "of other settings"),
     )
-    assert started == [[name, "--out", str(tmp_path), "--full"] for name, _ in due]
+    assert started == [[name, "--out", str(tmp_path), *words] for name, _ in due]
     said = capsys.readouterr().out
     assert said.startswith(
         "5 of 6 experiments to run: about 2 min, by the last runs of 2 of them; of 3 none is known\n5 of 6"

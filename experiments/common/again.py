@@ -11,7 +11,7 @@ from types import ModuleType
 
 import numpy as np
 
-from experiments.common import experiment, folders, trees
+from experiments.common import experiment, folders, stale, trees
 
 TOLERANCE = 8 * float(np.finfo(np.float32).eps)  # 1e-6 of the largest number, what JAX's own tests allow for float32
 OTHERWISE = ("dataset", "commit", "own_code", "versions", "machine", "device")  # what may explain a difference
@@ -20,14 +20,15 @@ OTHERWISE = ("dataset", "commit", "own_code", "versions", "machine", "device")  
 def verify(module: ModuleType, folder: Path) -> list[str]:
     """Says for every array of the result in `folder` how it comes out again; the names of those that do not."""
     earlier, name = experiment.read(module, folder), experiment.name_of(module)
+    before = folders.read_arrays(folder)  # now: another run may come in between
     with tempfile.TemporaryDirectory() as out:
         settings = dataclasses.replace(earlier.settings, out=Path(out))
         posed = experiment.prepared(module, settings)
         facts = experiment.facts_of(module, settings, posed)
-        other = [key for key in OTHERWISE if earlier.record.get(key, {}) != facts[key]]
-        print(f"{name} again; what is other than then: {', '.join(other) or 'nothing'}", flush=True)
         again = trees.flat(experiment.measured(module, settings, posed))
-    before = folders.read_arrays(folder)
+    facts["own_code"] = stale.users_code(module.__name__)  # also what `measure` has imported
+    other = [key for key in OTHERWISE if earlier.record.get(key, {}) != facts[key]]
+    print(f"{name} again; what is other than then: {', '.join(other) or 'nothing'}")
     apart = {key: difference(before.get(key), again.get(key)) for key in before | again}
     same = {key for key in before.keys() & again.keys() if has_same_bits(before[key], again[key])}
     for key, share in apart.items():

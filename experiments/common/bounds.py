@@ -101,6 +101,13 @@ class Field(NamedTuple):
         one = (lambda path: Path(os.path.expanduser(path))) if self.kind is Path else self.kind
         return tuple(map(one, value)) if self.is_tuple else one(value)
 
+    def fits(self, value: Any) -> bool:
+        """Whether the value is of the setting's type."""
+        kinds = (int, float) if self.kind is float else self.kind
+        if not self.is_tuple:
+            return isinstance(value, kinds)
+        return isinstance(value, tuple | list) and all(isinstance(one, kinds) for one in value)
+
     def each(self, value: Any) -> Sequence[Any]:
         """The numbers that the bounds of a number are for."""
         return value if self.is_tuple else (value,)
@@ -184,6 +191,8 @@ def check(settings: Any) -> None:
         value = getattr(settings, field.name)
         if field.optional and value is None:
             continue
+        wanted = "a tuple, each " * field.is_tuple + field.kind.__name__
+        require(field.fits(value), f"{field.flag} is {value!r} in the Settings; it must be {wanted}")
         for one in field.each(value):
             said = f"{typed(field.flag, value)}: each" if field.is_tuple else f"{field.flag} is {one}; it"
             require(all(rule.holds(one) for rule in field.single), f"{said} must be {in_words(field.single)}")

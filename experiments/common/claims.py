@@ -91,7 +91,7 @@ class Claim:
         of_which = f"the claim {self.id!r}, {self.says[:80]!r},"
         require(self.kind in KINDS, f"{of_which} is of the kind {self.kind!r}; it must be one of {', '.join(KINDS)}")
         bound = f"{of_which} has the bound {self.bound!r}; take within, at_most, at_least, exactly or about"
-        require(isinstance(self.bound, Bound), bound)
+        require(isinstance(self.bound, Bound) and all(map(is_side, self.bound)), bound)
         with blaming(f"{of_which} has measured no number"):  # plain from here on, whatever it was computed as
             object.__setattr__(self, "measured", float(self.measured))
 
@@ -108,6 +108,11 @@ class Claim:
             "bound": [None if side is None else float(side) for side in self.bound], "source": self.source,
             "holds": self.holds, **said,
         }  # fmt: skip
+
+
+def is_side(number: Any) -> bool:
+    """Whether a bound may have it: a plain finite number, or none."""
+    return number is None or (isinstance(number, int | float | np.floating | np.integer) and math.isfinite(number))
 
 
 KINDS = ("prediction", "follow-up", "identity", "speed")

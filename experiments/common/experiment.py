@@ -37,7 +37,7 @@ from research.data import DataError
 
 FILMS_SIZES = (784, 16, 16, 10)
 COMMITTED = Path(__file__).parents[2] / "results"
-MEASURED = "measured: its claims, finding or figures failed"
+MEASURED = "not judged: its claims, finding or figures failed"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -138,27 +138,26 @@ def run(module: ModuleType, settings: Any, *, go_on: bool = False) -> Run:
     try:
         with resume.journal(folder, kind_of(module, facts), go_on=go_on):
             result = measured(module, settings, posed)
+            facts["own_code"] = stale.users_code(module.__name__)  # also what `measure` has imported
             spent = {"seconds": time.perf_counter() - began, "peak_bytes": records.peak_bytes()}
             finished = Run(settings, result, {"status": "finished", **facts, **spent})
-            before = committed(module, folder, finished.record)
             with resume.nothing_kept():
-                judged = judged_or_kept(module, finished, folder)
+                claims, finding, drawn = judged_or_kept(module, finished, folder)
+                leave(finished, folder, claims, finding, drawn)
     except Diverged as error:
         folders.write(folder, {"status": f"diverged: {error}", **facts, "claims": [], "finding": ""}, {}, {})
         resume.forget(folder)
         raise
     resume.forget(folder)
-    show(*judged, before)
+    show(claims, finding, committed(module, folder, finished.record))
     print(f"figures, arrays and run.json are in {folder}")
     return finished
 
 
-def judged_or_kept(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim], str]:
-    """As `leave`; where claims, finding or figures raise, what was measured stays for --rejudge."""
+def judged_or_kept(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim], str, dict[str, bytes]]:
+    """As `judge`; where that raises, what was measured stays for --rejudge."""
     try:
-        return leave(module, finished, folder)
-    except DataError:  # nothing could be written, and what lay there before is untouched
-        raise
+        return judge(module, finished)
     except Exception as error:
         error.add_note(f"What was measured is kept in {folder}: mend it, and type --rejudge --out {folder.parent}.")
         record = {**finished.record, "status": MEASURED, "claims": [], "finding": ""}
@@ -171,16 +170,20 @@ def prepared(module: ModuleType, settings: Any) -> Problem:
     bounds.check(settings)
     estimates.check_memory(settings)
     devices.divide(settings.cpu_devices)
-    results = settings.out / name_of(module)
-    for folder in (settings.out, results):
-        hosts.on_first(partial(folders.check_writable, folder))
-    there = folders.last_record(results).get("module", module.__name__)
-    require(there == module.__name__, f"{results} has a result of {there}; call one otherwise, or give another --out")
+    hosts.on_first(partial(folders.check_writable, settings.out))
+    hosts.on_first(partial(check_place, module, settings.out / name_of(module)))
     check_alone(settings)
     posed = pose(settings)
     bounds.check_enough(settings.dataset, posed.train.targets)
     check_again(settings, posed)
     return posed
+
+
+def check_place(module: ModuleType, folder: Path) -> None:
+    """Raises SettingsError where the result cannot be written, or would replace that of another module."""
+    folders.check_writable(folder)
+    there = folders.last_record(folder).get("module", module.__name__)
+    require(there == module.__name__, f"{folder} has a result of {there}; call one otherwise, or give another --out")
 
 
 def measured(module: ModuleType, settings: Any, posed: Problem) -> Any:
@@ -202,7 +205,7 @@ def facts_of(module: ModuleType, settings: Any, posed: Problem) -> dict[str, Any
         "settings": dataclasses.asdict(settings),
         "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),
         **records.provenance(),
-        "own_code": stale.users_code(),
+        "own_code": stale.users_code(module.__name__),
         **records.describe_data(settings.dataset, train=posed.train, test=posed.test),
         "network": settings.model or "-".join(map(str, sizes_for(settings, posed.train))),
         "num_parameters": posed.num_parameters,
@@ -211,47 +214,51 @@ def facts_of(module: ModuleType, settings: Any, posed: Problem) -> dict[str, Any
 
 def kind_of(module: ModuleType, facts: dict[str, Any]) -> dict[str, Any]:
     """What must be the same for a run to go on from another."""
-    code = sorted(stale.measuring(module.__name__, stale.as_it_is).items()), facts["own_code"]
-    same = {key: facts[key] for key in ("settings", "dataset", "versions", "device")}
-    same["settings"] = {**same["settings"], "out": ""}  # one folder may be spelled in several ways
+    ours = stale.measuring(module.__name__, stale.as_it_is, facts["own_code"])
+    code = sorted(ours.items()), facts["own_code"]
+    same = {key: facts[key] for key in ("dataset", "versions", "device")}
+    same["settings"] = {**facts["settings"], "out": ""}  # one folder may be spelled in several ways
     return {**same, "processes": jax.process_count(), "code": folders.sha256(repr(code).encode())}
 
 
-def leave(module: ModuleType, finished: Run, folder: Path) -> tuple[list[Claim], str]:
-    """Judges a result, draws it, and puts everything in place, with plotly's script beside it where a page names it."""
-    (settings, result, record), name = finished, name_of(module)
+def judge(module: ModuleType, finished: Run) -> tuple[list[Claim], str, dict[str, bytes]]:
+    """Claims, finding, and the files of figures and pages."""
+    (settings, result, _), name = finished, name_of(module)
     with staying(f"{name}, in claims, finding or figures,"):
         claims, finding = list(module.claims(result, settings)), module.finding(result, settings)
         require(all(isinstance(claim, Claim) for claim in claims), f"claims of {name} must yield Claims, nothing else")
         require(isinstance(finding, str), f"finding of {name} gave a {type(finding).__name__}; it must give a sentence")
-        drawn = draw(module, finished)
+        return claims, finding, draw(module, finished)
+
+
+def leave(finished: Run, folder: Path, claims: list[Claim], finding: str, drawn: dict[str, bytes]) -> None:
+    """Puts everything in place, with plotly's script beside it where a page names it."""
+    record = {**finished.record, "finding": finding, "claims": [claim.as_record() for claim in claims]}
+    folders.write(folder, record, trees.flat(finished.result), drawn)
     script = folder.parent / Path(plots.PLOTLY).name
     if any(plots.PLOTLY.encode() in content for content in drawn.values()) and not script.exists():
         from plotly.offline import get_plotlyjs
 
         folders.write_file(script, get_plotlyjs().encode())
-    record = {**record, "finding": finding, "claims": [claim.as_record() for claim in claims]}
-    folders.write(folder, record, trees.flat(result), drawn)
-    return claims, finding
 
 
 def committed(module: ModuleType, folder: Path, record: dict[str, Any]) -> dict[tuple[str, str], float | None]:
     """(id, says) of every claim -> its number in the repository's own results; empty for a run that replaces them, or
     that is of other data, another network or cost."""
     there = COMMITTED / name_of(module)
-    if there == folder.absolute() or not (there / folders.RECORD).exists():
-        return {}
-    theirs = folders.read_record(there)
-    claimed = folders.claims_of(theirs) if estimates.of_one_problem(record, theirs) else {}
+    theirs = {} if there == folder.absolute() else folders.last_record(there)
+    claimed = folders.claims_of(theirs) if theirs and estimates.of_one_problem(record, theirs) else {}
     return {key: claim["measured"] for key, claim in claimed.items()}
 
 
 def draw(module: ModuleType, finished: Run) -> dict[str, bytes]:
     """Every figure and page as the bytes of a file, by its name; the house writes the foot of the figures."""
-    figures = module.figures(finished.result, finished.settings)
-    require(isinstance(figures, dict), f"figures of {name_of(module)} gave a {type(figures).__name__}; {plots.WANTED}")
-    said = foot(finished.record, finished.settings)
-    return dict(plots.as_file(name, drawn, said) for name, drawn in figures.items())
+    (settings, result, record), name = finished, name_of(module)
+    figures = module.figures(result, settings)
+    require(isinstance(figures, dict), f"figures of {name} gave a {type(figures).__name__}; {plots.WANTED}")
+    files = dict(plots.as_file(each, drawn, foot(record, settings)) for each, drawn in figures.items())
+    require(len(files) == len(figures), f"figures of {name} gave two by one name; call one otherwise")
+    return files
 
 
 def foot(record: dict[str, Any], settings: Any) -> str:
@@ -280,10 +287,12 @@ def read(module: ModuleType, folder: Path) -> Run:
 
 
 def rejudge(module: ModuleType, folder: Path) -> list[Claim]:
-    """Today's verdicts, sentence and figures of an earlier run; nothing is measured. Raises DataError while another run
-    into that folder goes on, which would be lost."""
+    """Today's verdicts, sentence and figures of an earlier run; nothing is measured. Raises DataError while a run into
+    that folder goes on, whose result the earlier one would replace."""
     with folders.alone(resume.place_of(folder), folder):
-        return leave(module, read(module, folder), folder)[0]
+        finished = read(module, folder)
+        leave(finished, folder, *(judged := judge(module, finished)))
+    return judged[0]
 
 
 def settings_from(kind: type, saved: dict[str, Any]) -> Any:

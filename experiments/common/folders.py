@@ -69,11 +69,13 @@ def put(files: Mapping[str, bytes], folder: Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         sweep(folder)
+        remove(unfinished)  # of an earlier process of our number
         unfinished.mkdir()
         for name, content in files.items():
             (unfinished / name).write_bytes(content)
         for kept in foreign(folder):
-            place = unfinished / (f"{kept.name}.kept" if kept.name in files else kept.name)
+            place = unfinished / kept.name
+            place = kept_as(place) if os.path.lexists(place) else place
             if kept.is_dir() and not kept.is_symlink():
                 shutil.copytree(kept, place, symlinks=True)
             else:
@@ -88,11 +90,13 @@ def alone(place: Path, results: Path) -> Iterator[None]:
     """Within, no other process that asks so works at `place` for `results`; the system lets go of the lock of one that
     dies. Raises DataError if another does."""
     lock = FileLock(place.with_name(f"{place.name}.lock"))
-    results.parent.mkdir(parents=True, exist_ok=True)
     try:
+        results.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise DataError(f"another run into {results} goes on; wait for it, or name another folder by --out") from None
+    except OSError as error:
+        raise DataError(f"{results} could not be written ({error.strerror}); what lay there is untouched") from error
     try:
         yield
     finally:
@@ -123,14 +127,17 @@ def fingerprints(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
 
 
 def foreign(folder: Path) -> list[Path]:
-    """What lies in the folder and was written by no run of ours: all of it where no file is run.json, and folders. A
-    file in the folder's place is such a one."""
+    """What lies in the folder and was written by no run of ours: all of it where no file is a run.json of ours, and
+    folders. A file in the folder's place is such a one."""
     if not folder.is_dir():
         return [folder] if folder.exists() else []
     ours = {RECORD, ARRAYS} if (folder / RECORD).is_file() else set()
     with contextlib.suppress(OSError, ValueError):
-        ours |= set(json.loads((folder / RECORD).read_text(encoding="utf-8")).get("files", ()))
-    return [path for path in folder.iterdir() if path.is_dir() or path.name not in ours]
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        is_ours = isinstance(record, dict) and bool({"status", "sha256"} & record.keys())
+        files = record.get("files", ()) if is_ours else ()
+        ours = ours | set(files) if is_ours and isinstance(files, list | tuple) else set()
+    return sorted(path for path in folder.iterdir() if path.is_dir() or path.name not in ours)
 
 
 def exchange(new: Path, old: Path) -> None:
@@ -161,7 +168,10 @@ def sweep(folder: Path) -> None:
     for left in folder.parent.glob(f".{folder.name}.*"):
         pid = left.name.removeprefix(f".{folder.name}.").partition(".")[0]
         if pid.isdigit() and not alive(int(pid)):
-            remove(left)
+            if left.name.endswith(".aside") and not folder.exists():
+                left.rename(folder)  # it was killed in between
+            else:
+                remove(left)
 
 
 def alive(pid: int) -> bool:
@@ -228,7 +238,13 @@ def read_arrays(folder: Path, expected: str = "") -> dict[str, np.ndarray]:
 def set_aside(path: Path, title: str) -> None:
     """Moves what lies there without that title, and is no file of ours, to NAME.kept; links, too."""
     if path.is_symlink() or path.is_dir() or (path.exists() and title.encode() not in path.read_bytes()):
-        path.replace(path.with_name(f"{path.name}.kept"))
+        path.rename(kept_as(path))
+
+
+def kept_as(path: Path) -> Path:
+    """NAME.kept, or the first of NAME.kept2, NAME.kept3, ... that is free."""
+    names = (path.with_name(f"{path.name}.kept{number}") for number in ("", *range(2, 10_000)))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -246,4 +262,5 @@ def write_file(path: Path, content: bytes) -> None:
             f"{path} could not be written ({error.strerror}); what lay there before is untouched"
         ) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink()

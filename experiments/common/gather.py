@@ -1,4 +1,4 @@
-"""All experiments together: run what is stale or missing, judge again, and gather the ledger."""
+"""All experiments together: run what is due, judge again, and gather the ledger."""
 
 import json
 import sys
@@ -28,13 +28,16 @@ def why_run(question: Question, record: dict[str, Any], sizes: set[str], typed: 
 
 
 def run_all(out: Path, passed_on: list[str]) -> None:
-    """Runs what is stale or missing, one after the other, goes on after a failure, and gathers the ledger."""
+    """Runs what is due by `why_run`, one after the other, goes on after a failure, and gathers the ledger."""
     records = {question: folders.last_record(out / question.name) for question in chapters.all_questions().values()}
     sizes, due = cli.SIZES.intersection(passed_on), {}
-    for question, record in records.items():  # before any of them runs
-        module = cli.import_module("the experiment", question.module)
-        cli.parse(module, question.name, passed_on)
-        why = why_run(question, record, sizes, cli.typed(module, question.name, passed_on)[1])
+    for question, record in records.items():
+        changes = {}
+        if {*passed_on} - cli.SIZES - {cli.DRY_RUN, cli.RESUME}:  # looked at before any of them runs
+            module = cli.import_module("the experiment", question.module)
+            cli.parse(module, question.name, passed_on)
+            _, changes = cli.typed(module, question.name, passed_on)
+        why = why_run(question, record, sizes, changes)
         due |= {question: why} if why else {}
     known = [records[question]["seconds"] for question, why in due.items()
              if not why.startswith("of ") and "seconds" in records[question]]  # fmt: skip
@@ -56,22 +59,34 @@ def run_all(out: Path, passed_on: list[str]) -> None:
         raise SystemExit(f"failed: {', '.join(failed)}")
 
 
+def records_in(out: Path) -> dict[str, dict[str, Any]]:
+    """The records in OUT by the names of their folders; what is none, as of another program, is named and left out."""
+    found = {}
+    for path in sorted(out.glob(f"*/{folders.RECORD}")):
+        try:
+            found[path.parent.name] = folders.read_record(path.parent)
+        except DataError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    return found
+
+
 def there_are(out: Path) -> dict[str, str]:
     """The modules of the experiments of which a result lies in OUT, in the film's order, a user's own last."""
-    names = [path.parent.name for path in sorted(out.glob(f"*/{folders.RECORD}"))]
-    require(bool(names), f"there is no result in {out}; run an experiment first, or name another folder by --out")
-    ours = {name: question.module for name, question in chapters.all_questions().items() if name in names}
-    others = {name: folders.read_record(out / name).get("module", name) for name in names if name not in ours}
-    return ours | others
+    records = records_in(out)
+    require(bool(records), f"there is no result in {out}; run an experiment first, or name another folder by --out")
+    ours = {name: question.module for name, question in chapters.all_questions().items() if name in records}
+    return ours | {name: record.get("module", name) for name, record in records.items() if name not in ours}
 
 
 def print_stale(out: Path) -> None:
-    """A line for every result whose measuring code has changed since its commit."""
+    """A line for every result whose measuring code, or a user's own, has changed since."""
     there = there_are(out)
     found = {name: record for name, module in there.items()
              if stale.is_stale(module, record := folders.read_record(out / name))}  # fmt: skip
     for name, record in found.items():
-        print(f"{name}: measured by the code of {record['commit'][:12]}")
+        own = ", ".join(stale.changed(there[name], record))
+        print(f"{name}: {own} is not here, or no longer what it was" if own else f"{name}: measured by the code of "
+              f"{record['commit'][:12]}")  # fmt: skip
     if not found:
         print(f"none of the {len(there)} results in {out} was measured by other code than that of today")
 
@@ -135,10 +150,10 @@ def rejudge_all(out: Path) -> None:
 def write_ledger(out: Path) -> None:
     """OUT/README.md and OUT/index.html, gathered from the runs that lie in OUT; files of somebody's in their places are
     kept beside them."""
-    found = {path.parent.name: folders.read_record(path.parent) for path in sorted(out.glob(f"*/{folders.RECORD}"))}
+    found = records_in(out)
     for path, content, title in (
         (out / "README.md", ledger.text(found), ledger.TITLE), (out / "index.html", front.page(found), front.TITLE)
     ):  # fmt: skip
         folders.set_aside(path, title)
-        folders.write_file(path, content.encode())
+        folders.write_file(path, content.encode(errors="replace"))
     print(f"the ledger is {out / 'README.md'}, the front page {out / 'index.html'}")

@@ -8,7 +8,6 @@ import base64
 import io
 import json
 import math
-import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -165,7 +164,8 @@ def as_file(name: str, drawn: Figure | Page, foot: str) -> tuple[str, bytes]:
     ('run.txt', b'steps')
     """
     file = f"{name}{getattr(drawn, 'suffix', '.png')}"
-    plain = file == Path(file).name and 0 < len(os.fsencode(file)) <= 200 and file not in ("run.json", "arrays.npz")
+    plain = file == Path(file).name and file.isprintable() and 0 < len(file.encode()) <= 200
+    plain = plain and file.lower() not in ("..", "run.json", "arrays.npz")
     require(isinstance(drawn, Figure | Page) and plain, f"figures gave {file[:80]}, a {type(drawn).__name__}; {WANTED}")
     content = drawn.content if isinstance(drawn, Page) else as_png(drawn, foot)
     require(isinstance(content, bytes), f"figures gave {file} without bytes; encode what is a text")

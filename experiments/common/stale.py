@@ -1,4 +1,4 @@
-"""Which results were measured by older code: the code that `measure` needs, now and at the commit of the result.
+"""Which results were measured by other code than today's: what `measure` needs, now and at the commit of the result.
 
 Of the experiment itself that is what Settings, the sizes, Result and measure use, and of the house what Settings and
 pose use; of research/ and experiments/, the files that are imported there, and those that they import, but for the
@@ -12,12 +12,12 @@ import hashlib
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 HOUSE = "experiments.common.experiment"
 MEASURES = {"Settings", "QUICK", "FULL", "Result", "measure", "pose"}
 JUDGES = {f"experiments.common.{name}" for name in (
@@ -28,55 +28,69 @@ Read = Callable[[str], str | None]  # path within the repository -> its text, No
 
 def is_stale(module: str, record: dict[str, Any]) -> bool:
     """Whether what measures has changed since the record's commit, or had uncommitted changes then; or a file of the
-    user's own, which is looked for from the current folder."""
+    user's own."""
     commit, own = record["commit"], record.get("own_code", {})
-    if commit.endswith("+changes") or any(sha256_of(path) != digest for path, digest in own.items()):
+    if commit.endswith("+changes") or changed(module, record):
         return True
-    return measuring(module, as_it_is) != measuring(module, functools.partial(at_commit, commit))
+    now, then = (measuring(module, read, own) for read in (as_it_is, functools.partial(at_commit, commit)))
+    return now != then
 
 
-def users_code() -> dict[str, str]:
-    """SHA-256 of every file of a user's own that is imported, which is neither ours nor installed, by its path from the
-    current folder."""
-    python = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")]
-    known, here, found = [*python, ROOT / "research", ROOT / "experiments"], Path.cwd(), {}
-    for module in list(sys.modules.values()):
+def changed(module: str, record: dict[str, Any]) -> list[str]:
+    """The user's own files, looked for from the current folder, that are not what they were."""
+    return [path for path, digest in record.get("own_code", {}).items() if digest_of(path, module) != digest]
+
+
+def users_code(module: str) -> dict[str, str]:
+    """SHA-256 of the code of every file of a user's own that is imported by now, which is neither ours nor installed,
+    by its path from the current folder; of the experiment itself the part that measures."""
+    python = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
+    known = [ROOT / "research", ROOT / "experiments", *python, *(path.resolve() for path in python)]
+    here, found = Path.cwd(), {}
+    for loaded in list(sys.modules.values()):
         # vars() would import what a library imports lazily
-        file = object.__getattribute__(module, "__dict__").get("__file__") if isinstance(module, ModuleType) else None
-        path = Path(file or "none").resolve()
-        installed = {"site-packages", "dist-packages"}.intersection(path.parts)
-        if file and not installed and path.is_file() and not any(map(path.is_relative_to, known)):
-            found[str(path.relative_to(here) if path.is_relative_to(here) else path)] = sha256_of(path)
+        file = object.__getattribute__(loaded, "__dict__").get("__file__") if isinstance(loaded, ModuleType) else None
+        if not isinstance(file, str):
+            continue
+        path, seen = Path(file).resolve(), (Path(file), Path(file).resolve())  # a package may be a link
+        installed = any({"site-packages", "dist-packages"}.intersection(each.parts) for each in seen)
+        if path.is_file() and not installed and not any(each.is_relative_to(one) for each in seen for one in known):
+            name = str(path.relative_to(here) if path.is_relative_to(here) else path)
+            found[name] = digest_of(name, module)
     return dict(sorted(found.items()))
 
 
-def sha256_of(path: str | Path) -> str:
-    """Of a file; '' where there is none."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if Path(path).is_file() else ""
+def digest_of(path: str, module: str) -> str:
+    """SHA-256 of a user's file without docstrings and comments, of the experiment itself the part that measures; ''
+    where there is none, or none that can be read."""
+    text = in_current_folder(path)
+    return "" if text is None else hashlib.sha256(parsed(text, path.endswith(path_of(module)))[0].encode()).hexdigest()
 
 
-def measuring(module: str, read: Read) -> dict[str, str | None]:
-    """The code that a result depends on, file by file, without docstrings and comments. A user's own module is read as
-    it is, for what it imports of ours."""
+def measuring(module: str, read: Read, own: Iterable[str] = ()) -> dict[str, str | None]:
+    """The code that a result depends on, file by file, without docstrings and comments; with what files of the user's
+    `own`, which are read as they are, import of ours."""
     found, todo = {}, {module, HOUSE}
+    for path in own:
+        todo |= files_of(parsed(in_current_folder(path) or "", False)[1], read)
     while todo:
         name = todo.pop()
         path = path_of(name)
         text = read(path) if is_ours(name) else in_current_folder(path)
         if path not in found and text is not None:
             found[path], imported, said = parsed(text, name in (module, HOUSE))
-            found |= {other: read(other) for other in named_beside(path, said)}
+            found |= {other: read(other) for other in named_beside(path, said) if is_ours(name)}
             todo |= files_of(imported, read)
     return found
 
 
 @functools.cache  # many results need the same files
-def parsed(text: str, in_part: bool) -> tuple[str, list[ast.ImportFrom], set]:
+def parsed(text: str, in_part: bool) -> tuple[str, list[ast.Import | ast.ImportFrom], set]:
     """(the code of a file, or of the part of it that measures; what is imported there; its constants)"""
     tree = needed(ast.parse(text)) if in_part else ast.parse(text)
     code, nodes = bare(tree), list(ast.walk(tree))
     said = {node.value for node in nodes if isinstance(node, ast.Constant)}
-    return code, [node for node in nodes if isinstance(node, ast.ImportFrom)], said
+    return code, [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)], said
 
 
 def needed(tree: ast.Module) -> ast.Module:
@@ -114,11 +128,13 @@ def called(alias: ast.alias) -> str:
     return alias.asname or alias.name.partition(".")[0]
 
 
-def files_of(imported: list[ast.ImportFrom], read: Read) -> set[str]:
+def files_of(imported: list[ast.Import | ast.ImportFrom], read: Read) -> set[str]:
     """The modules of ours among what is imported that measure."""
     found = set()
     for node in imported:
-        if is_ours(node.module or ""):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if is_ours(alias.name)}
+        elif is_ours(node.module or ""):
             below = {f"{node.module}.{alias.name}" for alias in node.names}
             files = {name for name in below if read(path_of(name)) is not None}
             found |= files or {node.module}
@@ -137,7 +153,7 @@ def bare(tree: ast.Module) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             node.body = [part for part in node.body if not is_text(part)]
-    return ast.dump(tree)
+    return ast.unparse(tree)
 
 
 def is_text(node: ast.AST) -> bool:
@@ -159,7 +175,13 @@ def as_it_is(path: str) -> str | None:
 
 
 def in_current_folder(path: str) -> str | None:
-    return Path(path).read_text(encoding="utf-8", errors="replace") if Path(path).is_file() else None
+    """A user's file; None where it is missing, or broken."""
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+        ast.parse(text)
+    except (OSError, SyntaxError, ValueError):
+        return None
+    return text
 
 
 @functools.cache  # many results are of one commit

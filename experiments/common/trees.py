@@ -63,7 +63,11 @@ def as_read_back(kind: Any, tree: Any) -> Any:
     strange = [f"{name} ({array.dtype})" for name, array in arrays.items() if array.dtype.kind not in "biufcU"]
     if strange:
         raise TypeError(f"{', '.join(strange)}: a field has numbers, words, arrays of these, or tuples and NamedTuples")
-    return built(kind, arrays)
+    found = built(kind, arrays)
+    lost = arrays.keys() - flat(found).keys()
+    if lost:
+        raise TypeError(f"{', '.join(sorted(lost))} is not what its annotation says")
+    return found
 
 
 def joined(name: str, key: str) -> str:

@@ -149,8 +149,8 @@ def seen(walker: Any, clock: str, reading: float) -> tuple[int, float, bool]:
     return int(walker.steps[walker.looked_at[at]]), cost, at == len(walker.looked_at) - 1
 
 
-def lay_out(figure: Any, costs: Sequence[float]) -> None:
-    ticks = {"tickvals": costs, "ticktext": [f"{tick:g}" for tick in costs]}
+def lay_out(figure: Any, of_costs: Sequence[float]) -> None:
+    ticks = {"tickvals": of_costs, "ticktext": [f"{tick:g}" for tick in of_costs]}
     figure.update_layout(
         height=1250, margin={"l": 45, "r": 15, "t": 0, "b": 0}, hovermode="closest", template="plotly_white",
         showlegend=False, font={"size": 14},
