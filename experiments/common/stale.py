@@ -178,7 +178,7 @@ def in_current_folder(path: str) -> str | None:
     """A user's file; None where it is missing, or broken."""
     try:
         text = Path(path).read_text(encoding="utf-8", errors="replace")
-        ast.parse(text)
+        parsed(text, False)
     except (OSError, SyntaxError, ValueError):
         return None
     return text
