@@ -102,8 +102,7 @@ class Run(NamedTuple):
 
 
 def main(module: ModuleType, argv: Iterable[str]) -> None:
-    """Runs one experiment with the words of a command line, or says what it would cost; exit codes as in
-    `cli.exit_codes`."""
+    """Runs one experiment with the words of a command line, or says its cost; exit codes as in `cli.exit_codes`."""
     name, words = name_of(module), list(argv)
     with cli.exit_codes():
         hosts.hush()
