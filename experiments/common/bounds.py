@@ -39,11 +39,7 @@ def blaming(what: str, hint: str = "") -> Iterator[None]:
     """Turns whatever a user's own function raises into a SettingsError: what failed, how, and what to do."""
     try:
         yield
-    except (
-        SettingsError,
-        MemoryError,
-        KeyboardInterrupt,
-    ):  # said already; the size's fault; a key
+    except (SettingsError, MemoryError, KeyboardInterrupt):  # said already, the size's fault, or somebody's wish
         raise
     except BaseException as error:
         traced = TRACED if isinstance(error, JAXTypeError) else ""
