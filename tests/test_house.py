@@ -903,7 +903,6 @@ def test_all_runs_what_is_due_goes_on_after_a_failure_and_says_which(tmp_path, m
 
     monkeypatch.setattr(gather.stopping, "run", run)
     monkeypatch.setattr(gather.cli, "import_module", lambda what, path: path)
-    monkeypatch.setattr(gather.cli, "parse", lambda module, name, words: None)
     monkeypatch.setattr(gather.cli, "typed", lambda module, name, words: (None, {"num_seeds": 3}))
     gather.run_all(tmp_path, [*words, "--dry-run"])
     assert not started

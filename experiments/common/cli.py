@@ -39,13 +39,11 @@ class Parser(argparse.ArgumentParser):
 def parse(module: ModuleType, name: str, argv: Sequence[str]) -> Any:
     """The settings from the words of a command line, checked; --quick or --full choose what the other words change."""
     default, changes = typed(module, name, argv)
-    settings = dataclasses.replace(default, **changes)
-    bounds.check(settings)
-    return settings
+    return dataclasses.replace(default, **changes)
 
 
 def typed(module: ModuleType, name: str, argv: Sequence[str]) -> tuple[Any, dict[str, Any]]:
-    """The settings of the size that the words name, and what other words change of them."""
+    """The settings of the size that the words name, and what other words change of them; both together are checked."""
     chosen = SIZES.intersection(argv)
     require(len(chosen) <= 1, "--quick and --full were both given; choose one of them, or neither")
     require(not {DRY_RUN, RESUME} <= set(argv), "--dry-run and --resume were both given; choose one of them")
@@ -66,6 +64,7 @@ def typed(module: ModuleType, name: str, argv: Sequence[str]) -> tuple[Any, dict
     found, unknown = parser.parse_known_args([word for word in argv if word not in SIZES | {DRY_RUN, RESUME}])
     require(not unknown, f"{' '.join(unknown)} is no setting of {name}; --help lists them all")
     changes = {field.name: read(field, getattr(found, field.name)) for field in fields if hasattr(found, field.name)}
+    bounds.check(dataclasses.replace(default, **changes))
     return default, changes
 
 

@@ -35,7 +35,6 @@ def run_all(out: Path, passed_on: list[str]) -> None:
         changes = {}
         if {*passed_on} - cli.SIZES - {cli.DRY_RUN, cli.RESUME}:  # looked at before any of them runs
             module = cli.import_module("the experiment", question.module)
-            cli.parse(module, question.name, passed_on)
             _, changes = cli.typed(module, question.name, passed_on)
         why = why_run(question, record, sizes, changes)
         due |= {question: why} if why else {}
